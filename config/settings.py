@@ -1,0 +1,227 @@
+"""Every setting of the product, read once from the environment and checked before anything starts.
+
+The only reader of the environment. A value that cannot be used ends the start with a sentence naming
+the variable, the value and what it takes. Units are last in names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from config.urls import why_no_networks, why_not, why_not_database, with_password
+
+WEB = ("http://", "https://")
+SOCKET_PATH_MAX = 100  # a unix socket's path may hold 107 bytes
+TOKEN_CHARS_MIN = 16
+PLAIN_NAMES = ("HOST", "PORT", "WEB", "WORKERS", "REDIS_URL", "DATABASE_URL")  # the rest begin with TIKETI_
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the message says which, what it was and what it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The defaults are those of one machine; every lifetime, window and limit that an operator may want to move."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    web: int = 1
+    workers: int = 1
+    data_dir: Path = Path("data")
+    redis_url: str = field(default="", repr=False)  # may hold a password
+    database_url: str = field(default="", repr=False)
+    database_password_file: Path | None = None  # the password, if DATABASE_URL is not to hold it
+    database_connections_max: int = 8  # per process, for requests; a PostgreSQL has four more for lanes and long reads
+    database_connect_s: float = 5.0
+    database_statement_s: float = 10.0
+    database_lock_s: float = 5.0  # how long a transaction waits for another one
+    public_url: str = ""  # where buyers reach us; only decides whether cookies are Secure
+    log_level: str = "info"
+    log_format: str = "auto"  # auto: pretty on a terminal, JSON otherwise
+    demo: bool = True  # create the demo events and accounts at start
+    tick_ms: int = 100  # how often a worker lets people in
+    presence_window_s: int = 120
+    claim_window_s: int = 120
+    pass_s: int = 600
+    hold_s: int = 300
+    waitlist_offer_s: int = 900  # how long seats offered from the waiting list are held; never shorter than hold_s
+    presence_flush_s: float = 5.0
+    stream_life_s: int = 900
+    fast_path: bool = True  # answer the plainest positions and joins before ASGI
+    streams_max: int = 18_000  # open streams per web process
+    sockets_max: int = 10_000  # open WebSockets of seat maps per web process
+    socket_origins: str = ""  # of other sites whose pages may open them, separated by spaces
+    lane_wait_s: float = 5.0  # how long a request waits for the allocator's answer
+    seats_per_buyer_max: int = 8
+    worker_poll_s: float = 0.01  # how often arq looks for a wake-up
+    session_s: int = 12 * 3600
+    logins_per_account_max: int = 10  # attempts that fail within login_window_s
+    logins_per_address_max: int = 100
+    registrations_per_address_max: int = 100  # within login_window_s
+    login_window_s: int = 300
+    hashes_at_once: int = 2  # passwords that a web process checks at the same time: 64 MiB each
+    trusted_proxies: str = ""  # addresses or networks, comma-separated, whose X-Forwarded-For says who asks
+    pay_webhook_url: str = ""  # where the simulated payment gateway tells us its news; empty: this machine's web
+    seat_file_bytes_max: int = 16 << 20  # an uploaded seat map
+    metrics_port: int = 0  # a port of this process's own for /metrics; 0: none
+    metrics_host: str = "127.0.0.1"
+    metrics_token: str = ""  # what a reader of /metrics must send as a Bearer token
+    metrics_dir: Path | None = None  # where the processes of one machine tell each other their numbers
+    poster_bytes_max: int = 10 << 20  # a picture sent to become a poster
+    keys_file: Path | None = None  # the keys that several machines share; None: made once in the data folder
+
+    def __post_init__(self) -> None:
+        _in_range(self, "port", 0, 65_535)
+        _in_range(self, "metrics_port", 0, 65_535)
+        _in_range(self, "web", 1, 64)
+        _in_range(self, "workers", 1, 64)
+        _in_range(self, "tick_ms", 10, 1000)
+        _in_range(self, "presence_window_s", 1, 3600)
+        _in_range(self, "claim_window_s", 1, 3600)
+        _in_range(self, "pass_s", 1, 86_400)
+        _in_range(self, "hold_s", 1, 3600)
+        _in_range(self, "waitlist_offer_s", 1, 86_400)
+        _in_range(self, "presence_flush_s", 0.05, 60)
+        _in_range(self, "stream_life_s", 5, 86_400)
+        _in_range(self, "streams_max", 1, 1_000_000)
+        _in_range(self, "sockets_max", 1, 1_000_000)
+        _in_range(self, "lane_wait_s", 0.1, 60)
+        _in_range(self, "seats_per_buyer_max", 1, 100)
+        _in_range(self, "worker_poll_s", 0.001, 1)
+        _in_range(self, "session_s", 60, 30 * 86_400)
+        _in_range(self, "logins_per_account_max", 1, 10_000)
+        _in_range(self, "logins_per_address_max", 1, 1_000_000)
+        _in_range(self, "registrations_per_address_max", 1, 1_000_000)
+        _in_range(self, "login_window_s", 1, 86_400)
+        _in_range(self, "hashes_at_once", 1, 64)
+        _in_range(self, "seat_file_bytes_max", 1024, 256 << 20)
+        _in_range(self, "database_connections_max", 1, 100)
+        _in_range(self, "database_connect_s", 0.1, 60)
+        _in_range(self, "database_statement_s", 0.1, 600)
+        _in_range(self, "database_lock_s", 0.1, 60)
+        _in_range(self, "poster_bytes_max", 1024, 64 << 20)
+        if self.presence_flush_s * 4 > self.presence_window_s:
+            raise SettingsError(
+                f"TIKETI_PRESENCE_FLUSH_S={self.presence_flush_s} must be at most a quarter of "
+                f"TIKETI_PRESENCE_WINDOW_S={self.presence_window_s}, or people in line would look absent"
+            )
+        if 0 < len(self.metrics_token) < TOKEN_CHARS_MIN or not self.metrics_token.isascii():
+            raise SettingsError(f"TIKETI_METRICS_TOKEN must be at least {TOKEN_CHARS_MIN} ASCII characters")
+        if self.log_format not in ("auto", "pretty", "json"):
+            raise SettingsError(f"TIKETI_LOG_FORMAT={self.log_format!r} is not one of auto, pretty, json")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError(f"TIKETI_LOG_LEVEL={self.log_level!r} is not one of debug, info, warning, error")
+        _usable("REDIS_URL", self.redis_url and why_not(self.redis_url, ("redis://", "rediss://", "unix://")))
+        _usable("DATABASE_URL", self.database_url and why_not_database(self.database_url))
+        _usable("TIKETI_PUBLIC_URL", self.public_url and why_not(self.public_url, WEB))
+        _usable("TIKETI_TRUSTED_PROXIES", why_no_networks(self.trusted_proxies))
+        _usable("TIKETI_PAY_WEBHOOK_URL", self.pay_webhook_url and why_not(self.pay_webhook_url, WEB))
+        for origin in self.socket_origins.split():
+            _usable("TIKETI_SOCKET_ORIGINS", why_not(origin, WEB))
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether the supervisor starts its own Redis, because REDIS_URL names none."""
+        return not self.redis_url
+
+    @property
+    def redis_socket(self) -> Path:
+        """The embedded Redis's socket: in the data folder, or in a private temporary one if that path is too long."""
+        inside = self.data_dir.resolve() / "redis.sock"
+        if len(str(inside)) <= SOCKET_PATH_MAX:
+            return inside
+        digest = hashlib.sha256(str(inside).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tiketi-{digest}" / "redis.sock"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def database(self) -> str:
+        """Where the shop's database is, with its password. Raises SettingsError if that cannot be read."""
+        if not self.database_url:
+            return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'tiketi.db'}"
+        if self.database_password_file is None:
+            return self.database_url
+        try:
+            password = self.database_password_file.read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"TIKETI_DATABASE_PASSWORD_FILE={self.database_password_file} cannot be read: {error.strerror}"
+            ) from error
+        return with_password(self.database_url, password)
+
+    @property
+    def webhook_url(self) -> str:
+        local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 # no bind
+        return self.pay_webhook_url or f"http://{local}:{self.port}/api/payments/webhook"
+
+    @property
+    def own_origins(self) -> frozenset[str]:
+        """Whose pages may open a WebSocket here, beside those that this very host sent."""
+        return frozenset({*self.socket_origins.split(), *([self.public_url.rstrip("/")] if self.public_url else [])})
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https://")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `PORT`, but `TIKETI_HOLD_S`."""
+    upper = name.upper()
+    return upper if upper in PLAIN_NAMES else f"TIKETI_{upper}"
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and check every setting. Raises SettingsError naming the first bad one."""
+    given: dict[str, object] = {}
+    for each in fields(Settings):
+        text = environ.get(variable(each.name), "").strip()
+        if text:
+            given[each.name] = _parse(variable(each.name), text, each.default)
+    return Settings(**given)  # type: ignore[arg-type]  # _parse gives each field its default's type
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables from which `load` reads these settings again: what a child process is given."""
+    given: dict[str, str] = {}
+    for each in fields(Settings):
+        value = getattr(settings, each.name)
+        if isinstance(value, Path):
+            value = value.resolve()
+        given[variable(each.name)] = "" if value is None else str(value)
+    return given
+
+
+def _parse(name: str, text: str, default: object) -> object:
+    try:
+        match default:
+            case bool():
+                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+            case int():
+                return int(text)
+            case float():
+                return float(text)
+            case Path() | None:
+                return Path(text).expanduser()
+            case _:
+                return text
+    except (ValueError, KeyError):
+        raise SettingsError(f"{name}={text!r} is not a valid {type(default).__name__}") from None
+
+
+def _in_range(settings: Settings, field: str, low: float, high: float) -> None:
+    value = getattr(settings, field)
+    if not low <= value <= high:
+        raise SettingsError(f"{variable(field)}={value} is not between {low} and {high}")
+
+
+def _usable(name: str, wrong: str) -> None:
+    if wrong:
+        raise SettingsError(f"{name}={wrong}")

@@ -1,0 +1,111 @@
+"""Real stores for every test: one Redis server for the run, one SQLite file per test.
+
+Tests of what the database itself promises run on PostgreSQL as well, each in a database of its own on one server.
+
+After each test every key it left must be on the permanent list or have a TTL (I10); then Redis is emptied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from redis.asyncio import Redis
+
+from app.embedded import command, find_server, wait_until_answering
+from app.ledger.database import Database, open_database
+from app.room.keys import is_permanent
+from tests.postgres import NoPostgresError, Postgres, make_template
+from tests.postgres import make as make_postgres
+
+# A machine that is busy with others stands still for longer than Hypothesis would let an example take.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane's lease ends when a test takes it away, never because the machine was slow."""
+    monkeypatch.setattr("app.lane.scripts.LEASE_MS", 60_000)
+
+
+@pytest.fixture(scope="session")
+def redis_socket() -> Iterator[Path]:
+    """A Redis server of our own with the shipped configuration, on a socket in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="tiketi-") as folder:
+        socket = Path(folder) / "redis.sock"
+        server = subprocess.Popen(command(find_server(Path(folder)), Path(folder), socket), stdout=subprocess.DEVNULL)
+        try:
+            assert asyncio.run(wait_until_answering(socket, lambda: server.poll() is None)), "Redis did not start"
+            yield socket
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
+    """A client of an empty Redis. Fails the test if it left a key that would stay for ever."""
+    async with Redis(unix_socket_path=str(redis_socket)) as client:
+        yield client
+        stray = await stray_keys(client)
+        await client.flushall()
+        await client.connection_pool.disconnect()
+        assert not stray, f"keys neither permanent nor expiring: {stray}"
+
+
+ON_BOTH = (  # modules
+    *("tests.ledger.", "tests.payments.test_paying", "tests.test_invariants", "tests.model.test_lane_machine"),
+    *("tests.lane.test_allocator", "tests.lane.test_waitlist", "tests.workers.test_posters"),
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "sql_server" in metafunc.fixturenames and metafunc.module.__name__.startswith(ON_BOTH):
+        metafunc.parametrize("sql_server", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of our own, with a template that has our tables. Skips where none can be run."""
+    with tempfile.TemporaryDirectory(prefix="tiketi-pg-") as folder:
+        try:
+            server = make_postgres(Path(folder))
+        except NoPostgresError as error:
+            pytest.skip(f"no PostgreSQL server can be run here: {error}")
+        try:
+            asyncio.run(make_template(server))
+            yield server
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def sql_server(request: pytest.FixtureRequest) -> Postgres | None:
+    """Where `ledger` is: the PostgreSQL server, or None for a file of SQLite's."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return None
+    found: Postgres = request.getfixturevalue("postgres")
+    return found
+
+
+@pytest.fixture
+async def ledger(sql_server: Postgres | None, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty store."""
+    url = await sql_server.create() if sql_server else f"sqlite+aiosqlite:///{tmp_path / 'tiketi.db'}"
+    db = open_database(url)
+    await db.create_all()
+    yield db
+    await db.close()
+    if sql_server:
+        await sql_server.drop(url)
+
+
+async def stray_keys(client: Redis) -> list[str]:
+    found = [key.decode() for key in await client.keys("*")]
+    return [key for key in found if not is_permanent(key) and await client.ttl(key) == -1]  # -2: gone meanwhile
