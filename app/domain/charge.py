@@ -1,0 +1,74 @@
+"""Charges: what was asked of the payment gateway, and what became of it.
+
+    started ──► captured ──► settled      the lane has said what the money pays for: see the reservation's payment
+       │  └───► failed                    the gateway says that nothing was taken
+       └──────► refund_due ──► refunded   given up before we knew: whatever was taken goes back, nothing more will be
+
+Only one arrow leaves `started`, whoever comes first: a charge that is being given up can never pay for seats.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class PaymentMethod(StrEnum):
+    naver_pay = "naver_pay"
+    kakao_pay = "kakao_pay"
+    bank_transfer = "bank_transfer"
+
+
+class ChargeStatus(StrEnum):
+    started = "started"
+    captured = "captured"
+    settled = "settled"
+    failed = "failed"
+    refund_due = "refund_due"
+    refunded = "refunded"
+
+
+UNDER_WAY = frozenset({ChargeStatus.started, ChargeStatus.captured})
+UNDONE = frozenset({*UNDER_WAY, ChargeStatus.refund_due})  # somebody must still do something about these
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to be paid. `reference` is the gateway's own name for it; `next_at` when the payer looks at it."""
+
+    id: str
+    reservation_id: str
+    event_id: str
+    method: PaymentMethod
+    amount: int
+    status: ChargeStatus
+    created_at: datetime
+    next_at: datetime
+    tries: int = 0
+    key: str | None = None
+    reference: str | None = None
+    error: str | None = None
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that the lane has said must go back: a payment whose seats are not sold to who paid."""
+
+    id: int
+    reference: str
+    amount: int
+    tries: int
+    next_at: datetime
+
+
+class Booked(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge in the other side's book. `news_at`: when it next tells us about it by itself, `news_left` times."""
+
+    charge_id: str
+    method: PaymentMethod
+    amount: int
+    status: str  # pending | captured | declined | refunded
+    reason: str
+    settles_at: datetime | None
+    news_at: datetime | None
+    news_left: int

@@ -1,0 +1,138 @@
+"""Reservations: their states, and what one batch of the lane changes.
+
+Pure types shared by the lane (which decides), the ledger (which writes) and the web (which shows). Nothing here
+reads a clock: every time is an argument, aware and in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from app.domain.layout import Seat
+from app.domain.sale import SaleStatus
+from app.domain.waitlist import Waiting
+
+SEATS_PER_HOLD_MAX = 100
+
+
+class SeatStatus(IntEnum):
+    """One byte per seat in the snapshot; `.name` is the word everywhere else."""
+
+    available = 0
+    held = 1
+    sold = 2
+
+
+class ReservationStatus(StrEnum):
+    """pending → confirmed | cancelled | expired; confirmed → refunded. Nothing leaves the last three."""
+
+    pending = "pending"
+    confirmed = "confirmed"
+    cancelled = "cancelled"
+    expired = "expired"
+    refunded = "refunded"
+
+
+class PaymentStatus(StrEnum):
+    """captured → refund_due → refunded; money that came too late is refund_due from the start."""
+
+    captured = "captured"
+    refund_due = "refund_due"
+    refunded = "refunded"
+
+
+LIVE = frozenset({ReservationStatus.pending, ReservationStatus.confirmed})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatSnapshot:
+    """The whole map at one version: `statuses[idx]` is a SeatStatus. `layout` is for drawing; we only carry it."""
+
+    event_id: str
+    version: int
+    seats: tuple[Seat, ...]
+    statuses: bytes
+    focal: tuple[float, float]
+    layout: dict[str, object]
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """Seats (sorted positions) of one event set aside for one holder, with the price of each at that time.
+
+    `reference`: of the payment captured for it.
+    """
+
+    id: str
+    event_id: str
+    holder: str
+    status: ReservationStatus
+    seats: tuple[int, ...]
+    total_price: int
+    created_at: datetime
+    expires_at: datetime
+    epoch: int | None = None
+    number: int | None = None
+    reference: str | None = None
+    prices: tuple[int, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """Money taken for a reservation: `captured` while it pays for confirmed seats, else `refund_due` and paid back."""
+
+    reservation_id: str
+    method: str
+    reference: str
+    amount: int
+    status: PaymentStatus
+
+
+Move = tuple[SeatStatus, SeatStatus]
+Turn = tuple[ReservationStatus, ReservationStatus]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction of the lane writes: net changes only, each group one guarded bulk statement."""
+
+    version: int  # of the seat map once written
+    moves: dict[Move, list[int]] = field(default_factory=dict)
+    turns: dict[Turn, list[str]] = field(default_factory=dict)
+    made: list[Reservation] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
+    refunds: list[str] = field(default_factory=list)
+    replies: list[tuple[str, str]] = field(default_factory=list)
+    offers: list[tuple[int, str]] = field(default_factory=list)  # (entry of the waiting list, its reservation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store knows about a batch: first replies by command id, reservations that ended, who is on the waiting
+    list, in order, and how the sale is."""
+
+    replies: Mapping[str, str]
+    ended: Mapping[str, Reservation]
+    waiting: Sequence[Waiting] = ()
+    sale: SaleStatus = SaleStatus.on_sale
+
+
+def seat_id(idx: int) -> str:
+    return f"s{idx}"
+
+
+def seat_index(name: str, seats_total: int) -> int | None:
+    """The position of seat `name` in a map of `seats_total`, or None when there is no such seat."""
+    digits = name[1:]
+    if name[:1] != "s" or not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+        return None
+    idx = int(digits)
+    return idx if idx < seats_total and digits == str(idx) else None

@@ -1,0 +1,37 @@
+"""What a buyer would like to buy, said while waiting.
+
+A wish is checked once, at the door; everything behind may rely on its limits.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+SEATS_PER_WISH_MAX = 8
+GRADES_PER_WISH_MAX = 10
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`quantity` seats of the first grade in `grades` that has them (empty: any grade), side by side if `adjacent`."""
+
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=SEATS_PER_WISH_MAX)]
+    grades: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=40)], ...],
+        msgspec.Meta(max_length=GRADES_PER_WISH_MAX),
+    ] = ()
+    adjacent: bool = True
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Wish)
+
+
+def pack_wish(wish: Wish) -> str:
+    """The wish as compact JSON, as it is kept in Redis and sent down the lane."""
+    return _encoder.encode(wish).decode()
+
+
+def unpack_wish(packed: str | bytes) -> Wish:
+    return _decoder.decode(packed)

@@ -1,0 +1,127 @@
+"""A wait is an honest range, known only while the line moves; polls come often in front and rarely far back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.pacing import (
+    ETA_MAX_S,
+    LONG_WINDOW_S,
+    POLL_MAX_MS,
+    POLL_MIN_MS,
+    SAMPLES_MAX,
+    SPREAD,
+    DrainMeter,
+    eta_range_s,
+    pace_of,
+    poll_after_ms,
+)
+
+rates = st.floats(0.05, 5_000)
+distances = st.integers(0, 2_000_000)
+
+
+def moving(per_s: float, seconds: int, every_s: float = 0.1) -> DrainMeter:
+    meter = DrainMeter()
+    for step in range(int(seconds / every_s) + 1):
+        meter.add(step * every_s, int(step * every_s * per_s))
+    return meter
+
+
+@given(st.sampled_from([1.0, 7.0, 50.0, 400.0]), distances)
+def test_a_line_that_moves_evenly_has_the_true_wait_in_its_range(per_s: float, distance: int) -> None:
+    pace = moving(per_s, 30).pace(30.0, set_per_s=1.0)
+    wait = eta_range_s(distance, pace)
+    if distance / per_s < ETA_MAX_S / 2:
+        assert wait is not None
+        assert wait[0] <= distance / per_s <= wait[1]
+
+
+def test_a_line_that_changed_its_pace_has_both_paces_in_its_range() -> None:
+    meter = moving(10, 50)
+    for step in range(1, 101):
+        meter.add(50 + step / 10, 500 + step * 4)
+    wait = eta_range_s(1_000, meter.pace(60.0, set_per_s=1.0))
+    assert wait is not None
+    assert wait[0] <= 1_000 / 40
+    assert wait[1] >= 1_000 / 15
+
+
+@given(distances, rates, rates)
+def test_a_range_is_ordered_and_never_narrower_than_its_spread(distance: int, one: float, other: float) -> None:
+    wait = eta_range_s(distance, pace_of(min(one, other), max(one, other)))
+    if wait is not None:
+        low, high = wait
+        assert 0 <= low < high or low == high == ETA_MAX_S
+        assert low <= distance / max(one, other) * (1 - SPREAD)
+        assert high >= min(distance / min(one, other) * (1 + SPREAD), ETA_MAX_S)
+
+
+@given(rates, distances, distances)
+def test_who_is_nearer_never_waits_longer(per_s: float, one: int, other: int) -> None:
+    pace = pace_of(per_s, per_s)
+    near, far = eta_range_s(min(one, other), pace), eta_range_s(max(one, other), pace)
+    assert far is None or (near is not None and near <= far)
+
+
+def test_a_line_that_stands_still_promises_nothing() -> None:
+    assert moving(0, 30).pace(30.0, set_per_s=10.0) is None
+    assert eta_range_s(5, None) is None
+
+
+def test_before_much_was_seen_the_rate_that_is_set_counts_too() -> None:
+    assert DrainMeter().pace(0.0, set_per_s=10.0) == pace_of(10.0, 10.0)
+    assert moving(5, 3).pace(3.0, set_per_s=10.0) == pace_of(5.0, 10.0)
+    assert moving(5, 30).pace(30.0, set_per_s=10.0) == pace_of(5.0, 5.0)
+
+
+def test_what_was_seen_before_the_line_was_empty_is_forgotten() -> None:
+    meter = moving(5, 30)
+    meter.clear()
+    assert meter.pace(31.0, set_per_s=10.0) == pace_of(10.0, 10.0)
+
+
+def test_a_line_that_stopped_is_forgotten_after_the_long_window() -> None:
+    meter = moving(10, 20)
+    for step in range(1, 1_000):
+        meter.add(20 + step / 10, 200)
+    assert meter.pace(20 + 99.9, set_per_s=10.0) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 50)), max_size=50))
+def test_the_meter_is_bounded_and_never_says_less_than_nothing(steps: list[tuple[float, int]]) -> None:
+    meter, at_s, passed = DrainMeter(), 0.0, 0
+    for wait_s, people in steps * 40:
+        at_s, passed = at_s + wait_s, passed + people
+        meter.add(at_s, passed)
+        assert len(meter._samples) <= SAMPLES_MAX
+        assert meter._samples[0][0] >= at_s - LONG_WINDOW_S
+    pace = meter.pace(at_s, set_per_s=1.0)
+    assert pace is None or 0 < pace.low_s <= pace.high_s
+
+
+@given(st.integers(1, 10**7), st.none() | st.integers(0, 90_000), distances)
+def test_a_poll_interval_stays_in_its_bounds(number: int, wait_s: int | None, ahead: int) -> None:
+    assert POLL_MIN_MS * 0.9 <= poll_after_ms(number, wait_s, ahead) <= POLL_MAX_MS
+
+
+@given(st.integers(1, 10**7), st.integers(0, 1_000), st.integers(0, 1_000))
+def test_who_waits_longer_never_polls_more_often(number: int, one: int, other: int) -> None:
+    assert poll_after_ms(number, min(one, other), 0) <= poll_after_ms(number, max(one, other), 0)
+
+
+def test_polls_of_neighbours_do_not_march_in_step() -> None:
+    intervals = {poll_after_ms(number, 100, 0) for number in range(1, 1_001)}
+    assert len(intervals) > 500
+    assert min(intervals) >= 4_500
+    assert max(intervals) <= 5_500
+
+
+def test_a_log_that_says_more_than_a_tick_does_pushes_nothing_out_of_the_windows() -> None:
+    """Every claim and every leave is an entry of its own: the rate that is set would count as seen for ever."""
+    meter = DrainMeter()
+    for look in range(60 * 200):
+        meter.add(look / 200, look // 40)
+    assert meter.pace(60, 50) == pytest.approx(pace_of(5, 5), rel=0.05)

@@ -1,0 +1,272 @@
+"""Seat files as people make them become maps; every bad line is found, counted and told, and one is enough."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain import seatfile, seatplan
+from app.domain.faults import FAULTS_KEPT_MAX, Fault
+from app.domain.layout import Seat, SeatMap
+from app.domain.seatfile import read_sheet
+from app.domain.seatplan import Given, Reading, SeatPlan, read_plan, rows_of
+
+PRICES = {"VIP": 150_000, "R": 100_000, "S": 70_000}
+
+
+def read(text: str | bytes, *, kind: str = "", encoding: str = "utf-8", **known: Any) -> Reading:
+    data = text if isinstance(text, bytes) else text.encode(encoding)
+    return read_plan(read_sheet(data, kind), Given(**{"prices": PRICES, **known}))
+
+
+def plan_of(text: str | bytes, **options: Any) -> SeatPlan:
+    reading = read(text, **options)
+    assert reading.faults.total == 0, reading.faults.kept
+    assert reading.plan is not None
+    return reading.plan
+
+
+def places(plan: SeatPlan) -> list[tuple[str, str, int, str, int]]:
+    return [(s.section, s.row, s.number, s.grade, s.price) for s in plan.seats]
+
+
+def faults_of(text: str | bytes, **options: Any) -> list[tuple[int, str]]:
+    reading = read(text, **options)
+    assert reading.plan is None, "a file with a bad line is no map"
+    assert reading.faults.total >= len(reading.faults.kept) > 0
+    return [(fault.line, fault.code) for fault in reading.faults.kept]
+
+
+TWO = [("1F A", "3", 1, "VIP", 150_000), ("1F A", "3", 2, "VIP", 150_000)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "VIP-1F-A-3-1\nVIP-1F-A-3-2\n",
+        "seat\r\nVIP/1F/A/3/1\r\nVIP/1F/A/3/2",
+        "좌석\nVIP_1F_A_3_1\n\n,\nVIP_1F_A_3_2",
+        "등급,층,구역,열,번호\nVIP석,1F,A구역,3열,1번\nVIP,1,A,3,2",
+        "Grade;Floor;Section;Row;Seat No.\nvip;1;A;3;1\nVIP;1;A;3;2",
+        "sep=\t\ngrade\tlevel\tblock\trow\tno\nVIP\t1F\tA\t3\t1\nVIP\t1F\tA\t3\t2",
+        'label,memo\n"VIP-1F-A-3-1","a, ""b"""\nVIP-1F-A-3-2,',
+        json.dumps(["VIP-1F-A-3-1", "VIP-1F-A-3-2"]),
+        json.dumps({"seats": [{"label": "VIP-1F-A-3-1"}, {"label": "VIP-1F-A-3-2"}]}),
+        json.dumps([{"grade": "VIP", "floor": "1F", "section": "A", "row": 3, "seat": n} for n in (1, 2)]),
+        "구역,열,수량,등급\n1F A,3,2,VIP",
+    ],
+)
+def test_the_same_two_seats_in_every_kind_of_file(text: str) -> None:
+    if "층" in text:
+        text = text.replace(",1,A", ",1F,A")
+    assert places(plan_of(text)) == TWO
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "euc-kr", "utf-16"])
+def test_korean_files_in_every_encoding_that_excel_writes(encoding: str) -> None:
+    text = '등급,층,구역,열,번호,가격(원)\r\nR석,2층,가구역,나열,7번,"99,000원"\r\n'
+    assert places(plan_of(text, encoding=encoding, prices={})) == [("2층 가", "나", 7, "R", 99_000)]
+
+
+def test_decomposed_hangul_and_hard_spaces_are_the_same_names() -> None:
+    import unicodedata
+
+    text = unicodedata.normalize("NFD", "구역,열,번호\n가나,1,1\n") + "가나\u00a0,1,2"
+    assert {seat.section for seat in plan_of(text, grade="VIP").seats} == {"가나"}
+
+
+def test_where_prices_come_from() -> None:
+    """Said with the upload before the file's list, the file's list before its column, all before the event's own."""
+    body = {"seats": ["VIP-A-1", "R-A-2", "S-A-3"], "grades": {"VIP": 1, "R": 2}}
+    plan = plan_of(json.dumps(body), prices={"VIP": 10}, grades={"VIP": 5, "R": 5, "S": 5, "B": 5})
+    assert plan.grades == {"VIP": 10, "R": 2, "S": 5}
+    assert plan_of("label,price\nR-A-2,3", grades={"R": 5}, prices={}).grades == {"R": 3}
+    assert plan_of("label,price\nR-A-2,3", grades={"R": 5}, prices={"R": 9}).grades == {"R": 9}
+
+
+BAD = {
+    "twice": "VIP-1F-A-3-1\nVIP-1F-A-3-2\nR-1F-A-3-1",
+    "missing": "grade,row,number\nVIP,1,1\nVIP,1,2\nVIP,1,",
+    "parts": "VIP-1F-A-3-1\nVIP-1F-A-3-2\nVIP-1F-A-1",
+    "number": "VIP-1F-A-3-1\nVIP-1F-A-3-2\nVIP-1F-A-3-x",
+    "grade": "VIP-1F-A-3-1\nVIP-1F-A-3-2\nGOLD-1F-A-3-3",
+    "price": "label,price\nVIP-A-1,5\nVIP-A-3,abc",
+    "price_differs": "label,price\nVIP-A-1,5\nVIP-A-3,6",
+    "too_long": f"구역,번호,등급\nA,1,VIP\n{'B' * 41},1,VIP",
+    "unprintable": "VIP-1F-A-3-1\nVIP-1F-A-3-2\nVIP-1F-\x07-3-3",
+    "quotes": 'VIP-1F-A-3-1\nVIP-1F-A-3-2\n"VIP-1F-A-3-3',
+    "cells": "VIP-1F-A-3-1\nVIP-1F-A-3-2\nVIP-1F-A-3-3,R",
+    "seats_max": "label,count\nVIP-A,99999\nVIP-B,99999",
+}
+
+
+@pytest.mark.parametrize("code", BAD)
+def test_a_bad_last_line_is_told_with_its_number_and_nothing_is_made(code: str) -> None:
+    lines = len(BAD[code].splitlines())
+    assert faults_of(BAD[code]) == [(lines, code)]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty"),
+        (" \n,,\n", "empty"),
+        ("구역,열,번호\n", "empty"),
+        ("[]", "empty"),
+        ("a,b,c\n1,2,3", "no_headings"),
+        ("열,row\n1,2", "heading_twice"),
+        ("블랙-S\n레드-S", "no_numbers"),
+        ("A-1-1\nA-1-2", "no_grades"),
+        ("등급,번호,x\nVIP,1,1", "half_coordinates"),
+        ("{", "json"),
+        ("[" * 100_000, "json"),
+        ('{"seats": 7}', "json_shape"),
+        ('{"seats": ["VIP-1"], "grades": 7}', "json_grades"),
+        ('{"seats": ["VIP-1"], "grades": {"VIP": "free"}}', "price"),
+        (b"PK\x03\x04 a workbook or a bomb", "archive"),
+        (b"\x1f\x8b\x08", "archive"),
+        (b"\xff\xfe\x00\xd8", "encoding"),
+        (b"\x81\x00\xff", "encoding"),
+        ("a/b/c/d/e/f/7", "labels"),
+        (",".join("abcdefgh") * 10, "columns_max"),
+    ],
+)
+def test_what_makes_a_whole_file_unusable(text: str | bytes, code: str) -> None:
+    found = faults_of(text, prices={"VIP": 1, "R": 2}, kind="")
+    assert [name for _, name in found] == [code]
+
+
+@pytest.mark.parametrize(
+    ("item", "code"), [(7, "json_item"), ({"label": ["VIP-1"]}, "json_value"), ({"row": 1, "열": 2}, "heading_twice")]
+)
+def test_json_items_of_the_wrong_shape_are_told_by_their_place(item: object, code: str) -> None:
+    assert faults_of(json.dumps(["VIP-1", item])) == [(2, code)]
+
+
+def test_every_bad_line_is_counted_though_only_the_first_are_kept() -> None:
+    reading = read("label\n" + "VIP-A-1\n" * 1_000)
+    assert reading.faults.total == 999
+    assert len(reading.faults.kept) == FAULTS_KEPT_MAX
+    assert reading.faults.kept[0] == Fault(3, "twice", "A / 1 / 1", other="2")
+
+
+def test_coordinates_must_be_there_for_every_seat_and_be_numbers() -> None:
+    rows = ["구역,열,번호,등급,x,y", "A,1,1,VIP,10,20", "A,1,2,VIP,,20", "A,1,3,VIP,nan,1", "A,1,4,VIP,1e9,1"]
+    assert faults_of("\n".join(rows)) == [(3, "missing"), (4, "number"), (5, "number")]
+
+
+def test_limits_on_lines_grades_and_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seatfile, "LINES_MAX", 2)
+    assert faults_of("VIP-1\nVIP-2\nVIP-3\nVIP-4") == [(0, "lines_max")]
+    assert faults_of(json.dumps(["VIP-1", "VIP-2", "VIP-3"])) == [(0, "lines_max")]
+    monkeypatch.setattr(seatfile, "LINES_MAX", 99)
+    monkeypatch.setattr(seatplan, "SECTIONS_MAX", 1)
+    assert faults_of("구역,번호,등급\nA,1,VIP\nB,1,VIP") == [(3, "too_many")]
+    monkeypatch.setattr(seatplan, "SECTIONS_MAX", 9)
+    monkeypatch.setattr(seatplan, "GRADES_MAX", 1)
+    assert faults_of("구역,번호,등급\nA,1,VIP\nB,1,R") == [(3, "too_many")]
+
+
+def test_a_grade_called_with_its_word_is_the_one_that_labels_name() -> None:
+    """`VIP석` in a label reads as VIP; an event whose grade is called `VIP석` means that one, unless it has both."""
+    labels = "VIP석/2층/B열/7\nvip석/2층/B열/8"
+    assert plan_of(labels, prices={"VIP석": 9}).grades == {"VIP석": 9}
+    assert plan_of(labels, prices={}, grades={"VIP석": 9}).grades == {"VIP석": 9}
+    assert plan_of(labels, prices={"VIP석": 9, "VIP": 5}).grades == {"VIP": 5}
+
+
+def test_a_formula_is_only_text_and_leaves_as_text() -> None:
+    """What a spreadsheet would run comes back behind an apostrophe, and is read back without it."""
+    plan = plan_of('구역,열,번호,등급\n"=HYPERLINK(""http://x"")",+1,1,VIP')
+    assert (plan.seats[0].section, plan.seats[0].row) == ('=HYPERLINK("http://x")', "+1")
+    line = list(rows_of(plan.seats))[1]
+    assert line[1].startswith("'=")
+    assert line[2].startswith("'+")
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "'; DROP TABLE seats;--", "../../etc/passwd", "{{7*7}}"])
+def test_hostile_text_is_only_a_name(text: str) -> None:
+    assert plan_of(f'구역,열,번호,등급\n"x{text}",1,1,VIP').seats[0].section == f"x{text}"
+
+
+NAMES = st.one_of(
+    st.sampled_from(
+        ["A구역", "B열", "R석", "=1+1", "'quoted", "-", "Row 3", "2층", "a  b", "VIP", "vip", "7번", "@x", "층"]
+    ),
+    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12),
+)
+POINTS = st.floats(0, 5_000, allow_nan=False).map(lambda v: round(v, 1))
+
+
+@given(
+    st.lists(
+        st.tuples(NAMES, NAMES, st.integers(0, 99_999), st.sampled_from(["VIP", "vip", "R석", "=S"]), POINTS, POINTS),
+        unique_by=lambda seat: seat[:3],
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_a_map_that_is_downloaded_can_be_uploaded_again(rows: list[tuple[str, str, int, str, float, float]]) -> None:
+    prices = {"VIP": 3, "vip": 2, "R석": 1, "=S": 0}
+    seats = [Seat(idx, s, r, n, g, prices[g], x, y) for idx, (s, r, n, g, x, y) in enumerate(rows)]
+    text = io.StringIO()
+    csv.writer(text).writerows(rows_of(seats))
+    assert plan_of(text.getvalue(), prices={}, grades=prices, encoding="utf-8-sig").seats == seats
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.sampled_from(["", "csv", "json"]))
+def test_any_bytes_are_a_map_or_told_to_be_none(data: bytes, kind: str) -> None:
+    reading = read(data, kind=kind)
+    assert (reading.plan is None) == (reading.faults.total > 0)
+
+
+def test_a_hall_is_drawn_where_the_file_has_no_coordinates() -> None:
+    """No two seats touch, dearer grades are nearer to the stage, and neighbours are neighbours to the allocator."""
+    rows = [
+        f"{g}-{f}F-{s}-{r}-{n}"
+        for g, f in (("S", 2), ("VIP", 1), ("R", 1))
+        for s in ("AB" if g == "R" else "CD")
+        for r in range(1, 6)
+        for n in range(1, 11)
+    ]
+    plan = plan_of("\n".join(rows))
+    assert len({(seat.x, seat.y) for seat in plan.seats}) == len(plan.seats)
+    depth = {grade: min(s.y for s in plan.seats if s.grade == grade) for grade in PRICES}
+    assert plan.drawing.focal[1] < depth["VIP"] < depth["R"] < depth["S"]
+    layout: Mapping[str, Any] = plan.drawing.layout
+    assert all(0 < s.x < layout["width"] and 0 < s.y < layout["height"] for s in plan.seats)
+    assert [one["name"] for one in layout["sections"]] == ["1F C", "1F D", "1F A", "1F B", "2F C", "2F D"]
+    runs = SeatMap(plan.seats, plan.drawing.focal).runs
+    assert sorted(map(len, runs)) == [10] * 30
+
+
+def test_a_row_too_long_to_be_one_is_folded_and_gaps_stay_gaps() -> None:
+    plan = plan_of("label,count\nVIP-A,200")
+    assert len({seat.y for seat in plan.seats}) == 4
+    gap = plan_of("VIP-A-1\nVIP-A-2\nVIP-A-5\nVIP-A-6")
+    steps: Sequence[float] = [b.x - a.x for a, b in zip(gap.seats, gap.seats[1:], strict=False)]
+    assert steps == [20.0, 60.0, 20.0]
+
+
+def test_floors_and_rows_are_in_the_order_of_people() -> None:
+    plan = plan_of("\n".join(f"VIP-{f}-A-{r}-1" for f in ("10F", "B1F", "2F") for r in (10, 9, 1)))
+    order = sorted(plan.seats, key=lambda seat: seat.y)
+    assert [(s.section, s.row) for s in order] == [
+        (f"{f} A", r) for f in ("2F", "10F", "B1F") for r in ("1", "9", "10")
+    ]
+
+
+def test_the_drawing_stays_when_only_prices_change() -> None:
+    now = plan_of("VIP-A-1\nVIP-A-2")
+    text = io.StringIO()
+    csv.writer(text).writerows(rows_of(now.seats))
+    again = plan_of(text.getvalue(), prices={"VIP": 9}, current=now.seats, drawing=now.drawing)
+    assert again.drawing == now.drawing
+    assert again.grades == {"VIP": 9}
