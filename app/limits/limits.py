@@ -1,0 +1,88 @@
+"""How often something may be tried: counted in Redis, so that all web processes count together.
+
+Check and take are one script: any number of attempts at once cannot pass between the two. A limit lets `times` attempts
+through at once and then one per interval (a token bucket, kept as one time per name: GCRA). Its key ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.lua import Args, load
+
+PREFIX = "tiketi:limit:"
+LUA = Path(__file__).parent / "lua"
+IPV6_NETWORK_BITS = 64  # what one customer of a provider has: addresses in it are as many as anyone likes
+
+
+class LimitsUnavailable(Exception):
+    """Nobody can count right now; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """`times` at once, and again after `window_s`; `name` is part of the key."""
+
+    name: str
+    times: int
+    window_s: int
+
+    @property
+    def interval_ms(self) -> int:
+        return max(1, -(-self.window_s * 1000 // self.times))
+
+
+Attempt = tuple[Limit, str]  # a limit and whom it counts for
+
+
+class Limits:
+    def __init__(self, redis: Redis) -> None:
+        self._take, self._give = (load(redis, LUA / f"{name}.lua") for name in ("take", "give"))
+
+    async def take(self, attempts: Sequence[Attempt], now_ms: int | None = None) -> int:
+        """Count one attempt against all of them: 0, or the ms until it would fit, and then nothing was counted.
+
+        Raises LimitsUnavailable: an attempt that cannot be counted must not be made.
+        """
+        args: Args = ["" if now_ms is None else now_ms]
+        for limit, who in attempts:
+            args += (_name(limit, who), limit.interval_ms, limit.times)
+        try:
+            wait_ms: int = await self._take([PREFIX], args)
+        except (RedisError, OSError) as error:
+            raise LimitsUnavailable(type(error).__name__) from error
+        return wait_ms
+
+    async def give_back(self, attempts: Sequence[Attempt], now_ms: int | None = None) -> None:
+        """Uncount one attempt. Raises LimitsUnavailable."""
+        args: Args = ["" if now_ms is None else now_ms]
+        for limit, who in attempts:
+            args += (_name(limit, who), limit.interval_ms)
+        try:
+            await self._give([PREFIX], args)
+        except (RedisError, OSError) as error:
+            raise LimitsUnavailable(type(error).__name__) from error
+
+
+def _name(limit: Limit, who: str) -> str:
+    """A key of one length, which tells a reader of Redis nobody's email."""
+    return f"{limit.name}:{blake2b(who.encode(), digest_size=12).hexdigest()}"
+
+
+def network_of(address: str) -> str:
+    """Whom an address stands for: itself, or the network that an IPv6 customer has. What is no address, as it is."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    if mapped is not None or parsed.version == 4:
+        return str(mapped or parsed)
+    return str(ip_network((parsed, IPV6_NETWORK_BITS), strict=False))

@@ -1,0 +1,112 @@
+"""Keeps a LineView per room up to date from the room logs, in one task per web process.
+
+Nothing is missed: a gap in a log, a changed setting or a room made again loads a snapshot. Whoever wants to know of
+a change registers a callback, which runs in the event loop and must not block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.room import keys
+from app.room.scripts import RoomScripts
+from app.room.view import LineView
+
+BLOCK_MS = 500  # also how often a new room is looked for
+ENTRIES_PER_READ = 1_000
+RETRY_S = 0.2
+SNAPSHOT_TRIES = 5
+
+log = structlog.get_logger()
+
+
+class Rooms:
+    """The rooms this process knows. `views` is read by every poll; only `run` changes it."""
+
+    def __init__(self, redis: Redis, scripts: RoomScripts) -> None:
+        self.views: dict[str, LineView] = {}
+        self.scripts = scripts
+        self.fresh = False  # whether the last read of Redis worked
+        self.read_s = time.monotonic()  # when it last did, by a steady clock
+        self._redis = redis
+        self._listeners: list[Callable[[LineView], None]] = []
+
+    def on_change(self, listener: Callable[[LineView], None]) -> None:
+        self._listeners.append(listener)
+
+    async def run(self) -> None:
+        """Follow every room until cancelled. Redis going away is waited out; the views keep answering meanwhile."""
+        while True:
+            try:
+                await self._follow()
+            except (RedisError, OSError) as error:
+                self.fresh = False
+                log.warning("room_log_unreadable", error=str(error), retry_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        await self.discover()
+        while True:
+            streams: dict[Any, Any] = {keys.log(view.event_id): view.log_id for view in self.views.values()}
+            if streams:
+                news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
+                for name, entries in news:
+                    await self._take(name.decode(), entries)
+                if not news:
+                    await self.recheck()
+            else:
+                await asyncio.sleep(BLOCK_MS / 1000)
+            now_s = time.monotonic()
+            for view in self.views.values():
+                view.measure(now_s)
+            self.fresh = True
+            self.read_s = now_s
+            await self.discover()
+
+    async def recheck(self) -> None:
+        """Load what was made again by a Redis whose clock is behind the lost one's: its log looks like the past."""
+        for event_id, view in list(self.views.items()):  # an event made meanwhile adds one
+            rev = await self._redis.hget(keys.room(event_id), "rev")  # type: ignore[misc]
+            if rev is not None and int(rev) < view.rev:
+                await self.reload(event_id)
+
+    async def discover(self) -> None:
+        """Load every room that is not known yet."""
+        for member in await self._redis.smembers(keys.ROOMS):  # type: ignore[misc]  # redis-py types it for both clients
+            event_id = member.decode()
+            if event_id not in self.views:
+                await self.reload(event_id)
+
+    async def _take(self, name: str, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        view = next(view for view in self.views.values() if keys.log(view.event_id) == name)
+        for log_id, entry in entries:
+            if not view.apply(log_id, entry):
+                await self.reload(view.event_id)
+                return
+        self._tell(view)
+
+    async def reload(self, event_id: str) -> None:
+        """Take a room's snapshot, whichever epoch it is in by then."""
+        for _ in range(SNAPSHOT_TRIES):
+            epoch = await self._redis.hget(keys.room(event_id), "epoch")  # type: ignore[misc]
+            if epoch is None:
+                return
+            snapshot = await self.scripts.snapshot(event_id, int(epoch))
+            flat = snapshot[0]
+            if dict(zip(flat[::2], flat[1::2], strict=True)).get(b"epoch") == epoch:
+                view = self.views.get(event_id) or LineView(event_id, self.scripts.timing.poll_max_ms)
+                view.load(snapshot)
+                self.views[event_id] = view
+                self._tell(view)
+                return
+
+    def _tell(self, view: LineView) -> None:
+        for listener in self._listeners:
+            listener(view)

@@ -1,0 +1,108 @@
+"""Coalesces joins: everyone who arrives while the calls to Redis are under way shares the next one.
+
+Order of arrival within a process is kept: the calls share one connection. Bounded: a full buffer refuses at once
+rather than growing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import cast
+
+from redis.exceptions import RedisError
+
+from app.room.ordered import OrderedCalls
+from app.room.scripts import Joined, RoomScripts
+from app.tally import SECONDS, SIZES, Spread
+
+BATCH_MAX = 500  # people per call: about 2 ms of Redis
+CALLS_MAX = 2  # under way per room: one is carried out and written to disk while the other is on its way
+PENDING_MAX = 20_000  # people waiting for a number in one process and room
+CALL_TIMEOUT_S = 5.0
+
+
+class JoinUnavailable(Exception):
+    """Nobody can be given a number right now; asking again is safe. The text says why."""
+
+
+@dataclass(slots=True)
+class _Door:
+    epoch: int = 0
+    waiting: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]] = field(default_factory=list)
+    calls: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Joiner:
+    """`answers` counts people by (event id, answer); `batches` and `calls_s` are of the calls to Redis."""
+
+    def __init__(self, scripts: RoomScripts) -> None:
+        self.answers: dict[tuple[str, ...], int] = {}
+        self.batches = Spread(SIZES)
+        self.calls_s = Spread(SECONDS)
+        self._scripts = scripts
+        self._redis = OrderedCalls(scripts.redis)
+        self._doors: dict[str, _Door] = {}
+
+    def join(self, event_id: str, epoch: int, holder: str, wish: str) -> asyncio.Future[tuple[str, Joined]]:
+        """A future of (room state, number given). Raises JoinUnavailable here or in the future."""
+        door = self._doors.get(event_id)
+        if door is None:
+            door = self._doors[event_id] = _Door()
+        if len(door.waiting) >= PENDING_MAX:
+            raise JoinUnavailable("too many people are joining at once")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[tuple[str, Joined]] = loop.create_future()
+        door.epoch = epoch
+        door.waiting.append((holder, wish, future))
+        if len(door.calls) < CALLS_MAX:
+            task = loop.create_task(self._serve(event_id, door))
+            door.calls.add(task)
+        return future
+
+    @property
+    def pending(self) -> int:
+        """The people at the fullest door who wait for their number."""
+        return max((len(door.waiting) for door in list(self._doors.values())), default=0)
+
+    async def _serve(self, event_id: str, door: _Door) -> None:
+        try:
+            while door.waiting:
+                batch, door.waiting = door.waiting[:BATCH_MAX], door.waiting[BATCH_MAX:]
+                await self._flush(event_id, door.epoch, batch)
+        finally:  # at once: whoever comes next finds room for a call, or a call that looks for them
+            door.calls.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _flush(
+        self, event_id: str, epoch: int, batch: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]]
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                people = [(who, wish) for who, wish, _ in batch]
+                state, _, joined = await self._scripts.join(event_id, epoch, people, client=self._redis)
+        except Exception as error:
+            away = isinstance(error, RedisError | OSError | TimeoutError)
+            self._count(event_id, "failed", len(batch))
+            why = JoinUnavailable(f"the line cannot be reached: {type(error).__name__}") if away else error
+            for _, _, future in batch:
+                if not future.done():
+                    future.set_exception(why)  # a bug of ours too: nobody may wait for ever
+            return
+        self.calls_s.add(clock() - began_s)
+        self.batches.add(len(batch))
+        refused = Joined("refused", 0)
+        for index, (_, _, future) in enumerate(batch):
+            one = joined[index] if joined else refused
+            self._count(event_id, one.status, 1)
+            if not future.done():
+                future.set_result((state, one))
+
+    def _count(self, event_id: str, answer: str, people: int) -> None:
+        self.answers[event_id, answer] = self.answers.get((event_id, answer), 0) + people
+
+    async def close(self) -> None:
+        """Let what is under way finish."""
+        await asyncio.gather(*(call for door in self._doors.values() for call in door.calls))
+        await self._redis.aclose()

@@ -1,0 +1,47 @@
+"""Every Redis key of a room, in one place, and which of them may live without a TTL.
+
+All keys of an event share one hash tag. Keys of one epoch carry its number; when a room is closed for good the
+keeper gives that epoch's keys a TTL.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+ROOMS = "tiketi:rooms"  # the set of event ids that have a room
+EPOCH_KEPT_S = 7 * 86_400  # how long a closed epoch can still be looked at
+PERMANENT = re.compile(
+    r"tiketi:(rooms|notices)$|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
+    r"|\d+:(gone|lapsed|skipped|returned|admitted|active|lost|marks|holders:\d+|wishes:\d+))$|arq:queue$"
+)
+
+
+def room(event_id: str) -> str:
+    return f"tiketi:{{{event_id}}}:room"
+
+
+def log(event_id: str) -> str:
+    return f"tiketi:{{{event_id}}}:log"
+
+
+def of_epoch(event_id: str, epoch: int | Literal["*"], name: str) -> str:
+    """`gone`, `lapsed`, `skipped`: bitmaps by number; `returned`, `admitted`, `active`: sorted sets of numbers;
+    `holders:`, `wishes:`, `seen:`: prefixes of buckets."""
+    return f"tiketi:{{{event_id}}}:{epoch}:{name}"
+
+
+def epoch_of(key: str) -> int:
+    """Which epoch a key is of; 0 if of none."""
+    part = key.split(":")[2]
+    return int(part) if part.isdigit() else 0
+
+
+def is_permanent(key: str) -> bool:
+    """I10: a key for which this is false must have a TTL."""
+    return PERMANENT.match(key) is not None
+
+
+def lane(event_id: str) -> str:
+    """The lane's stream of seat commands: the admitter adds the hold of a wish to it in number order."""
+    return f"tiketi:{{{event_id}}}:lane"

@@ -1,0 +1,11 @@
+-- reserve: let numbers be given up to a bound that SQL has reserved.
+-- Guarantee: the bound only grows, whoever is late; a room that is missing stays missing.
+-- KEYS: 1 room      ARGV: 1 bound
+-- Returns: the bound in force, 0 without a room      Cost: O(1)
+local room = KEYS[1]
+local wanted = tonumber(ARGV[1])
+local bound = tonumber(redis.call('HGET', room, 'bound'))
+
+if not bound then return 0 end
+if wanted > bound then redis.call('HSET', room, 'bound', wanted) end
+return math.max(wanted, bound)

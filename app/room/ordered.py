@@ -1,0 +1,67 @@
+"""Script calls over a connection of their own: several under way at once, carried out and answered in order.
+
+A pool gives each call a connection, and two connections overtake each other. Here order holds, and a call need not wait
+for the answer to the one before it. When the connection breaks, every call under way fails: none of them is asked
+twice, since what Redis did with it is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from redis.asyncio import Connection, Redis
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import ResponseError
+
+
+class OrderedCalls:
+    """What a script needs of a client: `evalsha` and `script_load`. Raises what redis-py raises."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._connection: Connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        self._sending, self._reading = asyncio.Lock(), asyncio.Lock()  # both let people through in order
+        self.under_way = 0  # calls sent and not answered
+        self._broken = 0  # times the connection was given up: what was sent before has no answer any more
+
+    async def evalsha(self, sha: str, keys_total: int, *keys_and_args: Any) -> Any:
+        return await self._call("EVALSHA", sha, keys_total, *keys_and_args)
+
+    async def script_load(self, script: bytes) -> str:
+        sha = await self._call("SCRIPT LOAD", script)
+        return str(sha.decode())
+
+    async def _call(self, *command: Any) -> Any:
+        try:
+            async with self._sending:
+                if not self.under_way:
+                    await self._make_sure_of_connection()
+                await self._connection.send_command(*command)
+                self.under_way += 1
+                broken = self._broken
+            try:
+                async with self._reading:
+                    if broken != self._broken:
+                        raise RedisAway("the connection broke before the answer came")
+                    return await self._connection.read_response()
+            finally:
+                self.under_way -= 1
+        except ResponseError:
+            raise  # an answer like any other: the connection is in step
+        except BaseException:
+            await self.aclose()  # an answer nobody reads would be taken for the next one's
+            raise
+
+    async def _make_sure_of_connection(self) -> None:
+        """Give up a connection that Redis closed while nothing was asked, as when it was started anew."""
+        if self._connection.is_connected:
+            try:
+                closed = await self._connection.can_read_destructive()  # type: ignore[no-untyped-call]
+            except (RedisAway, OSError):
+                closed = True
+            if closed:
+                await self.aclose()
+
+    async def aclose(self) -> None:
+        self._broken += 1
+        await self._connection.disconnect(nowait=True)

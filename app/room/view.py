@@ -1,0 +1,186 @@
+"""A web process's own memory of one room: what answers every poll and stream without a datastore.
+
+Exact as of the last room log entry applied. `load` takes a snapshot, `apply` one log entry; an entry that does not
+follow the last one says so, and the caller loads a snapshot again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from app.domain.line import Bits, Place, RoomState, ahead
+from app.domain.pacing import POLL_MAX_MS, DrainMeter, Pace, eta_range_s, poll_after_ms
+
+
+class Position(NamedTuple):
+    """One buyer's place as it is answered. `until_ms` is when the turn or the pass ends, 0 while waiting."""
+
+    place: Place
+    ahead: int
+    eta_s: tuple[int, int] | None
+    poll_after_ms: int
+    until_ms: int
+
+
+class LineView:
+    """`number` is the last one given, `cursor` the last one passed; times are Redis's, in ms."""
+
+    __slots__ = (
+        "accounts_only",
+        "active",
+        "admitted",
+        "burst",
+        "closes_ms",
+        "cursor",
+        "epoch",
+        "event_id",
+        "gone",
+        "lapsed",
+        "log_id",
+        "lost",
+        "max_active",
+        "message",
+        "meter",
+        "number",
+        "opens_ms",
+        "pace",
+        "passed",
+        "poll_max_ms",
+        "rate_per_s",
+        "reason",
+        "rev",
+        "skipped",
+        "state",
+        "updated_ms",
+    )
+
+    def __init__(self, event_id: str, poll_max_ms: int = POLL_MAX_MS) -> None:
+        self.event_id = event_id
+        self.poll_max_ms = poll_max_ms
+        self.meter = DrainMeter()
+        self.pace: Pace | None = None
+        self.passed = 0
+        self.epoch = 0
+
+    def load(self, snapshot: list[Any], log_id: bytes | None = None) -> None:
+        """Take the room as snapshot.lua answered it."""
+        flat, last_id, gone, skipped, lapsed, lost, admitted, active = snapshot
+        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        self.state = RoomState(fields["state"])
+        self.epoch = int(fields["epoch"])
+        self.number = int(fields["number"])
+        self.cursor = int(fields["cursor"])
+        self.rate_per_s = float(fields["rate"])
+        self.burst = int(fields["burst"])
+        self.max_active = int(fields["max_active"])
+        self.accounts_only = fields.get("accounts_only") == "1"  # rooms made before there was one have none
+        self.message = fields["message"]
+        self.opens_ms = int(fields["opens_ms"])
+        self.closes_ms = int(fields["closes_ms"])
+        self.reason = fields["reason"]  # why it is closed: sale_ended, event_cancelled, or "" for an operator's doing
+        self.rev = int(fields["rev"])
+        self.log_id: bytes = log_id or last_id
+        self.updated_ms = int(last_id.split(b"-")[0])
+        self.gone, self.skipped, self.lapsed, self.lost = Bits(gone), Bits(skipped), Bits(lapsed), Bits(lost)
+        self.admitted = _turns(admitted)
+        self.active = _turns(active)
+
+    def apply(self, log_id: bytes, entry: dict[bytes, bytes]) -> bool:
+        """Take one log entry. False if something before it was missed or it changes what only a snapshot tells."""
+        rev = int(entry[b"r"])
+        if rev <= self.rev:
+            self.log_id = log_id
+            return True
+        if rev != self.rev + 1 or entry[b"k"] == b"config":
+            return False
+        self.rev, self.log_id, self.updated_ms = rev, log_id, int(entry[b"t"])
+        match entry[b"k"]:
+            case b"admit":
+                self._admit(entry)
+            case b"left":
+                self._over(int(entry[b"n"]))
+            case b"lapse":
+                for number in _numbers(entry[b"l"]):
+                    self.lapsed.add(number)
+                    self._over(number)
+            case b"claim":
+                number = int(entry[b"n"])
+                self.admitted.pop(number, None)
+                self.active[number] = int(entry[b"e"])
+            case b"back":
+                self._back(entry)
+        return True
+
+    def _admit(self, entry: dict[bytes, bytes]) -> None:
+        cursor, deadline_ms = int(entry[b"c"]), int(entry[b"d"])
+        self.passed += max(0, cursor - self.cursor - self.gone.count_between(self.cursor, cursor + 1))
+        self.cursor = cursor
+        self.number = max(self.number, int(entry[b"n"]))
+        for number in _numbers(entry[b"s"]):
+            self.skipped.add(number)
+        for number in _numbers(entry[b"a"]):
+            self.skipped.discard(number)
+            self.admitted[number] = deadline_ms
+
+    def _over(self, number: int) -> None:
+        if number > self.cursor and number not in self.gone:
+            self.passed += 1
+        self.gone.add(number)
+        self.admitted.pop(number, None)
+        self.active.pop(number, None)
+
+    def _back(self, entry: dict[bytes, bytes]) -> None:
+        for number in _numbers(entry[b"b"]):
+            self.lost.discard(number)
+            self.gone.discard(number)
+            if number <= self.cursor:
+                self.skipped.add(number)
+        for number in _numbers(entry[b"l"]):
+            self.lost.discard(number)
+            self.gone.add(number)
+
+    def measure(self, now_s: float) -> None:
+        """Note how far the line is now; `now_s` is a steady clock. Called about once a tick, so a read only divides."""
+        if self.waiting:
+            self.meter.add(now_s, self.passed)
+        else:
+            self.meter.clear()
+        moves = self.state in (RoomState.open, RoomState.draining)
+        self.pace = self.meter.pace(now_s, self.rate_per_s) if moves else None
+
+    @property
+    def waiting(self) -> int:
+        """People the cursor has not reached who have not left."""
+        return ahead(self.number + 1, self.cursor, self.gone)
+
+    def place(self, number: int) -> Place:
+        if number in self.gone:
+            if number in self.lost:
+                return Place.waiting
+            return Place.lapsed if number in self.lapsed else Place.left
+        if number in self.admitted:
+            return Place.admitted
+        return Place.claimed if number in self.active else Place.waiting
+
+    def position(self, number: int) -> Position:
+        """Where `number` stands. A number newer than this memory is at the back: its ticket proves it."""
+        gone = self.gone
+        if number <= self.cursor or number in gone:
+            place = self.place(number)
+            if place is not Place.waiting:
+                until_ms = self.admitted.get(number) or self.active.get(number) or 0
+                return Position(place, 0, None, poll_after_ms(number, 0, 0), until_ms)
+            people = 0 if number <= self.cursor else ahead(number, self.cursor, gone)
+        else:
+            people = ahead(number, self.cursor, gone)
+        eta_s = eta_range_s(people, self.pace)
+        wait_s = eta_s[0] if eta_s else None
+        return Position(Place.waiting, people, eta_s, poll_after_ms(number, wait_s, people, self.poll_max_ms), 0)
+
+
+def _numbers(csv: bytes) -> list[int]:
+    return [int(number) for number in csv.split(b",")] if csv else []
+
+
+def _turns(pairs: list[bytes]) -> dict[int, int]:
+    return {int(number): int(float(end)) for number, end in zip(pairs[::2], pairs[1::2], strict=True)}

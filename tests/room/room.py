@@ -1,0 +1,149 @@
+"""A waiting room on real stores for tests: time passes only when told to, and Redis's clock can be set wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from redis.asyncio import Redis
+
+from app import invariants
+from app.domain.line import RoomState
+from app.ledger import events, rooms
+from app.ledger.database import Database
+from app.room import keys
+from app.room.scripts import Birth, Joined, RoomScripts, Tick, Timing
+from app.room.view import LineView
+from tests.lane.world import START, spec
+
+EVENT = "gig"
+START_MS = 1_800_000_000_000
+BOUND = 1_000
+RATE, BURST = 50, 10  # of a busy room, people per second
+TIMING = Timing(presence_window_s=120, claim_window_s=60, pass_s=300)
+BIRTH = Birth(
+    epoch=1,
+    number=0,
+    bound=BOUND,
+    cursor=0,
+    state=RoomState.open,
+    opens_ms=0,
+    rate_per_s=10.0,
+    burst=5,
+    max_active=50,
+)
+
+
+@dataclass
+class Clock:
+    """`steady_ms` is the time that really passes; Redis's clock is that, and what somebody set it wrong by."""
+
+    steady_ms: int = START_MS
+    wrong_by_ms: int = 0
+
+    @property
+    def redis_ms(self) -> int:
+        return self.steady_ms + self.wrong_by_ms
+
+    def pass_ms(self, ms: int) -> None:
+        self.steady_ms += ms
+
+
+@dataclass
+class Ticker:
+    """One worker's admission ticks: what the admitter remembers between them."""
+
+    room: Room
+    last: tuple[int, float] | None = None
+
+    async def tick(self, reaches_redis_after_ms: int = 0) -> tuple[int, Tick]:
+        clock, room = self.room.clock, self.room
+        now_ms = clock.steady_ms
+        called_ms, since_ms = self.last or (now_ms, None)
+        clock.pass_ms(reaches_redis_after_ms)
+        answer = await room.scripts.tick(EVENT, room.epoch, now_ms - called_ms, clock.redis_ms, since_ms=since_ms)
+        self.last = (now_ms, answer[1].refilled_ms)
+        return answer
+
+
+@dataclass
+class Room:
+    redis: Redis
+    db: Database
+    timing: Timing = TIMING
+    clock: Clock = field(default_factory=Clock)
+    epoch: int = 1
+
+    def __post_init__(self) -> None:
+        self.scripts = RoomScripts(self.redis, self.timing)
+
+    async def make(self, **given: Any) -> Room:
+        """Make the room, with BIRTH but for what is given; its bound is reserved first, as the keeper does."""
+        birth = replace(BIRTH, **given)
+        await events.create(self.db, spec(EVENT), START)
+        await rooms.reserve_numbers(self.db, EVENT, birth.bound)
+        assert await self.scripts.create(EVENT, birth, self.clock.redis_ms)
+        self.epoch = birth.epoch
+        return self
+
+    async def make_again(self, **given: Any) -> None:
+        """Make the room as after a loss of Redis."""
+        assert await self.scripts.create(EVENT, replace(BIRTH, **given), self.clock.redis_ms)
+
+    async def join(self, *holders: str, wish: str = "") -> list[Joined]:
+        people = [(holder, wish) for holder in holders]
+        return (await self.scripts.join(EVENT, self.epoch, people, self.clock.redis_ms))[2]
+
+    async def crowd(self, size: int, first: int = 1) -> list[int]:
+        """`size` new people join; answers their numbers."""
+        return [joined.number for joined in await self.join(*(f"h{n}" for n in range(first, first + size)))]
+
+    async def seen(self, *numbers: int) -> int:
+        return await self.scripts.seen(EVENT, self.epoch, numbers, self.clock.redis_ms)
+
+    async def claim(self, number: int) -> tuple[str, int]:
+        return await self.scripts.claim(EVENT, self.epoch, number, self.clock.redis_ms)
+
+    async def leave(self, number: int) -> str:
+        return await self.scripts.leave(EVENT, self.epoch, number, self.clock.redis_ms)
+
+    async def restore(self, *people: tuple[int, str]) -> int:
+        return await self.scripts.restore(EVENT, self.epoch, people, self.clock.redis_ms)
+
+    async def change(self, **fields: Any) -> tuple[str, str]:
+        return await self.scripts.change(EVENT, fields, self.clock.redis_ms)
+
+    def ticker(self) -> Ticker:
+        return Ticker(self)
+
+    async def tick(self, ms: int = 1_000) -> Tick:
+        """One tick by a worker that saw all of the last `ms` pass."""
+        self.clock.pass_ms(ms)
+        return (await self.scripts.tick(EVENT, self.epoch, ms, self.clock.redis_ms))[1]
+
+    async def view(self) -> LineView:
+        view = LineView(EVENT)
+        view.load(await self.scripts.snapshot(EVENT, self.epoch))
+        return view
+
+    async def log(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(keys.log(EVENT))
+        return entries
+
+    async def let_in(self) -> list[int]:
+        """Every number let in so far, in that order, by the log."""
+        admits = [entry[b"a"] for _, entry in await self.log() if entry[b"k"] == b"admit"]
+        return [int(number) for csv in admits if csv for number in csv.split(b",")]
+
+    async def field(self, name: str) -> float:
+        value = await self.redis.hget(keys.room(EVENT), name)  # type: ignore[misc]  # redis-py types it for both clients
+        assert value is not None
+        return float(value)
+
+    async def violations(self) -> list[invariants.Violation]:
+        return await invariants.check(self.redis, self.db, EVENT)
+
+
+def numbers(joined: Sequence[Joined]) -> list[int]:
+    return [each.number for each in joined]

@@ -1,0 +1,159 @@
+"""A process's views follow the room logs; a gap, a changed setting or a room made again loads a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.domain.line import Place, RoomState
+from app.ledger.database import Database
+from app.room import keys
+from app.room.follow import Rooms
+from app.room.view import LineView
+from tests.room.room import EVENT, Room
+from tests.room.server import server_in
+from tests.waiting import wait_until
+
+
+@asynccontextmanager
+async def following(room: Room) -> AsyncIterator[Rooms]:
+    rooms = Rooms(room.redis, room.scripts)
+    task = asyncio.create_task(rooms.run())
+    try:
+        yield rooms
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(rooms: Rooms, true: Callable[[LineView], bool], description: str) -> LineView:
+    async def it_is() -> bool:
+        return EVENT in rooms.views and true(rooms.views[EVENT])
+
+    await wait_until(it_is, description=description)
+    return rooms.views[EVENT]
+
+
+async def test_a_view_follows_everything_without_another_snapshot(room: Room) -> None:
+    async with following(room) as rooms:
+        view = await until(rooms, lambda view: True, "the room is known")
+        told: list[int] = []
+        rooms.on_change(lambda view: told.append(view.cursor))
+        loaded_gone = view.gone
+        await room.crowd(12)
+        await room.tick()
+        await room.claim(1)
+        await room.leave(2)
+        await room.tick(60_000)
+        await until(rooms, lambda view: view.cursor == 10 and 5 in view.lapsed, "the second tick is known")
+        assert view.gone is loaded_gone, "a snapshot was taken though nothing was missed"
+        assert [view.place(n) for n in (1, 2, 5, 6, 12)] == [
+            Place.claimed,
+            Place.left,
+            Place.lapsed,
+            Place.admitted,
+            Place.waiting,
+        ]
+        assert 10 in told
+        assert rooms.fresh
+
+
+async def test_a_changed_setting_loads_a_snapshot(room: Room) -> None:
+    async with following(room) as rooms:
+        await until(rooms, lambda view: True, "the room is known")
+        await room.change(state="paused", message="The band is late.")
+        view = await until(rooms, lambda view: view.state is RoomState.paused, "the pause is known")
+        assert view.message == "The band is late."
+
+
+async def test_a_gap_loads_a_snapshot(room: Room) -> None:
+    view = await room.view()
+    await room.crowd(30)
+    await room.tick()
+    await room.tick()
+    entries = [entry for entry in await room.log() if entry[1][b"k"] == b"admit"]
+    assert not view.apply(*entries[1]), "an entry was taken though the one before it was missed"
+    assert view.apply(*entries[0])
+    assert view.apply(*entries[1])
+    assert view.apply(*entries[0]), "an entry that is known already is no gap"
+    assert view.cursor == 10
+
+
+async def test_a_reader_behind_the_end_of_the_log_loads_a_snapshot(room: Room) -> None:
+    async with following(room) as rooms:
+        await until(rooms, lambda view: True, "the room is known")
+        await room.crowd(30)
+        await room.tick()
+        await room.tick()
+        await room.redis.xtrim(keys.log(EVENT), maxlen=1, approximate=False)
+        await until(rooms, lambda view: view.cursor == 10, "the line is known in spite of the gap")
+
+
+async def test_a_new_epoch_loads_a_snapshot(room: Room) -> None:
+    async with following(room) as rooms:
+        await until(rooms, lambda view: True, "the room is known")
+        await room.crowd(3)
+        await room.change(state="closed")
+        await room.change(state="open")
+        view = await until(rooms, lambda view: view.epoch == 2, "the new line is known")
+        assert (view.cursor, view.number, view.waiting) == (3, 3, 0)
+
+
+async def test_a_room_made_later_is_found(room: Room) -> None:
+    await room.redis.flushall()
+    async with following(room) as rooms:
+        assert rooms.views == {}
+        await room.make_again()
+        await until(rooms, lambda view: view.state is RoomState.open, "the new room is known")
+
+
+async def test_a_room_made_again_by_a_clock_that_is_behind_is_noticed(room: Room) -> None:
+    """Its log looks like the past: its ids and revisions are smaller than those the view has seen."""
+    rooms = Rooms(room.redis, room.scripts)
+    await rooms.discover()
+    await room.redis.flushall()
+    room.clock.wrong_by_ms = -3_600_000
+    await room.make_again(number=9, state=RoomState.recovering)
+    await rooms.recheck()
+    assert rooms.views[EVENT].state is RoomState.recovering
+
+
+async def test_views_answer_on_while_redis_is_away_and_follow_again_when_it_is_back(
+    tmp_path: Path, ledger: Database
+) -> None:
+    async with server_in(tmp_path / "redis") as server, server.client() as client:
+        room = await Room(client, ledger).make()
+        await room.crowd(20)
+        async with following(room) as rooms:
+            view = await until(rooms, lambda view: rooms.fresh, "the room is known")
+            server.kill()
+
+            async def stale() -> bool:
+                return not rooms.fresh
+
+            await wait_until(stale, description="the loss is noticed")
+            assert view.position(20).place is Place.waiting
+            await server.start()
+            await room.tick()
+            await until(rooms, lambda view: view.cursor == 5 and rooms.fresh, "the line is followed again")
+
+
+async def test_a_room_that_is_found_while_the_others_are_looked_at_ends_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = Rooms(room.redis, room.scripts)
+    await rooms.discover()
+    ask = room.redis.hget
+
+    async def found_meanwhile(name: str, key: str) -> bytes | None:
+        rooms.views["other"] = LineView("other")
+        answer: bytes | None = await ask(name, key)  # type: ignore[misc]  # redis-py types it for both clients
+        return answer
+
+    monkeypatch.setattr(room.redis, "hget", found_meanwhile)
+    await rooms.recheck()
+    assert rooms.views.keys() == {EVENT, "other"}

@@ -1,0 +1,335 @@
+"""What each command of a room promises, one promise per test; the state machine tries them in every order."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.line import Place, RoomState
+from app.domain.ticket import account_holder, holder_text
+from app.room import keys
+from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET, Joined
+from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
+
+WISH = '{"quantity":2}'
+WINDOW_MS = TIMING.presence_window_s * 1000
+CLAIM_MS = TIMING.claim_window_s * 1000
+PASS_MS = TIMING.pass_s * 1000
+
+
+async def test_numbers_are_given_in_order_and_once_per_holder(room: Room) -> None:
+    assert await room.join("a", "b", "a") == [Joined("joined", 1), Joined("joined", 2), Joined("already", 1)]
+    assert await room.join("c", "b") == [Joined("joined", 3), Joined("already", 2)]
+
+
+async def test_no_number_is_given_above_the_bound(room: Room) -> None:
+    await room.redis.hset(keys.room(EVENT), "bound", "2")  # type: ignore[misc]  # redis-py types it for both clients
+    assert await room.join("a", "b", "c", "a") == [
+        Joined("joined", 1),
+        Joined("joined", 2),
+        Joined("full", 0),
+        Joined("already", 1),
+    ]
+    assert await room.field("number") == 2
+    await room.scripts.reserve(EVENT, 3)
+    assert await room.join("c") == [Joined("joined", 3)]
+
+
+@pytest.mark.parametrize(("state", "taken"), [("paused", True), ("draining", False), ("closed", False)])
+async def test_only_an_open_or_paused_room_takes_people_but_nobody_loses_a_place(
+    room: Room, state: str, taken: bool
+) -> None:
+    await room.join("a")
+    await room.change(state=state)
+    assert await room.join("a", "b") == [Joined("already", 1), Joined("joined", 2) if taken else Joined("refused", 0)]
+
+
+async def test_where_only_accounts_may_join_a_browser_gets_no_number_and_loses_none(room: Room) -> None:
+    account, other = (holder_text(account_holder(name)) for name in ("ann", "ben"))
+    assert await room.join("browser") == [Joined("joined", 1)]
+    assert await room.change(accounts_only=1) == ("changed", "open")
+    assert await room.join("stranger", account, "browser", "stranger", other) == [
+        Joined("stranger", 0),
+        Joined("joined", 2),
+        Joined("already", 1),
+        Joined("stranger", 0),
+        Joined("joined", 3),
+    ]
+    assert (await room.view()).accounts_only
+    await room.change(accounts_only=0)
+    assert await room.join("stranger") == [Joined("joined", 4)]
+
+
+async def test_a_scheduled_room_takes_nobody_and_opens_by_the_clock(room: Room) -> None:
+    await room.redis.flushall()
+    opens_ms = room.clock.redis_ms + 1_000
+    await room.make_again(state=RoomState.scheduled, opens_ms=opens_ms)
+    assert await room.join("a") == [Joined("refused", 0)]
+    await room.tick(999)
+    assert (await room.view()).state is RoomState.scheduled
+    await room.tick(1)
+    assert (await room.view()).state is RoomState.open
+    assert await room.join("a") == [Joined("joined", 1)]
+
+
+async def test_who_left_gets_a_new_number_at_the_back(room: Room) -> None:
+    await room.crowd(3)
+    assert await room.leave(1) == "left"
+    assert await room.leave(1) == "already"
+    assert await room.leave(9) == "unknown"
+    assert await room.join("h1") == [Joined("joined", 4)]
+    await room.tick()
+    assert await room.let_in() == [2, 3, 4]
+
+
+async def test_who_lapsed_gets_a_new_number_at_the_back(room: Room) -> None:
+    await room.crowd(2)
+    await room.tick()
+    await room.tick(CLAIM_MS)
+    assert await room.join("h1") == [Joined("joined", 3)]
+
+
+async def test_capacity_counts_who_was_let_in_and_who_claimed_and_comes_back_at_every_end(room: Room) -> None:
+    await room.change(max_active=3, rate=1000, burst=100)
+    await room.crowd(20)
+    await room.tick()
+    assert await room.let_in() == [1, 2, 3]
+    await room.claim(1)
+    await room.tick()
+    assert await room.let_in() == [1, 2, 3], "a claimed turn is still a place taken"
+    await room.leave(1)
+    await room.tick()
+    assert await room.let_in() == [1, 2, 3, 4]
+    await room.change(max_active=1)
+    await room.leave(2)
+    await room.tick()
+    assert await room.let_in() == [1, 2, 3, 4], "a lowered capacity lets nobody in until there is room"
+    await room.tick(CLAIM_MS)
+    assert len(await room.let_in()) == 5, "a turn that lapses gives its place back"
+
+
+async def test_rate_and_burst_bound_every_tick(room: Room) -> None:
+    await room.crowd(100)
+    counts = [(await room.tick(ms)).admitted for ms in (10_000, 100, 100, 400, 50, 50)]
+    assert counts == [5, 1, 1, 4, 0, 1]
+
+
+async def test_rates_below_one_a_second_add_up(room: Room) -> None:
+    await room.change(rate=0.1, burst=1)
+    await room.crowd(5)
+    assert [(await room.tick(1_000)).admitted for _ in range(20)] == [0] * 9 + [1] + [0] * 9 + [1]
+
+
+async def test_a_new_rate_holds_from_its_own_moment_on(room: Room) -> None:
+    await room.change(rate=0.1)
+    await room.crowd(100)
+    room.clock.pass_ms(60_000)
+    await room.change(rate=100)
+    assert (await room.tick(10)).admitted == 1
+
+
+async def test_lowering_the_burst_takes_back_what_had_gathered(room: Room) -> None:
+    await room.change(rate=100, burst=100)
+    await room.tick(10_000)
+    await room.change(burst=2)
+    await room.change(burst=100)
+    await room.crowd(100)
+    assert (await room.tick(10)).admitted == 3
+
+
+@pytest.mark.parametrize("state", ["paused", "closed"])
+async def test_a_room_that_is_paused_or_closed_lets_nobody_in(room: Room, state: str) -> None:
+    await room.crowd(5)
+    await room.change(state=state)
+    await room.tick()
+    assert await room.let_in() == []
+
+
+async def test_a_draining_room_lets_in_those_who_are_there(room: Room) -> None:
+    await room.crowd(3)
+    await room.change(state="draining")
+    await room.tick()
+    assert await room.let_in() == [1, 2, 3]
+
+
+async def test_joining_counts_as_being_seen_and_an_absent_one_is_passed_over(room: Room) -> None:
+    await room.crowd(3)
+    room.clock.pass_ms(WINDOW_MS + TIMING.slot_ms)
+    await room.seen(2)
+    await room.tick()
+    assert await room.let_in() == [2]
+    assert (await room.view()).skipped.count_below(9) == 2
+
+
+async def test_nobody_seen_within_the_window_is_passed_over(room: Room) -> None:
+    await room.crowd(3)
+    await room.tick(WINDOW_MS)
+    assert await room.let_in() == [1, 2, 3]
+
+
+async def test_nobody_absent_uses_up_rate(room: Room) -> None:
+    await room.crowd(30)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.seen(26, 27, 28, 29, 30)
+    await room.tick()
+    assert await room.let_in() == [26, 27, 28, 29, 30]
+
+
+async def test_who_comes_back_goes_before_everyone_the_cursor_has_not_reached(room: Room) -> None:
+    await room.crowd(2)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.crowd(20, first=100)
+    await room.tick(500)
+    assert await room.let_in() == [3, 4, 5, 6, 7]
+    assert await room.seen(2, 1) == 2
+    assert await room.seen(2, 1) == 0, "they are back already"
+    await room.tick(400)
+    assert await room.let_in() == [3, 4, 5, 6, 7, 1, 2, 8, 9]
+
+
+async def test_who_comes_back_and_goes_again_is_passed_over_again(room: Room) -> None:
+    await room.crowd(1)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.tick()
+    await room.seen(1)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.tick()
+    assert await room.let_in() == []
+
+
+async def test_a_number_that_was_never_given_cannot_be_seen(room: Room) -> None:
+    """One forged or stray number would make a bitmap of half a gigabyte."""
+    await room.crowd(2)
+    await room.seen(2, 3, 4_000_000_000)
+    (slot,) = [name async for name in room.redis.scan_iter(match="*:seen:*") if not name.endswith(b":after")]
+    assert await room.redis.strlen(slot) == 1
+    assert await room.redis.bitcount(slot) == 1
+
+
+async def test_who_left_while_away_does_not_come_back(room: Room) -> None:
+    await room.crowd(2)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.tick()
+    await room.leave(1)
+    assert await room.seen(1, 2) == 1
+
+
+async def test_a_tick_looks_at_a_bounded_number_of_people(room: Room) -> None:
+    await room.scripts.reserve(EVENT, 10_000)
+    await room.crowd(SCAN_MAX + 10)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    assert (await room.tick()).cursor == SCAN_MAX
+    assert (await room.tick()).cursor == SCAN_MAX + 10
+
+
+async def test_a_turn_is_claimed_once_and_a_repeat_gets_the_first_answer(room: Room) -> None:
+    await room.crowd(2)
+    assert await room.claim(1) == ("waiting", 0)
+    await room.tick()
+    first = await room.claim(1)
+    assert first == ("claimed", room.clock.redis_ms + PASS_MS)
+    room.clock.pass_ms(5_000)
+    assert await room.claim(1) == first
+
+
+async def test_a_turn_ends_with_its_window_whether_or_not_anybody_ticked(room: Room) -> None:
+    await room.crowd(2)
+    await room.tick()
+    room.clock.pass_ms(CLAIM_MS - 1)
+    assert (await room.claim(1))[0] == "claimed"
+    room.clock.pass_ms(1)
+    assert await room.claim(2) == ("lapsed", 0)
+    await room.tick(0)
+    assert await room.claim(2) == ("lapsed", 0)
+    assert (await room.view()).place(2) is Place.lapsed
+
+
+async def test_a_pass_ends_with_its_time(room: Room) -> None:
+    await room.crowd(1)
+    await room.tick()
+    await room.claim(1)
+    room.clock.pass_ms(PASS_MS)
+    assert (await room.claim(1))[0] == "lapsed"
+    await room.tick(0)
+    assert (await room.view()).active == {}
+
+
+async def test_turns_end_in_bounded_portions(room: Room) -> None:
+    await room.scripts.reserve(EVENT, 10_000)
+    await room.change(rate=10_000, burst=10_000, max_active=10_000)
+    await room.crowd(TURNS_ENDED_MAX + 7)
+    await room.tick()
+    room.clock.pass_ms(CLAIM_MS)
+    ended = [(await room.scripts.tick(EVENT, 1, 0, room.clock.redis_ms))[0] for _ in range(3)]
+    assert ended == [TURNS_ENDED_MAX, 7, 0]
+
+
+async def test_who_left_cannot_claim_and_a_closed_room_gives_no_turn(room: Room) -> None:
+    await room.crowd(3)
+    await room.tick()
+    await room.leave(1)
+    await room.claim(2)
+    await room.change(state="closed")
+    assert await room.claim(1) == ("left", 0)
+    assert (await room.claim(2))[0] == "claimed"
+    assert await room.claim(3) == ("closed", 0)
+
+
+async def test_a_wish_is_sent_to_the_lane_in_number_order_with_its_owner_and_only_once(room: Room) -> None:
+    await room.join(*(f"h{n}" for n in range(WISH_BUCKET - 2)))
+    await room.join("anna", "bert", "carl", wish=WISH)
+    await room.change(rate=1_000, burst=1_000, max_active=1_000)
+    tick = await room.tick()
+    assert tick.wished == 3
+    commands = [fields[b"c"].decode() for _, fields in await room.redis.xrange(keys.lane(EVENT))]
+    first = WISH_BUCKET - 1
+    assert commands == [
+        f'{{"kind":"hold","id":"wish:1:{first + at}","holder":"{name}","number":{first + at},"epoch":1,"wish":{WISH}}}'
+        for at, name in enumerate(("anna", "bert", "carl"))
+    ]
+    assert (await room.tick()).wished == 0
+
+
+async def test_a_wish_may_be_changed_until_the_turn_and_goes_with_who_leaves(room: Room) -> None:
+    await room.join("anna", "bert", wish=WISH)
+    await room.join("anna", wish='{"quantity":5}')
+    await room.leave(2)
+    assert list(await room.redis.hgetall(keys.of_epoch(EVENT, 1, "wishes:0"))) == [b"1"]  # type: ignore[misc]
+    await room.tick()
+    await room.join("anna", wish='{"quantity":7}')
+    await room.tick()
+    commands = [fields[b"c"] for _, fields in await room.redis.xrange(keys.lane(EVENT))]
+    assert len(commands) == 1
+    assert b'"quantity":5' in commands[0]
+
+
+async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Room) -> None:
+    await room.crowd(5)
+    await room.change(state="closed")
+    assert await room.change(state="draining") == ("refused", "closed")
+    assert await room.change(state="open") == ("changed", "closed")
+    assert await room.scripts.join(EVENT, 1, [("h1", "")], room.clock.redis_ms) == ("old_epoch", 0, [])
+    assert await room.scripts.claim(EVENT, 1, 1, room.clock.redis_ms) == ("old_epoch", 0)
+    assert await room.scripts.leave(EVENT, 1, 1, room.clock.redis_ms) == "old_epoch"
+    assert await room.scripts.seen(EVENT, 1, [1], room.clock.redis_ms) == 0
+    assert await room.scripts.restore(EVENT, 1, [(1, "h1")], room.clock.redis_ms) == 0
+    assert (await room.scripts.tick(EVENT, 1, 1_000, room.clock.redis_ms))[1].state == "old_epoch"
+    room.epoch = 2
+    assert numbers(await room.join("h1", "x")) == [6, 7]
+
+
+async def test_a_room_is_made_once_and_missing_before(room: Room) -> None:
+    await room.crowd(3)
+    assert not await room.scripts.create(EVENT, BIRTH, room.clock.redis_ms)
+    assert await room.field("number") == 3
+    assert await room.scripts.change("nowhere", {"rate": 5}) == ("missing", "")
+    assert (await room.scripts.tick("nowhere", 1, 0))[1].state == "missing"
+
+
+async def test_the_log_is_bounded(room: Room) -> None:
+    pipe = room.redis.pipeline()
+    for _ in range(LOG_ENTRIES_MAX):
+        pipe.xadd(keys.log(EVENT), {"r": 1, "k": "none", "t": 0})
+    await pipe.execute()
+    for _ in range(300):
+        await room.change(message="x")
+    assert await room.redis.xlen(keys.log(EVENT)) < LOG_ENTRIES_MAX + 200
