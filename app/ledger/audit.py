@@ -1,0 +1,86 @@
+"""What the store says of an event's seats, holds and money at one moment, for `app.invariants` to judge.
+
+Reads only. Facts, not verdicts: which rules they must keep is said there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from app.domain.reservation import LIVE, PaymentStatus, ReservationStatus
+from app.ledger.database import Database, Transaction
+from app.ledger.schema import payments, reservation_seats, reservations, rooms, seats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """`taken`: (seat, its status, reservation or None, that one's status) of every seat that is not free or has a live
+    claim on it, one per claim. `unclaimed`: (reservation, seat) of live reservations whose claim is not live.
+    `overdue`: pending holds that ended before the time asked for. `money`: (reservation, status, captured payments).
+    """
+
+    number_bound: int
+    taken: Sequence[tuple[int, str, str | None, str | None]]
+    unclaimed: Sequence[tuple[str, int]]
+    overdue: Sequence[str]
+    money: Sequence[tuple[str, str, int]]
+
+
+async def books(db: Database, event_id: str, ended_before: datetime) -> Books:
+    """The event's books, all of one moment."""
+    async with db.read() as tx:
+        bound = await tx.scalar(select(rooms.c.number_bound).where(rooms.c.event_id == event_id))
+        return Books(
+            number_bound=bound or 0,
+            taken=await _taken(tx, event_id),
+            unclaimed=await _unclaimed(tx, event_id),
+            overdue=await _overdue(tx, event_id, ended_before),
+            money=await _money(tx, event_id),
+        )
+
+
+async def _taken(tx: Transaction, event_id: str) -> list[tuple[int, str, str | None, str | None]]:
+    claim = reservation_seats.c
+    on_seat = (claim.event_id == seats.c.event_id) & (claim.idx == seats.c.idx) & claim.live
+    query = (
+        select(seats.c.idx, seats.c.status, claim.reservation_id, reservations.c.status)
+        .outerjoin(reservation_seats, on_seat)
+        .outerjoin(reservations, reservations.c.id == claim.reservation_id)
+        .where(seats.c.event_id == event_id)
+        .where((seats.c.status != "available") | claim.reservation_id.is_not(None))
+        .order_by(seats.c.idx)
+    )
+    return [tuple(row) for row in (await tx.execute(query)).all()]
+
+
+async def _unclaimed(tx: Transaction, event_id: str) -> list[tuple[str, int]]:
+    claim, c = reservation_seats.c, reservations.c
+    live = c.status.in_([status.value for status in LIVE]) & ~claim.live
+    query = select(c.id, claim.idx).join(reservation_seats, claim.reservation_id == c.id)
+    rows = await tx.execute(query.where((c.event_id == event_id) & live).order_by(c.id, claim.idx))
+    return [(reservation, idx) for reservation, idx in rows]
+
+
+async def _overdue(tx: Transaction, event_id: str, ended_before: datetime) -> list[str]:
+    c = reservations.c
+    due = (c.status == ReservationStatus.pending.value) & (c.expires_at < ended_before)
+    query = select(c.id).where((c.event_id == event_id) & due).order_by(c.expires_at)
+    return list((await tx.execute(query)).scalars())
+
+
+async def _money(tx: Transaction, event_id: str) -> list[tuple[str, str, int]]:
+    """Reservations that are confirmed or have captured money, in whatever state."""
+    captured = (payments.c.reservation_id == reservations.c.id) & (payments.c.status == PaymentStatus.captured.value)
+    total = func.count(payments.c.id)
+    query = (
+        select(reservations.c.id, reservations.c.status, total)
+        .outerjoin(payments, captured)
+        .where(reservations.c.event_id == event_id)
+        .group_by(reservations.c.id, reservations.c.status)
+        .having((reservations.c.status == ReservationStatus.confirmed.value) | (total > 0))
+    )
+    return [tuple(row) for row in (await tx.execute(query)).all()]

@@ -1,0 +1,186 @@
+"""The log of what was asked of the payment gateway, written before it is asked, and the refunds that are due.
+
+Every change of status is one guarded UPDATE that says whether it came first. Work is claimed by moving its `next_at`,
+guarded by the one that was read, so two payers never work on the same row and one that dies delays it only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy.engine import Connection
+
+from app.domain.charge import UNDER_WAY, UNDONE, Charge, ChargeStatus, Refund
+from app.domain.reservation import PaymentStatus
+from app.ledger.charge_tables import charges
+from app.ledger.database import Database
+from app.ledger.schema import payments
+from app.ledger.statements import insert_new
+
+CHARGES_PER_RESERVATION_MAX = 20  # attempts to pay for one reservation
+BEGIN_TRIES = 3
+MONEY_ASKED_MAX = 500  # reservations whose money is looked up at once
+
+_c = charges.c
+
+
+class Begun(StrEnum):
+    made = "made"
+    known = "known"  # this very payment was asked for before
+    other_body = "other_body"  # the key came with another question
+    other_method = "other_method"  # it is being paid, or is paid, another way
+    too_many = "too_many"
+
+
+class Money(msgspec.Struct, frozen=True):
+    """What a reservation's owner is told of the money: `status` is a payment's, or `pending` or `failed`."""
+
+    status: str
+    method: str
+    amount: int
+
+
+async def begin(db: Database, wanted: Charge) -> tuple[Begun, Charge]:
+    """Note that this charge is about to be made, or find the one it repeats.
+
+    A charge under way by another method is given up for the new one unless its money is taken already.
+    """
+
+    def work(tx: Connection) -> tuple[Begun, Charge]:
+        for _ in range(BEGIN_TRIES):  # another process may be first between looking and writing
+            if (begun := _begin(tx, wanted)) is not None:
+                return begun
+        return Begun.too_many, wanted
+
+    return await db.run(work, repeatable=True)
+
+
+def _begin(tx: Connection, wanted: Charge) -> tuple[Begun, Charge] | None:
+    if wanted.key is not None:
+        for known in _find(tx, _c.key == wanted.key):
+            same = (known.reservation_id, known.method) == (wanted.reservation_id, wanted.method)
+            return (Begun.known if same else Begun.other_body), known
+    for known in _find(tx, _c.reservation_id == wanted.reservation_id):
+        if known.status in (ChargeStatus.captured, ChargeStatus.settled):
+            return (Begun.known if known.method == wanted.method else Begun.other_method), known
+        if known.status is ChargeStatus.started and known.method == wanted.method:
+            _turn(tx, known, known.status, {"next_at": wanted.next_at})
+            return Begun.known, known
+        if known.status is ChargeStatus.started:
+            _turn(tx, known, ChargeStatus.refund_due, {"next_at": wanted.created_at})
+    attempts = tx.scalar(select(func.count()).where(_c.reservation_id == wanted.reservation_id)) or 0
+    if attempts >= CHARGES_PER_RESERVATION_MAX:
+        return Begun.too_many, wanted
+    row = msgspec.to_builtins(wanted, builtin_types=(datetime,))
+    return (Begun.made, wanted) if tx.execute(insert_new(charges).values(row)).rowcount else None
+
+
+async def get(db: Database, charge_id: str) -> Charge | None:
+    found = await db.look(lambda tx: _find(tx, _c.id == charge_id))
+    return found[0] if found else None
+
+
+async def turn(db: Database, charge: Charge, becomes: ChargeStatus, **values: Any) -> Charge:
+    """The charge in its new state; as it is now if its state has changed since it was read."""
+
+    def work(tx: Connection) -> Charge:
+        _turn(tx, charge, becomes, values)
+        (now,) = _find(tx, _c.id == charge.id)
+        return now
+
+    return await db.run(work, repeatable=True)
+
+
+async def due(db: Database, now: datetime, limit: int) -> list[Charge]:
+    """Charges somebody must look at, longest due first."""
+    undone = _c.status.in_([status.value for status in UNDONE])
+    return await db.look(lambda tx: _find(tx, undone & (_c.next_at <= now), limit))
+
+
+async def claim(db: Database, charge: Charge, until: datetime) -> bool:
+    """Take a due charge on, until then; False if somebody else has."""
+    mine = (_c.id == charge.id) & (_c.status == charge.status.value) & (_c.next_at == charge.next_at)
+    statement = update(charges).where(mine).values(next_at=until, tries=_c.tries + 1)
+    return await db.run(lambda tx: tx.execute(statement).rowcount == 1)
+
+
+async def payment_of(db: Database, charge: Charge) -> PaymentStatus | None:
+    """What the lane says of the money of a charge; None while it has not heard of it."""
+    c = payments.c
+    said = select(c.status).where((c.reservation_id == charge.reservation_id) & (c.reference == charge.id))
+    status = await db.look(lambda tx: tx.scalar(said))
+    return None if status is None else PaymentStatus(status)
+
+
+async def due_refunds(db: Database, now: datetime, limit: int) -> list[Refund]:
+    """Payments that must go back, longest due first."""
+    c = payments.c
+    is_due = (c.status == PaymentStatus.refund_due.value) & (c.next_at <= now)
+    query = select(c.id, c.reference, c.amount, c.tries, c.next_at).where(is_due).order_by(c.next_at).limit(limit)
+    rows = await db.look(lambda tx: tx.execute(query).all())
+    return [Refund(**{str(name): value for name, value in row._mapping.items()}) for row in rows]
+
+
+async def claim_refund(db: Database, refund: Refund, until: datetime) -> bool:
+    """Take a refund on, until then; False if somebody else has."""
+    c = payments.c
+    mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value) & (c.next_at == refund.next_at)
+    statement = update(payments).where(mine).values(next_at=until, tries=c.tries + 1)
+    return await db.run(lambda tx: tx.execute(statement).rowcount == 1)
+
+
+async def paid_back(db: Database, refund: Refund, now: datetime) -> bool:
+    """The money is back; False if that is known already."""
+    c = payments.c
+    mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value)
+    statement = update(payments).where(mine).values(status=PaymentStatus.refunded.value, refunded_at=now)
+    return await db.run(lambda tx: tx.execute(statement).rowcount == 1)
+
+
+async def put_off_refund(db: Database, refund: Refund, until: datetime) -> None:
+    c = payments.c
+    mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value)
+    statement = update(payments).where(mine).values(next_at=until)
+    await db.run(lambda tx: tx.execute(statement))
+
+
+async def money_of(db: Database, reservation_ids: Sequence[str]) -> dict[str, Money]:
+    """What became of the money, by reservation: of the payment if there is one, else of the newest charge."""
+    some = list(reservation_ids[:MONEY_ASKED_MAX])
+
+    def work(tx: Connection) -> dict[str, Money]:
+        c = payments.c
+        paid = select(c.reservation_id, c.status, c.method, c.amount).where(c.reservation_id.in_(some)).order_by(c.id)
+        asked = _find(tx, _c.reservation_id.in_(some))
+        found = {each.reservation_id: Money(_shown(each.status), each.method.value, each.amount) for each in asked}
+        rows = tx.execute(paid).all()
+        found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in rows)
+        # Seats that are sold are paid for, whatever other money came for them and goes back.
+        captured = [row for row in rows if row.status == PaymentStatus.captured.value]
+        found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in captured)
+        return found
+
+    return await db.look(work) if some else {}
+
+
+def _shown(status: ChargeStatus) -> str:
+    return "pending" if status in UNDER_WAY else "failed"
+
+
+def _turn(tx: Connection, charge: Charge, becomes: ChargeStatus, values: Mapping[str, Any]) -> bool:
+    mine = (_c.id == charge.id) & (_c.status == charge.status.value)
+    return tx.execute(update(charges).where(mine).values(status=becomes.value, **values)).rowcount == 1
+
+
+def _find(tx: Connection, where: ColumnElement[bool], limit: int | None = None) -> list[Charge]:
+    query = select(charges).where(where).order_by(_c.next_at if limit else _c.created_at, _c.id).limit(limit)
+    return [_charge(row) for row in tx.execute(query).all()]
+
+
+def _charge(row: Row[Any]) -> Charge:
+    return msgspec.convert({str(name): value for name, value in row._mapping.items()}, Charge)

@@ -1,0 +1,109 @@
+"""Reservations as the people at the admin desk look for them: by what they know of one, a page at a time.
+
+Reads only. Every listing is ordered newest first and goes on where a cursor says, so a page costs the same however
+far back it is, and what is made meanwhile moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+
+from app.domain.reservation import ReservationStatus
+from app.ledger.database import Database
+from app.ledger.schema import events, payments, reservation_seats, reservations
+
+ROWS_PER_PAGE_MAX = 1000  # of an export; a page for people is shorter
+
+Place = tuple[datetime, str]  # where a listing goes on: after the reservation made then, with this id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look for; None is any. Texts are the beginning of an id, or of a holder, not patterns."""
+
+    id: str | None = None
+    event_id: str | None = None
+    status: ReservationStatus | None = None
+    holder: str | None = None
+    holders: Sequence[str] | None = None  # any of these
+    since: datetime | None = None
+    until: datetime | None = None
+    after: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    id: str
+    event_id: str
+    event_title: str
+    holder: str
+    status: ReservationStatus
+    total_price: int
+    seats: int
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """One payment of a reservation, whatever became of it."""
+
+    method: str
+    reference: str
+    amount: int
+    status: str
+    created_at: datetime
+    refunded_at: datetime | None
+
+
+async def search(db: Database, wanted: Wanted, limit: int) -> list[Row]:
+    """At most `limit` reservations, newest first."""
+    query = _filtered(wanted).order_by(reservations.c.created_at.desc(), reservations.c.id.desc())
+    async with db.read() as tx:
+        rows = (await tx.execute(query.limit(min(limit, ROWS_PER_PAGE_MAX)))).mappings().all()
+    return [Row(**{**row, "status": ReservationStatus(row["status"])}) for row in rows]
+
+
+async def paid(db: Database, reservation_id: str) -> list[Paid]:
+    """The payments of a reservation, oldest first."""
+    c = payments.c
+    columns = (c.method, c.reference, c.amount, c.status, c.created_at, c.refunded_at)
+    query = select(*columns).where(c.reservation_id == reservation_id).order_by(c.id)
+    async with db.read() as tx:
+        return [Paid(**row) for row in (await tx.execute(query)).mappings().all()]
+
+
+def _filtered(wanted: Wanted) -> Select[Any]:
+    c = reservations.c
+    counted = select(func.count()).where(reservation_seats.c.reservation_id == c.id).scalar_subquery()
+    made = (c.id, c.event_id, c.holder, c.status, c.total_price, c.created_at, c.expires_at, c.ended_at)
+    query = select(*made, events.c.title.label("event_title"), counted.label("seats")).join(events)
+    if wanted.id is not None:
+        query = query.where(c.id.startswith(wanted.id, autoescape=True))
+    if wanted.event_id is not None:
+        query = query.where(c.event_id == wanted.event_id)
+    if wanted.status is not None:
+        query = query.where(c.status == wanted.status.value)
+    if wanted.holder is not None:
+        query = query.where(c.holder.startswith(wanted.holder, autoescape=True))
+    if wanted.holders is not None:
+        query = query.where(c.holder.in_(wanted.holders))
+    return _in_time(query, wanted)
+
+
+def _in_time(query: Select[Any], wanted: Wanted) -> Select[Any]:
+    c = reservations.c
+    if wanted.since is not None:
+        query = query.where(c.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(c.created_at < wanted.until)
+    if wanted.after is not None:
+        at, name = wanted.after
+        query = query.where(or_(c.created_at < at, and_(c.created_at == at, c.id < name)))
+    return query

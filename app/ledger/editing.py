@@ -1,0 +1,143 @@
+"""Changing an event that exists: its words, times and prices, and its end.
+
+One transaction each, refused as a value when somebody else changed the event meanwhile or it is cancelled. What is sold
+stays as it was sold: a grade with seats cannot go, and a reservation keeps the prices it was made with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from app.ledger import events as reading
+from app.ledger.database import Database, Transaction
+from app.ledger.events import Deed, Event, GradeSpec, searched_text
+from app.ledger.schema import events, grades, lanes, seats
+
+
+class Refused(StrEnum):
+    """Why an event was not changed."""
+
+    unknown = "unknown"
+    changed = "changed"  # its version is not the one the change was made from
+    cancelled = "cancelled"
+    grade_in_use = "grade_in_use"
+    admission_fixed = "admission_fixed"
+    window_empty = "window_empty"  # the sale would close before it opens, or open after the event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """`values`: new values of columns of the event, by name. `grades`: all of them in order, or None to leave them."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    grades: Sequence[GradeSpec] | None = None
+    version: int | None = None  # what it was made from; None: whatever is there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """`map_version`: of the seat map, if its seats have other prices now."""
+
+    before: Event
+    after: Event
+    map_version: int | None = None
+
+
+async def edit(db: Database, event_id: str, wanted: Edit, by: Deed, now: datetime) -> Edited | Refused:
+    """Change what is wanted, all of it or nothing, and record who did."""
+    async with db.write() as tx:
+        before = await _current(tx, event_id, wanted.version)
+        if isinstance(before, Refused):
+            return before
+        refused = _fits(before, wanted)
+        if refused is not None:
+            return refused
+        await _set(tx, before, wanted.values)
+        await by.record(tx, event_id, now)
+        if wanted.grades is not None:
+            await _set_grades(tx, event_id, wanted.grades)
+        (after,) = await reading.read(tx, select(events).where(events.c.id == event_id))
+        version = await _new_map(tx, event_id) if _prices(before) != _prices(after) else None
+        return Edited(before=before, after=after, map_version=version)
+
+
+def _prices(event: Event) -> dict[str, int]:
+    """Of the grades that have seats."""
+    return {grade.name: grade.price for grade in event.grades if grade.seats_total}
+
+
+async def _new_map(tx: Transaction, event_id: str) -> int:
+    """The lane's owner and every web process have the old prices in memory: make them read the map anew."""
+    raised = update(lanes).where(lanes.c.event_id == event_id).values(version=lanes.c.version + 1)
+    version: int = (await tx.execute(raised.returning(lanes.c.version))).scalar_one()
+    return version
+
+
+async def cancel(db: Database, event_id: str, by: Deed, now: datetime, version: int | None = None) -> Edited | Refused:
+    """Mark an event cancelled, once. From then on the lane makes no reservation for it."""
+    async with db.write() as tx:
+        before = await _current(tx, event_id, version)
+        if isinstance(before, Refused):
+            return before
+        await _set(tx, before, {"cancelled_at": now})
+        await by.record(tx, event_id, now)
+        (after,) = await reading.read(tx, select(events).where(events.c.id == event_id))
+        return Edited(before=before, after=after)
+
+
+async def open_now(db: Database, event_id: str, now: datetime) -> bool:
+    """Begin a sale before its time, as an operator does who opens the line. Whether that changed anything."""
+    later = (events.c.id == event_id) & (events.c.opens_at > now) & events.c.cancelled_at.is_(None)
+    async with db.write() as tx:
+        early = {"opens_at": now, "version": events.c.version + 1}
+        return (await tx.execute(update(events).where(later).values(early))).rowcount == 1
+
+
+async def _current(tx: Transaction, event_id: str, version: int | None) -> Event | Refused:
+    found = await reading.read(tx, select(events).where(events.c.id == event_id).with_for_update())
+    if not found:
+        return Refused.unknown
+    if found[0].cancelled_at is not None:
+        return Refused.cancelled
+    return found[0] if version in (None, found[0].version) else Refused.changed
+
+
+def _fits(before: Event, wanted: Edit) -> Refused | None:
+    values = wanted.values
+    if values.get("admission", before.admission) != before.admission:
+        return Refused.admission_fixed
+    opens_at, starts_at = values.get("opens_at", before.opens_at), values.get("starts_at", before.starts_at)
+    closes_at = values.get("closes_at", before.closes_at)
+    if opens_at >= (starts_at if closes_at is None else closes_at) or opens_at > starts_at:
+        return Refused.window_empty
+    kept = None if wanted.grades is None else {grade.name for grade in wanted.grades}
+    if kept is not None and any(grade.seats_total and grade.name not in kept for grade in before.grades):
+        return Refused.grade_in_use
+    return None
+
+
+async def _set(tx: Transaction, before: Event, values: Mapping[str, Any]) -> None:
+    words = {name: values.get(name, getattr(before, name)) for name in ("title", "venue", "description", "details")}
+    new = {**values, "searched": searched_text(**words), "version": before.version + 1}
+    await tx.execute(update(events).where(events.c.id == before.id).values(new))
+
+
+async def _set_grades(tx: Transaction, event_id: str, wanted: Sequence[GradeSpec]) -> None:
+    used = set((await tx.execute(select(seats.c.grade).where(seats.c.event_id == event_id).distinct())).scalars())
+    known = set((await tx.execute(select(grades.c.name).where(grades.c.event_id == event_id))).scalars())
+    gone = known - {grade.name for grade in wanted} - used
+    if gone:
+        await tx.execute(delete(grades).where(grades.c.event_id == event_id, grades.c.name.in_(sorted(gone))))
+    for place, grade in enumerate(wanted):
+        values = {"place": place, "price": grade.price}
+        if grade.name in known:
+            mine = (grades.c.event_id == event_id) & (grades.c.name == grade.name)
+            await tx.execute(update(grades).where(mine).values(values))
+        else:
+            await tx.execute(insert(grades), [{"event_id": event_id, "name": grade.name, **values}])

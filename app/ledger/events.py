@@ -1,0 +1,331 @@
+"""Events with their grades and seats: made in bulk, read whole.
+
+An event is made in one transaction together with its lane and its room, so nothing else has to check for those.
+The seat snapshot is one moment of the store: statuses and version belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, insert, select
+
+from app.domain.layout import Seat
+from app.domain.reservation import SeatSnapshot, SeatStatus
+from app.domain.sale import SaleStatus, Sold, sale_ends_at
+from app.ledger import trail
+from app.ledger.database import Database, Transaction
+from app.ledger.schema import events, grades, lanes, rooms, seats
+from app.ledger.statements import as_json, insert_rows
+
+EVENTS_LISTED_MAX = 500
+PAGE_MAX = 100
+WORDS_MAX = 8  # of a search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradeSpec:
+    name: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatSpec:
+    """A seat to make; its place in the list becomes its `idx`, and `number` counts along its row."""
+
+    section: str
+    row: str
+    number: int
+    grade: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSpec:
+    """An event to make. The best seats are nearest to `focal`; `layout` and `details` are carried as given."""
+
+    id: str
+    title: str
+    venue: str
+    starts_at: datetime
+    opens_at: datetime
+    grades: Sequence[GradeSpec]
+    seats: Sequence[SeatSpec]
+    closes_at: datetime | None = None
+    description: str = ""
+    time_zone: str = "Asia/Seoul"
+    admission: str = "room"  # room: through the waiting room; open: reserve needs no pass
+    focal: tuple[float, float] = (0.0, 0.0)
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    room: Mapping[str, Any] = field(default_factory=dict)  # the first config of its room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    name: str
+    price: int
+    seats_total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    id: str
+    title: str
+    venue: str
+    description: str
+    starts_at: datetime
+    opens_at: datetime
+    closes_at: datetime | None
+    time_zone: str
+    admission: str
+    details: Mapping[str, Any]
+    version: int
+    created_at: datetime
+    cancelled_at: datetime | None
+    grades: tuple[Grade, ...]
+    poster: str | None = None  # its name, with the size it has
+    poster_width: int | None = None
+    poster_height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What an admin does to an event, as the trail keeps it."""
+
+    who: str
+    action: str
+    change: Mapping[str, Any]
+
+    async def record(self, tx: Transaction, event_id: str, now: datetime) -> None:
+        """In the transaction of the deed itself: both are kept, or neither."""
+        await trail.record(
+            tx, who=self.who, action=self.action, subject=event_id, event_id=event_id, change=self.change, now=now
+        )
+
+
+async def create(db: Database, spec: EventSpec, now: datetime, by: Deed | None = None) -> bool:
+    """Make an event with everything that belongs to it; False (and nothing changed) if its id is taken."""
+    async with db.write() as tx:
+        if (await tx.execute(select(events.c.id).where(events.c.id == spec.id))).first():
+            return False
+        await tx.execute(insert(events), [_event_row(spec, now)])
+        await tx.execute(insert(lanes), [{"event_id": spec.id, "fence": 0, "version": 0}])
+        room = {"event_id": spec.id, "epoch": 1, "number_bound": 0, "cursor": 0, "config": dict(spec.room)}
+        await tx.execute(insert(rooms), [room])
+        if spec.grades:
+            await tx.execute(insert(grades), [_grade_row(spec.id, place, g) for place, g in enumerate(spec.grades)])
+        if spec.seats:
+            rows = [(spec.id, idx, *_seat_cells(seat)) for idx, seat in enumerate(spec.seats)]
+            await tx.execute(_make_seats, {"rows": as_json(rows)})
+        if by is not None:
+            await by.record(tx, spec.id, now)
+    return True
+
+
+async def listed(db: Database) -> list[Event]:
+    """Every event, soonest first; of very many those that start last, so that the past pushes out nothing to come."""
+    last = select(events).order_by(events.c.starts_at.desc(), events.c.id.desc()).limit(EVENTS_LISTED_MAX)
+    async with db.read() as tx:
+        return (await read(tx, last))[::-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """`text`: every word of it is in the title, the venue or the description, in any language."""
+
+    text: str = ""
+    status: SaleStatus | None = None
+    limit: int = PAGE_MAX
+    offset: int = 0
+
+
+async def search(db: Database, wanted: Search, now: datetime) -> tuple[list[Event], int]:
+    """One page of the events that match, and how many match in all: what still starts, soonest first, then the past."""
+    where = [_has_word(word) for word in wanted.text.split()[:WORDS_MAX]]
+    if wanted.status is not None:
+        where.append(_has_status(wanted.status, now))
+    coming = events.c.starts_at >= now
+    order = (case((coming, 0), else_=1), case((coming, events.c.starts_at)), events.c.starts_at.desc(), events.c.id)
+    page = select(events).where(*where).order_by(*order).limit(min(wanted.limit, PAGE_MAX)).offset(wanted.offset)
+    async with db.read() as tx:
+        total = (await tx.execute(select(func.count()).select_from(events).where(*where))).scalar_one()
+        return await read(tx, page), total
+
+
+def _has_word(word: str) -> ColumnElement[bool]:
+    return events.c.searched.contains(word.casefold(), autoescape=True)
+
+
+def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
+    """The rule of app/domain/sale.py in SQL; a test holds one to the other."""
+    ends_at = func.coalesce(events.c.closes_at, events.c.starts_at)
+    match status:
+        case SaleStatus.cancelled:
+            return events.c.cancelled_at.is_not(None)
+        case SaleStatus.ended:
+            return and_(events.c.cancelled_at.is_(None), ends_at <= now)
+        case SaleStatus.on_sale:
+            return and_(events.c.cancelled_at.is_(None), ends_at > now, events.c.opens_at <= now)
+        case SaleStatus.upcoming:
+            return and_(events.c.cancelled_at.is_(None), ends_at > now, events.c.opens_at > now)
+
+
+async def get(db: Database, event_id: str) -> Event | None:
+    async with db.read() as tx:
+        found = await read(tx, select(events).where(events.c.id == event_id))
+    return found[0] if found else None
+
+
+async def titles(db: Database, event_ids: Collection[str], lang: str) -> dict[str, str]:
+    """What each of the events is called in a language, or in its own where it has none in that one."""
+    query = select(events.c.id, events.c.title, events.c.details).where(events.c.id.in_(set(event_ids)))
+    async with db.read() as tx:
+        return {row.id: row.details.get(lang, {}).get("title", row.title) for row in await tx.execute(query)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """When an event's room opens and closes by the clock."""
+
+    event_id: str
+    opens_at: datetime
+    closes_at: datetime
+    cancelled: bool
+
+    @property
+    def opens_ms(self) -> int:
+        return int(self.opens_at.timestamp() * 1000)
+
+    @property
+    def closes_ms(self) -> int:
+        return int(self.closes_at.timestamp() * 1000)
+
+
+async def windows(db: Database) -> dict[str, Window]:
+    """By id, those of every event that has a waiting room."""
+    async with db.read() as tx:
+        rows = (await tx.execute(_windows)).all()
+    return {row.id: window_of(row, row.id) for row in rows}
+
+
+def window_of(event: Sold, event_id: str) -> Window:
+    return Window(
+        event_id=event_id,
+        opens_at=event.opens_at,
+        closes_at=sale_ends_at(event),
+        cancelled=event.cancelled_at is not None,
+    )
+
+
+_windows: Select[Any] = select(
+    events.c.id, events.c.opens_at, events.c.closes_at, events.c.starts_at, events.c.cancelled_at
+).where(events.c.admission == "room")
+
+
+async def seat_snapshot(db: Database, event_id: str) -> SeatSnapshot | None:
+    """The seat map of an event at one version, or None for an unknown event."""
+    return await db.look(lambda tx: read_snapshot(tx, event_id))
+
+
+def read_snapshot(tx: Connection, event_id: str) -> SeatSnapshot | None:
+    head = select(lanes.c.version, events.c.layout, events.c.focal_x, events.c.focal_y)
+    found = tx.execute(head.join(events).where(lanes.c.event_id == event_id)).first()
+    if found is None:
+        return None
+    version, layout, focal_x, focal_y = found
+    query = (
+        select(
+            seats.c.idx,
+            seats.c.section,
+            seats.c.row,
+            seats.c.number,
+            seats.c.grade,
+            grades.c.price,
+            seats.c.x,
+            seats.c.y,
+            seats.c.status,
+        )
+        .join(grades, (grades.c.event_id == seats.c.event_id) & (grades.c.name == seats.c.grade))
+        .where(seats.c.event_id == event_id)
+        .order_by(seats.c.idx)
+    )
+    rows = tx.execute(query).all()
+    return SeatSnapshot(
+        event_id=event_id,
+        version=version,
+        seats=tuple(Seat(*row[:-1]) for row in rows),
+        statuses=bytes(SeatStatus[row[-1]] for row in rows),
+        focal=(focal_x, focal_y),
+        layout=layout,
+    )
+
+
+async def read(tx: Transaction, query: Select[Any]) -> list[Event]:
+    """The events that a query on their table finds, in its order, with their grades."""
+    rows = (await tx.execute(query)).mappings().all()
+    by_event = await _grades(tx, [row["id"] for row in rows])
+    return [_event(row, by_event.get(row["id"], ())) for row in rows]
+
+
+async def _grades(tx: Transaction, event_ids: Sequence[str]) -> dict[str, tuple[Grade, ...]]:
+    counted = select(seats.c.event_id, seats.c.grade, func.count().label("total"))
+    from_seats = counted.where(seats.c.event_id.in_(event_ids)).group_by(seats.c.event_id, seats.c.grade).subquery()
+    query = (
+        select(grades.c.event_id, grades.c.name, grades.c.price, from_seats.c.total)
+        .outerjoin(from_seats, (from_seats.c.event_id == grades.c.event_id) & (from_seats.c.grade == grades.c.name))
+        .where(grades.c.event_id.in_(event_ids))
+        .order_by(grades.c.event_id, grades.c.place)
+    )
+    found: dict[str, tuple[Grade, ...]] = {}
+    for event_id, name, price, total in (await tx.execute(query)).all():
+        found[event_id] = (*found.get(event_id, ()), Grade(name=name, price=price, seats_total=total or 0))
+    return found
+
+
+def _event(row: RowMapping, event_grades: tuple[Grade, ...]) -> Event:
+    kept = {name: row[name] for name in Event.__slots__ if name != "grades"}
+    return Event(**kept, grades=event_grades)
+
+
+def _event_row(spec: EventSpec, now: datetime) -> dict[str, Any]:
+    return {
+        "id": spec.id,
+        "title": spec.title,
+        "venue": spec.venue,
+        "description": spec.description,
+        "starts_at": spec.starts_at,
+        "opens_at": spec.opens_at,
+        "closes_at": spec.closes_at,
+        "time_zone": spec.time_zone,
+        "admission": spec.admission,
+        "focal_x": spec.focal[0],
+        "focal_y": spec.focal[1],
+        "layout": dict(spec.layout),
+        "details": dict(spec.details),
+        "searched": searched_text(spec.title, spec.venue, spec.description, spec.details),
+        "version": 1,
+        "created_at": now,
+        "cancelled_at": None,
+    }
+
+
+def searched_text(title: str, venue: str, description: str, details: Mapping[str, Any]) -> str:
+    """What a search looks through: every word about the event in every language, folded to one case."""
+    others = [str(text) for words in details.values() if isinstance(words, Mapping) for text in words.values()]
+    return "\n".join([title, venue, description, *others]).casefold()
+
+
+def _grade_row(event_id: str, place: int, grade: GradeSpec) -> dict[str, Any]:
+    return {"event_id": event_id, "name": grade.name, "place": place, "price": grade.price}
+
+
+def _seat_cells(seat: SeatSpec) -> tuple[str | int | float, ...]:
+    return (seat.section, seat.row, seat.number, seat.grade, seat.x, seat.y, SeatStatus.available.name)
+
+
+_make_seats = insert_rows(seats, "event_id", "idx", "section", "row", "number", "grade", "x", "y", "status")

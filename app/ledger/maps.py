@@ -1,0 +1,104 @@
+"""Replaces an event's seat map, whole or not at all, as long as nothing of it was ever reserved.
+
+The lane is locked and its fence and version raised in the same transaction: an allocator that decided on the old map
+can write nothing any more, and every web process finds its copy old.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from app.domain.hall import Drawing
+from app.domain.reservation import SeatStatus
+from app.domain.seatplan import SeatPlan
+from app.ledger import trail
+from app.ledger.database import Database
+from app.ledger.events import read_snapshot
+from app.ledger.schema import events, grades, lanes, reservations, seats
+from app.ledger.statements import as_json, insert_rows
+
+ROWS_PER_STATEMENT = 5_000
+REPLACED = "seats.replace"  # in the trail
+
+
+class Unchanged(StrEnum):
+    """Why a map was not replaced."""
+
+    unknown_event = "unknown_event"
+    reserved = "reserved"
+    cancelled = "cancelled"
+
+
+async def is_reserved(db: Database, event_id: str) -> bool:
+    """Whether any seat of the event was ever reserved."""
+    async with db.read() as tx:
+        return (await tx.execute(_reservation, {"event": event_id})).first() is not None
+
+
+async def current(db: Database, event_id: str) -> tuple[SeatPlan, int] | None:
+    """The map as a plan, and its version; None for an unknown event."""
+    snapshot = await db.look(lambda tx: read_snapshot(tx, event_id))
+    if snapshot is None:
+        return None
+    grade_prices = {seat.grade: seat.price for seat in snapshot.seats}
+    drawing = Drawing(snapshot.focal, snapshot.layout)
+    return SeatPlan(grades=grade_prices, seats=list(snapshot.seats), drawing=drawing), snapshot.version
+
+
+async def replace(db: Database, event_id: str, plan: SeatPlan, *, who: str, now: datetime) -> int | Unchanged:
+    """Store the plan in place of the map there is; gives the map's new version."""
+    return await db.run(lambda tx: _replace(tx, event_id, plan, who, now), repeatable=True)
+
+
+def _replace(tx: Connection, event_id: str, plan: SeatPlan, who: str, now: datetime) -> int | Unchanged:
+    lane = tx.execute(_lock_lane, {"event": event_id}).first()
+    if lane is None:
+        return Unchanged.unknown_event
+    if tx.execute(_cancelled, {"event": event_id}).scalar_one() is not None:
+        return Unchanged.cancelled
+    if tx.execute(_reservation, {"event": event_id}).first() is not None:
+        return Unchanged.reserved
+    before = tx.execute(_forget_seats, {"event": event_id}).rowcount
+    tx.execute(_forget_grades, {"event": event_id})
+    prices = [(event_id, name, place, price) for place, (name, price) in enumerate(plan.grades.items())]
+    tx.execute(_make_grades, {"rows": as_json(prices)})
+    free = SeatStatus.available.name
+    for start in range(0, len(plan.seats), ROWS_PER_STATEMENT):
+        some = plan.seats[start : start + ROWS_PER_STATEMENT]
+        rows = [(event_id, s.idx, s.section, s.row, s.number, s.grade, s.x, s.y, free) for s in some]
+        tx.execute(_make_seats, {"rows": as_json(rows)})
+    focal_x, focal_y = plan.drawing.focal
+    drawn = {"event": event_id, "to_x": focal_x, "to_y": focal_y, "to_layout": plan.drawing.layout}
+    tx.execute(_draw, drawn)
+    version = tx.execute(_next_version, {"event": event_id}).scalar_one()
+    change = {"seats": len(plan.seats), "before": before, "grades": plan.grades, "version": version}
+    trail.record_in(tx, who=who, action=REPLACED, subject=event_id, event_id=event_id, change=change, now=now)
+    return int(version)
+
+
+_lock_lane = select(lanes.c.version).where(lanes.c.event_id == bindparam("event")).with_for_update()
+_cancelled = select(events.c.cancelled_at).where(events.c.id == bindparam("event"))
+_reservation = select(reservations.c.id).where(reservations.c.event_id == bindparam("event")).limit(1)
+_forget_seats = delete(seats).where(seats.c.event_id == bindparam("event"))
+_forget_grades = delete(grades).where(grades.c.event_id == bindparam("event"))
+_make_grades = insert_rows(grades, "event_id", "name", "place", "price")
+_make_seats = insert_rows(seats, "event_id", "idx", "section", "row", "number", "grade", "x", "y", "status")
+_draw = (
+    update(events)
+    .where(events.c.id == bindparam("event"))
+    .values(
+        focal_x=bindparam("to_x"),
+        focal_y=bindparam("to_y"),
+        layout=bindparam("to_layout"),
+        version=events.c.version + 1,  # whoever edits the event from before looks again: its grades are others now
+    )
+)
+_next_version = (
+    update(lanes)
+    .where(lanes.c.event_id == bindparam("event"))
+    .values(version=lanes.c.version + 1, fence=lanes.c.fence + 1)
+    .returning(lanes.c.version)
+)

@@ -1,0 +1,104 @@
+"""Both books of the money at one moment, ours and the gateway's, for `app.agreement` to judge. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import String, and_, cast, literal, null, select
+from sqlalchemy.engine import Connection
+
+from app.domain.charge import UNDONE
+from app.domain.reservation import PaymentStatus
+from app.ledger.charge_tables import charges, gateway_book
+from app.ledger.database import Database
+from app.ledger.schema import payments, reservations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slip:
+    """One charge in every book: ours (`charge`), the lane's (`payment`), the gateway's (`book`); None where it is not.
+
+    `price` is what the reservation costs, `amounts` every amount that is written down anywhere.
+    """
+
+    id: str
+    reservation: str
+    charge: str | None
+    payment: str | None
+    book: str | None
+    price: int
+    amounts: tuple[int, ...]
+
+
+async def slips(db: Database, event_id: str) -> list[Slip]:
+    """Every charge and every payment of an event."""
+
+    def work(tx: Connection) -> list[Slip]:
+        return [*_charged(tx, event_id), *_paid_without_charge(tx, event_id)]
+
+    return await db.look(work)
+
+
+async def strays(db: Database) -> list[str]:
+    """Money the gateway has taken, or is about to take, though nobody asked for it."""
+    b = gateway_book.c
+    taken = b.status.in_(("captured", "pending"))
+    query = select(b.charge_id).outerjoin(charges, charges.c.id == b.charge_id).where(taken & charges.c.id.is_(None))
+    return await db.look(lambda tx: list(tx.execute(query.order_by(b.charge_id)).scalars()))
+
+
+async def undone(db: Database, event_id: str, due_before: datetime | None = None) -> list[str]:
+    """Charges and refunds that somebody must still end; only those that were due before then, if it is given."""
+    c, p, r = charges.c, payments.c, reservations.c
+    open_charges = (c.event_id == event_id) & c.status.in_([status.value for status in UNDONE])
+    open_refunds = (r.event_id == event_id) & (p.status == PaymentStatus.refund_due.value)
+    if due_before is not None:
+        open_charges &= c.next_at < due_before
+        open_refunds &= p.next_at < due_before
+    asked = select(c.id, c.status).where(open_charges)
+    owed = select(p.reference, p.status).join(reservations, r.id == p.reservation_id).where(open_refunds)
+    return await db.look(
+        lambda tx: sorted(f"{name} is {status}" for query in (asked, owed) for name, status in tx.execute(query))
+    )
+
+
+def _charged(tx: Connection, event_id: str) -> Sequence[Slip]:
+    c, p, b, r = charges.c, payments.c, gateway_book.c, reservations.c
+    query = (
+        select(c.id, c.reservation_id, c.status, p.status, b.status, r.total_price, c.amount, p.amount, b.amount)
+        .join(reservations, r.id == c.reservation_id)
+        .outerjoin(payments, and_(p.reservation_id == c.reservation_id, p.reference == c.id))
+        .outerjoin(gateway_book, b.charge_id == c.id)
+        .where(c.event_id == event_id)
+        .order_by(c.created_at, c.id)
+    )
+    return [_slip(*row) for row in tx.execute(query).all()]
+
+
+def _paid_without_charge(tx: Connection, event_id: str) -> Sequence[Slip]:
+    c, p, b, r = charges.c, payments.c, gateway_book.c, reservations.c
+    nothing = cast(null(), String)
+    query = (
+        select(p.reference, r.id, nothing, p.status, b.status, r.total_price, literal(None), p.amount, b.amount)
+        .join(reservations, r.id == p.reservation_id)
+        .outerjoin(charges, and_(c.reservation_id == p.reservation_id, c.id == p.reference))
+        .outerjoin(gateway_book, b.charge_id == p.reference)
+        .where((r.event_id == event_id) & c.id.is_(None))
+        .order_by(p.id)
+    )
+    return [_slip(*row) for row in tx.execute(query).all()]
+
+
+def _slip(
+    name: str,
+    reservation: str,
+    charge: str | None,
+    payment: str | None,
+    book: str | None,
+    price: int,
+    *amounts: int | None,
+) -> Slip:
+    given = tuple(amount for amount in amounts if amount is not None)
+    return Slip(id=name, reservation=reservation, charge=charge, payment=payment, book=book, price=price, amounts=given)

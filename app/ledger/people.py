@@ -1,0 +1,118 @@
+"""Accounts as admins see and steer them: found a page at a time, disabled, enabled, given another role.
+
+There is always an admin who can log in: the guard is in the write itself. Every change is written to the trail in its
+own transaction. Whoever shuts somebody out also ends their sessions: see app/http/desk/users.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+
+from app.ledger import trail
+from app.ledger.database import Database
+from app.ledger.schema import users
+
+PAGE_MAX = 200
+Role = Literal["buyer", "admin"]
+_c = users.c
+_can_steer = (_c.role == "admin") & _c.disabled_at.is_(None)
+
+
+class Steered(StrEnum):
+    """What became of a change."""
+
+    changed = "changed"
+    unchanged = "unchanged"  # it was so already
+    unknown = "unknown"
+    last_admin = "last_admin"  # nobody could steer afterwards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """An account, without its password."""
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+_columns = (_c.id, _c.email, _c.name, _c.role, _c.created_at, _c.disabled_at)
+
+
+async def search(
+    db: Database, *, words: str | None, role: Role | None, after: tuple[datetime, str] | None, limit: int
+) -> list[Person]:
+    """At most `limit` accounts, newest first; `words` is a part of the email or the name."""
+    query = select(*_columns).order_by(_c.created_at.desc(), _c.id.desc()).limit(min(limit, PAGE_MAX))
+    if words is not None:
+        part = words.lower()
+        query = query.where(_c.email.contains(part, autoescape=True) | _c.name.icontains(words, autoescape=True))
+    if role is not None:
+        query = query.where(_c.role == role)
+    if after is not None:
+        at, user_id = after
+        query = query.where(or_(_c.created_at < at, and_(_c.created_at == at, _c.id < user_id)))
+    async with db.read() as tx:
+        return [Person(**row) for row in (await tx.execute(query)).mappings().all()]
+
+
+async def get(db: Database, user_id: str) -> Person | None:
+    async with db.read() as tx:
+        row = (await tx.execute(select(*_columns).where(_c.id == user_id))).mappings().first()
+    return None if row is None else Person(**row)
+
+
+async def set_role(db: Database, user_id: str, role: Role, *, who: str, now: datetime) -> Steered:
+    harmless = _others_can_steer(user_id) if role != "admin" else None
+    return await _steer(db, user_id, {"role": role}, harmless, "user.role", {"role": role}, who, now)
+
+
+async def disable(db: Database, user_id: str, *, who: str, now: datetime) -> Steered:
+    return await _steer(
+        db, user_id, {"disabled_at": now}, _others_can_steer(user_id), "user.disable", {"disabled": True}, who, now
+    )
+
+
+async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> Steered:
+    return await _steer(db, user_id, {"disabled_at": None}, None, "user.enable", {"disabled": False}, who, now)
+
+
+def _others_can_steer(user_id: str) -> ColumnElement[bool]:
+    """That this account is not the last one that can."""
+    others = select(func.count()).where(_can_steer, _c.id != user_id).scalar_subquery()
+    return or_(~_can_steer, others >= 1)
+
+
+async def _steer(
+    db: Database,
+    user_id: str,
+    values: dict[str, Any],
+    harmless: ColumnElement[bool] | None,
+    action: str,
+    change: dict[str, Any],
+    who: str,
+    now: datetime,
+) -> Steered:
+    async with db.write() as tx:
+        row = (await tx.execute(select(*_columns).where(_c.id == user_id).with_for_update())).first()
+        if row is None:
+            return Steered.unknown
+        ((field, value),) = values.items()
+        if (row.disabled_at is None) == (value is None) if field == "disabled_at" else getattr(row, field) == value:
+            return Steered.unchanged
+        guarded = update(users).where(_c.id == user_id)
+        if harmless is not None:
+            guarded = guarded.where(harmless)
+        if (await tx.execute(guarded.values(values))).rowcount != 1:
+            return Steered.last_admin
+        asked = {"email": row.email, **change}
+        await trail.record(tx, who=who, action=action, subject=user_id, event_id=None, change=asked, now=now)
+    return Steered.changed

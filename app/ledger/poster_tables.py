@@ -1,0 +1,44 @@
+"""The tables of posters and of the uploads they are made from. `app/ledger/posters.py` writes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from app.domain.pictures import UploadStatus
+from app.ledger.schema import UtcDateTime, metadata
+
+_STATUSES = ", ".join(f"'{status.value}'" for status in UploadStatus)
+
+posters = Table(
+    "posters",
+    metadata,
+    Column("hash", String(32), primary_key=True),
+    Column("source", String(64), nullable=False, unique=True),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("large", LargeBinary, nullable=False),
+    Column("thumb", LargeBinary, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    CheckConstraint("width > 0 AND height > 0", name="sides_positive"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("event_id", ForeignKey("events.id"), nullable=False),
+    Column("who", String(254), nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("data", LargeBinary, nullable=True),
+    Column("reason", String(20), nullable=True),
+    Column("poster", String(32), nullable=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("taken_at", UtcDateTime, nullable=True),
+    Column("ended_at", UtcDateTime, nullable=True),
+    CheckConstraint(f"status IN ({_STATUSES})", name="status_known"),
+    CheckConstraint("(ended_at IS NULL) = (status IN ('waiting', 'working'))", name="upload_ended"),
+    Index("uploads_status", "status", "created_at"),
+    Index("uploads_event", "event_id", "created_at"),
+)

@@ -1,0 +1,210 @@
+"""Posters and the uploads they are made from, in SQL so that every machine has them.
+
+An upload waits until a worker takes it; what a worker took and did not end, because it died, is taken again, a few
+times at most. The latest picture that was sent for an event is the one that counts, in whichever order they are done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+
+from app.domain.pictures import PictureFault, UploadStatus
+from app.ledger import trail
+from app.ledger.database import Database, Transaction
+from app.ledger.poster_tables import posters, uploads
+from app.ledger.schema import events
+from app.ledger.statements import insert_new
+
+ATTEMPTS_MAX = 3
+TAKEN_FOR = timedelta(seconds=60)  # then whoever took it is dead
+UPLOADS_KEPT_FOR = timedelta(days=1)
+UNUSED_KEPT_FOR = timedelta(hours=1)  # a page that was just sent may still ask for it
+PRUNE_MAX = 100
+WAITING_MAX = 200  # uploads that nobody has worked on yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRow:
+    id: str
+    event_id: str
+    status: UploadStatus
+    reason: str | None
+    poster: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An upload to work on. `source` names its bytes."""
+
+    id: str
+    event_id: str
+    source: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A poster in its sizes; `width` and `height` are those of the large one."""
+
+    hash: str
+    width: int
+    height: int
+    large: bytes
+    thumb: bytes
+
+
+async def begin(
+    db: Database, upload_id: str, event_id: str, source: str, data: bytes, *, who: str, now: datetime
+) -> bool:
+    """Keep an upload for the workers; False if too many wait already."""
+    async with db.write() as tx:
+        waiting = select(uploads.c.id).where(uploads.c.status == UploadStatus.waiting.value).limit(WAITING_MAX)
+        if len((await tx.execute(waiting)).all()) >= WAITING_MAX:
+            return False
+        row = {
+            "id": upload_id,
+            "event_id": event_id,
+            "who": who,
+            "status": UploadStatus.waiting.value,
+            "attempts": 0,
+            "source": source,
+            "data": data,
+            "created_at": now,
+        }
+        await tx.execute(insert(uploads), [row])
+        change = {"upload": upload_id, "source": source, "bytes": len(data)}
+        await _record(tx, "poster.upload", event_id, change, who, now)
+    return True
+
+
+async def upload(db: Database, upload_id: str) -> UploadRow | None:
+    return await _one(db, uploads.c.id == upload_id)
+
+
+async def last_upload(db: Database, event_id: str) -> UploadRow | None:
+    """The latest picture sent for an event, as long as it is remembered."""
+    return await _one(db, uploads.c.event_id == event_id)
+
+
+async def _one(db: Database, where: object) -> UploadRow | None:
+    columns = (uploads.c.id, uploads.c.event_id, uploads.c.status, uploads.c.reason, uploads.c.poster)
+    query = select(*columns).where(where).order_by(uploads.c.created_at.desc(), uploads.c.id.desc()).limit(1)  # type: ignore[arg-type]  # a column's comparison
+    async with db.read() as tx:
+        row = (await tx.execute(query)).mappings().first()
+    return None if row is None else UploadRow(**{**row, "status": UploadStatus(row["status"])})
+
+
+async def take(db: Database, now: datetime) -> Taken | None:
+    """The upload that waited longest, for this worker alone; gives up on one that was taken too often."""
+    lost = (uploads.c.status == UploadStatus.working.value) & (uploads.c.taken_at < now - TAKEN_FOR)
+    free = or_(uploads.c.status == UploadStatus.waiting.value, lost)
+    columns = (uploads.c.id, uploads.c.event_id, uploads.c.source, uploads.c.data, uploads.c.attempts)
+    oldest = select(*columns).where(free).order_by(uploads.c.created_at, uploads.c.id).limit(1)
+    async with db.write() as tx:
+        row = (await tx.execute(oldest)).first()
+        if row is None:
+            return None
+        mine = update(uploads).where(uploads.c.id == row.id)
+        if row.attempts < ATTEMPTS_MAX:
+            await tx.execute(mine.values(status="working", attempts=row.attempts + 1, taken_at=now))
+            return Taken(row.id, row.event_id, row.source, row.data)
+        await tx.execute(mine.values(**_ended(UploadStatus.failed, now, reason=PictureFault.given_up)))
+    return await take(db, now)
+
+
+async def known(db: Database, source: str) -> Made | None:
+    """The poster that was made from these bytes before."""
+    async with db.read() as tx:
+        row = (await tx.execute(select(posters).where(posters.c.source == source))).first()
+    if row is None:
+        return None
+    return Made(hash=row.hash, width=row.width, height=row.height, large=row.large, thumb=row.thumb)
+
+
+async def finish(db: Database, taken: Taken, made: Made | PictureFault, now: datetime) -> bool:
+    """End an upload: its poster is the event's now, unless a later one is; or say why there is none. False if another
+    worker ended it.
+    """
+    async with db.write() as tx:
+        row = (await tx.execute(select(uploads).where(uploads.c.id == taken.id))).first()
+        if row is None or row.status != UploadStatus.working.value:
+            return False
+        mine = update(uploads).where(uploads.c.id == taken.id)
+        if isinstance(made, PictureFault):
+            await tx.execute(mine.values(**_ended(UploadStatus.failed, now, reason=made)))
+            return True
+        row_made = {"hash": made.hash, "source": taken.source, "width": made.width, "height": made.height}
+        row_made |= {"large": made.large, "thumb": made.thumb, "made_at": now}
+        await tx.execute(insert_new(posters), [row_made])
+        await tx.execute(mine.values(**_ended(UploadStatus.done, now, poster=made.hash)))
+        later = (uploads.c.event_id == taken.event_id) & (uploads.c.created_at > row.created_at)
+        done_later = select(uploads.c.id).where(later, uploads.c.status == UploadStatus.done.value).limit(1)
+        if (await tx.execute(done_later)).first() is None:
+            await _show(tx, taken.event_id, made)
+    return True
+
+
+def _ended(
+    status: UploadStatus, now: datetime, reason: PictureFault | None = None, poster: str | None = None
+) -> dict[str, object]:
+    told = reason.value if reason else None
+    return {"status": status.value, "reason": told, "poster": poster, "ended_at": now, "data": None}
+
+
+async def _show(tx: Transaction, event_id: str, made: Made | None) -> None:
+    values = {
+        "poster": made.hash if made else None,
+        "poster_width": made.width if made else None,
+        "poster_height": made.height if made else None,
+    }
+    await tx.execute(update(events).where(events.c.id == event_id).values(**values))
+
+
+async def remove(db: Database, event_id: str, *, who: str, now: datetime) -> bool:
+    """Take an event's poster away, and what is still being made of one; False for an unknown event."""
+    async with db.write() as tx:
+        found = (await tx.execute(select(events.c.poster).where(events.c.id == event_id))).first()
+        if found is None:
+            return False
+        of_event = (uploads.c.event_id == event_id) & uploads.c.ended_at.is_(None)
+        await tx.execute(delete(uploads).where(of_event))
+        await _show(tx, event_id, None)
+        await _record(tx, "poster.remove", event_id, {"poster": found.poster}, who, now)
+    return True
+
+
+async def read(db: Database, name: str, thumb: bool) -> bytes | None:
+    """A poster's bytes in one of its sizes."""
+    column = posters.c.thumb if thumb else posters.c.large
+    async with db.read() as tx:
+        found: bytes | None = (await tx.execute(select(column).where(posters.c.hash == name))).scalar()
+    return found
+
+
+async def prune(db: Database, now: datetime) -> int:
+    """Forget a bounded number of uploads long ended and posters nobody shows; gives how many."""
+    old = select(uploads.c.id).where(uploads.c.ended_at < now - UPLOADS_KEPT_FOR).limit(PRUNE_MAX)
+    shown = select(events.c.poster).where(events.c.poster.is_not(None))
+    aged = posters.c.made_at < now - UNUSED_KEPT_FOR
+    unused = select(posters.c.hash).where(aged, posters.c.hash.not_in(shown)).limit(PRUNE_MAX)
+    async with db.write() as tx:
+        gone = 0
+        for query, statement in ((old, _forget_upload), (unused, _forget_poster)):
+            names = list((await tx.execute(query)).scalars())
+            if names:
+                await tx.execute(statement, [{"gone": name} for name in names])
+            gone += len(names)
+    return gone
+
+
+async def _record(
+    tx: Transaction, action: str, event_id: str, change: dict[str, object], who: str, now: datetime
+) -> None:
+    await trail.record(tx, who=who, action=action, subject=event_id, event_id=event_id, change=change, now=now)
+
+
+_forget_upload = delete(uploads).where(uploads.c.id == bindparam("gone"))
+_forget_poster = delete(posters).where(posters.c.hash == bindparam("gone"))

@@ -1,0 +1,155 @@
+"""PostgreSQL behind `Database`: any number of processes on any number of machines, writing at once.
+
+Reads are REPEATABLE READ and so of one moment. Writes are READ COMMITTED, one at a time per `about` by an advisory lock
+that ends with the transaction; work done aside locks its own rows. It runs on an event loop in a thread of its own, so
+that neither a lane's batch nor a long read stalls the requests. Every wait has a limit, here and in the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import URL, bindparam, event, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.ledger.errors import connecting, in_our_words
+
+if TYPE_CHECKING:
+    from app.ledger.database import Limits
+
+ASIDE_CONNECTIONS_MAX = 4  # lanes written and long reads done at once by one process
+GRACE_S = 2.0  # after the server should have given up, we do
+STATEMENTS_CACHED_MAX = 500
+EVERYTHING = 0x74696B657469  # "tiketi": the advisory lock of whoever writes
+SCHEMA = EVERYTHING + 1  # and of whoever changes tables
+SUBJECT = 0x74696B65  # the class of the locks of `about`
+
+T = TypeVar("T")
+
+_alone = select(func.pg_advisory_xact_lock(EVERYTHING))
+_about = select(
+    func.pg_advisory_xact_lock_shared(EVERYTHING),
+    func.pg_advisory_xact_lock(SUBJECT, func.hashtext(bindparam("about"))),
+)
+_schema = select(func.pg_advisory_xact_lock(SCHEMA))
+
+
+class PostgresStore:
+    """Two engines on one database: one for the event loop that opened it, one for the loop in the thread."""
+
+    def __init__(self, url: URL, limits: Limits) -> None:
+        self._engine = _engine(url, limits, limits.connections_max)
+        self._side = _SideLoop(_engine(url, limits, ASIDE_CONNECTIONS_MAX))
+        self.engines = (self._engine.sync_engine, self._side.engine.sync_engine)
+
+    @asynccontextmanager
+    async def write(self, about: str) -> AsyncIterator[AsyncConnection]:
+        async with _transaction(self._engine) as tx:
+            await (tx.execute(_about, {"about": about}) if about else tx.execute(_alone))
+            yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with _transaction(self._engine, reading=True) as tx:
+            yield tx
+
+    async def aside(self, work: Callable[[Connection], T], write: bool) -> T:
+        return await self._side.do(self._transact(work, write))
+
+    async def _transact(self, work: Callable[[Connection], T], write: bool) -> T:
+        async with _transaction(self._side.engine, reading=not write) as tx:
+            return await tx.run_sync(work)
+
+    def lock_schema(self, tx: Connection) -> None:
+        tx.execute(_schema)
+
+    async def close(self) -> None:
+        await self._side.close()
+        await self._engine.dispose()
+
+
+class _SideLoop:
+    """An event loop in a thread of its own, begun when it is first needed, and an engine that only it uses."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    async def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await it there. Cancelled here, it is cancelled there, and its transaction rolled back."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="ledger", daemon=True)
+            self._thread.start()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def close(self) -> None:
+        if self._loop is None or self._thread is None:
+            return
+        await self.do(self.engine.dispose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join)
+        self._loop.close()
+        self._loop = self._thread = None
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine, *, reading: bool = False) -> AsyncIterator[AsyncConnection]:
+    async with AsyncExitStack() as stack:
+        with connecting():
+            connection = await stack.enter_async_context(engine.connect())
+        with in_our_words():
+            if reading:
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with connection.begin():
+                yield connection
+
+
+def postgres_url(url: URL) -> URL:
+    """The same database by the one driver we use, in its words: `sslmode` is libpq's for `ssl`."""
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _engine(url: URL, limits: Limits, connections_max: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_timeout=limits.lock_s,
+        pool_use_lifo=True,
+        query_cache_size=STATEMENTS_CACHED_MAX,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "timeout": limits.connect_s,
+            "target_session_attrs": "read-write",  # of several hosts the one that is not a copy
+            "command_timeout": limits.statement_s + GRACE_S,  # a server that no longer answers at all
+            "server_settings": _server_settings(limits),
+        },
+    )
+    event.listen(engine.sync_engine, "checkout", _if_open)
+    return engine
+
+
+def _server_settings(limits: Limits) -> dict[str, str]:
+    return {
+        "application_name": "tiketi",
+        "timezone": "UTC",
+        "jit": "off",  # no statement of ours is long enough to be worth compiling
+        "statement_timeout": f"{limits.statement_s * 1000:.0f}",
+        "lock_timeout": f"{limits.lock_s * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{(limits.statement_s + GRACE_S) * 1000:.0f}",
+    }
+
+
+def _if_open(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """A pooled connection that the server has closed meanwhile is replaced, without asking the server each time."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError("closed by the server")

@@ -1,0 +1,260 @@
+"""The only writes of seats, reservations and payments: one transaction per batch of the lane.
+
+Who writes holds the lane's fence; a newer fence turns every later write of an older holder away. Each group of changes
+is one guarded bulk statement whose count of rows must be exact, because a round trip per row is what would cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Executable, bindparam, delete, select, tuple_, update
+
+from app.domain.reservation import LIVE, Batch, Known, Payment, PaymentStatus, Reservation, SeatSnapshot
+from app.domain.sale import status_of
+from app.domain.waitlist import ListState
+from app.ledger import reservations as reading
+from app.ledger import waitlist as waitlisted
+from app.ledger.database import Database
+from app.ledger.events import read_snapshot
+from app.ledger.schema import (
+    commands,
+    events,
+    lanes,
+    payments,
+    reservation_seats,
+    reservations,
+    seats,
+    stored,
+    waitlist,
+)
+from app.ledger.statements import as_json, insert_rows, one_of
+
+PRUNE_MAX = 5000  # old command rows deleted at once, so that the allocator never waits long for the write lock
+
+
+Row = tuple[str | int | bool | None, ...]
+
+
+class Decided(Protocol):
+    @property
+    def batch(self) -> Batch: ...
+
+
+D = TypeVar("D", bound=Decided)
+
+
+class GuardBroken(RuntimeError):
+    """The store was not in the state the batch was decided on: nothing was written, and the state must be read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The lane as its new owner finds it."""
+
+    fence: int
+    version: int
+
+
+async def take_fence(db: Database, event_id: str) -> Fenced | None:
+    """Shut every earlier owner of the lane out of writing; None if there is no such event."""
+    row = await db.run(lambda tx: tx.execute(_raise_fence, {"event": event_id}).first(), repeatable=True)
+    return None if row is None else Fenced(*row)
+
+
+async def load(db: Database, event_id: str) -> tuple[SeatSnapshot, list[Reservation]] | None:
+    """The seats and the live reservations of an event, at one moment."""
+
+    def work(tx: Connection) -> tuple[SeatSnapshot, list[Reservation]] | None:
+        snapshot = read_snapshot(tx, event_id)
+        return None if snapshot is None else (snapshot, reading.live(tx, event_id))
+
+    return await db.look(work)
+
+
+async def apply(
+    db: Database,
+    fenced: Fenced,
+    event_id: str,
+    command_ids: Sequence[str],
+    reservation_ids: Sequence[str],
+    decide: Callable[[Known], D],
+    now: datetime,
+) -> D | None:
+    """Decide and write one batch, all or nothing; None (and nothing decided) if the fence or the version moved on.
+
+    `decide` is given the first replies of those commands that have one, and those of the reservations that exist.
+    It runs in another thread. Raises GuardBroken if a row was not in the state the batch says it leaves.
+    """
+
+    def work(tx: Connection) -> D | None:
+        mine = {"event": event_id, "mine": fenced.fence, "known": fenced.version}
+        lane = tx.execute(_check_fence, mine).first()
+        if lane is None:
+            return None
+        replies = tx.execute(_find_replies, {"event": event_id, "ids": as_json(command_ids)}).all()
+        ended = reading.of_ids(tx, event_id, reservation_ids) if reservation_ids else {}
+        known = Known(
+            replies={row.id: row.reply for row in replies},
+            ended=ended,
+            waiting=waitlisted.waiting(tx, event_id, now),
+            sale=status_of(lane, now),
+        )
+        decided = decide(known)
+        _write(tx, event_id, decided.batch, now)
+        if decided.batch.version != fenced.version:
+            new = {"event": event_id, "mine": fenced.fence, "to": decided.batch.version}
+            _exactly(tx, _set_version, new, 1)
+        return decided
+
+    return await db.run(work)
+
+
+async def prune_commands(db: Database, before: datetime) -> int:
+    """Forget a bounded number of commands answered before `before`; gives how many."""
+    old = select(commands.c.event_id, commands.c.id).where(commands.c.at < before).limit(PRUNE_MAX)
+    async with db.write(about="commands") as tx:
+        return (await tx.execute(delete(commands).where(tuple_(commands.c.event_id, commands.c.id).in_(old)))).rowcount
+
+
+async def lane_events(db: Database) -> list[str]:
+    """The ids of all events that have a lane."""
+    async with db.read() as tx:
+        return list((await tx.execute(select(lanes.c.event_id).order_by(lanes.c.event_id))).scalars())
+
+
+def _write(tx: Connection, event_id: str, batch: Batch, now: datetime) -> None:
+    for (was, becomes), idxs in batch.moves.items():
+        values = {"event": event_id, "was": was.name, "becomes": becomes.name, "idxs": as_json(idxs)}
+        _exactly(tx, _move_seats, values, len(idxs))
+    for (before, after), ids in batch.turns.items():
+        ended_at = None if after in LIVE else now
+        change = {"was": before.value, "becomes": after.value, "ended": ended_at, "ids": as_json(ids)}
+        _exactly(tx, _turn_reservations, change, len(ids))
+        if ended_at is not None:
+            tx.execute(_free_seats, {"ids": as_json(ids)})
+    _insert(tx, _make_reservations, [_reservation_row(r, now) for r in batch.made])
+    _insert(tx, _make_pairs, _pair_rows(event_id, batch.made))
+    for entry, reservation in batch.offers:
+        _exactly(tx, _offer, {"entry": entry, "reservation": reservation, "at": now}, 1)
+    _write_payments(tx, batch, now)
+    at = stored(now)
+    _insert(tx, _make_commands, [(event_id, command_id, reply, at) for command_id, reply in batch.replies])
+
+
+def _write_payments(tx: Connection, batch: Batch, now: datetime) -> None:
+    captured = [p for p in batch.payments if p.status is PaymentStatus.captured]
+    too_late = [p for p in batch.payments if p.status is PaymentStatus.refund_due]
+    _insert(tx, _take_payments, [_payment_row(p, now) for p in captured])
+    if batch.refunds:
+        _exactly(tx, _refund, {"ids": as_json(batch.refunds), "at": now}, len(batch.refunds))
+    _insert(tx, _note_payments, [_payment_row(p, now) for p in too_late])
+
+
+def _exactly(tx: Connection, statement: Executable, values: dict[str, Any], rows: int) -> None:
+    changed = tx.execute(statement, values).rowcount
+    if changed != rows:
+        raise GuardBroken(f"{changed} of {rows} rows were as expected: {statement}")
+
+
+def _insert(tx: Connection, statement: Executable, rows: Sequence[Row]) -> None:
+    if rows:
+        tx.execute(statement, {"rows": as_json(rows)})
+
+
+def _reservation_row(reservation: Reservation, now: datetime) -> Row:
+    return (
+        reservation.id,
+        reservation.event_id,
+        reservation.epoch,
+        reservation.number,
+        reservation.holder,
+        reservation.status.value,
+        reservation.total_price,
+        stored(reservation.created_at),
+        stored(reservation.expires_at),
+        None if reservation.live else stored(now),
+    )
+
+
+def _pair_rows(event_id: str, made: Sequence[Reservation]) -> list[Row]:
+    return [(r.id, event_id, idx, r.live, price) for r in made for idx, price in zip(r.seats, r.prices, strict=True)]
+
+
+def _payment_row(payment: Payment, now: datetime) -> Row:
+    return (
+        payment.reservation_id,
+        payment.method,
+        payment.reference,
+        payment.amount,
+        payment.status.value,
+        stored(now),
+        stored(now) if payment.status is PaymentStatus.refund_due else None,
+    )
+
+
+# Built once: making a statement costs more than running it.
+_raise_fence = (
+    update(lanes)
+    .where(lanes.c.event_id == bindparam("event"))
+    .values(fence=lanes.c.fence + 1)
+    .returning(lanes.c.fence, lanes.c.version)
+)
+_check_fence = (
+    select(lanes.c.version, events.c.opens_at, events.c.closes_at, events.c.starts_at, events.c.cancelled_at)
+    .join(events)
+    .where(
+        lanes.c.event_id == bindparam("event"),
+        lanes.c.fence == bindparam("mine"),
+        lanes.c.version == bindparam("known"),
+    )
+    .with_for_update(of=lanes)
+)
+_set_version = (
+    update(lanes)
+    .where(lanes.c.event_id == bindparam("event"), lanes.c.fence == bindparam("mine"))
+    .values(version=bindparam("to"))
+)
+_find_replies = select(commands.c.id, commands.c.reply).where(
+    commands.c.event_id == bindparam("event"), one_of(commands.c.id, "ids")
+)
+_move_seats = (
+    update(seats)
+    .where(
+        seats.c.event_id == bindparam("event"),
+        one_of(seats.c.idx, "idxs"),
+        seats.c.status == bindparam("was"),
+    )
+    .values(status=bindparam("becomes"))
+)
+_turn_reservations = (
+    update(reservations)
+    .where(one_of(reservations.c.id, "ids"), reservations.c.status == bindparam("was"))
+    .values(status=bindparam("becomes"), ended_at=bindparam("ended"))
+)
+_free_seats = update(reservation_seats).where(one_of(reservation_seats.c.reservation_id, "ids")).values(live=False)
+_refund = (
+    update(payments)
+    .where(
+        one_of(payments.c.reservation_id, "ids"),
+        payments.c.status == PaymentStatus.captured.value,
+    )
+    .values(status=PaymentStatus.refund_due.value, next_at=bindparam("at"))
+)
+_make_reservations = insert_rows(
+    reservations,
+    *("id", "event_id", "epoch", "number", "holder", "status", "total_price", "created_at", "expires_at", "ended_at"),
+)
+_make_pairs = insert_rows(reservation_seats, "reservation_id", "event_id", "idx", "live", "price")
+_payment_columns = ("reservation_id", "method", "reference", "amount", "status", "created_at", "next_at")
+_take_payments = insert_rows(payments, *_payment_columns)
+_note_payments = insert_rows(payments, *_payment_columns).on_conflict_do_nothing()  # told twice, noted once
+_offer = (
+    update(waitlist)
+    .where(waitlist.c.id == bindparam("entry"), waitlist.c.state == ListState.waiting.value)
+    .values(state=ListState.offered.value, reservation_id=bindparam("reservation"), offered_at=bindparam("at"))
+)
+_make_commands = insert_rows(commands, "event_id", "id", "reply", "at")

@@ -1,0 +1,93 @@
+"""SQLite behind `Database`: one file, many readers, one writer at a time.
+
+A write takes SQLite's write lock at BEGIN; writers of one process wait in a fair line, not by polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import URL, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from app.ledger.errors import in_our_words
+
+if TYPE_CHECKING:
+    from app.ledger.database import Limits
+
+STATEMENTS_CACHED_MAX = 500
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Two engines on one file: a driver for the event loop, and a plain one for work done whole in a thread."""
+
+    def __init__(self, url: URL, limits: Limits) -> None:
+        options: dict[str, Any] = {"query_cache_size": STATEMENTS_CACHED_MAX}
+        self._engine = create_async_engine(url, pool_size=limits.connections_max, **options)
+        self._in_thread = create_engine(url.set(drivername="sqlite"), pool_size=1, **options)
+        self.engines = (self._engine.sync_engine, self._in_thread)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._writing = asyncio.Lock()
+        for each in self.engines:
+            event.listen(each, "connect", partial(_prepare, int(limits.lock_s * 1000)))
+            event.listen(each, "begin", _begin)
+
+    @asynccontextmanager
+    async def write(self, about: str) -> AsyncIterator[AsyncConnection]:
+        with in_our_words():
+            async with self._writing, self._engine.connect() as connection:
+                await connection.execution_options(tiketi_write=True)
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        with in_our_words():
+            async with self._engine.connect() as connection, connection.begin():
+                yield connection
+
+    async def aside(self, work: Callable[[Connection], T], write: bool) -> T:
+        if not write:
+            return await asyncio.to_thread(self._transact, work, False)
+        async with self._writing:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, True)
+
+    def lock_schema(self, tx: Connection) -> None:
+        """Nothing to do: who may write is the only one who does."""
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._thread.shutdown)
+        self._in_thread.dispose()
+        await self._engine.dispose()
+
+    def _transact(self, work: Callable[[Connection], T], write: bool) -> T:
+        with in_our_words(), self._in_thread.connect() as connection:
+            chosen = connection.execution_options(tiketi_write=write)
+            with chosen.begin():
+                return work(chosen)
+
+
+def _prepare(busy_timeout_ms: int, dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None  # the driver's own BEGIN is deferred: two readers turned writers deadlock
+    cursor = dbapi_connection.cursor()
+    for pragma in (
+        f"busy_timeout={busy_timeout_ms}",  # first: switching to WAL may have to wait as well
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("tiketi_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,123 @@
+"""The trail: who did what as an admin, to what, and when. Entries are added and read; nothing changes or removes one.
+
+`record` is for everybody who does something in an admin's name. Given the transaction of the deed itself, deed and
+entry are kept together or not at all; given the database, the entry is a transaction of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select
+
+from app.ledger.database import Database, Transaction
+from app.ledger.schema import trail
+
+ENTRIES_PER_PAGE_MAX = 200
+ROOM_CHANGE = "room.change"
+REFUSED = "refused"  # the entry that `change["of"]` names had no effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """`action` is `thing.verb`, `subject` the id of what it was done to, `change` what was asked for."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    event_id: str | None
+    change: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to list; None is any. `before` is the cursor: only entries older than that id."""
+
+    who: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    event_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+async def record(
+    store: Database | Transaction,
+    *,
+    who: str,
+    action: str,
+    subject: str,
+    event_id: str | None,
+    change: Mapping[str, Any],
+    now: datetime,
+) -> int:
+    """Add an entry; gives its id. `change` must be JSON, and is kept for ever: no secret belongs in it."""
+    values = _values(who, action, subject, event_id, change, now)
+    if isinstance(store, Database):
+        async with store.write() as tx:
+            return _id_of(await tx.execute(insert(trail).values(values)))
+    return _id_of(await store.execute(insert(trail).values(values)))
+
+
+def record_in(
+    tx: Connection,
+    *,
+    who: str,
+    action: str,
+    subject: str,
+    event_id: str | None,
+    change: Mapping[str, Any],
+    now: datetime,
+) -> int:
+    """`record` for a deed done by `Database.run`."""
+    return _id_of(tx.execute(insert(trail).values(_values(who, action, subject, event_id, change, now))))
+
+
+async def listed(db: Database, wanted: Wanted, limit: int) -> list[Entry]:
+    """At most `limit` entries, newest first."""
+    query = _filtered(wanted).order_by(trail.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX))
+    async with db.read() as tx:
+        rows = (await tx.execute(query)).mappings().all()
+    return [Entry(**row) for row in rows]
+
+
+async def room_changes(db: Database, event_id: str, limit: int) -> list[Entry]:
+    """The last changes of a room that were not refused, newest first."""
+    of_room = (trail.c.event_id == event_id) & trail.c.action.in_((ROOM_CHANGE, REFUSED))
+    query = select(trail).where(of_room).order_by(trail.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX) * 2)
+    async with db.read() as tx:
+        rows = (await tx.execute(query)).mappings().all()
+    refused = {row["change"].get("of") for row in rows if row["action"] == REFUSED}
+    changes = [Entry(**row) for row in rows if row["action"] == ROOM_CHANGE and row["id"] not in refused]
+    return changes[:limit]
+
+
+def _filtered(wanted: Wanted) -> Select[Any]:
+    query = select(trail)
+    for name in ("who", "action", "subject", "event_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(trail.c[name] == value)
+    if wanted.since is not None:
+        query = query.where(trail.c.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(trail.c.at < wanted.until)
+    if wanted.before is not None:
+        query = query.where(trail.c.id < wanted.before)
+    return query
+
+
+def _values(
+    who: str, action: str, subject: str, event_id: str | None, change: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    return {"at": now, "who": who, "action": action, "subject": subject, "event_id": event_id, "change": dict(change)}
+
+
+def _id_of(inserted: Any) -> int:
+    return int(inserted.inserted_primary_key[0])

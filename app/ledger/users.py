@@ -1,0 +1,102 @@
+"""Accounts: who may log in, and as what; and which browsers' ids an account took over when it logged in there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from app.ledger.database import Database, Transaction
+from app.ledger.passwords import hash_password
+from app.ledger.schema import user_holders, users
+
+HOLDERS_LISTED_MAX = 400  # of one account, the newest; an old browser's reservations are then found by their id only
+
+Role = Literal["buyer", "admin"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    id: str
+    email: str
+    name: str
+    role: Role
+    password_hash: str
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+
+async def create(
+    db: Database, *, user_id: str, email: str, name: str, password: str, role: Role, now: datetime
+) -> User | None:
+    """Make an account; None (and nothing changed) if the email, in any case, has one."""
+    password_hash = await asyncio.to_thread(hash_password, password)
+    made = User(
+        id=user_id, email=email.strip().lower(), name=name, role=role, password_hash=password_hash, created_at=now
+    )
+    return made if await add(db, made) else None
+
+
+async def add(db: Database, user: User) -> bool:
+    """Keep a new account; False (and nothing changed) if its email has one."""
+    values = {field: getattr(user, field) for field in ("id", "email", "name", "role", "password_hash", "created_at")}
+    try:
+        async with db.write(about=f"user:{user.email}") as tx:
+            if (await tx.execute(select(users.c.id).where(users.c.email == user.email))).first():
+                return False
+            await tx.execute(insert(users), [values])
+    except IntegrityError:  # on a database with several writers, another was first
+        if await find(db, user.email) is None:
+            raise
+        return False
+    return True
+
+
+async def find(db: Database, email: str) -> User | None:
+    async with db.read() as tx:
+        query = select(users).where(users.c.email == email.strip().lower())
+        row = (await tx.execute(query)).mappings().first()
+    return None if row is None else User(**row)
+
+
+async def get(db: Database, user_id: str) -> User | None:
+    async with db.read() as tx:
+        row = (await tx.execute(select(users).where(users.c.id == user_id))).mappings().first()
+    return None if row is None else User(**row)
+
+
+async def link_holder(db: Database, holder: str, user_id: str, now: datetime) -> bool:
+    """Let a browser's id belong to an account, once; False if it belongs to another."""
+    try:
+        async with db.write(about=f"holder:{holder}") as tx:
+            owner = await _owner(tx, holder)
+            if owner is None:
+                await tx.execute(insert(user_holders), [{"holder": holder, "user_id": user_id, "linked_at": now}])
+    except IntegrityError:  # on a database with several writers, another was first
+        owner = await holder_owner(db, holder)
+        if owner is None:
+            raise
+    return owner in (None, user_id)
+
+
+async def holder_owner(db: Database, holder: str) -> str | None:
+    """The account that a browser's id belongs to."""
+    async with db.read() as tx:
+        return await _owner(tx, holder)
+
+
+async def _owner(tx: Transaction, holder: str) -> str | None:
+    row = (await tx.execute(select(user_holders.c.user_id).where(user_holders.c.holder == holder))).first()
+    return None if row is None else str(row.user_id)
+
+
+async def holders_of_user(db: Database, user_id: str) -> list[str]:
+    """The browsers' ids that belong to an account, newest first."""
+    c = user_holders.c
+    query = select(c.holder).where(c.user_id == user_id).order_by(c.linked_at.desc(), c.holder)
+    async with db.read() as tx:
+        return [str(holder) for (holder,) in (await tx.execute(query.limit(HOLDERS_LISTED_MAX))).all()]

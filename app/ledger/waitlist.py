@@ -1,0 +1,174 @@
+"""The waiting list: who waits for seats of an event, in the order of joining, and what became of them.
+
+One live entry per holder and event, by the schema and here. Only the lane turns `waiting` into `offered`, in the
+transaction that makes the reservation (seats.py); every other turn is made here, guarded by the state it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.reservation import ReservationStatus
+from app.domain.waitlist import LIVE_STATES, WAITING_MAX, ListState, Waiting
+from app.domain.wish import Wish, pack_wish, unpack_wish
+from app.ledger.database import Database, Transaction
+from app.ledger.schema import events, reservations, waitlist
+
+LISTED_MAX = 100  # of one person
+SETTLED_MAX = 500  # entries per pass
+_c = waitlist.c
+_is_live = _c.state.in_(sorted(LIVE_STATES))
+_is_waiting = _c.state == ListState.waiting.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """`place` counts from 1 while waiting. `reservation` and its end are those of the offer."""
+
+    id: int
+    event_id: str
+    holder: str
+    wish: Wish
+    state: ListState
+    joined_at: datetime
+    place: int | None = None
+    reservation_id: str | None = None
+    offer_ends_at: datetime | None = None
+
+
+class ListFull(Exception):
+    """As many people wait as the list takes."""
+
+
+async def join(db: Database, event_id: str, holder: str, wish: Wish, now: datetime) -> tuple[Entry, bool]:
+    """Put somebody on the list, once: (their live entry, whether it is new). Raises ListFull."""
+    try:
+        return await _join(db, event_id, holder, wish, now)
+    except IntegrityError:  # they asked twice at once, and the other one was first
+        return await _join(db, event_id, holder, wish, now)
+
+
+async def _join(db: Database, event_id: str, holder: str, wish: Wish, now: datetime) -> tuple[Entry, bool]:
+    mine = (_c.event_id == event_id) & (_c.holder == holder)
+    async with db.write(about=f"waitlist:{event_id}") as tx:
+        await _settle(tx, mine, now)
+        known = await _entries(tx, mine & _is_live, 1)
+        if known:
+            return known[0], False
+        waiting = await tx.scalar(select(func.count()).where((_c.event_id == event_id) & _is_waiting))
+        if (waiting or 0) >= WAITING_MAX:
+            raise ListFull(event_id)
+        values = {"event_id": event_id, "holder": holder, "wish": pack_wish(wish), "joined_at": now}
+        await tx.execute(insert(waitlist).values(**values, state=ListState.waiting.value))
+        return (await _entries(tx, mine & _is_live, 1))[0], True
+
+
+async def own(db: Database, event_id: str, holders: Sequence[str]) -> Entry | None:
+    """The live entry of somebody who is all of `holders`, else their newest."""
+    async with db.read() as tx:
+        found = await _entries(tx, (_c.event_id == event_id) & _c.holder.in_(holders), 1)
+    return found[0] if found else None
+
+
+async def of_holders(db: Database, holders: Sequence[str]) -> list[Entry]:
+    """Somebody's entries for all events, live ones first, then the newest."""
+    async with db.read() as tx:
+        return await _entries(tx, _c.holder.in_(holders), LISTED_MAX)
+
+
+async def leave(db: Database, entry_id: int, now: datetime) -> bool:
+    """Take somebody off the list, offered or not; False if they were not on it. An offer's seats are the lane's."""
+    async with db.write() as tx:
+        gone = update(waitlist).where((_c.id == entry_id) & _is_live)
+        return (await tx.execute(gone.values(state=ListState.left.value, ended_at=now))).rowcount == 1
+
+
+def waiting(tx: Connection, event_id: str, now: datetime) -> list[Waiting]:
+    """Everybody on the list of an event that is on sale, first come first, kept from leaving until `tx` ends."""
+    rows = tx.execute(_find_waiting, {"event": event_id, "now": now}).all()
+    return [Waiting(id=row.id, holder=row.holder, wish=unpack_wish(row.wish)) for row in rows]
+
+
+async def events_waiting(db: Database, after: str, limit: int) -> list[str]:
+    """At most `limit` events with people waiting, by id, beginning after `after`."""
+    query = select(_c.event_id).where(_is_waiting & (_c.event_id > after)).distinct()
+    async with db.read() as tx:
+        return list((await tx.execute(query.order_by(_c.event_id).limit(limit))).scalars())
+
+
+async def settle(db: Database, now: datetime) -> int:
+    """Close entries that are over: bought, lapsed, or of an event nobody can buy any more. How many; bounded."""
+    async with db.read() as tx:  # most passes find nothing: no write lock for that
+        due = select(_c.id).outerjoin(reservations, reservations.c.id == _c.reservation_id)
+        due = due.join(events, events.c.id == _c.event_id).where(or_(_offer_over, _is_waiting & _sale_over(now)))
+        ids = list((await tx.execute(due.order_by(_c.id).limit(SETTLED_MAX))).scalars())
+    if not ids:
+        return 0
+    async with db.write() as tx:
+        return await _settle(tx, _c.id.in_(ids), now)
+
+
+async def _settle(tx: Transaction, where: ColumnElement[bool], now: datetime) -> int:
+    status = select(reservations.c.status).where(reservations.c.id == _c.reservation_id).scalar_subquery()
+    offered = where & (_c.state == ListState.offered.value) & (status != ReservationStatus.pending.value)
+    bought = case((status == ReservationStatus.confirmed.value, ListState.bought.value), else_=ListState.lapsed.value)
+    over = update(waitlist).where(offered).values(state=bought, ended_at=now)
+    unsold = select(events.c.id).where(_sale_over(now))
+    ended = update(waitlist).where(where & _is_waiting & _c.event_id.in_(unsold))
+    closed = (await tx.execute(over)).rowcount
+    return closed + (await tx.execute(ended.values(state=ListState.ended.value, ended_at=now))).rowcount
+
+
+async def _entries(tx: Transaction, where: ColumnElement[bool], limit: int) -> list[Entry]:
+    """Live ones first, then the newest. An offer whose seats are paid or gone is shown as what it became."""
+    other = waitlist.alias()
+    before = (other.c.event_id == _c.event_id) & (other.c.state == ListState.waiting.value) & (other.c.id <= _c.id)
+    place = select(func.count()).select_from(other).where(before).scalar_subquery()
+    query = (
+        select(waitlist, place.label("place"), reservations.c.status, reservations.c.expires_at)
+        .outerjoin(reservations, reservations.c.id == _c.reservation_id)
+        .where(where)
+        .order_by(case((_is_live, 0), else_=1), _c.id.desc())
+    )
+    rows = (await tx.execute(query.limit(limit))).all()
+    return [
+        Entry(
+            id=row.id,
+            event_id=row.event_id,
+            holder=row.holder,
+            wish=unpack_wish(row.wish),
+            state=_shown(ListState(row.state), row.status),
+            joined_at=row.joined_at,
+            place=row.place if row.state == ListState.waiting else None,
+            reservation_id=row.reservation_id,
+            offer_ends_at=row.expires_at,
+        )
+        for row in rows
+    ]
+
+
+def _shown(state: ListState, reservation: str | None) -> ListState:
+    if state is not ListState.offered or reservation == ReservationStatus.pending:
+        return state
+    return ListState.bought if reservation == ReservationStatus.confirmed else ListState.lapsed
+
+
+def _sale_over(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    return events.c.cancelled_at.is_not(None) | (func.coalesce(events.c.closes_at, events.c.starts_at) <= now)
+
+
+_offer_over = (_c.state == ListState.offered.value) & (reservations.c.status != ReservationStatus.pending.value)
+_sold_now = select(events.c.id).where(events.c.id == bindparam("event"), events.c.opens_at <= bindparam("now"))
+_find_waiting = (
+    select(_c.id, _c.holder, _c.wish)
+    .where(_c.event_id == bindparam("event"), _is_waiting)
+    .where(_c.event_id.in_(_sold_now.where(~_sale_over(bindparam("now", type_=events.c.opens_at.type)))))
+    .order_by(_c.id)
+    .limit(WAITING_MAX)
+    .with_for_update()
+)

@@ -1,0 +1,56 @@
+"""How long the transactions of a Database take and how many of its connections are in use. Only looks on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import QueuePool
+
+from app.ledger.database import Database
+from app.tally import SECONDS, Spread
+
+BEGAN = "tiketi_began_s"
+KINDS = ("read", "write")
+
+
+class Watch:
+    """Of one database. Transactions end in several threads, so adding is guarded."""
+
+    def __init__(self, db: Database) -> None:
+        self.times_s = {kind: Spread(SECONDS) for kind in KINDS}
+        self._pools = [engine.pool for engine in db.engines]
+        self._adding = threading.Lock()
+        for engine in db.engines:
+            event.listen(engine, "begin", self._begun)
+            event.listen(engine, "commit", self._ended)
+            event.listen(engine, "rollback", self._ended)
+
+    @property
+    def pool_used(self) -> int:
+        return sum(pool.checkedout() for pool in self._pools if isinstance(pool, QueuePool))
+
+    @property
+    def pool_max(self) -> int:
+        return sum(pool.size() for pool in self._pools if isinstance(pool, QueuePool))
+
+    def _begun(self, connection: Connection) -> None:
+        connection.info[BEGAN] = time.perf_counter()
+
+    def _ended(self, connection: Connection) -> None:
+        info: dict[Any, Any] = connection.info
+        began_s = info.pop(BEGAN, None)
+        if began_s is not None:
+            with self._adding:
+                self.times_s[_kind(connection)].add(time.perf_counter() - began_s)
+
+
+def _kind(connection: Connection) -> str:
+    """SQLite's stores say when they write, PostgreSQL's when they only read."""
+    options = connection.get_execution_options()
+    if connection.dialect.name == "sqlite":
+        return "write" if options.get("tiketi_write") else "read"
+    return "read" if options.get("postgresql_readonly") else "write"

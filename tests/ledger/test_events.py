@@ -1,0 +1,127 @@
+"""Changing events in the store: guarded, versioned, and what is sold stays as it was sold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from app.domain.sale import SaleStatus, status_of
+from app.ledger import editing, events, reservations
+from app.ledger.database import Database
+from app.ledger.editing import Edit, Edited, Refused
+from app.ledger.events import Deed, GradeSpec, Search
+from tests.lane.world import EVENT, START, confirm, hold, make_world, spec
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+BY = Deed("ann", "event.edit", {})
+
+
+@pytest.fixture
+async def db(ledger: Database) -> Database:
+    await events.create(ledger, spec(), START)
+    return ledger
+
+
+async def test_an_edit_gives_before_and_after_and_counts_up(db: Database) -> None:
+    done = await editing.edit(db, EVENT, Edit(values={"title": "New"}, version=1), BY, START)
+    assert isinstance(done, Edited)
+    assert (done.before.title, done.after.title, done.after.version) == ("Gig", "New", 2)
+    assert await events.get(db, EVENT) == done.after
+    assert await editing.edit(db, EVENT, Edit(values={"title": "Late"}, version=1), BY, START) is Refused.changed
+    assert await events.get(db, EVENT) == done.after
+
+
+async def test_a_refused_edit_changes_nothing_at_all(db: Database) -> None:
+    before = await events.get(db, EVENT)
+    wanted = Edit(values={"title": "New"}, grades=[GradeSpec(name="R", price=1)])
+    assert await editing.edit(db, EVENT, wanted, BY, START) is Refused.grade_in_use
+    assert await editing.edit(db, EVENT, Edit(values={"closes_at": START}), BY, START) is Refused.window_empty
+    assert await events.get(db, EVENT) == before
+
+
+async def test_a_reservation_keeps_the_prices_it_was_made_with(redis: Redis, ledger: Database) -> None:
+    world = await make_world(redis, ledger)
+    (held,) = await world.do(hold("h1", [0, 6]))
+    assert held.reservation is not None
+    prices = [GradeSpec(name="R", price=999), GradeSpec(name="S", price=50)]
+    done = await editing.edit(ledger, EVENT, Edit(grades=prices), BY, START)
+    assert isinstance(done, Edited)
+    assert done.map_version == 2
+    await world.do(confirm("c1", held.reservation.id))
+    kept = await reservations.get(ledger, held.reservation.id)
+    assert kept is not None
+    assert (kept.prices, kept.total_price) == ((100, 50), 150)
+
+
+async def test_whoever_holds_after_a_change_of_prices_pays_the_new_ones(redis: Redis, ledger: Database) -> None:
+    """The allocator had the old prices in memory: the lane's version moved on, so it reads them anew."""
+    world = await make_world(redis, ledger)
+    allocator = world.allocator()
+    await world.send(hold("h1", [0]))
+    await allocator.run(EVENT)
+    await editing.edit(
+        ledger, EVENT, Edit(grades=[GradeSpec(name="R", price=999), GradeSpec(name="S", price=50)]), BY, START
+    )
+    await world.send(hold("h2", [1]))
+    await allocator.run(EVENT)
+    (answer,) = (await world.answers())["h2"]
+    assert answer.reservation is not None
+    assert answer.reservation.total_price == 999
+
+
+async def test_a_change_of_words_or_of_an_empty_grade_leaves_the_lane_alone(db: Database) -> None:
+    before = await events.seat_snapshot(db, EVENT)
+    grades = [GradeSpec(name="R", price=100), GradeSpec(name="S", price=50), GradeSpec(name="VIP", price=7)]
+    await editing.edit(db, EVENT, Edit(values={"title": "New"}, grades=grades), BY, START)
+    assert await events.seat_snapshot(db, EVENT) == before
+
+
+async def test_opening_now_moves_only_a_sale_that_is_still_to_come(db: Database) -> None:
+    await events.create(db, replace(spec("later"), opens_at=START + HOUR), START)
+    assert await editing.open_now(db, "later", START)
+    event = await events.get(db, "later")
+    assert event is not None
+    assert (event.opens_at, event.version) == (START, 2)
+    assert not await editing.open_now(db, "later", START)
+    await editing.cancel(db, "later", BY, START)
+    assert not await editing.open_now(db, "later", START - HOUR)
+
+
+@pytest.mark.parametrize("seconds", [-3601, -3600, -1, 0, 1, 3599, 3600, 3601, 7200])
+async def test_a_search_by_status_agrees_with_the_rule(db: Database, seconds: int) -> None:
+    now = START + timedelta(seconds=seconds)
+    for name, opens, closes in (("a", 0, 1), ("b", -1, None), ("c", 1, 2), ("d", -1, 0)):
+        closes_at = None if closes is None else START + closes * HOUR
+        made = replace(spec(name), starts_at=START + 3 * HOUR, opens_at=START + opens * HOUR, closes_at=closes_at)
+        await events.create(db, made, START)
+    await events.create(db, spec("e"), START)
+    await editing.cancel(db, "e", BY, START)
+    by_status = {status: await found(db, status, now) for status in SaleStatus}
+    everything, total = await events.search(db, Search(), now)
+    assert total == len(everything) == sum(len(ids) for ids in by_status.values()) == 6
+    for event in everything:
+        assert event.id in by_status[status_of(event, now)]
+
+
+async def found(db: Database, status: SaleStatus, now: datetime) -> set[str]:
+    return {event.id for event in (await events.search(db, Search(status=status), now))[0]}
+
+
+async def test_the_past_pushes_nothing_to_come_out_of_the_list(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "EVENTS_LISTED_MAX", 2)
+    for name, days in (("past", -2), ("near", 1)):
+        made = replace(spec(name), starts_at=START + days * DAY, opens_at=START - 90 * DAY)
+        await events.create(db, made, START)
+    assert [event.id for event in await events.listed(db)] == ["near", EVENT]
+
+
+async def test_what_is_to_come_is_listed_first_and_then_the_latest_past(db: Database) -> None:
+    for name, days in (("past", -2), ("older", -5), ("far", 9), ("near", 1)):
+        starts_at = START + days * DAY
+        await events.create(db, replace(spec(name), starts_at=starts_at, opens_at=START - 90 * DAY), START)
+    listed, _ = await events.search(db, Search(), START)
+    assert [event.id for event in listed] == ["near", "far", EVENT, "past", "older"]
