@@ -1,0 +1,42 @@
+"""Answers on their way to those who asked: one future per waiting request.
+
+The seat views resolve them as batches arrive; a request that stopped waiting is forgotten at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.lane.commands import Outcome
+
+
+class Outcomes:
+    """Of one web process, all events together."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], list[asyncio.Future[Outcome]]] = {}
+
+    @contextmanager
+    def expected(self, event_id: str, command_id: str) -> Iterator[asyncio.Future[Outcome]]:
+        """A future for the answer to a command, kept for as long as the block lasts."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        key = (event_id, command_id)
+        self._waiting.setdefault(key, []).append(future)
+        try:
+            yield future
+        finally:
+            waiting = self._waiting[key]
+            waiting.remove(future)
+            if not waiting:
+                del self._waiting[key]
+            future.cancel()
+
+    def resolve(self, event_id: str, outcome: Outcome) -> None:
+        for future in self._waiting.get((event_id, outcome.id), ()):
+            if not future.done():
+                future.set_result(outcome)
+
+    def __len__(self) -> int:
+        return len(self._waiting)

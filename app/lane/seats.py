@@ -1,0 +1,183 @@
+"""Each web process's own copy of the seat maps, kept true by what the allocators publish.
+
+A view is a snapshot at a version; every published batch brings it to the next. A gap in the versions, or an
+allocator that says so, makes it read the snapshot anew. Reads are answered from bytes in memory: no SQL, no Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.domain.reservation import Reservation, SeatSnapshot
+from app.lane import keys
+from app.lane.commands import Outcome, Published, unpack_published
+from app.lane.outcomes import Outcomes
+from app.lane.view import SeatView
+
+BLOCK_MS = 1000
+ENTRIES_PER_READ = 500
+RETRY_S = 0.2  # between attempts while Redis or SQL is away
+RETRY_MS = int(RETRY_S * 1000)
+
+Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # with the live reservations
+log = structlog.get_logger()
+
+
+class UnknownEvent(LookupError):
+    """There is no event of this id."""
+
+
+class SeatViews:
+    """The views of all events somebody asked for. `run` must be running for them to stay true."""
+
+    def __init__(self, redis: Redis, load: Load, outcomes: Outcomes) -> None:
+        self.read_s = float("inf")  # when Redis last answered, by a steady clock, from the first view on
+        self._redis = redis
+        self._load = load
+        self._outcomes = outcomes
+        self._views: dict[str, SeatView] = {}
+        self._positions: dict[str, bytes] = {}  # last entry of lane:out that was applied
+        self._stale: set[str] = set()
+        self._opening = asyncio.Lock()
+        self._opened = asyncio.Event()
+        self._listeners: list[Callable[[str, Outcome], None]] = []
+        self._watchers: list[Callable[[SeatView], None]] = []
+
+    def on_outcome(self, listener: Callable[[str, Outcome], None]) -> None:
+        """Be told of every (event id, outcome) of the open views; runs in the event loop and must not block."""
+        self._listeners.append(listener)
+
+    def on_change(self, watcher: Callable[[SeatView], None]) -> None:
+        """Be told of every view that has a new version or was read anew; as `on_outcome`, it must not block."""
+        self._watchers.append(watcher)
+
+    def get(self, event_id: str) -> SeatView | None:
+        """The view, if it is open already."""
+        return self._views.get(event_id)
+
+    @property
+    def stale(self) -> list[str]:
+        """Events whose map could not be read anew: theirs may be behind."""
+        return sorted(self._stale)
+
+    async def open(self, event_id: str) -> SeatView:
+        """The view of an event, read on first use and followed from then on. Raises UnknownEvent."""
+        view = self._views.get(event_id)
+        if view is not None:
+            return view
+        async with self._opening:
+            if event_id not in self._views:
+                # The position first: whatever is published while the snapshot is read is then seen again, never missed.
+                position = await self._last_entry(event_id)
+                loaded = await self._load(event_id)
+                if loaded is None:
+                    raise UnknownEvent(event_id)
+                self._views[event_id] = await asyncio.to_thread(SeatView, *loaded)  # a large map takes a while
+                self._positions[event_id] = position
+                self.read_s = min(self.read_s, time.monotonic())
+                self._opened.set()
+        return self._views[event_id]
+
+    async def renew(self, event_id: str) -> None:
+        """Read an open view anew: its map was replaced by this very process, which must not show the old one again."""
+        view, loaded = self._views.get(event_id), await self._load(event_id)
+        if view is not None and loaded is not None:
+            newer = await asyncio.to_thread(SeatView, *loaded, view)
+            if newer.version > view.version:  # else the follower was faster, and may have seen more since
+                view.become(newer)
+                self._tell(view)
+
+    async def run(self) -> None:
+        """Follow every open view until cancelled. While Redis or SQL is away, views stand still and then catch up."""
+        while True:
+            try:
+                await self._reload_stale()
+                await self._follow()
+            except (RedisError, OSError) as error:
+                log.warning("seat_views_waiting", error=repr(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _last_entry(self, event_id: str) -> bytes:
+        last = await self._redis.xrevrange(keys.out(event_id), count=1)
+        return bytes(last[0][0]) if last else b"0-0"
+
+    async def _follow(self) -> None:
+        """Wait for the next entries of any view, or for a view to be opened."""
+        self._opened.clear()
+        opened = asyncio.create_task(self._opened.wait())
+        tasks: set[asyncio.Task[object]] = {opened}
+        streams: dict[Any, Any] = {keys.out(event_id): position for event_id, position in self._positions.items()}
+        reading = None
+        if streams:
+            block_ms = RETRY_MS if self._stale else BLOCK_MS
+            reading = asyncio.ensure_future(self._redis.xread(streams, count=ENTRIES_PER_READ, block=block_ms))
+            tasks.add(reading)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reading is not None and reading.done():
+                await self._take(reading.result())
+                self.read_s = time.monotonic()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take(self, streams: list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]) -> None:
+        by_key = {keys.out(event_id).encode(): event_id for event_id in self._views}
+        for key, entries in streams:
+            event_id = by_key[key]
+            for entry_id, fields in entries:
+                await self._apply(event_id, published_in(event_id, fields))
+                self._positions[event_id] = entry_id
+
+    async def _apply(self, event_id: str, published: Published) -> None:
+        view = self._views[event_id]
+        version = view.version
+        if not view.apply(published) and event_id not in self._stale:
+            await self._reload(event_id)
+        elif view.version != version:
+            self._tell(view)
+        for outcome in published.outcomes:
+            view.remember(outcome)
+            for listener in self._listeners:
+                listener(event_id, outcome)
+            self._outcomes.resolve(event_id, outcome)
+
+    async def _reload_stale(self) -> None:
+        for event_id in sorted(self._stale):
+            await self._reload(event_id)
+
+    async def _reload(self, event_id: str) -> None:
+        """Read the snapshot anew. If that fails the view stays as it is and is tried again; answers still flow."""
+        self._stale.add(event_id)
+        try:
+            loaded = await self._load(event_id)
+        except Exception as error:
+            log.warning("seat_view_not_reloaded", event_id=event_id, error=repr(error))
+            return
+        if loaded is not None:
+            view = self._views[event_id]
+            view.become(await asyncio.to_thread(SeatView, *loaded, view))  # a large map takes a while
+            self._tell(view)
+        self._stale.discard(event_id)
+
+    def _tell(self, view: SeatView) -> None:
+        for watcher in self._watchers:
+            watcher(view)
+
+
+def published_in(event_id: str, fields: dict[bytes, bytes]) -> Published:
+    """The entry; one that cannot be read counts as a gap, so that the map is read anew."""
+    try:
+        return unpack_published(fields.get(b"o", b""))
+    except msgspec.MsgspecError as error:
+        log.error("lane_out_entry_unreadable", event_id=event_id, error=str(error))
+        return Published(version=-1, reload=True)

@@ -1,0 +1,137 @@
+"""The door of the lane: sends commands, wakes an allocator if none is awake, waits for the answer.
+
+Everything submitted in one turn of the event loop, or while a flush is in flight, goes to Redis in one call. A command
+that was sent may be carried out even if its caller gave up: ask again with the same id to learn what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.lane import keys
+from app.lane.commands import Command, Outcome, Published, pack
+from app.lane.outcomes import Outcomes
+from app.lane.scripts import OUT_KEPT, LaneScripts, Sent
+from app.tally import SECONDS, Spreads
+
+SEND_MAX = 500  # commands per call to Redis
+KINDS_MAX = 20  # of commands, whose waits are told apart
+PENDING_MAX = 10_000  # commands waiting to be sent by this process, all events together
+
+Ring = Callable[[str, str], Awaitable[object]]  # (event_id, entry_id): wake an allocator, once per entry id
+Watch = Callable[[str], Awaitable[object]]  # be told of an event's outcomes from now on
+
+
+class LaneBusy(Exception):
+    """No answer in time, or no room for the question. Asking again with the same command id is safe."""
+
+
+class Lane:
+    """The lanes of all events, from one process. `wait_s` bounds every submit. `waits_s` are the waits for answers by
+    kind of command, `busy` counts those that came too late."""
+
+    def __init__(self, redis: Redis, ring: Ring, outcomes: Outcomes, watch: Watch, wait_s: float) -> None:
+        self.waits_s: Spreads[str] = Spreads(SECONDS, KINDS_MAX, "other")
+        self.busy = 0
+        self._redis = redis
+        self._scripts = LaneScripts(redis)
+        self._ring = ring
+        self._outcomes = outcomes
+        self._watch = watch
+        self._wait_s = wait_s
+        self._pending: dict[str, deque[tuple[bytes, asyncio.Future[Outcome]]]] = {}
+        self._flushes: dict[str, asyncio.Task[None]] = {}
+
+    async def submit(self, event_id: str, command: Command) -> Outcome:
+        """Send one command and wait for its outcome. Raises LaneBusy, and what `watch` raises for an unknown event."""
+        began_s = time.perf_counter()
+        if self.pending >= PENDING_MAX:
+            self.busy += 1
+            raise LaneBusy(f"{PENDING_MAX} commands are waiting to be sent")
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._watch(event_id)
+                with self._outcomes.expected(event_id, command.id) as answer:
+                    self._enqueue(event_id, pack(command), answer)
+                    outcome = await answer
+            self.waits_s.add(type(command).__name__.lower(), time.perf_counter() - began_s)
+            return outcome
+        except TimeoutError as error:
+            self.busy += 1
+            raise LaneBusy(f"no answer to {command.id} within {self._wait_s} s") from error
+        except (RedisError, OSError) as error:
+            self.busy += 1
+            raise LaneBusy(f"Redis is away: {error}") from error
+
+    async def outcome(self, event_id: str, command_id: str, wait_s: float) -> Outcome | None:
+        """The answer to a command somebody else sent, if it comes within `wait_s`."""
+        try:
+            with self._outcomes.expected(event_id, command_id) as answer:
+                async with asyncio.timeout(wait_s):
+                    return await answer
+        except TimeoutError:
+            return None
+
+    async def send(self, event_id: str, commands: Sequence[Command]) -> None:
+        """Send commands whose outcome nobody waits for. Raises LaneBusy if the lane is full."""
+        await send(self._scripts, self._ring, event_id, [pack(command) for command in commands])
+
+    async def announce(self, event_id: str, version: int) -> None:
+        """Tell every web process that the whole map is another, after that was committed. Whoever misses it is told by
+        the next allocator, which finds that the last thing told is not of the map's version.
+        """
+        told: dict[Any, Any] = {"o": pack(Published(version=version, reload=True))}
+        await self._redis.xadd(keys.out(event_id), told, maxlen=OUT_KEPT, approximate=True)
+
+    @property
+    def pending(self) -> int:
+        return sum(len(queue) for queue in self._pending.values())
+
+    async def close(self) -> None:
+        """Send what is still pending, then stop."""
+        await asyncio.gather(*self._flushes.values())
+
+    def _enqueue(self, event_id: str, packed: bytes, answer: asyncio.Future[Outcome]) -> None:
+        self._pending.setdefault(event_id, deque()).append((packed, answer))
+        if event_id not in self._flushes:
+            self._flushes[event_id] = asyncio.create_task(self._flush(event_id))
+
+    async def _flush(self, event_id: str) -> None:
+        """Send until nothing is pending. While a call is in flight the next batch gathers."""
+        queue = self._pending[event_id]
+        try:
+            while queue:
+                batch = [queue.popleft() for _ in range(min(len(queue), SEND_MAX))]
+                wanted = [(packed, answer) for packed, answer in batch if not answer.done()]
+                if wanted:
+                    await self._send_batch(event_id, wanted)
+        finally:
+            del self._pending[event_id], self._flushes[event_id]
+
+    async def _send_batch(self, event_id: str, batch: list[tuple[bytes, asyncio.Future[Outcome]]]) -> None:
+        try:
+            await send(self._scripts, self._ring, event_id, [packed for packed, _ in batch])
+        except (LaneBusy, RedisError, OSError) as error:
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(LaneBusy(str(error)))
+
+
+async def send(scripts: LaneScripts, ring: Ring, event_id: str, packed: Sequence[bytes]) -> None:
+    """Send packed commands in order, and ring if nobody will see them otherwise."""
+    for start in range(0, len(packed), SEND_MAX):
+        sent, oldest = await scripts.send(event_id, packed[start : start + SEND_MAX])
+        match sent:
+            case Sent.full:
+                raise LaneBusy(f"the lane of {event_id} is full")
+            case Sent.wake:
+                await ring(event_id, oldest)
+            case Sent.awake:
+                pass

@@ -1,0 +1,181 @@
+"""One event's seat map as a web process shows it: JSON bytes at a version, and what changed since another.
+
+Pure: fed by SeatViews, read by the web. Each seat's JSON is made once per status; a new version only joins the pieces.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from app.domain.layout import Seat
+from app.domain.reservation import Reservation, ReservationStatus, SeatSnapshot, SeatStatus, seat_id
+from app.lane.commands import Held, Outcome, Published, recalled
+
+BATCHES_KEPT = 1000  # how far back `since` can tell only the change
+CHANGES_CACHED_MAX = 1000
+PLACES_REMEMBERED_MAX = 100_000
+
+_encode = msgspec.json.Encoder().encode
+_ORDER = {ReservationStatus.pending: 0, ReservationStatus.confirmed: 1}  # the others come last
+
+
+class SeatView:
+    """`version` only grows, except when the store itself was replaced. `resets` counts how often all was read anew."""
+
+    def __init__(self, snapshot: SeatSnapshot, live: Iterable[Reservation] = (), like: SeatView | None = None) -> None:
+        """`like`: a view that may have the same seats, whose encoded pieces are then shared."""
+        self.event_id = snapshot.event_id
+        shared = like is not None and like.seats == snapshot.seats
+        self.seats: tuple[Seat, ...] = like.seats if like is not None and shared else snapshot.seats
+        self._pieces: list[tuple[bytes, ...]] = (
+            like._pieces if like is not None and shared else [_pieces(seat) for seat in snapshot.seats]
+        )
+        self._places: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
+        self.resets = 0
+        for reservation in live:
+            self.remember(recalled(reservation))
+        self.version = snapshot.version
+        self._layout = _encode(snapshot.layout)
+        self._statuses = bytearray(snapshot.statuses)
+        self._left: dict[str, int] = {}
+        for seat, status in zip(snapshot.seats, snapshot.statuses, strict=True):
+            self._left[seat.grade] = self._left.get(seat.grade, 0) + (status == SeatStatus.available)
+        self._shown = [pieces[status] for pieces, status in zip(self._pieces, snapshot.statuses, strict=True)]
+        self._batches: deque[tuple[int, list[tuple[int, int]]]] = deque(maxlen=BATCHES_KEPT)
+        self._body: bytes | None = None
+        self._changes: dict[int, bytes] = {}
+
+    def become(self, newer: SeatView) -> None:
+        """Take over all of a view of the same event. What else is known of places in line stays."""
+        places, resets = self._places, self.resets + 1
+        vars(self).update(vars(newer))
+        self._places, self.resets = places, resets
+        for outcome in newer._places.values():
+            self.remember(outcome)
+
+    def apply(self, published: Published) -> bool:
+        """Take one published batch in; False if the snapshot must be read anew. A known batch changes nothing."""
+        if published.reload:
+            return published.version == self.version
+        if published.version > self.version + 1:
+            return False
+        if published.version == self.version + 1:
+            for idx, status in published.seats:
+                freed = (status == SeatStatus.available) - (self._statuses[idx] == SeatStatus.available)
+                self._left[self.seats[idx].grade] += freed
+                self._statuses[idx] = status
+                self._shown[idx] = self._pieces[idx][status]
+            self._batches.append((published.version, published.seats))
+            self.version = published.version
+            self._body = None
+            self._changes.clear()
+        return True
+
+    def remember(self, outcome: Outcome) -> None:
+        """Keep the newest outcome of a place in line. A replay of an older answer does not undo a newer one."""
+        if outcome.epoch is None or outcome.number is None:
+            return
+        place = (outcome.epoch, outcome.number)
+        known = self._places.get(place)
+        if known is None or _newer(outcome, known):
+            self._places[place] = outcome
+            self._places.move_to_end(place)
+            if len(self._places) > PLACES_REMEMBERED_MAX:
+                self._places.popitem(last=False)
+
+    def answer(self, epoch: int, number: int) -> Outcome | None:
+        """The newest outcome for a place in line that this process heard of."""
+        return self._places.get((epoch, number))
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.version}"'
+
+    def body(self) -> bytes:
+        """`{"seats": […], "layout": {…}, "version": n}`, encoded once per version."""
+        if self._body is None:
+            parts = (b'{"seats":[', b",".join(self._shown), b'],"layout":', self._layout, self._ending)
+            self._body = b"".join(parts)
+        return self._body
+
+    def since(self, version: int) -> bytes:
+        """`{"seats": [{"id", "status"}], "version": n}` with only what changed after `version`, or the whole map."""
+        known = self._changes.get(version)
+        if known is None:
+            known = self._changed_since(version)
+            if len(self._changes) < CHANGES_CACHED_MAX:
+                self._changes[version] = known
+        return known
+
+    def changed(self, version: int) -> dict[int, int] | None:
+        """Every seat that changed after `version`, with its status now; None if that is too old or still to come."""
+        oldest = self._batches[0][0] if self._batches else self.version + 1
+        if not oldest - 1 <= version <= self.version:
+            return None
+        changed: dict[int, int] = {}
+        for _, seats in reversed(list(islice(reversed(self._batches), self.version - version))):
+            changed.update(seats)
+        return changed
+
+    def left(self) -> dict[str, int]:
+        """Free seats per grade, sold-out grades included."""
+        return dict(self._left)
+
+    def status(self, idx: int) -> SeatStatus:
+        return SeatStatus(self._statuses[idx])
+
+    def describe(self, reservation: Held | Reservation) -> dict[str, Any]:
+        """A reservation as the API shows it: its seats in full, camelCase, the time as ISO 8601."""
+        return {
+            "id": reservation.id,
+            "eventId": self.event_id,
+            "status": reservation.status.value,
+            "seats": [
+                _seat(self.seats[idx]) | {"price": price}
+                for idx, price in zip(reservation.seats, reservation.prices, strict=True)
+            ],
+            "totalPrice": reservation.total_price,
+            "expiresAt": reservation.expires_at.isoformat(),
+        }
+
+    @property
+    def _ending(self) -> bytes:
+        return b',"version":%d}' % self.version
+
+    def _changed_since(self, version: int) -> bytes:
+        changed = self.changed(version)
+        if changed is None:
+            return self.body()
+        seats_now = [{"id": seat_id(idx), "status": SeatStatus(status).name} for idx, status in sorted(changed.items())]
+        return b'{"seats":' + _encode(seats_now) + self._ending
+
+
+def _newer(outcome: Outcome, known: Outcome) -> bool:
+    new, old = outcome.reservation, known.reservation
+    if new is None or old is None:
+        return old is None or old.status not in _ORDER
+    if new.id == old.id:
+        return _ORDER.get(new.status, 2) >= _ORDER.get(old.status, 2)
+    return new.expires_at >= old.expires_at
+
+
+def _seat(seat: Seat) -> dict[str, Any]:
+    return {
+        "id": seat_id(seat.idx),
+        "section": seat.section,
+        "row": seat.row,
+        "number": seat.number,
+        "grade": seat.grade,
+        "price": seat.price,
+    }
+
+
+def _pieces(seat: Seat) -> tuple[bytes, ...]:
+    """The seat's JSON for each status."""
+    shown = _seat(seat) | {"x": seat.x, "y": seat.y}
+    return tuple(_encode(shown | {"status": status.name}) for status in SeatStatus)

@@ -1,0 +1,176 @@
+"""Replays a room's log and says where order, rate or capacity were broken (I3, I4). Pure: log entries in.
+
+It knows what an entry means, not how the scripts decide, so it can prove them wrong. Times are Redis's own, as logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+SLACK = 1e-6  # people; sums of thousandths of a second are not exact in binary
+
+Entry = Mapping[bytes, bytes]
+
+
+class Violation(NamedTuple):
+    """What broke which invariant of the design, `I1` to `I10`, in a sentence."""
+
+    invariant: str
+    detail: str
+
+
+class Allowance:
+    """How many may be let in, by the rule "in any w seconds at most rate*w + burst": a bucket that starts full.
+
+    That is the same as looking at every window: the bucket overdraws exactly if some window holds too many.
+    """
+
+    def __init__(self, at_ms: int, rate_per_s: float, burst: int) -> None:
+        self._at_ms, self._rate_per_s, self._burst = at_ms, rate_per_s, burst
+        self._left = float(burst)
+
+    def pass_time(self, at_ms: int) -> None:
+        if at_ms < self._at_ms:  # Redis's clock was set back; how long it really was is not known
+            self._left = float(self._burst)
+        self._left = min(self._burst, self._left + self._rate_per_s * max(0, at_ms - self._at_ms) / 1000)
+        self._at_ms = at_ms
+
+    def change(self, at_ms: int, rate_per_s: float, burst: int) -> None:
+        self.pass_time(at_ms)
+        self._rate_per_s, self._burst = rate_per_s, burst
+        self._left = min(self._left, burst)
+
+    def take(self, at_ms: int, people: int) -> float:
+        """Let people in; answers how many were too many."""
+        self.pass_time(at_ms)
+        self._left -= people
+        excess = max(0.0, -self._left)
+        self._left += excess
+        return excess if excess > SLACK else 0.0
+
+
+def rate_violations(admissions: Iterable[tuple[int, int]], rate_per_s: float, burst: int) -> list[Violation]:
+    """I4 at one rate: every window of `admissions`, (ms, people) in the order they happened, holds at most
+    rate*w + burst."""
+    allowance: Allowance | None = None
+    found = []
+    for at_ms, people in admissions:
+        if allowance is None:
+            allowance = Allowance(at_ms, rate_per_s, burst)
+        excess = allowance.take(at_ms, people)
+        if excess:
+            found.append(_too_fast(at_ms, people, excess))
+    return found
+
+
+def replay(log: Iterable[tuple[bytes, Entry]]) -> list[Violation]:
+    """I3 and I4 of everything the log tells."""
+    line = _Line()
+    for _, entry in log:
+        line.take(entry)
+    return line.found
+
+
+class _Line:
+    """One room as its log tells it. Before the log's first `config` nothing is known and little is judged."""
+
+    def __init__(self) -> None:
+        self.found: list[Violation] = []
+        self._allowance: Allowance | None = None
+        self._max_active: int | None = None
+        self._begin(epoch=0, cursor=None, lost=0)
+
+    def _begin(self, epoch: int, cursor: int | None, lost: int) -> None:
+        """A line starts: `lost` is the last number whose holder is not known until they show their ticket."""
+        self._epoch, self._cursor, self._lost = epoch, cursor, lost
+        self._whole = cursor is not None
+        self._over: set[int] = set()
+        self._back: set[int] = set()
+        self._skipped: set[int] = set()
+        self._admitted: set[int] = set()
+        self._live: set[int] = set()
+
+    def take(self, entry: Entry) -> None:
+        match entry[b"k"]:
+            case b"config" if b"epoch" in entry:
+                self._configure(entry)
+            case b"admit":
+                self._admit(entry)
+            case b"left":
+                self._end([int(entry[b"n"])])
+            case b"lapse":
+                self._end(_numbers(entry[b"l"]))
+            case b"back":
+                self._return(_numbers(entry[b"b"]), _numbers(entry[b"l"]))
+
+    def _configure(self, entry: Entry) -> None:
+        at_ms, rate_per_s, burst = int(entry[b"t"]), float(entry[b"rate"]), int(entry[b"burst"])
+        self._max_active = int(entry[b"max_active"])
+        if int(entry[b"epoch"]) != self._epoch:
+            self._begin(int(entry[b"epoch"]), int(entry[b"c"]), int(entry.get(b"lost", b"0")))
+        if self._allowance is None:
+            self._allowance = Allowance(at_ms, rate_per_s, burst)
+        self._allowance.change(at_ms, rate_per_s, burst)
+
+    def _end(self, numbers: Iterable[int]) -> None:
+        self._over.update(numbers)
+        self._live.difference_update(numbers)
+
+    def _return(self, back: Sequence[int], left: Sequence[int]) -> None:
+        self._end(left)
+        self._over.difference_update(back)
+        self._back.update(back)
+        self._skipped.update(number for number in back if self._cursor is not None and number <= self._cursor)
+
+    def _is_over(self, number: int) -> bool:
+        return number in self._over or (number <= self._lost and number not in self._back)
+
+    def _admit(self, entry: Entry) -> None:
+        cursor, let_in, absent = int(entry[b"c"]), _numbers(entry[b"a"]), _numbers(entry[b"s"])
+        self._skipped.update(absent)
+        self._judge_order(cursor, let_in)
+        self._cursor = cursor
+        self._admitted.update(let_in)
+        self._live.update(let_in)
+        self._skipped.difference_update(let_in)
+        if let_in:
+            self._judge_amount(int(entry[b"t"]), len(let_in))
+
+    def _judge_order(self, cursor: int, let_in: Sequence[int]) -> None:
+        before = cursor if self._cursor is None else self._cursor
+        if cursor < before:
+            self._break("I3", f"the cursor went back from {before} to {cursor}")
+        named = set(let_in)
+        for number in range(before + 1, cursor + 1):
+            if number not in named and number not in self._skipped and not self._is_over(number):
+                self._break("I3", f"{number} was passed over though present, when {cursor} was reached")
+        for number in let_in:
+            if number in self._admitted:
+                self._break("I3", f"{number} was let in twice")
+            elif self._is_over(number):
+                self._break("I3", f"{number} was let in though its place was over")
+            elif number <= before and self._whole and number not in self._skipped:
+                self._break("I3", f"{number} was let in behind the cursor {before} without having been passed over")
+        came_back, fresh = [n for n in let_in if n <= before], [n for n in let_in if n > before]
+        if self._cursor is not None and list(let_in) != sorted(came_back) + sorted(fresh):
+            self._break("I3", f"{list(let_in)} were let in out of order")
+
+    def _judge_amount(self, at_ms: int, people: int) -> None:
+        if self._max_active is not None and len(self._live) > self._max_active:
+            self._break("I4", f"{len(self._live)} people are inside at {at_ms}, of at most {self._max_active}")
+        if self._allowance is not None:
+            excess = self._allowance.take(at_ms, people)
+            if excess:
+                self.found.append(_too_fast(at_ms, people, excess))
+
+    def _break(self, invariant: str, detail: str) -> None:
+        self.found.append(Violation(invariant, f"epoch {self._epoch}: {detail}"))
+
+
+def _too_fast(at_ms: int, people: int, excess: float) -> Violation:
+    return Violation("I4", f"{people} people were let in at {at_ms}: {excess:.2f} more than rate and burst allow")
+
+
+def _numbers(csv: bytes) -> list[int]:
+    return [int(number) for number in csv.split(b",")] if csv else []

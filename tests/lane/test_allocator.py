@@ -1,0 +1,189 @@
+"""What buyers get from the lane, through the real allocator, Redis and SQLite."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from app.domain.reservation import ReservationStatus
+from app.lane import keys
+from app.lane.commands import Cancel, Expire, Outcome, OutcomeStatus
+from app.ledger import reservations
+from app.ledger.schema import payments
+from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, wishing
+from workers.allocator import Ended
+
+
+def held_id(outcome: Outcome) -> str:
+    assert outcome.reservation is not None, outcome
+    return outcome.reservation.id
+
+
+async def test_a_hold_sets_its_seats_aside_until_it_expires(world: World) -> None:
+    (outcome,) = await world.do(hold("a", [1, 2], number=7))
+    assert outcome.status is OutcomeStatus.held
+    stored = await reservations.get(world.db, held_id(outcome))
+    assert stored is not None
+    assert (stored.seats, stored.total_price, stored.number) == ((1, 2), 200, 7)
+    assert stored.expires_at == world.time.now() + HOLD_FOR
+    assert (await world.statuses())[:4] == bytes([0, 1, 1, 0])
+
+
+async def test_a_hold_takes_all_its_seats_or_none(world: World) -> None:
+    first, second = await world.do(hold("a", [2]), hold("b", [1, 2, 3], holder="bob"))
+    assert first.status is OutcomeStatus.held
+    assert second.status is OutcomeStatus.unavailable
+    assert second.left == {"R": 5, "S": 6}
+    assert (await world.statuses())[:4] == bytes([0, 0, 1, 0])
+
+
+async def test_a_seat_that_does_not_exist_is_named_as_such(world: World) -> None:
+    outcomes = await world.do(*[hold(f"h{i}", [i]) for i in (12, 999)])
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.unknown_seat] * 2
+
+
+async def test_of_a_hundred_contenders_for_one_seat_exactly_one_gets_it(world: World) -> None:
+    outcomes = await world.do(*[hold(f"h{i}", [4], holder=f"buyer{i}", number=i) for i in range(1, 101)])
+    statuses = [outcome.status for outcome in outcomes]
+    assert statuses == [OutcomeStatus.held] + [OutcomeStatus.unavailable] * 99
+
+
+async def test_a_wish_gets_the_best_seats_of_the_first_grade_that_has_them(world: World) -> None:
+    first, second = await world.do(wishing("a", 4, ["R", "S"]), wishing("b", 3, ["R", "S"], holder="bob"))
+    assert first.reservation is not None
+    assert second.reservation is not None
+    assert all(idx < 6 for idx in first.reservation.seats)
+    assert all(idx >= 6 for idx in second.reservation.seats)
+
+
+async def test_a_place_in_line_holds_one_reservation_at_a_time(world: World) -> None:
+    first, second = await world.do(hold("a", [0], number=3), hold("b", [1], number=3))
+    assert second.status is OutcomeStatus.already_holding
+    assert held_id(second) == held_id(first)
+    _, third = await world.do(Cancel(id="c", reservation_id=held_id(first)), hold("d", [1], number=3))
+    assert third.status is OutcomeStatus.held
+
+
+async def test_a_paid_hold_is_sold_and_ends_the_buyers_turn(world: World) -> None:
+    (held,) = await world.do(hold("a", [0, 1], number=3))
+    (sold,) = await world.do(confirm("b", held_id(held)))
+    assert sold.status is OutcomeStatus.confirmed
+    assert (await world.statuses())[:2] == bytes([2, 2])
+    assert world.finished == [(EVENT, 1, 3)]
+    stored = await reservations.by_number(world.db, EVENT, 1, 3)
+    assert stored is not None
+    assert (stored.status, stored.reference) == (ReservationStatus.confirmed, "pay-1")
+
+
+async def test_paying_at_the_very_moment_the_hold_ends_is_too_late(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    (late,) = await world.do(confirm("b", held_id(held)))
+    assert late.status is OutcomeStatus.gone
+    assert world.finished == []
+
+
+async def test_only_the_holder_can_pay_or_cancel(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    outcomes = await world.do(
+        confirm("b", held_id(held), holder="bob"),
+        Cancel(id="c", reservation_id=held_id(held), holder="bob"),
+        confirm("d", "r_none"),
+    )
+    assert {outcome.status for outcome in outcomes} == {OutcomeStatus.not_found}
+    assert (await world.statuses())[0] == 1
+
+
+async def test_paying_again_with_the_same_money_changes_nothing(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    outcomes = await world.do(confirm("b", held_id(held)), confirm("c", held_id(held)))
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed] * 2
+
+
+async def test_paying_with_other_money_what_is_already_paid_is_given_back(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    outcomes = await world.do(confirm("b", held_id(held)), confirm("c", held_id(held), reference="pay-2"))
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed, OutcomeStatus.gone]
+
+
+async def test_money_that_comes_too_late_is_noted_as_due_back_once_however_often_it_is_told(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    for command_id in ("b", "c"):
+        (late,) = await world.do(confirm(command_id, held_id(held)))
+        assert late.status is OutcomeStatus.gone
+    async with world.db.read() as tx:
+        rows = (await tx.execute(select(payments.c.status, payments.c.reference))).all()
+    assert [tuple(row) for row in rows] == [("refund_due", "pay-1")]
+
+
+async def test_cancelling_gives_seats_back_whether_held_or_sold(world: World) -> None:
+    first, second = await world.do(hold("a", [0]), hold("b", [1]))
+    await world.do(confirm("c", held_id(second)))
+    outcomes = await world.do(
+        Cancel(id="d", reservation_id=held_id(first), holder="ann"), Cancel(id="e", reservation_id=held_id(second))
+    )
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.cancelled] * 2
+    ended = [await reservations.get(world.db, held_id(outcome)) for outcome in outcomes]
+    assert [r.status for r in ended if r] == [ReservationStatus.cancelled, ReservationStatus.refunded]
+    assert set(await world.statuses()) == {0}
+
+
+async def test_a_hold_cancelled_and_taken_again_within_one_batch_leaves_one_live_reservation(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    cancelled, again = await world.do(Cancel(id="b", reservation_id=held_id(held)), hold("c", [0], holder="bob"))
+    assert (cancelled.status, again.status) == (OutcomeStatus.cancelled, OutcomeStatus.held)
+    assert (await world.statuses())[0] == 1
+    (sold,) = await world.do(confirm("d", held_id(again), holder="bob"))
+    assert sold.status is OutcomeStatus.confirmed
+
+
+async def test_an_expiry_that_comes_early_changes_nothing_and_may_come_again(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    expire = Expire(id=f"expire:{held_id(held)}", reservation_id=held_id(held))
+    (early,) = await world.do(expire)
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    (due,) = await world.do(expire)
+    assert (early.status, due.status) == (OutcomeStatus.not_due, OutcomeStatus.expired)
+    assert (await world.statuses())[0] == 0
+
+
+async def test_a_repeated_command_gets_its_first_answer_again(world: World) -> None:
+    (first,) = await world.do(hold("a", [0]))
+    await world.do(Cancel(id="b", reservation_id=held_id(first)))
+    again, twice, twice_again = await world.do(hold("a", [0]), hold("x", [1]), hold("x", [1]))
+    assert again == first
+    assert twice == twice_again
+    assert (await world.statuses())[:2] == bytes([0, 1])
+
+
+async def test_an_entry_nobody_can_read_does_not_block_the_lane(world: World) -> None:
+    await world.redis.xadd(keys.lane(EVENT), {"c": b'{"kind":"hold","id":'})
+    await world.redis.xadd(keys.lane(EVENT), {"nonsense": b""})
+    (held,) = await world.do(hold("a", [0]))
+    assert held.status is OutcomeStatus.held
+    assert await world.redis.xlen(keys.lane(EVENT)) == 0
+
+
+async def test_a_lane_of_no_event_is_let_go(world: World) -> None:
+    await world.send(hold("a", [0]), event_id="none")
+    assert await world.allocator().run("none") is Ended.unknown_event
+    assert not await world.redis.exists(keys.lease("none"))
+
+
+async def test_an_allocator_takes_on_where_another_left_the_seats(world: World) -> None:
+    one, other = world.allocator(), world.allocator()
+    for step, allocator in enumerate([one, other, one, other]):
+        await world.send(hold(f"h{step}", [step]))
+        assert await allocator.run(EVENT) is Ended.drained
+    assert (await world.statuses())[:5] == bytes([1, 1, 1, 1, 0])
+
+
+async def test_after_its_slice_an_allocator_rings_for_another(world: World) -> None:
+    allocator = world.allocator()
+    ticks = iter(range(0, 1000, 6))
+    allocator.clock = lambda: float(next(ticks))
+    await world.send(*[hold(f"h{i}", [0]) for i in range(450)])
+    assert await allocator.run(EVENT) is Ended.sliced
+    assert [event_id for event_id, _ in world.rung] == [EVENT]
+    assert await world.allocator().run(EVENT) is Ended.drained
+    assert len(await world.answers()) == 450

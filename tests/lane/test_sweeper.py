@@ -1,0 +1,88 @@
+"""Holds end by themselves, within a bounded pass, and only through the lane."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.lane import keys
+from app.lane.commands import OutcomeStatus
+from app.ledger import events
+from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, spec
+from workers import sweeper as sweeping
+from workers.sweeper import Sweeper
+
+
+@pytest.fixture
+def sweeper(world: World) -> Sweeper:
+    return Sweeper(redis=world.redis, db=world.db, ring=world.ring, now=world.time.now)
+
+
+async def test_a_hold_whose_time_is_over_gives_its_seats_back(world: World, sweeper: Sweeper) -> None:
+    kept, sold = await world.do(hold("a", [0]), hold("b", [1]))
+    assert sold.reservation
+    assert kept.reservation
+    await world.do(confirm("c", sold.reservation.id))
+    assert await sweeper.sweep() == 0
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    assert await sweeper.sweep() == 1
+    assert [event_id for event_id, _ in world.rung] == [EVENT]
+    await world.allocator().run(EVENT)
+    assert (await world.statuses())[:2] == bytes([0, 2])
+    assert (await world.answers())[f"expire:{kept.reservation.id}"][-1].status is OutcomeStatus.expired
+    assert await sweeper.sweep() == 0
+
+
+async def test_sweeping_twice_before_the_lane_is_drained_ends_each_hold_once(world: World, sweeper: Sweeper) -> None:
+    await world.do(hold("a", [0]))
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    await sweeper.sweep()
+    await sweeper.sweep()
+    await world.allocator().run(EVENT)
+    (taken,) = await world.do(hold("b", [0], holder="bob"))
+    assert taken.status is OutcomeStatus.held
+
+
+async def test_a_pass_is_bounded_and_takes_the_longest_overdue_first(
+    world: World, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.do(hold("a", [0]))
+    world.time.pass_s(1)
+    await world.do(hold("b", [1]), hold("c", [2]))
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    monkeypatch.setattr(sweeping, "SWEEP_MAX", 1)
+    assert await sweeper.sweep() == 1
+    await world.allocator().run(EVENT)
+    assert (await world.statuses())[:3] == bytes([0, 1, 1])
+
+
+async def test_each_event_gets_its_own_expiries(world: World, sweeper: Sweeper) -> None:
+    await events.create(world.db, spec("other"), world.time.now())
+    await world.send(hold("a", [0]), event_id="other")
+    await world.allocator().run("other")
+    await world.do(hold("a", [0]))
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    assert await sweeper.sweep() == 2
+    assert [await world.redis.xlen(keys.lane(name)) for name in (EVENT, "other")] == [1, 1]
+    assert await sweeper.prune() == 0
+
+
+async def test_a_full_lane_keeps_no_other_event_s_holds(
+    world: World, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await events.create(world.db, spec("other"), world.time.now())
+    for event_id in (EVENT, "other"):
+        await world.send(hold("a", [0]), event_id=event_id)
+        await world.allocator().run(event_id)
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    monkeypatch.setattr("app.lane.scripts.COMMANDS_MAX", 1)
+    await world.send(hold("b", [1]))
+    assert await sweeper.sweep() == 1
+    assert await world.redis.xlen(keys.lane("other")) == 1
+
+
+async def test_answers_are_forgotten_after_a_day(world: World, sweeper: Sweeper) -> None:
+    await world.do(hold("a", [0]))
+    world.time.pass_s(sweeping.COMMANDS_KEPT_FOR.total_seconds())
+    assert await sweeper.prune() == 0
+    world.time.pass_s(1)
+    assert await sweeper.prune() == 1
