@@ -1,0 +1,110 @@
+"""A shop's counter on real stores: cashiers, payers and the gateway's courier; clock and chance are the test's."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.charge import PaymentMethod
+from app.domain.reservation import Reservation
+from app.lane.commands import Command, Confirm, Outcome
+from app.ledger import charges, money_audit, reservations
+from app.ledger.charges import Money
+from app.ledger.database import Database
+from app.payments.cashier import Cashier, Paid
+from app.payments.courier import Courier
+from app.payments.gateway import Gateway
+from app.payments.patience import Patience
+from app.payments.simulator import Mood, Simulator, set_mood
+from tests.lane.world import EVENT, World, hold
+from workers.payer import Payer
+
+SECRET = b"s" * 32
+KAKAO, NAVER, BANK = PaymentMethod.kakao_pay, PaymentMethod.naver_pay, PaymentMethod.bank_transfer
+
+
+@dataclass
+class Counter:
+    world: World
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
+    slept: list[float] = field(default_factory=list)
+    posted: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+    names: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def submit(self, event_id: str, command: Confirm) -> Outcome:
+        (outcome,) = await self.world.do(command)
+        return outcome
+
+    async def send(self, event_id: str, command: Command) -> None:
+        await self.world.send(command)
+
+    async def post(self, body: bytes, headers: dict[str, str]) -> int:
+        self.posted.append((body, headers))
+        return 200
+
+    def patience(self) -> Patience:
+        return Patience(sleep=self.sleep, chance=self.chance.random)
+
+    def gateway(self, db: Database | None = None) -> Simulator:
+        return Simulator(db or self.world.db, now=self.world.time.now, sleep=self.sleep, chance=self.chance.random)
+
+    def cashier(self, db: Database | None = None, gateway: Gateway | None = None, submit: Any = None) -> Cashier:
+        return Cashier(
+            db=db or self.world.db,
+            gateway=gateway or self.gateway(),
+            submit=submit or self.submit,
+            patience=self.patience(),
+            now=self.world.time.now,
+            new_id=lambda: f"c_{next(self.names)}",
+        )
+
+    def payer(self, db: Database | None = None, gateway: Gateway | None = None, send: Any = None) -> Payer:
+        return Payer(
+            db=db or self.world.db,
+            gateway=gateway or self.gateway(),
+            send=send or self.send,
+            patience=self.patience(),
+            now=self.world.time.now,
+        )
+
+    def courier(self) -> Courier:
+        return Courier(db=self.world.db, post=self.post, secret=SECRET, now=self.world.time.now)
+
+    async def held(self, seat: int = 0, holder: str = "ann") -> Reservation:
+        (outcome,) = await self.world.do(hold(f"hold-{next(self.names)}", [seat], holder=holder))
+        assert outcome.reservation is not None
+        return await self.reservation(outcome.reservation.id)
+
+    async def reservation(self, reservation_id: str) -> Reservation:
+        found = await reservations.get(self.world.db, reservation_id)
+        assert found is not None
+        return found
+
+    async def pay(self, reservation: Reservation, method: PaymentMethod = KAKAO, key: str | None = None) -> Paid:
+        return await self.cashier().pay(reservation, method, key)
+
+    async def money(self, reservation: Reservation) -> Money | None:
+        return (await charges.money_of(self.world.db, [reservation.id])).get(reservation.id)
+
+    async def behaves(self, method: PaymentMethod = KAKAO, **mood: Any) -> None:
+        """The gateway's mood for a method; well again without any."""
+        await set_mood(self.world.db, method, Mood(**mood))
+
+    async def later(self, seconds: float = 60.0) -> int:
+        """Time passes, the payer and the lane work; how many rows the payer worked on."""
+        self.world.time.pass_s(seconds)
+        worked = await self.payer().round()
+        await self.world.allocator().run(EVENT)
+        return worked
+
+    async def drained(self) -> None:
+        """Until the payer has nothing left to do, however long that takes by the clock."""
+        for _ in range(40):
+            await self.later(400)
+        undone = await money_audit.undone(self.world.db, EVENT)
+        assert undone == [], undone

@@ -1,0 +1,19 @@
+"""What proves a webhook: nobody without the secret makes it, nobody uses it for another body or later."""
+
+from __future__ import annotations
+
+from app.payments.signing import TOLERANCE_S, is_signed, sign
+
+SECRET = b"k" * 32
+
+
+def test_a_signature_is_of_one_body_one_time_and_one_secret() -> None:
+    signature = sign(SECRET, b"body", 1_000)
+    assert is_signed(SECRET, b"body", signature, 1_000 + TOLERANCE_S)
+    assert not is_signed(SECRET, b"body", signature, 1_001 + TOLERANCE_S)
+    assert not is_signed(SECRET, b"body", signature, 999 - TOLERANCE_S)
+    assert not is_signed(SECRET, b"other", signature, 1_000)
+    assert not is_signed(b"x" * 32, b"body", signature, 1_000)
+    assert not is_signed(SECRET, b"body", signature.replace("t=1000", "t=1001"), 1_000)
+    for nonsense in ("", "t=", "v1=", "t=x,v1=y", "t=" + "9" * 50, "é" * 9, "t=1000,v1=" + "0" * 64):
+        assert not is_signed(SECRET, b"body", nonsense, 1_000)
