@@ -1,0 +1,152 @@
+"""Every metric of the product: its name, what it is, what it says and its labels. Nothing else may be told.
+
+`shared` metrics describe the stores or a room, which every process sees alike: they are told once and carry no
+process. All others carry `process`, so that one that starts anew only resets its own. Counters get `_total` added.
+The dashboard and the alert rules are held to these names by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["counter", "gauge", "spread"]
+
+
+class Spec(NamedTuple):
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    shared: bool = False
+
+
+def _counter(text: str, *labels: str) -> Spec:
+    return Spec("counter", text, labels)
+
+
+def _gauge(text: str, *labels: str) -> Spec:
+    return Spec("gauge", text, labels)
+
+
+def _spread(text: str, *labels: str) -> Spec:
+    return Spec("spread", text, labels)
+
+
+def _shared(text: str, *labels: str, kind: Kind = "gauge") -> Spec:
+    return Spec(kind, text, labels, shared=True)
+
+
+LINE = {
+    "tiketi_joins": _counter("People who asked for a place, by answer", "event_id", "status"),
+    "tiketi_join_batch_people": _spread("People per call to Redis that gives numbers"),
+    "tiketi_join_call_seconds": _spread("How long such a call took"),
+    "tiketi_join_pending": _gauge("People who wait for their number now"),
+    "tiketi_join_pending_max": _gauge("People per room and process who may wait for their number"),
+    "tiketi_polls": _counter("Positions told to people who asked"),
+    "tiketi_claims": _counter("Turns that people wanted to take up, by answer", "event_id", "status"),
+    "tiketi_streams_open": _gauge("Streams open now"),
+    "tiketi_streams_max": _gauge("Streams a process may have open"),
+    "tiketi_streams_opened": _counter("Streams opened"),
+    "tiketi_stream_messages": _counter("Messages written to streams"),
+    "tiketi_streams_dropped": _counter("Streams ended because the reader took nothing"),
+    "tiketi_sockets_open": _gauge("WebSockets of seat maps open now"),
+    "tiketi_sockets_max": _gauge("WebSockets a process may have open"),
+    "tiketi_socket_messages": _counter("Changes of seat maps written to WebSockets"),
+    "tiketi_sockets_dropped": _counter("WebSockets ended because the reader was too slow"),
+    "tiketi_eta_forecasts": _counter("Predicted waits by how the wait turned out: within, early, late", "verdict"),
+    "tiketi_wait_seconds": _spread("How long people who joined at the end of the line really waited"),
+    "tiketi_wait_over_predicted_ratio": _spread("The real wait over the middle of the predicted range"),
+}
+ROOMS = {
+    "tiketi_room_open": _shared("1 if the room lets people in or join", "event_id", "state"),
+    "tiketi_room_waiting": _shared("People in line", "event_id"),
+    "tiketi_room_admitted": _shared("People whose turn has come and who have not taken it up", "event_id"),
+    "tiketi_room_active": _shared("People with a pass who are not done", "event_id"),
+    "tiketi_room_capacity": _shared("People who may be inside at a time", "event_id"),
+    "tiketi_room_rate_per_second": _shared("People let in per second, as set", "event_id"),
+    "tiketi_room_cursor": _shared("The highest number that was passed", "event_id"),
+    "tiketi_room_numbers": _shared("Numbers given", "event_id", kind="counter"),
+    "tiketi_room_admissions": _shared("People let in", "event_id", kind="counter"),
+    "tiketi_room_numbers_left": _shared("Numbers that may still be given before more are reserved", "event_id"),
+    "tiketi_room_oldest_wait_seconds": _shared("How long the first person in line has waited", "event_id"),
+    "tiketi_room_eta_seconds": _shared("Predicted wait of who joins now", "event_id", "edge"),
+    "tiketi_lane_backlog": _shared("Seat commands that wait for an allocator", "event_id"),
+    "tiketi_lane_backlog_max": _shared("Seat commands that one lane takes"),
+}
+ADMISSION = {
+    "tiketi_admitted": _counter("People this worker let in", "event_id"),
+    "tiketi_turns_ended": _counter("Turns and passes this worker ended because their time was over", "event_id"),
+    "tiketi_wishes_sent": _counter("Wishes sent to the lane because their buyer's turn came", "event_id"),
+    "tiketi_tick_seconds": _spread("How long a tick over all rooms took"),
+    "tiketi_tick_late_seconds": _spread("How late a tick began"),
+    "tiketi_ticks_failed": _counter("Ticks that failed, because Redis was away"),
+}
+SEATS = {
+    "tiketi_lane_outcomes": _counter("Seat commands carried out, by answer", "event_id", "status"),
+    "tiketi_lane_batch_commands": _spread("Commands per transaction of an allocator"),
+    "tiketi_lane_batch_seconds": _spread("How long deciding, writing and telling a batch took"),
+    "tiketi_lane_wait_seconds": _spread("From a request's command to its answer", "command"),
+    "tiketi_lane_busy": _counter("Requests the lane did not answer in time"),
+    "tiketi_hold_release_seconds": _spread("How long after its end a hold's seats were free"),
+    "tiketi_reservations": _shared("Reservations by what they are now", "event_id", "status"),
+    "tiketi_revenue_won": _shared("Money taken and kept", "event_id"),
+    "tiketi_seats": _shared("Seats by what they are now", "event_id", "status"),
+    "tiketi_payments": _shared("Payments by what they are now", "status"),
+    "tiketi_charges": _shared("Charges by what they are now", "status"),
+    "tiketi_waitlist": _shared("People on the waiting list by what they are now", "event_id", "state"),
+    "tiketi_refunds_due": _shared("Payments that are to be paid back"),
+    "tiketi_refunds_failing": _shared("Of them, those that could not be paid back at the first try"),
+}
+WEB = {
+    "tiketi_request_seconds": _spread(
+        "Requests, by route and status; plain polls and joins are not among them"
+    )._replace(labels=("method", "route", "status")),
+    "tiketi_refusals": _counter("Requests refused, by the code of the refusal", "code"),
+    "tiketi_cache_hits": _counter("Answers that the cache had"),
+    "tiketi_cache_misses": _counter("Answers that the cache had to make"),
+    "tiketi_cache_shared": _counter("Answers that waited for what another was making already"),
+}
+STORES = {
+    "tiketi_redis_up": _shared("1 if Redis answered when it was last asked"),
+    "tiketi_redis_ping_seconds": _spread("How long Redis took to answer, asked once a second"),
+    "tiketi_redis_memory_bytes": _shared("Memory that Redis uses"),
+    "tiketi_redis_memory_max_bytes": _shared("Memory that Redis may use, 0 without a limit"),
+    "tiketi_redis_clients": _shared("Connections to Redis"),
+    "tiketi_redis_clients_max": _shared("Connections that Redis takes"),
+    "tiketi_redis_commands": _shared("Commands that Redis carried out", kind="counter"),
+    "tiketi_redis_aof_ok": _shared("1 if Redis could write its log the last time"),
+    "tiketi_redis_aof_bytes": _shared("Size of Redis's log"),
+    "tiketi_redis_aof_rewriting": _shared("1 while Redis rewrites its log"),
+    "tiketi_workers_seen": _shared("1 if a worker said within the last seconds that it lives"),
+    "tiketi_sql_up": _shared("1 if the shop's database answered when it was last asked"),
+    "tiketi_sql_transaction_seconds": _spread("How long transactions took", "kind"),
+    "tiketi_sql_pool_used": _gauge("Connections of the pool in use"),
+    "tiketi_sql_pool_max": _gauge("Connections that the pool keeps"),
+    "tiketi_disk_free_bytes": _shared("Free space where the state lives"),
+    "tiketi_disk_bytes": _shared("Space where the state lives"),
+}
+PROCESS = {
+    "tiketi_up": _gauge("1 for every process that told its numbers within the last seconds"),
+    "tiketi_event_loop_late_seconds": _spread(
+        "How late the event loop did what was due, looked at four times a second"
+    ),
+    "tiketi_event_loop_worst_seconds": _gauge("The worst of it within the last ten seconds"),
+    "tiketi_log_lines_dropped": _counter("Lines of the log that did not fit into its queue"),
+    "tiketi_log_lines_queued": _gauge("Lines of the log that wait to be written"),
+    "tiketi_process_cpu_seconds": _counter("Processor time"),
+    "tiketi_process_resident_memory_bytes": _gauge("Memory in use"),
+    "tiketi_process_open_fds": _gauge("Open files and sockets"),
+    "tiketi_process_max_fds": _gauge("Files and sockets that may be open"),
+    "tiketi_process_start_time_seconds": _gauge("When the process began, as a Unix time"),
+}
+CATALOGUE: dict[str, Spec] = {**LINE, **ROOMS, **ADMISSION, **SEATS, **WEB, **STORES, **PROCESS}
+
+
+def exposed(name: str) -> tuple[str, ...]:
+    """The series that a query may name."""
+    match CATALOGUE[name].kind:
+        case "counter":
+            return (f"{name}_total",)
+        case "spread":
+            return (f"{name}_bucket", f"{name}_sum", f"{name}_count")
+        case _:
+            return (name,)

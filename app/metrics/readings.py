@@ -1,0 +1,119 @@
+"""Readings: what processes tell of their metrics, and how they become Prometheus's text.
+
+A reading is a name of the catalogue, its label values and a number, or a spread's bounds, counts and sum. It is plain
+data, so that one process can hand it to another. Label values are bounded here: only so many events are told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.metrics.catalogue import CATALOGUE, Spec
+from app.tally import Spread
+
+EVENTS_TOLD_MAX = 100
+REST = "other"
+
+
+class Spreading(NamedTuple):
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float
+
+
+Value = float | Spreading
+
+
+class Reading(NamedTuple):
+    name: str
+    labels: tuple[str, ...]
+    value: Value
+
+
+def read_spread(name: str, spread: Spread, *labels: str) -> Reading:
+    return Reading(name, labels, Spreading(spread.bounds, tuple(spread.counts), spread.total))
+
+
+def read_counts(name: str, counts: Mapping[tuple[str, ...], float]) -> Iterator[Reading]:
+    """One reading per key; a copy first, because another thread may be counting."""
+    for labels, value in list(counts.items()):
+        yield Reading(name, labels, value)
+
+
+class Told(Collector):
+    """One scrape: readings by the process that told them; `""` tells what is shared."""
+
+    def __init__(self, by_process: Mapping[str, Iterable[Reading]]) -> None:
+        self._series: dict[str, dict[tuple[str, ...], Value]] = {}
+        self._events: set[str] = set()
+        for process, readings in by_process.items():
+            for reading in readings:
+                self._take(process, reading)
+
+    def _take(self, process: str, reading: Reading) -> None:
+        spec = CATALOGUE.get(reading.name)
+        if spec is None or len(spec.labels) != len(reading.labels):
+            return  # told by a process of another version
+        labels = tuple(self._bounded(name, value) for name, value in zip(spec.labels, reading.labels, strict=True))
+        if not spec.shared:
+            labels = (*labels, process)
+        series = self._series.setdefault(reading.name, {})
+        known = series.get(labels)
+        series[labels] = reading.value if known is None else _sum(known, reading.value)
+
+    def _bounded(self, label: str, value: str) -> str:
+        if label != "event_id" or value in self._events:
+            return value
+        if len(self._events) >= EVENTS_TOLD_MAX:
+            return REST
+        self._events.add(value)
+        return value
+
+    def collect(self) -> Iterator[Metric]:
+        for name, spec in CATALOGUE.items():
+            if name in self._series:
+                yield _family(name, spec, self._series[name])
+
+
+def text(by_process: Mapping[str, Iterable[Reading]]) -> bytes:
+    """What Prometheus reads. CPU-heavy for a busy system: call it in a thread."""
+    registry = CollectorRegistry()
+    registry.register(Told(by_process))
+    return generate_latest(registry)
+
+
+def _family(name: str, spec: Spec, series: Mapping[tuple[str, ...], Value]) -> Metric:
+    labels = spec.labels if spec.shared else (*spec.labels, "process")
+    if spec.kind == "spread":
+        histogram = HistogramMetricFamily(name, spec.help, labels=labels)
+        for values, value in series.items():
+            if isinstance(value, Spreading):
+                histogram.add_metric(values, _cumulative(value), value.total)
+        return histogram
+    family = (CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily)(name, spec.help, labels=labels)
+    for values, value in series.items():
+        if not isinstance(value, Spreading):
+            family.add_metric(values, value)
+    return family
+
+
+def _cumulative(value: Spreading) -> list[tuple[str, float]]:
+    below, buckets = 0, []
+    for bound, count in zip((*value.bounds, float("inf")), value.counts, strict=True):
+        below += count
+        buckets.append(("+Inf" if bound == float("inf") else repr(float(bound)), float(below)))
+    return buckets
+
+
+def _sum(one: Value, other: Value) -> Value:
+    if isinstance(one, Spreading) and isinstance(other, Spreading) and one.bounds == other.bounds:
+        counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+        return Spreading(one.bounds, counts, one.total + other.total)
+    if isinstance(one, Spreading) or isinstance(other, Spreading):
+        return other  # of another version: the later one counts
+    return one + other

@@ -1,0 +1,173 @@
+"""What all processes share, asked for when somebody reads: Redis, the rooms, the lanes, the shop's books, the disk.
+
+Bounded: asked at most once in `KEPT_S` seconds however often it is read, in two round trips and one transaction; what
+cannot be reached is told as down, and its numbers are left out instead of repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.domain.line import RoomState
+from app.lane import keys as lane_keys
+from app.lane.scripts import COMMANDS_MAX
+from app.ledger import figures
+from app.ledger.database import Database
+from app.ledger.figures import UNREADABLE
+from app.metrics.readings import Reading
+from app.operator import Mark, oldest_wait_s
+from app.room import keys
+from app.room.follow import Rooms
+from app.room.view import LineView
+from app.tally import SECONDS, Spread
+
+KEPT_S = 2.0
+PART_S = 2.0  # what one store gets to answer
+PING_EVERY_S = 1.0
+WORKER_ALIVE = "arq:queue:health-check"  # arq's own key, with a TTL a little longer than its interval
+
+log = structlog.get_logger()
+
+
+class Stores:
+    """Ask through `facts`; keep `run` running for the pings."""
+
+    def __init__(self, redis: Redis, db: Database, rooms: Rooms, data_dir: Path) -> None:
+        self.pings_s = Spread(SECONDS)
+        self._redis = redis
+        self._db = db
+        self._rooms = rooms
+        self._data_dir = data_dir
+        self._asking = asyncio.Lock()
+        self._asked_s = float("-inf")
+        self._known: list[Reading] = []
+
+    async def run(self) -> None:
+        """Time one PING a second, until cancelled."""
+        while True:
+            began_s = time.monotonic()
+            try:
+                async with asyncio.timeout(PART_S):
+                    await self._redis.ping()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.debug("redis_ping_failed", error=str(error))
+            self.pings_s.add(time.monotonic() - began_s)
+            await asyncio.sleep(PING_EVERY_S)
+
+    async def facts(self) -> list[Reading]:
+        async with self._asking:
+            if time.monotonic() - self._asked_s >= KEPT_S:
+                self._known = await self._ask()
+                self._asked_s = time.monotonic()
+        return self._known
+
+    def forget(self) -> None:
+        """Ask anew next time."""
+        self._asked_s = float("-inf")
+
+    async def _ask(self) -> list[Reading]:
+        views = [view for view in self._rooms.views.values() if view.state is not RoomState.closed]
+        redis = await _asked("tiketi_redis_up", lambda: self._redis_facts(views))
+        sql = await _asked("tiketi_sql_up", lambda: self._books())
+        return [*redis, *sql, *self._room_facts(views), *await asyncio.to_thread(self._disk)]
+
+    async def _redis_facts(self, views: list[LineView]) -> Iterable[Reading]:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.info()
+        pipe.exists(WORKER_ALIVE)
+        for view in views:
+            pipe.hmget(keys.room(view.event_id), ["number", "admitted_total", "bound"])
+            pipe.lrange(keys.of_epoch(view.event_id, view.epoch, "marks"), 0, -1 if view.waiting else 0)
+            pipe.xlen(lane_keys.lane(view.event_id))
+        async with pipe:  # cancelled, it would keep its connection
+            info, worker, *rest = await pipe.execute()
+        found = [*_info(info), Reading("tiketi_workers_seen", (), worker)]
+        found.append(Reading("tiketi_lane_backlog_max", (), COMMANDS_MAX))
+        for view, room, marks, backlog in zip(views, rest[::3], rest[1::3], rest[2::3], strict=True):
+            found += _room(view, [int(value or 0) for value in room], marks, backlog)
+        return found
+
+    async def _books(self) -> Iterable[Reading]:
+        return list(_books(await figures.read(self._db)))
+
+    def _room_facts(self, views: list[LineView]) -> Iterator[Reading]:
+        for view in views:
+            at = (view.event_id,)
+            yield Reading("tiketi_room_open", (view.event_id, view.state.value), int(view.state is RoomState.open))
+            yield Reading("tiketi_room_waiting", at, view.waiting)
+            yield Reading("tiketi_room_admitted", at, len(view.admitted))
+            yield Reading("tiketi_room_active", at, len(view.active))
+            yield Reading("tiketi_room_capacity", at, view.max_active)
+            yield Reading("tiketi_room_rate_per_second", at, view.rate_per_s)
+            yield Reading("tiketi_room_cursor", at, view.cursor)
+            eta_s = view.position(view.number + 1).eta_s
+            for edge, seconds in zip(("low", "high"), eta_s or (), strict=False):
+                yield Reading("tiketi_room_eta_seconds", (view.event_id, edge), seconds)
+
+    def _disk(self) -> list[Reading]:
+        disk = shutil.disk_usage(self._data_dir)
+        return [Reading("tiketi_disk_free_bytes", (), disk.free), Reading("tiketi_disk_bytes", (), disk.total)]
+
+
+async def _asked(up: str, ask: Callable[[], Awaitable[Iterable[Reading]]]) -> list[Reading]:
+    """What a store tells, and that it is up; only that it is down if it does not answer in time."""
+    try:
+        async with asyncio.timeout(PART_S):
+            return [Reading(up, (), 1), *await ask()]
+    except (RedisError, OSError, TimeoutError, *UNREADABLE) as error:
+        log.warning("store_not_told_of", metric=up, error=f"{type(error).__name__}: {error}")
+        return [Reading(up, (), 0)]
+
+
+def _info(info: dict[str, Any]) -> Iterator[Reading]:
+    for name, field in (
+        ("tiketi_redis_memory_bytes", "used_memory"),
+        ("tiketi_redis_memory_max_bytes", "maxmemory"),
+        ("tiketi_redis_clients", "connected_clients"),
+        ("tiketi_redis_clients_max", "maxclients"),
+        ("tiketi_redis_commands", "total_commands_processed"),
+        ("tiketi_redis_aof_bytes", "aof_current_size"),
+        ("tiketi_redis_aof_rewriting", "aof_rewrite_in_progress"),
+    ):
+        if field in info:
+            yield Reading(name, (), float(info[field]))
+    durable = info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "ok"
+    yield Reading("tiketi_redis_aof_ok", (), int(durable))
+
+
+def _room(view: LineView, fields: list[int], raw: list[bytes], backlog: int) -> Iterator[Reading]:
+    at = (view.event_id,)
+    number, admissions, bound = fields
+    yield Reading("tiketi_room_numbers", at, number)
+    yield Reading("tiketi_room_admissions", at, admissions)
+    yield Reading("tiketi_room_numbers_left", at, bound - number)
+    yield Reading("tiketi_lane_backlog", at, backlog)
+    marks = [Mark(*(int(part) for part in mark.split(b":"))) for mark in raw]
+    waited_s = oldest_wait_s(marks, view.cursor + 1, int(time.time() * 1000)) if view.waiting else 0
+    yield Reading("tiketi_room_oldest_wait_seconds", at, waited_s)
+
+
+def _books(found: figures.Figures) -> Iterator[Reading]:
+    for place, total in found.reservations.items():
+        yield Reading("tiketi_reservations", place, total)
+    for place, total in found.seats.items():
+        yield Reading("tiketi_seats", place, total)
+    for event_id, won in found.revenue.items():
+        yield Reading("tiketi_revenue_won", (event_id,), won)
+    for status, total in found.payments.items():
+        yield Reading("tiketi_payments", (status,), total)
+    for status, total in found.charges.items():
+        yield Reading("tiketi_charges", (status,), total)
+    for place, total in found.waitlist.items():
+        yield Reading("tiketi_waitlist", place, total)
+    yield Reading("tiketi_refunds_due", (), found.refunds_due)
+    yield Reading("tiketi_refunds_failing", (), found.refunds_failing)

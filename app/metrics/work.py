@@ -1,0 +1,47 @@
+"""What a worker counts, and how it is read: ticks, people let in, batches of the lane and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.metrics.readings import Reading, read_counts, read_spread
+from app.tally import SECONDS, SIZES, Spread
+
+Counts = dict[tuple[str, ...], int]
+
+
+class Work:
+    """Of one worker process; its admitter and its allocator add to it."""
+
+    def __init__(self) -> None:
+        self.admitted: Counts = {}
+        self.turns_ended: Counts = {}
+        self.wishes: Counts = {}
+        self.outcomes: Counts = {}
+        self.ticks_failed = 0
+        self.tick_s = Spread(SECONDS)
+        self.tick_late_s = Spread(SECONDS)
+        self.batches = Spread(SIZES)
+        self.batch_s = Spread(SECONDS)
+        self.release_s = Spread(SECONDS)
+
+    def ticked(self, event_id: str, admitted: int, ended: int, wished: int) -> None:
+        for counts, more in ((self.admitted, admitted), (self.turns_ended, ended), (self.wishes, wished)):
+            if more:
+                counts[event_id,] = counts.get((event_id,), 0) + more
+
+    def answered(self, event_id: str, status: str) -> None:
+        self.outcomes[event_id, status] = self.outcomes.get((event_id, status), 0) + 1
+
+
+def work_readings(work: Work) -> Iterator[Reading]:
+    yield from read_counts("tiketi_admitted", work.admitted)
+    yield from read_counts("tiketi_turns_ended", work.turns_ended)
+    yield from read_counts("tiketi_wishes_sent", work.wishes)
+    yield from read_counts("tiketi_lane_outcomes", work.outcomes)
+    yield Reading("tiketi_ticks_failed", (), work.ticks_failed)
+    yield read_spread("tiketi_tick_seconds", work.tick_s)
+    yield read_spread("tiketi_tick_late_seconds", work.tick_late_s)
+    yield read_spread("tiketi_lane_batch_commands", work.batches)
+    yield read_spread("tiketi_lane_batch_seconds", work.batch_s)
+    yield read_spread("tiketi_hold_release_seconds", work.release_s)

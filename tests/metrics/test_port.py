@@ -1,0 +1,80 @@
+"""A process's own port: it tells the metrics, and that the event loop is stuck when the loop itself cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.metrics import heart
+from app.metrics.board import Board
+from app.metrics.heart import Heart
+from app.metrics.port import listening
+from app.metrics.readings import Reading
+from tests.ports import kept_port
+
+TOKEN = "a-token-of-some-length"
+
+
+@contextmanager
+def opened(token: str = "") -> Iterator[tuple[int, Heart]]:
+    beating, board = Heart(), Board("worker-1", None, [lambda: [Reading("tiketi_polls", (), 3)]])
+    with kept_port() as port, listening("127.0.0.1", port, board, beating, token):
+        yield port, beating
+
+
+def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+async def test_it_tells_metrics_and_health_and_nothing_else() -> None:
+    with opened() as (port, _):
+        status, body = await asyncio.to_thread(ask, port, "/metrics")
+        assert (status, 'tiketi_polls_total{process="worker-1"} 3.0' in body) == (200, True)
+        assert await asyncio.to_thread(ask, port, "/healthz") == (200, "ok\n")
+        assert (await asyncio.to_thread(ask, port, "/"))[0] == 404
+
+
+async def test_with_a_token_only_who_sends_it_is_told() -> None:
+    with opened(TOKEN) as (port, _):
+        assert (await asyncio.to_thread(ask, port, "/metrics"))[0] == 401
+        assert (await asyncio.to_thread(ask, port, "/metrics", Authorization="Bearer wrong"))[0] == 401
+        assert (await asyncio.to_thread(ask, port, "/metrics", Authorization=f"Bearer {TOKEN}"))[0] == 200
+        assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
+
+
+async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heart, "STUCK_S", 0.0)
+    monkeypatch.setattr("app.metrics.port.FACTS_WAIT_S", -1.0)
+    heard: dict[str, tuple[int, str]] = {}
+    with opened() as (port, beating):
+        told = threading.Event()
+
+        def probe() -> None:
+            heard["health"], heard["metrics"] = ask(port, "/healthz"), ask(port, "/metrics")
+            told.set()
+
+        while not beating.stuck:
+            pass
+        asker = threading.Thread(target=probe)
+        asker.start()
+        told.wait(20)  # the loop stands still: exactly what is told of
+        asker.join()
+    assert heard["health"] == (503, "stuck\n")
+    assert heard["metrics"][0] == 200
+    assert "tiketi_polls_total" in heard["metrics"][1]
+
+
+async def test_port_zero_listens_nowhere() -> None:
+    with listening("127.0.0.1", 0, Board("worker-1", None, []), Heart(), ""):
+        assert "metrics" not in {thread.name for thread in threading.enumerate()}
