@@ -1,0 +1,147 @@
+"""Ticks of every room, by the worker's own clock; wake-ups for wishes; and no end when Redis goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisAway
+
+from app.room import keys, scripts
+from app.room.scripts import Now, RoomScripts, Tick
+from tests.room.room import BIRTH, EVENT, TIMING, Clock, Room
+from tests.waiting import wait_until
+from workers import admitter
+from workers.admitter import Admitter
+
+
+class Recording(RoomScripts):
+    """Real scripts that keep what each tick vouched for; `away` makes ticks fail."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis, TIMING)
+        self.vouched: list[tuple[float, float | None]] = []
+        self.away = False
+
+    async def tick(
+        self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
+    ) -> tuple[int, Tick]:
+        self.vouched.append((steady_ms, since_ms))
+        if self.away:
+            raise RedisAway("gone")
+        return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
+
+
+class Rung:
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    async def __call__(self, event_id: str, entry_id: str) -> None:
+        self.rung.append((event_id, entry_id))
+
+
+@pytest.fixture
+def clock(room: Room, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(scripts, "_now", lambda now_ms: room.clock.redis_ms if now_ms is None else now_ms)
+    monkeypatch.setattr(admitter, "time", SimpleNamespace(monotonic=lambda: room.clock.steady_ms / 1000))
+    return room.clock
+
+
+@asynccontextmanager
+async def running(worker: Admitter) -> AsyncIterator[None]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_tick_vouches_for_the_time_since_the_last_one_that_was_answered(room: Room, clock: Clock) -> None:
+    recording = Recording(room.redis)
+    worker = Admitter(recording, Rung(), tick_ms=100)
+    await worker.refresh()
+    await room.crowd(50)
+    await worker.tick()
+    clock.pass_ms(100)
+    recording.away = True
+    with pytest.raises(RedisAway):
+        await worker.tick()
+    recording.away = False
+    clock.pass_ms(300)
+    await worker.tick()
+    assert [round(steady_ms) for steady_ms, _ in recording.vouched] == [0, 100, 400]
+    assert recording.vouched[0][1] is None
+    assert recording.vouched[1][1] == recording.vouched[2][1]
+    assert await room.let_in() == [1, 2, 3, 4], "the time Redis was away is granted once it is back"
+
+
+async def test_every_room_is_ticked_and_a_new_one_is_found(room: Room, clock: Clock) -> None:
+    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    await worker.refresh()
+    await room.scripts.create("other", BIRTH)
+    await room.scripts.join("other", 1, [("a", "")])
+    await room.join("a")
+    await worker.tick()
+    await worker.refresh()
+    for _ in range(2):
+        clock.pass_ms(1_000)
+        await worker.tick()
+    assert await room.field("cursor") == 1
+    assert await room.redis.hget(keys.room("other"), "cursor") == b"1"  # type: ignore[misc]
+
+
+async def test_a_room_that_goes_away_is_forgotten_and_found_again(room: Room, clock: Clock) -> None:
+    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    await worker.refresh()
+    await room.redis.flushall()
+    await worker.tick()
+    assert worker._epochs == {}
+    await room.make_again()
+    await worker.refresh()
+    await room.crowd(5)
+    await worker.tick()
+    clock.pass_ms(1_000)
+    await worker.tick()
+    assert await room.let_in() == [1, 2, 3, 4, 5]
+
+
+async def test_a_wish_wakes_an_allocator_and_nothing_else_does(room: Room, clock: Clock) -> None:
+    rung = Rung()
+    worker = Admitter(room.scripts, rung, tick_ms=100)
+    await worker.refresh()
+    await worker.tick()
+    await room.crowd(2)
+    clock.pass_ms(500)
+    await worker.tick()
+    assert rung.rung == []
+    for name in ("anna", "bert"):
+        await room.join(name, wish='{"quantity":2}')
+        clock.pass_ms(500)
+        await worker.tick()
+    assert [event_id for event_id, _ in rung.rung] == [EVENT, EVENT]
+    assert len(set(rung.rung)) == 2, "each wake-up is a job of its own"
+
+
+async def test_it_ticks_on_when_redis_was_away(room: Room) -> None:
+    recording = Recording(room.redis)
+    recording.away = True
+    await room.redis.flushall()
+    await room.scripts.create(EVENT, BIRTH)
+    await room.scripts.join(EVENT, 1, [("a", "")])
+
+    async def tried_in_vain() -> bool:
+        return len(recording.vouched) > 2
+
+    async def let_in() -> list[int]:
+        return await room.let_in()
+
+    async with running(Admitter(recording, Rung(), tick_ms=10)):
+        await wait_until(tried_in_vain, description="ticks have failed")
+        recording.away = False
+        await wait_until(let_in, description="the one who waits is let in")
+    assert await room.let_in() == [1]

@@ -1,0 +1,207 @@
+"""The keeper's round: rooms made, numbers reserved ahead, cursors remembered, old lines given an end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app import windows
+from app.domain.line import RoomState
+from app.ledger import events, rooms
+from app.ledger.database import Database
+from app.operator import Operator, Wanted
+from app.room import keys
+from app.room.follow import Rooms
+from app.room.view import LineView
+from tests.lane.world import spec
+from tests.room.room import EVENT, Room
+from workers import keeper
+from workers.keeper import keep
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+async def round_of(room: Room) -> None:
+    await keep(room.redis, room.scripts, room.db)
+
+
+async def row_of(db: Database, event_id: str = EVENT) -> rooms.RoomRow:
+    row = await rooms.get(db, event_id)
+    assert row is not None
+    return row
+
+
+async def view_of(room: Room, event_id: str) -> LineView:
+    view = LineView(event_id)
+    view.load(await room.scripts.snapshot(event_id, 1))
+    return view
+
+
+async def test_a_new_event_gets_a_room_with_its_settings_once(room: Room) -> None:
+    config = {"state": "paused", "rate_per_s": 2.5, "burst": 3, "max_active": 4, "message": "Hello"}
+    await events.create(room.db, replace(spec("new"), room=config), NOW)
+    await asyncio.gather(*(round_of(room) for _ in range(3)))
+    view = await view_of(room, "new")
+    assert (view.state, view.rate_per_s, view.burst, view.max_active) == ("paused", 2.5, 3, 4)
+    assert (view.message, view.number, view.cursor) == ("Hello", 0, 0)
+    assert await room.redis.xlen(keys.log("new")) == 1
+    assert (await row_of(room.db, "new")).number_bound >= windows.NUMBERS_AHEAD
+
+
+@pytest.mark.parametrize(("in_hours", "state"), [(-1, RoomState.open), (1, RoomState.scheduled)])
+async def test_a_room_without_a_set_state_opens_with_its_sale(room: Room, in_hours: int, state: RoomState) -> None:
+    opens_at = datetime.now(UTC) + timedelta(hours=in_hours)
+    await events.create(room.db, replace(spec("new"), opens_at=opens_at), NOW)
+    await round_of(room)
+    view = await view_of(room, "new")
+    assert view.state is state
+    assert view.opens_ms == int(opens_at.timestamp() * 1000)
+
+
+async def test_an_event_open_to_all_has_no_room(room: Room) -> None:
+    await events.create(room.db, replace(spec("free"), admission="open"), NOW)
+    await round_of(room)
+    assert not await room.redis.exists(keys.room("free"))
+
+
+async def test_numbers_are_reserved_before_they_run_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 100)
+    await room.crowd(960)
+    await round_of(room)
+    assert await room.field("bound") == (await row_of(room.db)).number_bound == 1_060
+    await round_of(room)
+    assert await room.field("bound") == 1_060
+
+
+async def test_sql_knows_a_bound_before_redis_does(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper that dies between the two may waste numbers; the other way round they would be given twice."""
+    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 10_000)
+
+    async def die(event_id: str, bound: int) -> int:
+        assert (await row_of(room.db)).number_bound == bound
+        raise ConnectionError
+
+    monkeypatch.setattr(room.scripts, "reserve", die)
+    with pytest.raises(ConnectionError):
+        await round_of(room)
+
+
+async def test_the_cursor_is_remembered_and_never_goes_back(room: Room) -> None:
+    await room.crowd(20)
+    await room.tick()
+    await round_of(room)
+    assert (await row_of(room.db)).cursor == 5
+    await room.redis.hset(keys.room(EVENT), "cursor", "3")  # type: ignore[misc]  # redis-py types it for both clients
+    await round_of(room)
+    assert (await row_of(room.db)).cursor == 5
+
+
+async def test_a_closed_line_ends_with_all_its_keys(room: Room) -> None:
+    await room.join(*(f"h{n}" for n in range(30)), wish='{"quantity":1}')
+    await room.join(*(f"h{n}" for n in range(30, 300)))
+    await room.tick()
+    await room.leave(9)
+    await room.claim(1)
+    await round_of(room)
+    await room.change(state="closed")
+    await round_of(room)
+    await room.join("h200", wish='{"quantity":2}')  # the first wish among its neighbours
+    await room.seen(7)
+    await round_of(room)
+    found = [name async for name in room.redis.scan_iter(match=keys.of_epoch(EVENT, 1, "*"))]
+    assert len(found) > 10
+    assert [name for name in found if await room.redis.ttl(name) < 0] == []
+    assert await room.violations() == []
+
+
+@pytest.mark.parametrize("ends", ["open", "closed"])
+async def test_lines_that_were_closed_and_opened_between_two_rounds_end_too(room: Room, ends: str) -> None:
+    for epoch in (1, 2):
+        room.epoch = epoch
+        await room.crowd(3)
+        await room.change(state="closed")
+        await room.change(state="open")
+        await rooms.follow_epoch(room.db, EVENT, epoch + 1, 0)
+    room.epoch = 3
+    await room.crowd(3)
+    await room.change(state=ends)
+    await round_of(room)
+    found = [name async for name in room.redis.scan_iter(match=keys.of_epoch(EVENT, "*", "*"))]
+    permanent = {keys.epoch_of(name.decode()) for name in found if await room.redis.ttl(name) < 0}
+    assert permanent == ({3} if ends == "open" else set())
+    assert await room.violations() == []
+
+
+async def test_a_lost_room_comes_back_with_what_the_operator_set(room: Room) -> None:
+    operator = Operator(room.redis, Rooms(room.redis, room.scripts), room.db)
+    await operator.change(EVENT, "ann", Wanted(rate_per_second=7.5, burst=3, max_active=9, message="Soon"))
+    await operator.change(EVENT, "ann", Wanted(state=RoomState.paused))
+    await room.crowd(10)
+    await room.redis.flushall()
+    await round_of(room)
+    view = await room.view()
+    assert view.state is RoomState.recovering
+    assert (view.rate_per_s, view.burst, view.max_active, view.message) == (7.5, 3, 9, "Soon")
+    await room.redis.hset(keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
+    await room.tick()
+    assert (await room.view()).state is RoomState.paused
+
+
+async def test_a_room_whose_settings_were_changed_while_it_recovered_recovers_again(room: Room) -> None:
+    """Else a second loss would make it recover to recovering, for ever."""
+    await room.redis.flushall()
+    await round_of(room)
+    await Operator(room.redis, Rooms(room.redis, room.scripts), room.db).change(EVENT, "ann", Wanted(burst=3))
+    await room.redis.flushall()
+    await round_of(room)
+    await room.redis.hset(keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
+    await room.tick()
+    assert (await room.view()).state is RoomState.open
+
+
+async def test_a_closed_room_that_was_lost_stays_closed(room: Room) -> None:
+    await Operator(room.redis, Rooms(room.redis, room.scripts), room.db).change(
+        EVENT, "ann", Wanted(state=RoomState.closed)
+    )
+    await room.redis.flushall()
+    await round_of(room)
+    assert (await room.view()).state is RoomState.closed
+
+
+async def test_marks_say_which_number_was_given_when(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "MARK_MIN_MS", 0)
+    monkeypatch.setattr(keeper, "MARKS_MAX", 3)
+    name = keys.of_epoch(EVENT, 1, "marks")
+    await round_of(room)
+    await round_of(room)
+    assert await room.redis.llen(name) == 1, "nothing new is not noted"  # type: ignore[misc]
+    for first in range(0, 50, 10):
+        await room.crowd(10, first)
+        await round_of(room)
+    marks = [mark.split(b":")[1] for mark in await room.redis.lrange(name, 0, -1)]  # type: ignore[misc]
+    assert marks == [b"30", b"40", b"50"]
+
+
+@pytest.mark.parametrize("wanted", [Wanted(message="It is over."), Wanted(state=RoomState.paused)])
+async def test_a_line_begun_anew_by_its_sale_is_not_lost_as_what_the_one_before_was(room: Room, wanted: Wanted) -> None:
+    """Settings are kept with the state they were made in: closed by the clock, or paused before that."""
+    operator = Operator(room.redis, Rooms(room.redis, room.scripts), room.db)
+    now = datetime.now(UTC)
+    over = events.Window(event_id=EVENT, opens_at=NOW, closes_at=now, cancelled=False)
+    if wanted.state is not None:
+        await operator.change(EVENT, "ann", wanted)
+    await windows.bring_in_line(room.scripts, room.db, over)
+    await room.scripts.tick(EVENT, 1, 0)
+    if wanted.state is None:
+        await operator.change(EVENT, "ann", wanted)
+    await windows.bring_in_line(room.scripts, room.db, replace(over, closes_at=now + timedelta(hours=1)))
+    assert (await room.view()).state is RoomState.open
+    await room.redis.flushall()
+    await round_of(room)
+    assert (await room.view()).state is RoomState.recovering
+    await room.redis.hset(keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
+    await room.scripts.tick(EVENT, 2, 0)
+    assert (await room.view()).state is RoomState.open

@@ -1,0 +1,101 @@
+"""Lets the lines in: one tick every `tick_ms` on every worker.
+
+All workers tick all rooms. Rate, capacity and order are kept by admit.lua, atomically, so a second worker adds
+nothing but safety: when one dies the others go on without a gap and without admitting anyone twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from redis.exceptions import RedisError
+
+from app.metrics.work import Work
+from app.room import keys
+from app.room.scripts import RoomScripts
+
+REFRESH_S = 1.0  # how often new rooms and new epochs are looked for
+CALL_TIMEOUT_S = 2.0
+
+log = structlog.get_logger()
+
+Ring = Callable[[str, str], Awaitable[None]]
+
+
+class Admitter:
+    """`ring` wakes the allocator when wishes were sent to a lane."""
+
+    def __init__(self, scripts: RoomScripts, ring: Ring, tick_ms: int, work: Work | None = None) -> None:
+        self._scripts = scripts
+        self._ring = ring
+        self._work = work or Work()
+        self._tick_s = tick_ms / 1000
+        self._epochs: dict[str, int] = {}
+        self._last: dict[str, tuple[float, float]] = {}  # when it was called, by our clock, and its refilled_ms
+
+    async def run(self) -> None:
+        """Tick until cancelled. A late tick is not made up for: its time is in the next one's grant."""
+        next_s = refreshed_s = time.monotonic()
+        await self._try(self.refresh())
+        while True:
+            now_s = time.monotonic()
+            if now_s - refreshed_s >= REFRESH_S:
+                await self._try(self.refresh())
+                refreshed_s = now_s
+            self._work.tick_late_s.add(max(0.0, now_s - next_s))
+            await self._try(self.tick())
+            self._work.tick_s.add(time.monotonic() - now_s)
+            next_s = max(next_s + self._tick_s, time.monotonic())
+            await asyncio.sleep(next_s - time.monotonic())
+
+    async def _try(self, step: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await step
+        except (RedisError, OSError, TimeoutError) as error:
+            self._work.ticks_failed += 1
+            log.warning("tick_failed", error=f"{type(error).__name__}: {error}")
+
+    async def refresh(self) -> None:
+        """Learn which rooms there are and their epochs."""
+        redis = self._scripts.redis
+        members = await redis.smembers(keys.ROOMS)  # type: ignore[misc]  # redis-py types it for both clients
+        for member in members:
+            event_id = member.decode()
+            epoch = await redis.hget(keys.room(event_id), "epoch")  # type: ignore[misc]
+            if epoch is not None and self._epochs.get(event_id) != int(epoch):
+                self._epochs[event_id] = int(epoch)
+                self._last.pop(event_id, None)
+
+    async def tick(self) -> None:
+        """One tick of every room. All of them have ended when it returns, however it does."""
+        ticks = (self._tick_room(event_id, epoch) for event_id, epoch in list(self._epochs.items()))
+        for error in await asyncio.gather(*ticks, return_exceptions=True):
+            if error is not None:
+                raise error
+
+    async def _tick_room(self, event_id: str, epoch: int) -> None:
+        now_s = time.monotonic()
+        called_s, since_ms = self._last.get(event_id, (now_s, None))
+        ended, tick = await self._scripts.tick(event_id, epoch, (now_s - called_s) * 1000, since_ms=since_ms)
+        self._last[event_id] = now_s, tick.refilled_ms
+        if tick.state in ("old_epoch", "missing"):
+            del self._epochs[event_id], self._last[event_id]
+            await self.refresh()
+            return
+        self._work.ticked(event_id, tick.admitted, ended, tick.wished)
+        if tick.wished:
+            await self._ring(event_id, f"wish-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
+        if tick.admitted or ended:
+            log.info(
+                "admitted",
+                event_id=event_id,
+                people=tick.admitted,
+                turns_ended=ended,
+                wishes=tick.wished,
+                cursor=tick.cursor,
+                number=tick.number,
+            )

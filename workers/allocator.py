@@ -1,0 +1,254 @@
+"""The only writer of seats: drains an event's lane in batches, one transaction each, and publishes what it did.
+
+An arq job is only a wake-up; order comes from the stream. The lease keeps two allocators from working at once, the
+fence keeps one that was paused past its lease from writing, and command ids make carrying on after a crash exact.
+Nothing is cleaned up on failure: the lease runs out, the tick rings again, the next allocator finds all it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+
+from app.domain.reservation import Known
+from app.lane import keys
+from app.lane.commands import Command, Outcome, OutcomeStatus, Published, pack, unpack_command
+from app.lane.decide import Decisions, LaneState, decide
+from app.lane.scripts import LEASE_MS, LaneScripts, Released
+from app.lane.seats import published_in
+from app.lane.stream import Ring
+from app.ledger import seats
+from app.ledger.database import Database
+from app.metrics.work import Work
+
+BATCH_MAX = 400  # commands per transaction
+LINGER_MS = 100  # how long an empty lane is watched before it is released
+SLICE_S = 10.0  # then another worker may have the lane
+LANES_CACHED_MAX = 32
+
+Finish = Callable[
+    [str, Sequence[tuple[int, int]]], Awaitable[object]
+]  # (event_id, [(epoch, number)]): turns that are over
+Entries = list[tuple[bytes, dict[bytes, bytes]]]
+log = structlog.get_logger()
+
+
+class Ended(StrEnum):
+    """Why an allocator let go of a lane."""
+
+    busy = "busy"  # another allocator has it
+    drained = "drained"
+    sliced = "sliced"
+    lost = "lost"  # another allocator, or somebody who changed the event, has taken it meanwhile
+    unknown_event = "unknown_event"
+
+
+@dataclass(slots=True)
+class _Tenure:
+    """One allocator's time with one lane."""
+
+    event_id: str
+    owner: str
+    fence: int
+    state: LaneState
+    commands: int = 0
+    batches: int = 0
+
+
+@dataclass(kw_only=True, eq=False)
+class Allocator:
+    """Of one worker process, all events. `now` is the wall clock in UTC, `clock` a monotonic one in seconds."""
+
+    redis: Redis
+    db: Database
+    ring: Ring
+    finish: Finish
+    hold_for: timedelta
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    new_owner: Callable[[], str]
+    new_reservation_id: Callable[[], str]
+    offer_for: timedelta = timedelta(0)  # of the waiting list; a hold's time at least
+    work: Work = field(default_factory=Work)
+    linger_ms: int = LINGER_MS  # 0: do not wait
+
+    def __post_init__(self) -> None:
+        self._scripts = LaneScripts(self.redis)
+        self._cached: OrderedDict[str, LaneState] = OrderedDict()
+
+    async def run(self, event_id: str) -> Ended:
+        """Drain the lane of one event until it is empty, for a slice of time at most."""
+        owner = self.new_owner()
+        if not await self._scripts.take(event_id, owner):
+            return Ended.busy
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                keeper = tasks.create_task(self._keep(event_id, owner))
+                ended = await self._serve(event_id, owner)
+                keeper.cancel()
+        except Exception:  # as when the database is away: the next one need not wait for the lease to run out
+            await self._scripts.release(event_id, owner, even_if_waiting=True)
+            raise
+        if ended is Ended.lost:
+            await self._pass_on(event_id, owner)
+        return ended
+
+    async def _pass_on(self, event_id: str, owner: str) -> None:
+        """Let another begin at once, where only the fence was lost, as when the seat map was replaced."""
+        released, oldest = await self._scripts.release(event_id, owner, even_if_waiting=True)
+        if released is Released.released and oldest:
+            await self.ring(event_id, f"{oldest}:{owner}")
+
+    async def _keep(self, event_id: str, owner: str) -> None:
+        """Prolong the lease while a long load or commit runs. Losing it is noticed at the next write."""
+        kept = True
+        while kept:
+            await asyncio.sleep(LEASE_MS / 3000)
+            kept = await self._scripts.keep(event_id, owner)
+
+    async def _serve(self, event_id: str, owner: str) -> Ended:
+        started = self.clock()
+        tenure = await self._enter(event_id, owner)
+        if tenure is None:
+            log.error("lane_of_unknown_event", event_id=event_id)
+            await self._scripts.release(event_id, owner, even_if_waiting=True)
+            return Ended.unknown_event
+        ended = await self._drain(tenure, self.clock() + SLICE_S)
+        if ended in (Ended.drained, Ended.sliced):
+            self._remember(tenure.state)
+        log.info(
+            "allocate",
+            event_id=event_id,
+            ended=ended.value,
+            commands=tenure.commands,
+            batches=tenure.batches,
+            version=tenure.state.version,
+            ms=round((self.clock() - started) * 1000, 1),
+        )
+        return ended
+
+    async def _enter(self, event_id: str, owner: str) -> _Tenure | None:
+        """Shut earlier owners out, know the seats as they are now, and tell the web what an earlier owner could not."""
+        fenced = await seats.take_fence(self.db, event_id)
+        if fenced is None:
+            return None
+        state = self._cached.pop(event_id, None)  # put back only when all went well
+        if state is None or state.version != fenced.version:
+            loaded = await seats.load(self.db, event_id)
+            if loaded is None:
+                return None
+            state = await asyncio.to_thread(LaneState, *loaded)
+        if await self._last_published(event_id) != fenced.version:
+            await self._scripts.publish(event_id, owner, pack(Published(version=fenced.version, reload=True)))
+        return _Tenure(event_id, owner, fenced.fence, state)
+
+    async def _last_published(self, event_id: str) -> int:
+        last = await self.redis.xrevrange(keys.out(event_id), count=1)
+        return published_in(event_id, last[0][1]).version if last else 0
+
+    async def _drain(self, tenure: _Tenure, slice_ends: float) -> Ended:
+        while self.clock() < slice_ends:
+            entries = await self._read(tenure.event_id)
+            if entries:
+                if not await self._batch(tenure, entries):
+                    return Ended.lost
+                continue
+            released, _ = await self._scripts.release(tenure.event_id, tenure.owner)
+            if released is not Released.more:
+                return Ended.drained if released is Released.released else Ended.lost
+        released, oldest = await self._scripts.release(tenure.event_id, tenure.owner, even_if_waiting=True)
+        if released is Released.lost:
+            return Ended.lost
+        if oldest:
+            await self.ring(
+                tenure.event_id, f"{oldest}:{tenure.owner}"
+            )  # its own id: this very job may have the plain one
+        return Ended.sliced
+
+    async def _read(self, event_id: str) -> Entries:
+        """The oldest commands waiting; waits a little if there are none. What is done has been deleted."""
+        streams: dict[Any, Any] = {keys.lane(event_id): "0-0"}
+        found = await self.redis.xread(streams, count=BATCH_MAX, block=self.linger_ms or None)
+        return found[0][1] if found else []
+
+    async def _batch(self, tenure: _Tenure, entries: Entries) -> bool:
+        """Decide, write, then tell; False if the lane is another's by now."""
+        began = self.clock()
+        commands = _decoded(tenure.event_id, entries)
+        decisions = await self._write(tenure, commands)
+        if decisions is None:
+            return False
+        if decisions.finished:
+            await self.finish(tenure.event_id, decisions.finished)
+        tenure.commands += len(commands)
+        tenure.batches += 1
+        # Last, because it takes the commands off the lane: a crash before it makes another allocator repeat all this.
+        published = Published(version=tenure.state.version, seats=decisions.seats, outcomes=decisions.outcomes)
+        done = [entry_id for entry_id, _ in entries]
+        told = await self._scripts.publish(tenure.event_id, tenure.owner, pack(published), done)
+        self._count(tenure.event_id, decisions.outcomes, self.clock() - began)
+        return told
+
+    def _count(self, event_id: str, outcomes: Sequence[Outcome], took_s: float) -> None:
+        self.work.batches.add(len(outcomes))
+        self.work.batch_s.add(took_s)
+        now = self.now()
+        for outcome in outcomes:
+            self.work.answered(event_id, outcome.status)
+            if outcome.status is OutcomeStatus.expired and outcome.reservation is not None:
+                self.work.release_s.add((now - outcome.reservation.expires_at).total_seconds())
+
+    async def _write(self, tenure: _Tenure, commands: Sequence[Command]) -> Decisions | None:
+        state, now = tenure.state, self.now()
+        return await seats.apply(
+            self.db,
+            seats.Fenced(tenure.fence, state.version),
+            tenure.event_id,
+            [command.id for command in commands],
+            state.needs(commands),
+            partial(self._decide, state, commands, now),
+            now,
+        )
+
+    def _decide(self, state: LaneState, commands: Sequence[Command], now: datetime, known: Known) -> Decisions:
+        return decide(
+            state,
+            commands,
+            known,
+            now=now,
+            hold_for=self.hold_for,
+            new_id=self.new_reservation_id,
+            offer_for=self.offer_for,
+        )
+
+    def _remember(self, state: LaneState) -> None:
+        self._cached[state.event_id] = state
+        if len(self._cached) > LANES_CACHED_MAX:
+            self._cached.popitem(last=False)
+
+
+async def allocate(ctx: dict[str, Any], event_id: str) -> str:
+    """The arq job: one slice of one event's lane. `ctx["allocator"]` is made when the worker starts."""
+    allocator: Allocator = ctx["allocator"]
+    return (await allocator.run(event_id)).value
+
+
+def _decoded(event_id: str, entries: Entries) -> list[Command]:
+    """The commands of these entries. One that cannot be read is logged and dropped: it would block the lane."""
+    commands = []
+    for entry_id, fields in entries:
+        try:
+            commands.append(unpack_command(fields.get(b"c", b"")))
+        except msgspec.MsgspecError as error:
+            log.error("lane_entry_dropped", event_id=event_id, entry=entry_id.decode(), error=str(error))
+    return commands

@@ -1,0 +1,56 @@
+"""Keeps the waiting lists: closes entries that are over, and has each list looked at even if no seat was just freed.
+
+Offers themselves are made by the lane in the transaction that frees the seats. What is sent from here only makes it
+look, so it may be sent by any number of workers, twice or never: an entry's own state keeps it from two offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from redis.asyncio import Redis
+
+from app.lane.commands import Serve, pack
+from app.lane.scripts import LaneScripts
+from app.lane.stream import Ring, send
+from app.ledger import waitlist
+from app.ledger.database import Database
+
+EVENTS_PER_PASS = 50  # whose lists are looked at; the next pass goes on behind them
+
+
+@dataclass(kw_only=True, eq=False)
+class Offerer:
+    """`now` is the wall clock in UTC, the same that the allocator judges by."""
+
+    redis: Redis
+    db: Database
+    ring: Ring
+    now: Callable[[], datetime]
+    _after: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._scripts = LaneScripts(self.redis)
+
+    async def settle(self) -> int:
+        """Close a bounded number of entries that were bought, lapsed, or can never be served; gives how many."""
+        return await waitlist.settle(self.db, self.now())
+
+    async def serve(self) -> int:
+        """Have the next few lists looked at; gives how many."""
+        event_ids = await waitlist.events_waiting(self.db, self._after, EVENTS_PER_PASS)
+        self._after = event_ids[-1] if len(event_ids) == EVENTS_PER_PASS else ""
+        for event_id in event_ids:
+            look = Serve(id=f"offer:{event_id}:{int(self.now().timestamp())}")
+            await send(self._scripts, self.ring, event_id, [pack(look)])
+        return len(event_ids)
+
+
+async def offer(ctx: dict[str, Any]) -> None:
+    """The arq job of every second. `ctx["offerer"]` is made when the worker starts."""
+    offerer: Offerer = ctx["offerer"]
+    await offerer.settle()
+    await offerer.serve()

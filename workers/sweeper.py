@@ -1,0 +1,102 @@
+"""Bounded passes that keep time-driven promises: holds end when due, no command is stranded, old answers are forgotten.
+
+Every pass may run anywhere, twice or not at all: what it sends is idempotent, and the next one catches up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from app.lane import keys
+from app.lane.commands import Expire, pack
+from app.lane.scripts import LaneScripts
+from app.lane.stream import LaneBusy, Ring, send
+from app.ledger import reservations, seats
+from app.ledger.database import Database
+
+SWEEP_MAX = 5000  # holds per pass, all events together
+COMMANDS_KEPT_FOR = timedelta(days=1)  # nobody asks for the first answer to a command later than that
+EVENTS_PER_CALL = 500
+
+log = structlog.get_logger()
+
+
+@dataclass(kw_only=True, eq=False)
+class Sweeper:
+    """`now` is the wall clock in UTC, the same that the allocator judges by."""
+
+    redis: Redis
+    db: Database
+    ring: Ring
+    now: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        self._scripts = LaneScripts(self.redis)
+
+    async def sweep(self) -> int:
+        """Send an Expire for every hold that is due; gives how many. The lane does the writing."""
+        by_event: dict[str, list[bytes]] = {}
+        due = await reservations.due(self.db, self.now(), SWEEP_MAX)
+        for event_id, reservation_id in due:
+            expire = Expire(id=f"expire:{reservation_id}", reservation_id=reservation_id)
+            by_event.setdefault(event_id, []).append(pack(expire))
+        sent = 0
+        for event_id, packed in by_event.items():
+            try:
+                await send(self._scripts, self.ring, event_id, packed)
+            except LaneBusy as error:  # the holds of the others end in time all the same; these are due again next time
+                log.warning("expiries_not_sent", event_id=event_id, holds=len(packed), error=repr(error))
+            else:
+                sent += len(packed)
+        return sent
+
+    async def ring_stranded(self) -> int:
+        """Ring for every lane with commands and no allocator (one crashed, or a wake-up was lost); gives how many."""
+        rung = 0
+        event_ids = await seats.lane_events(self.db)
+        for start in range(0, len(event_ids), EVENTS_PER_CALL):
+            for event_id, oldest in await self._stranded(event_ids[start : start + EVENTS_PER_CALL]):
+                # An id of its own each second: the one of a killed worker's job stays taken until arq gives it up.
+                await self.ring(event_id, f"{oldest}:{int(self.now().timestamp())}")
+                rung += 1
+        return rung
+
+    async def prune(self) -> int:
+        """Forget a bounded number of old answers; gives how many."""
+        return await seats.prune_commands(self.db, self.now() - COMMANDS_KEPT_FOR)
+
+    async def _stranded(self, event_ids: list[str]) -> list[tuple[str, str]]:
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for event_id in event_ids:
+                pipe.xrange(keys.lane(event_id), count=1)
+                pipe.exists(keys.lease(event_id))
+            answers = await pipe.execute()
+        return [
+            (event_id, first[0][0].decode())
+            for event_id, first, leased in zip(event_ids, answers[::2], answers[1::2], strict=True)
+            if first and not leased
+        ]
+
+
+async def sweep(ctx: dict[str, Any]) -> int:
+    """The arq job of every quarter second. `ctx["sweeper"]` is made when the worker starts."""
+    sweeper: Sweeper = ctx["sweeper"]
+    return await sweeper.sweep()
+
+
+async def ring_stranded(ctx: dict[str, Any]) -> int:
+    """The arq job of every second."""
+    sweeper: Sweeper = ctx["sweeper"]
+    return await sweeper.ring_stranded()
+
+
+async def prune(ctx: dict[str, Any]) -> int:
+    """The arq job of every minute."""
+    sweeper: Sweeper = ctx["sweeper"]
+    return await sweeper.prune()
