@@ -1,0 +1,97 @@
+"""Whether this process works (`/healthz`) and whether a buyer can be served by it (`/readyz`), and if not, why not.
+
+A load balancer stops sending people to a process that is not ready; whoever runs it ends one that is not healthy.
+Neither waits longer than a probe would. What hurts but does not stop buyers is a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.http.state import State
+from app.ledger import events
+from app.ledger.figures import UNREADABLE
+from app.ledger.migrations import SchemaError
+from app.metrics.stores import WORKER_ALIVE
+
+ANSWER_S = 1.0  # what a store gets: probes give up soon after
+STALE_S = 5.0  # a follower reads at least every second
+DISK_FREE_MIN_BYTES = 64 * 1024 * 1024  # below it, the next rewrite of Redis's log fails
+
+
+async def healthz(request: Request[State]) -> Response:
+    """This process answers, and its event loop turns."""
+    if request.state["metrics"].heart.stuck:
+        late_s = request.state["metrics"].heart.late_s
+        return JSONResponse({"status": "stuck", "eventLoopLateSeconds": round(late_s, 1)}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request[State]) -> Response:
+    """Whether a buyer can be served: the stores answer, what we know of them is fresh, every event's room is known."""
+    state = request.state
+    warnings: list[str] = []
+    missing = [*_stale(state), *_disk(state)]
+    parts = (_within("redis", lambda: _redis(state, warnings)), _within("database", lambda: _shop(state)))
+    for found in await asyncio.gather(*parts):
+        missing += found
+    body = {"status": "not ready" if missing else "ready", "missing": missing, "warnings": warnings}
+    return JSONResponse(body, 503 if missing else 200, {"cache-control": "no-store"})
+
+
+async def _within(what: str, ask: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await ask()
+    except TimeoutError:
+        return [f"{what}: no answer within {ANSWER_S:g} s"]
+    except (RedisError, OSError, *UNREADABLE) as error:
+        return [f"{what}: {type(error).__name__}"]
+
+
+async def _redis(state: State, warnings: list[str]) -> list[str]:
+    pipe = state["redis"].pipeline(transaction=False)
+    pipe.info("persistence")
+    pipe.exists(WORKER_ALIVE)
+    async with pipe:  # cancelled, it would keep its connection
+        persistence, worker = await pipe.execute()
+    if not worker:
+        warnings.append("workers: none has said for ten seconds that it lives, so nobody is let in")
+    broken = persistence.get("aof_last_write_status", "ok") != "ok"
+    return ["redis: cannot write its log, so it takes no joins"] if broken else []
+
+
+async def _shop(state: State) -> list[str]:
+    try:
+        await state["db"].require_tables()
+    except SchemaError as error:
+        return [f"database: {error}"]
+    expected = {event.id for event in await events.listed(state["db"]) if event.admission == "room"}
+    return [f"room {event_id}: not known here" for event_id in sorted(expected - state["rooms"].views.keys())]
+
+
+def _stale(state: State) -> list[str]:
+    now_s = time.monotonic()
+    read = {"room log": state["rooms"].read_s, "seat maps": state["seats"].read_s}
+    found = [f"{what}: not read for {now_s - at_s:.0f} s" for what, at_s in read.items() if now_s - at_s > STALE_S]
+    if not state["rooms"].fresh:
+        found.append("room log: cannot be read")
+    if not state["ended"].fresh:
+        found.append("ended sessions: cannot be read")
+    return found + [f"seat map {event_id}: cannot be read" for event_id in state["seats"].stale]
+
+
+def _disk(state: State) -> list[str]:
+    free = shutil.disk_usage(state["settings"].data_dir).free
+    return [f"disk: {free // 1_000_000} MB are free"] if free < DISK_FREE_MIN_BYTES else []
+
+
+routes = [Route("/healthz", healthz, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]

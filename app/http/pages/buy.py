@@ -1,0 +1,146 @@
+"""Choosing, holding, paying, cancelling, as pages and plain forms over the shop's own functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.charge import PaymentMethod
+from app.http import payments
+from app.http import reservations as shop
+from app.http.catalog import known_event
+from app.http.credentials import require_pass
+from app.http.i18n import lang_of, texts_for
+from app.http.pages.forms import first, read_form, wish_of
+from app.http.pages.line import remember_browser, room_of, shown_event
+from app.http.pages.render import page, see_other
+from app.http.pages.routing import page_route, problem_words
+from app.http.pages.view import MOVING, event_view, left_words, payment_words, reservation_view
+from app.http.passes import AdmissionPass
+from app.http.problems import Problem
+from app.http.state import State
+from app.ledger.charges import Money
+
+
+async def seats_page(request: Request[State]) -> Response:
+    return await _seats(request)
+
+
+async def _seats(request: Request[State], refused: Problem | None = None) -> Response:
+    """The map; after a refused form, with the reason and the form's status."""
+    event, t = await shown_event(request), texts_for(request)
+    admission = _pass_of(request, event.event_id)
+    held = None
+    if admission is not None:
+        held = await shop.reservation_of(request.state, event.event_id, admission.epoch, admission.number)
+    seats_max = request.state["settings"].seats_per_buyer_max
+    is_let_in = event.room == "direct" or admission is not None
+    may_hold = is_let_in and not event.stopped
+    notice = "" if refused is None else " ".join([problem_words(t, refused), left_words(t, refused.extra.get("left"))])
+    context = {
+        "event": event,
+        "seats_max": seats_max,
+        "is_let_in": is_let_in,
+        "may_hold": may_hold,
+        "holding": held["id"] if held else None,
+        "pass_until": admission.expires_at if admission else None,
+        "notice_text": notice.strip(),
+    }
+    script = {
+        "eventId": event.event_id,
+        "seatsMax": seats_max,
+        "mayHold": may_hold,
+        "status": event.status,
+        "grades": [grade.name for grade in event.grades],
+        "notice": notice,
+    }
+    status = 200 if refused is None else refused.status
+    response = page(
+        request, "seats.html", context, script=script, words=("seats.", "error.", "wait.admitted.none"), status=status
+    )
+    if event.room == "direct":
+        remember_browser(request, response)
+    return response
+
+
+def _pass_of(request: Request[State], event_id: str) -> AdmissionPass | None:
+    try:
+        return require_pass(request.state["tokens"], request.scope["headers"], event_id)
+    except Problem:
+        return None  # the map may be looked at without one
+
+
+async def reserve(request: Request[State]) -> Response:
+    """Best available from a plain form."""
+    event_id = request.path_params["event_id"]
+    try:
+        wish = wish_of(await read_form(request))
+        if wish is None:
+            raise Problem(422, "payload_invalid", "Say how many seats.")
+        made = await shop.reserve(request.state, request.scope["headers"], event_id, None, wish)
+    except Problem as problem:
+        if problem.code == "already_holding":
+            return see_other(f"/reservations/{problem.extra['reservation']['id']}")
+        if problem.status == 404:
+            raise
+        return await _seats(request, problem)
+    return see_other(f"/reservations/{made['id']}")
+
+
+async def reservation_page(request: Request[State]) -> Response:
+    return await _reservation(request)
+
+
+async def _reservation(request: Request[State], refused: Problem | None = None) -> Response:
+    found = await shop.own(request.state, request.scope["headers"], request.path_params["reservation_id"])
+    (answer,) = await shop.with_money(request.state, [found])
+    payment: Money | None = answer.get("payment")
+    event = await known_event(request.state, found.event_id)
+    shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
+    context = {
+        "event": shown,
+        "reservation": reservation_view(answer),
+        "methods": [method.value for method in PaymentMethod],
+        "payment": payment,
+        "payment_text": payment_words(texts_for(request), payment),
+        "payment_moves": payment is not None and payment.status in MOVING,
+        "notice_text": problem_words(texts_for(request), refused) if refused else "",
+    }
+    status = refused.status if refused else 200
+    return page(request, "reservation.html", context, script={}, words=("reservation.",), status=status)
+
+
+async def pay(request: Request[State]) -> Response:
+    reservation_id = request.path_params["reservation_id"]
+    try:
+        method = _method(first(await read_form(request), "method"))
+        await payments.pay(request.state, request.scope["headers"], reservation_id, method)
+    except Problem as problem:
+        return await _reservation(request, problem)
+    return see_other(f"/reservations/{reservation_id}")
+
+
+def _method(text: str) -> PaymentMethod:
+    if text not in list(PaymentMethod):
+        raise Problem(422, "payload_invalid", f"{text[:40]!r} is not a payment method.")
+    return PaymentMethod(text)
+
+
+async def cancel(request: Request[State]) -> Response:
+    reservation_id = request.path_params["reservation_id"]
+    try:
+        await shop.cancel(request.state, request.scope["headers"], reservation_id)
+    except Problem as problem:
+        return await _reservation(request, problem)
+    return see_other(f"/reservations/{reservation_id}")
+
+
+routes = [
+    page_route("/events/{event_id}/seats", seats_page),
+    page_route("/events/{event_id}/reserve", reserve, "POST"),
+    page_route("/reservations/{reservation_id}", reservation_page),
+    page_route("/reservations/{reservation_id}/pay", pay, "POST"),
+    page_route("/reservations/{reservation_id}/cancel", cancel, "POST"),
+]

@@ -1,0 +1,156 @@
+"""The buyer's way to the door: one event, the place in line, and the forms that join, claim and leave.
+
+Everything works without a script; what a form does, the API's own functions do. A waiting page reads the line from this
+process's memory, like a poll.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.line import Place, RoomState
+from app.domain.ticket import HOLDER_BYTES, Ticket, holder_text
+from app.http import queue, turn
+from app.http import reservations as shop
+from app.http.answers import position_body
+from app.http.catalog import known_event
+from app.http.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, set_cookie
+from app.http.i18n import lang_of, texts_for
+from app.http.owners import buyer_of
+from app.http.pages.forms import read_form, wish_of
+from app.http.pages.render import page, see_other
+from app.http.pages.routing import page_route
+from app.http.pages.view import EventView, RoomWord, event_view, no_place_view, wait_view
+from app.http.problems import Problem
+from app.http.state import State
+
+SHOWN_AGAIN = frozenset({"room_not_open", "room_closed", "login_required"})  # the event page says why
+
+
+async def shown_event(request: Request[State]) -> EventView:
+    """The event in the reader's language, with its room's state and what is left."""
+    event = await known_event(request.state, request.path_params["event_id"])
+    left = (await shop.seat_view(request.state, event.id)).left()
+    return event_view(event, room_of(request.state, event.id), left, datetime.now(UTC), lang_of(request))
+
+
+def room_of(state: State, event_id: str) -> RoomWord:
+    line = state["rooms"].views.get(event_id)
+    return "direct" if line is None else line.state.value
+
+
+async def event_page(request: Request[State]) -> Response:
+    event = await shown_event(request)
+    line = request.state["rooms"].views.get(event.event_id)
+    context = {
+        "event": event,
+        "accounts_only": line is not None and line.accounts_only,
+        "in_line": _is_in_line(request, event.event_id),
+        "seats_max": request.state["settings"].seats_per_buyer_max,
+    }
+    version = (await known_event(request.state, event.event_id)).version
+    script = {"eventId": event.event_id, "version": version, "status": event.status, "room": event.room}
+    response = page(request, "event.html", context, script=script, words=("event.", "error."))
+    if event.room == "direct":
+        remember_browser(request, response)
+    return response
+
+
+def remember_browser(request: Request[State], response: Response) -> None:
+    """Give a browser its random id where neither a line nor an account does: a reservation needs an owner."""
+    if buyer_of(request.state, request.scope["headers"]) is None:
+        name = holder_text(os.urandom(HOLDER_BYTES))
+        secure = request.state["settings"].secure_cookies
+        response.raw_headers.append(set_cookie(HOLDER_COOKIE, name, life_s=COOKIE_LIFE_S, secure=secure))
+
+
+def _ticket_of(request: Request[State], event_id: str) -> Ticket | None:
+    line = request.state["rooms"].views.get(event_id)
+    if line is None:
+        return None
+    try:
+        return require_ticket(request.state["tickets"], request.scope["headers"], line)
+    except Problem:
+        return None  # to a page, a ticket of no use is no ticket: it offers to join
+
+
+def _is_in_line(request: Request[State], event_id: str) -> bool:
+    ticket = _ticket_of(request, event_id)
+    if ticket is None:
+        return False
+    return queue.view_of(request.state, event_id).place(ticket.number) not in (Place.left, Place.lapsed)
+
+
+async def wait_page(request: Request[State]) -> Response:
+    event = await known_event(request.state, request.path_params["event_id"])
+    line = request.state["rooms"].views.get(event.id)
+    if line is None:
+        return see_other(f"/events/{event.id}")
+    t, lang = texts_for(request), lang_of(request)
+    shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
+    ticket = _ticket_of(request, event.id)
+    position: dict[str, Any] | None = None
+    view = no_place_view(t, shown.room)
+    if ticket is not None:
+        if line.place(ticket.number) is Place.left or line.state is RoomState.closed:
+            bought = await shop.reservation_of(request.state, event.id, ticket.epoch, ticket.number)
+            if bought is not None:  # paying ends the place in line as leaving does
+                return see_other(f"/reservations/{bought['id']}")
+        request.state["presence"].see(line, ticket.number, ticket.holder)
+        position = msgspec.json.decode(position_body(line, ticket.number, request.state["reservation_member"]))
+        view = wait_view(t, position, shown.zone)
+    script = {"eventId": event.id, "zone": shown.zone, "position": position}
+    words = ("wait.", "room.", "error.")
+    return page(request, "wait.html", {"event": shown, "view": view}, script=script, words=words)
+
+
+async def join(request: Request[State]) -> Response:
+    event_id = request.path_params["event_id"]
+    wish = wish_of(await read_form(request))
+    try:
+        answer = await queue.join_line(request.state, request.scope["headers"], event_id, wish)
+    except Problem as problem:
+        if problem.code in SHOWN_AGAIN:
+            return see_other(f"/events/{event_id}")
+        raise
+    return _with_cookies(see_other(f"/events/{event_id}/wait"), answer.cookies)
+
+
+async def claim(request: Request[State]) -> Response:
+    """Enter: to the reservation if seats are held already, else to the map. No turn: back to the place in line."""
+    event_id = request.path_params["event_id"]
+    try:
+        answer = await turn.claim_turn(request.state, request.scope["headers"], event_id)
+    except Problem as problem:
+        if problem.status in (401, 409, 410):
+            return see_other(f"/events/{event_id}/wait")
+        raise
+    held = answer.reservation
+    onward = f"/reservations/{held['id']}" if held else f"/events/{event_id}/seats"
+    return _with_cookies(see_other(onward), answer.cookies)
+
+
+async def leave(request: Request[State]) -> Response:
+    event_id = request.path_params["event_id"]
+    await turn.leave_line(request.state, request.scope["headers"], event_id)
+    return see_other(f"/events/{event_id}/wait")
+
+
+def _with_cookies(response: Response, cookies: list[tuple[bytes, bytes]]) -> Response:
+    response.raw_headers.extend(cookies)
+    return response
+
+
+routes = [
+    page_route("/events/{event_id}", event_page),
+    page_route("/events/{event_id}/wait", wait_page),
+    page_route("/events/{event_id}/join", join, "POST"),
+    page_route("/events/{event_id}/claim", claim, "POST"),
+    page_route("/events/{event_id}/leave", leave, "POST"),
+]

@@ -1,0 +1,176 @@
+"""Signed tokens any origin can check with our public keys: the admission pass, and the session of a person logged in.
+
+Stock JWTs, EdDSA (RFC 8037). Ed25519 signatures are deterministic and a pass holds nothing that varies, so issuing it
+again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ISSUER = "tiketi"
+PASS_AUDIENCE = "tiketi:pass"  # noqa: S105 - a name, not a secret
+SESSION_AUDIENCE = "tiketi:session"
+TOKEN_CHARS_MAX = 2_000
+SESSIONS_CACHED_MAX = 10_000  # checking a signature costs a hundred times as much as finding it checked
+
+
+class BadToken(StrEnum):
+    invalid = "invalid"
+    expired = "expired"
+    foreign_event = "foreign_event"
+    ended = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionPass:
+    event_id: str
+    epoch: int
+    number: int
+    holder: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Somebody logged in. `began_s` is when they asked to, so that what ended their sessions since ends this one."""
+
+    user_id: str
+    email: str
+    name: str
+    role: str
+    session_id: str
+    began_s: float
+    expires_s: int
+
+
+IsOver = Callable[[str, str, float], bool]  # (session id, user id, began_s)
+
+
+class Tokens:
+    """Signs with the newest key; checks with any of `keys` (key id → private key). `is_over` is asked about every
+    session that is read, whether or not its signature was checked before."""
+
+    def __init__(self, keys: dict[str, Ed25519PrivateKey], kid: str, is_over: IsOver = lambda *_: False) -> None:
+        self._keys = dict(keys)
+        self._public = {name: key.public_key() for name, key in keys.items()}
+        self._kid = kid
+        self._is_over = is_over
+        self._checked: OrderedDict[str, Session] = OrderedDict()  # sessions whose signature is good, by token
+
+    def learn(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
+        """Check with these as well from now on, and publish them."""
+        self._keys |= keys
+        self._public |= {name: key.public_key() for name, key in keys.items()}
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys, as RFC 7517 spells them."""
+        return {"keys": [_jwk(kid, key) for kid, key in self._keys.items()]}
+
+    def sign_pass(self, admission: AdmissionPass) -> str:
+        return self._sign(
+            {
+                "iss": ISSUER,
+                "aud": PASS_AUDIENCE,
+                "sub": admission.holder,
+                "event": admission.event_id,
+                "epoch": admission.epoch,
+                "number": admission.number,
+                "exp": int(admission.expires_at.timestamp()),
+            }
+        )
+
+    def read_pass(self, token: str, event_id: str) -> AdmissionPass | BadToken:
+        claims = self._read(token, PASS_AUDIENCE, ["exp", "sub", "event", "epoch", "number"])
+        if isinstance(claims, BadToken):
+            return claims
+        if claims["event"] != event_id:
+            return BadToken.foreign_event
+        return AdmissionPass(
+            event_id=claims["event"],
+            epoch=claims["epoch"],
+            number=claims["number"],
+            holder=claims["sub"],
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        )
+
+    def sign_session(self, session: Session) -> str:
+        return self._sign(
+            {
+                "iss": ISSUER,
+                "aud": SESSION_AUDIENCE,
+                "sub": session.user_id,
+                "email": session.email,
+                "name": session.name,
+                "role": session.role,
+                "jti": session.session_id,
+                "iat": session.began_s,
+                "exp": session.expires_s,
+            }
+        )
+
+    def read_session(self, token: str) -> Session | BadToken:
+        session = self._checked.get(token) or self._new_session(token)
+        if isinstance(session, BadToken):
+            return session
+        if session.expires_s <= time.time():
+            self._checked.pop(token, None)
+            return BadToken.expired
+        if self._is_over(session.session_id, session.user_id, session.began_s):
+            return BadToken.ended
+        return session
+
+    def _new_session(self, token: str) -> Session | BadToken:
+        claims = self._read(token, SESSION_AUDIENCE, ["exp", "iat", "jti", "sub", "email", "name", "role"])
+        if isinstance(claims, BadToken):
+            return claims
+        session = Session(
+            user_id=claims["sub"],
+            email=claims["email"],
+            name=claims["name"],
+            role=claims["role"],
+            session_id=claims["jti"],
+            began_s=claims["iat"],
+            expires_s=claims["exp"],
+        )
+        self._checked[token] = session
+        if len(self._checked) > SESSIONS_CACHED_MAX:
+            self._checked.popitem(last=False)
+        return session
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        return jwt.encode(claims, self._keys[self._kid], algorithm="EdDSA", headers={"kid": self._kid})
+
+    def _read(self, token: str, audience: str, required: list[str]) -> dict[str, Any] | BadToken:
+        if len(token) > TOKEN_CHARS_MAX:
+            return BadToken.invalid
+        try:
+            key = self._public.get(jwt.get_unverified_header(token).get("kid", ""))
+            if key is None:
+                return BadToken.invalid
+            options: Any = {"require": required, "verify_iat": False}  # the clock of another machine may be ahead
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=["EdDSA"], audience=audience, issuer=ISSUER, options=options
+            )
+        except jwt.ExpiredSignatureError:
+            return BadToken.expired
+        except jwt.InvalidTokenError:
+            return BadToken.invalid
+        return claims
+
+
+def _jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, str]:
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}

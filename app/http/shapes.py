@@ -1,0 +1,145 @@
+"""What the API answers with, as types: the OpenAPI description is made from these, and tests hold the answers to them.
+
+The hot answers (a position, a seat map) are written by hand as bytes; these say what those bytes mean.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from app.domain.charge import PaymentMethod
+from app.domain.line import Place, RoomState
+from app.domain.pictures import SIZES, fitted
+from app.domain.reservation import ReservationStatus
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """camelCase in JSON."""
+
+
+class Refusal(Shape, frozen=True, kw_only=True):
+    """RFC 9457. `code` is stable and for programs; `detail` is a sentence for people. More members may follow."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+class Range(Shape, frozen=True, kw_only=True):
+    """Seconds, as an honest range."""
+
+    low: int
+    high: int
+
+
+class ReservedSeat(Shape, frozen=True, kw_only=True):
+    id: str
+    section: str
+    row: str
+    number: int
+    grade: str
+    price: int
+
+
+class ReservationMoney(Shape, frozen=True, kw_only=True):
+    """Where the money for a reservation is: captured, pending, failed, refund_due or refunded."""
+
+    status: str
+    method: PaymentMethod
+    amount: int
+
+
+class Reservation(Shape, frozen=True, kw_only=True):
+    id: str
+    event_id: str
+    status: ReservationStatus
+    seats: list[ReservedSeat]
+    total_price: int
+    expires_at: datetime
+    payment: ReservationMoney | msgspec.UnsetType = msgspec.UNSET
+
+
+class Position(Shape, frozen=True, kw_only=True):
+    """A place in line. `wish` says why a wish found no seats; `claim_before` until when a turn must be taken up;
+    `reason` why the room is closed, if not by an operator."""
+
+    state: Place
+    room: RoomState
+    number: int
+    ahead: int
+    eta_seconds: Range | None
+    poll_after_ms: int
+    message: str | msgspec.UnsetType = msgspec.UNSET
+    reason: Literal["sale_ended", "event_cancelled"] | msgspec.UnsetType = msgspec.UNSET
+    claim_before: datetime | msgspec.UnsetType = msgspec.UNSET
+    reservation: Reservation | msgspec.UnsetType = msgspec.UNSET
+    wish: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Joined(Position, frozen=True, kw_only=True):
+    ticket: str
+    stream_url: str
+
+
+class Claimed(Shape, frozen=True, kw_only=True):
+    """`pass` opens the shop until `expires_at`, as X-Admission-Pass or by its cookie."""
+
+    admission_pass: str = msgspec.field(name="pass")
+    expires_at: datetime
+    reservation: Reservation | msgspec.UnsetType = msgspec.UNSET
+
+
+class LineStatus(Shape, frozen=True, kw_only=True):
+    state: RoomState
+    cursor: int
+    waiting: int
+    admission_rate_per_second: float
+    updated_at: datetime
+
+
+class Nothing(Shape, frozen=True, kw_only=True):
+    """`{}`"""
+
+
+class Poster(Shape, frozen=True, kw_only=True):
+    """Both sizes of a poster, with their pixels, so that a page can leave the room before they are there."""
+
+    url: str
+    width: int
+    height: int
+    thumb_url: str
+    thumb_width: int
+    thumb_height: int
+
+
+def poster_of(name: str | None, width: int | None, height: int | None) -> Poster | None:
+    """Where a poster is; None where there is none."""
+    if name is None or width is None or height is None:
+        return None
+    thumb_width, thumb_height = fitted((width, height), SIZES["thumb"])
+    url = f"/posters/{name}"
+    return Poster(
+        url=f"{url}.webp",
+        width=width,
+        height=height,
+        thumb_url=f"{url}-thumb.webp",
+        thumb_width=thumb_width,
+        thumb_height=thumb_height,
+    )
+
+
+class Message(Shape, frozen=True, kw_only=True):
+    message: str
+
+
+class Change(Shape, frozen=True, kw_only=True):
+    """Something an admin did: `change` holds what it was set to."""
+
+    at: datetime
+    who: str
+    change: dict[str, Any]

@@ -1,0 +1,60 @@
+"""What the lifespan hands to every request: the process's own long-lived objects, typed instead of global."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypedDict
+
+from redis.asyncio import Redis
+
+from app.cache.cache import Cache
+from app.domain.ticket import TicketSigner
+from app.http.answers import Extra
+from app.http.csrf import Csrf
+from app.http.live import LiveSeats
+from app.http.passes import Tokens
+from app.http.shelf import PosterShelf
+from app.http.streams import Hub
+from app.lane.seats import SeatViews
+from app.lane.stream import Lane
+from app.ledger.database import Database
+from app.ledger.passwords import Passwords
+from app.limits.ended import Ended
+from app.limits.limits import Limits
+from app.metrics.web import Meters, WebMetrics
+from app.operator import Operator
+from app.payments.cashier import Cashier
+from app.room.follow import Rooms
+from app.room.joiner import Joiner
+from app.room.presence import Presence
+from app.room.scripts import RoomScripts
+from config.settings import Settings
+
+
+class State(TypedDict):
+    settings: Settings
+    redis: Redis
+    db: Database
+    scripts: RoomScripts
+    rooms: Rooms
+    joiner: Joiner
+    presence: Presence
+    hub: Hub
+    live: LiveSeats
+    tickets: TicketSigner
+    tokens: Tokens
+    operator: Operator
+    lane: Lane
+    seats: SeatViews
+    cashier: Cashier
+    webhook_secret: bytes
+    cache: Cache
+    posters: PosterShelf
+    wake_posters: Callable[[str], Awaitable[None]]
+    passwords: Passwords
+    limits: Limits
+    ended: Ended
+    csrf: Csrf
+    reservation_member: Extra
+    meters: Meters
+    metrics: WebMetrics

@@ -1,0 +1,150 @@
+// The operator's page of one room: live numbers and charts, and controls that say next to themselves what came of them.
+import { $, data, show, t } from "./page.js";
+import { call } from "./api.js";
+import { Chart } from "./chart.js";
+import { Feed } from "./feed.js";
+
+const SPAN_MS = 600000;
+const HEADERS = { "X-Requested-With": "tiketi" }; // a cookie alone must not change anything
+const url = `/api/admin/events/${data.eventId}/admission`;
+const store = `tiketi:samples:${data.eventId}`;
+let numbers = data.numbers;
+let samples = remembered();
+
+const charts = [
+  new Chart($("chart-people"), [{ key: "waiting" }], t("admin.chart.people")),
+  new Chart($("chart-flow"), [{ key: "inflowPerSecond", label: t("admin.number.inflow") }, { key: "outflowPerSecond", label: t("admin.number.outflow") }], t("admin.chart.flow")),
+  new Chart($("chart-inside"), [{ key: "admitted", label: t("admin.number.admitted") }, { key: "active", label: t("admin.number.active") }], t("admin.chart.inside")),
+];
+
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(store) ?? "[]").filter((sample) => sample.at > Date.now() - SPAN_MS);
+  } catch { return []; }
+}
+
+function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return t("admin.duration.s", { s: whole });
+  if (whole < 3600) return t("admin.duration.m", { m: Math.floor(whole / 60), s: whole % 60 });
+  return t("admin.duration.h", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
+}
+
+function timeToEmpty({ waiting, etaSeconds }) {
+  if (!waiting) return t("admin.empty.now");
+  const seconds = etaSeconds?.high ?? etaSeconds;
+  return typeof seconds === "number" ? duration(seconds) : t("admin.empty.never");
+}
+
+function render(sample) {
+  numbers = { ...numbers, ...sample };
+  const perSecond = (value) => show(Math.round((value ?? 0) * 10) / 10);
+  const cells = {
+    waiting: show(numbers.waiting), inflow: perSecond(numbers.inflowPerSecond), outflow: perSecond(numbers.outflowPerSecond),
+    admitted: show(numbers.admitted), active: show(numbers.active),
+    oldest: numbers.waiting ? duration(numbers.oldestWaitSeconds ?? 0) : "–", empty: timeToEmpty(numbers), last: show(numbers.lastNumber),
+  };
+  for (const [name, text] of Object.entries(cells)) if ($(`n-${name}`)) $(`n-${name}`).textContent = text;
+  const badge = $("state").firstElementChild;
+  badge.className = `badge room-${numbers.state}`;
+  badge.textContent = t(`room.${numbers.state}`);
+  $("full").hidden = !(numbers.waiting && numbers.admitted + numbers.active >= numbers.maxActive);
+  buttons();
+  for (const form of document.querySelectorAll("form[data-field]")) {
+    const input = form.querySelector("input, textarea");
+    const server = String(numbers[form.dataset.field] ?? "");
+    if (input.value === (input.dataset.server ?? input.value) && document.activeElement !== input) input.value = server;
+    input.dataset.server = server;
+  }
+}
+
+function buttons() {
+  for (const button of document.querySelectorAll("[data-accounts]")) {
+    button.setAttribute("aria-pressed", button.dataset.accounts === String(numbers.accountsOnly));
+  }
+  for (const button of document.querySelectorAll("[data-state]:is(button)")) {
+    button.disabled = button.dataset.state === numbers.state;
+    if (button.dataset.labelResume) button.textContent = ["paused", "draining"].includes(numbers.state) ? button.dataset.labelResume : button.dataset.labelOpen;
+  }
+}
+
+function record(sample) {
+  const { waiting, inflowPerSecond, outflowPerSecond, admitted, active } = sample;
+  samples.push({ at: Date.now(), waiting, inflowPerSecond, outflowPerSecond, admitted, active });
+  samples = samples.filter(({ at }) => at > Date.now() - SPAN_MS);
+  try { sessionStorage.setItem(store, JSON.stringify(samples)); } catch { /* the chart starts anew after a reload */ }
+  for (const chart of charts) chart.show(samples);
+}
+
+const moment = (iso) => new Intl.DateTimeFormat(data.lang, { timeZone: data.zone, dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+const inWord = (field, value) => (field === "state" ? t(`room.${value}`) : typeof value === "boolean" ? t(value ? "admin.yes" : "admin.no") : show(value));
+const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.field.${field}`)}: ${inWord(field, value)}`).join(", ");
+
+function showChanges(changes) {
+  if (!changes?.length) return;
+  $("changes").replaceChildren(...changes.map(({ at, who, change }) => {
+    const row = document.createElement("tr");
+    for (const text of [moment(at), who, inWords(change)]) row.insertCell().textContent = text;
+    return row;
+  }));
+}
+
+/** Send one change; what came of it is said next to the control. */
+async function change(body, said) {
+  said.textContent = "";
+  said.classList.remove("bad");
+  try {
+    const answer = await call("PATCH", url, body, { headers: HEADERS });
+    render(answer);
+    said.textContent = t("admin.applied");
+    showChanges(answer.changes ?? (await call("GET", url)).changes);
+  } catch (error) {
+    said.classList.add("bad");
+    said.textContent = error.body?.detail ?? t("common.failed");
+    if (error.status === 401 || error.status === 403) location.assign("/admin/login");
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-field]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const input = form.querySelector("input, textarea");
+    const value = form.dataset.kind === "number" ? Number(input.value) : input.value.trim();
+    input.dataset.server = input.value;
+    change({ [form.dataset.field]: value }, form.querySelector(".said"));
+  });
+}
+for (const button of document.querySelectorAll("button[data-state]")) {
+  button.addEventListener("click", () => {
+    button.closest("details")?.removeAttribute("open");
+    change({ state: button.dataset.state }, $("state-said"));
+  });
+}
+for (const button of document.querySelectorAll("[data-accounts]")) {
+  button.addEventListener("click", () => change({ accountsOnly: button.dataset.accounts === "true" }, $("accounts-said")));
+}
+
+/** What another operator changed is in the list as well. */
+async function followChanges(before, after) {
+  const changed = [...document.querySelectorAll("form[data-field]")].some(({ dataset: { field } }) => field in after && after[field] !== before[field]);
+  if (changed || after.state !== before.state) showChanges((await call("GET", url)).changes);
+}
+
+new Feed({
+  streamUrl: `${url}/stream`,
+  names: ["sample"],
+  read: async () => ({ pollAfterMs: 2000, ...(await call("GET", url)) }),
+  onNews: (_, sample) => {
+    if (sample.changes) showChanges(sample.changes);
+    else followChanges(numbers, sample).catch(console.warn); // the next change shows them all
+    render(sample);
+    record(sample);
+  },
+  onLive: (how) => {
+    $("connection").dataset.live = how;
+    $("connection-text").textContent = t(how === "lost" ? "admin.live.lost" : "admin.live.on");
+  },
+  onRefused: () => location.assign("/admin/login"),
+}).start();
+render(numbers);
+for (const chart of charts) chart.show(samples);

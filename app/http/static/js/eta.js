@@ -1,0 +1,14 @@
+// The wait in words: the same honest rounding as the server's, outwards to minutes, to hours when it is long.
+import { t } from "./page.js";
+
+const HOURS_FROM_S = 2 * 3600;
+
+export function waitInWords(range, room) {
+  if (!range) return t(room === "paused" || room === "recovering" ? "wait.eta.paused" : "wait.eta.unknown");
+  if (range.high < 60) return t("wait.eta.soon");
+  const [unit, size] = range.high >= HOURS_FROM_S ? ["hours", 3600] : ["minutes", 60];
+  const [low, high] = [Math.floor(range.low / size), Math.ceil(range.high / size)];
+  if (low < 1) return t(`wait.eta.${unit}.under`, { n: high });
+  if (low === high) return t(`wait.eta.${unit}.about`, { n: high });
+  return t(`wait.eta.${unit}.range`, { low, high });
+}

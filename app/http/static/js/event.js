@@ -1,0 +1,99 @@
+// The event page: the countdown to the opening, and joining: by itself at the opening, and again while the door is busy.
+import { $, clock, countdown, data, kept, now, notice, t } from "./page.js";
+import { call, insist, Refused } from "./api.js";
+import { watch } from "./changed.js";
+
+const form = $("join");
+let joining = false;
+
+function wish() {
+  const fields = new FormData(form);
+  const quantity = Number(fields.get("quantity"));
+  if (!quantity) return undefined;
+  const grades = [...new Set(fields.getAll("grade").filter(Boolean))];
+  return { quantity, grades, adjacent: fields.has("adjacent") };
+}
+
+async function join() {
+  if (joining) return;
+  joining = true;
+  const button = $("join-button");
+  button.setAttribute("aria-disabled", "true");
+  notice($("join-notice"), t("event.join.joining"), "info");
+  const chosen = wish();
+  try {
+    const url = `/api/queue/${data.eventId}/join`;
+    await insist(() => call("POST", url, chosen ? { wish: chosen } : {}), () => notice($("join-notice"), t("common.busy"), "warn"));
+    location.assign(`/events/${data.eventId}/wait`);
+  } catch (error) {
+    joining = false;
+    button.removeAttribute("aria-disabled");
+    refused(error);
+  }
+}
+
+function refused(error) {
+  const opensAt = error instanceof Refused && error.body.opensAt;
+  if (error.code === "room_not_open" && opensAt && Date.parse(opensAt) > now()) {
+    notice($("join-notice"), t("event.join.waiting"), "info");
+    return waitFor(opensAt);
+  }
+  if (error.code === "login_required") return void location.reload(); // since this page was made; it says what to do
+  const known = `error.${error.code}`;
+  notice($("join-notice"), data.texts[known] ? t(known) : error.message || t("common.failed"), "warn");
+}
+
+function waitFor(opensAt) {
+  const wanted = () => $("join-auto")?.checked ?? false;
+  countdown(opensAt, (left) => {
+    const shown = $("opening-left");
+    if (shown) shown.textContent = clock(left);
+    if (left === 0 && wanted()) join();
+    if (left === 0) $("join-button").textContent = t("event.join.button");
+  });
+}
+
+if (form) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const opening = $("opening")?.dataset.until;
+    if (opening && Date.parse(opening) > now()) {
+      $("join-auto").checked = true;
+      return notice($("join-notice"), t("event.join.waiting"), "info");
+    }
+    join();
+  });
+  const opening = $("opening");
+  if (opening) {
+    opening.hidden = false;
+    const auto = $("join-auto");
+    auto.checked = kept.get("join-auto", true);
+    auto.addEventListener("change", () => kept.set("join-auto", auto.checked));
+    waitFor(opening.dataset.until);
+  }
+}
+/** Whether the event or its line is no longer as drawn. The opening is no news to who counts down to it, unless it was moved. */
+async function differs() {
+  if (joining) return false;
+  const { event, ticketTypes } = await call("GET", `/api/events/${data.eventId}`);
+  const room = data.room === "direct" ? data.room : (await call("GET", `/api/queue/${data.eventId}/status`)).state;
+  showLeft(ticketTypes);
+  const opened = $("opening") && room === "open";
+  if (event.version !== data.version) {
+    if (!opened || !$("join-auto").checked) return true;
+    join();
+  }
+  return !opened && (event.status !== data.status || room !== data.room);
+}
+
+function showLeft(ticketTypes) {
+  const left = new Map(ticketTypes.map(({ grade, available }) => [grade, available]));
+  for (const cell of document.querySelectorAll("[data-left]")) {
+    const n = left.get(cell.dataset.left);
+    if (n !== undefined) cell.textContent = n ? t("common.seats", { n }) : t("event.soldout");
+  }
+}
+
+watch(`/events/${data.eventId}`, differs);
+// A page from the back button may show a line that is long over.
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -1,0 +1,191 @@
+// Choosing seats: the live map, the list of chosen seats, holding them, and what to say when someone was quicker.
+import { $, clock, countdown, data, money, notice, t } from "./page.js";
+import { Refused, call, insist } from "./api.js";
+import { watch } from "./changed.js";
+import { LiveSeats } from "./live.js";
+import { SeatMap } from "./seatmap.js";
+
+const LOOK_MS = 1000;
+const STATUSES = ["available", "held", "sold"];
+const FIXED = ["section", "row", "number", "grade", "price", "x", "y"]; // what news of a seat never changes
+const url = `/api/seats/events/${data.eventId}`;
+const chosen = new Set();
+let map = null;
+let version = 0;
+let holding = false;
+
+const word = (status) => (typeof status === "number" ? STATUSES[status] : status);
+const short = (seat) => t("seats.seat.short", { ...seat, number: String(seat.number) });
+const names = (seats) => seats.map(short).join(", ");
+const total = () => [...chosen].reduce((sum, seat) => sum + seat.price, 0);
+
+function changesOf(answer) {
+  return (answer.changes ?? answer.seats ?? []).map((change) => (Array.isArray(change)
+    ? { seat: map.byId.get(change[0]) ?? map.seats[change[0]], status: word(change[1]) }
+    : { seat: map.byId.get(change.id), status: word(change.status) }));
+}
+
+/** Whether these are the seats the map was drawn from. A replaced map gives the same ids to other seats. */
+const isSameHall = (seats) => seats.length === map.seats.length
+  && seats.every((told) => FIXED.every((name) => told[name] === map.byId.get(told.id)?.[name]));
+
+/** Take news in: from a message, or from an answer that may be the whole map. News from before what is shown is old. */
+function apply(answer) {
+  if (answer.version < version && !answer.layout) return;
+  if (answer.layout && !isSameHall(answer.seats)) return void location.reload(); // seats or prices were replaced
+  version = answer.version ?? version;
+  const gone = [];
+  for (const { seat, status } of changesOf(answer)) {
+    if (!seat) return void location.reload(); // the hall itself was changed
+    if (seat.status === status) continue;
+    seat.status = status;
+    if (seat.mine && status !== "available" && !holding) { gone.push(seat); drop(seat); }
+    map.show(seat);
+  }
+  if (gone.length) { // the notice is a polite live region: it is read out when nothing else is
+    notice($("seats-notice"), t("seats.went", { seats: names(gone) }), "warn");
+    list();
+  }
+  count();
+}
+
+function count() {
+  const left = new Map();
+  for (const seat of map.seats) if (seat.status === "available") left.set(seat.grade, (left.get(seat.grade) ?? 0) + 1);
+  for (const cell of document.querySelectorAll("[data-left]")) cell.textContent = `(${t("common.seats", { n: left.get(cell.dataset.left) ?? 0 })})`;
+}
+
+function drop(seat) {
+  seat.mine = false;
+  chosen.delete(seat);
+  map.show(seat);
+}
+
+function toggle(seat) {
+  if (seat.mine) drop(seat);
+  else if (seat.status !== "available") return void (tip(seat), $("chosen-spoken").textContent = map.label(seat));
+  else if (chosen.size >= data.seatsMax) return void notice($("seats-notice"), t("seats.max", { n: data.seatsMax }), "warn");
+  else { seat.mine = true; chosen.add(seat); map.show(seat); }
+  notice($("seats-notice"), "");
+  list();
+  tip(seat);
+  $("chosen-spoken").textContent = t(seat.mine ? "seats.added" : "seats.removed", { seat: short(seat), n: chosen.size, total: money(total()) });
+}
+
+function list() {
+  $("chosen-none").hidden = chosen.size > 0;
+  $("chosen-total").textContent = money(total());
+  $("hold").disabled = !data.mayHold || chosen.size === 0;
+  $("chosen-list").replaceChildren(...[...chosen].map((seat) => {
+    const item = document.createElement("li");
+    const [name, button] = [document.createElement("span"), document.createElement("button")];
+    name.textContent = `${short(seat)} · ${seat.grade} · ${money(seat.price)}`;
+    button.type = "button";
+    button.className = "link";
+    button.textContent = "×";
+    button.setAttribute("aria-label", t("seats.chosen.remove", { seat: short(seat) }));
+    button.addEventListener("click", () => { toggle(seat); ($("chosen-list").querySelector("button") ?? $("chosen-title")).focus(); });
+    item.append(name, button);
+    return item;
+  }));
+}
+
+const tip = (seat) => { $("seat-tip").textContent = seat ? map.label(seat) : "\u00a0"; };
+
+function live(how) {
+  $("connection").dataset.live = how;
+  $("connection-text").textContent = t(`seats.live.${how}`);
+}
+
+/** Ask for seats. The answer is a reservation, or says which seats went. */
+async function reserve(body, button) {
+  if (holding) return;
+  holding = true;
+  button.disabled = true;
+  notice($("seats-notice"), t("seats.holding"), "info");
+  try {
+    const answer = await call("POST", "/api/seats/reserve", { eventId: data.eventId, ...body });
+    location.assign(`/reservations/${answer.reservation.id}`);
+  } catch (error) {
+    holding = false;
+    button.disabled = false;
+    await refused(error, body);
+  }
+}
+
+async function refused(error, { seatIds = [] }) {
+  const held = error.body?.reservation?.id;
+  if (held) return void location.assign(`/reservations/${held}`);
+  let text = t(error instanceof Refused ? "common.failed" : "seats.offline");
+  if (error.code === "seats_unavailable" || error.code === "unavailable") {
+    const before = seatIds.map((id) => map?.byId.get(id)).filter(Boolean);
+    try { apply(await call("GET", `${url}?since=${version}`)); } catch { /* the next refresh will tell */ }
+    const gone = before.filter((seat) => seat.status !== "available");
+    gone.forEach(drop);
+    list();
+    text = gone.length ? t("seats.gone", { seats: names(gone) }) : t("seats.unavailable");
+    const left = Object.entries(error.body?.left ?? {}).filter(([, n]) => n).map(([grade, n]) => t("seats.left", { grade, n })).join(", ");
+    if (left && !seatIds.length) text += ` ${t("seats.unavailable.left", { left })}`;
+  } else if (data.texts[`error.${error.code}`]) text = t(`error.${error.code}`);
+  else if (error.body?.detail) text = error.message;
+  notice($("seats-notice"), text, "warn");
+  $("seats-notice").scrollIntoView({ block: "nearest" });
+}
+
+function passCountdown() {
+  const pass = $("pass");
+  if (!pass.dataset.until) return void (pass.hidden = true);
+  countdown(pass.dataset.until, (left) => {
+    $("pass-left").textContent = clock(left);
+    pass.classList.toggle("urgent", left < 60);
+    if (left > 0) return;
+    notice($("seats-notice"), t("seats.pass.ended"), "warn");
+    data.mayHold = false;
+    list();
+    $("best").querySelector("button").disabled = true;
+  });
+}
+
+/** A wish is answered a moment after the turn began: if seats are held by now, or soon, paying comes next. */
+async function lookForHeld(looks) {
+  try {
+    const { reservation, wish } = await call("GET", `/api/queue/${data.eventId}/position`);
+    if (reservation?.status === "pending") return void location.replace(`/reservations/${reservation.id}`);
+    if (wish) notice($("seats-notice"), t("wait.admitted.none"), "info");
+    else if (looks > 1) setTimeout(() => lookForHeld(looks - 1), LOOK_MS);
+  } catch { /* no place in line: the map says what one may do */ }
+}
+
+async function start() {
+  const answer = await insist(() => call("GET", url), () => notice($("seats-notice"), t("seats.lost"), "warn"));
+  notice($("seats-notice"), data.notice ?? "");
+  for (const seat of answer.seats) seat.status = word(seat.status);
+  version = answer.version ?? 0;
+  $("seats-none").hidden = answer.seats.length > 0;
+  $("map").hidden = !answer.seats.length;
+  map = new SeatMap($("map"), answer.seats, answer.layout, { onToggle: toggle, onPoint: tip });
+  $("zoom-in").addEventListener("click", () => map.zoomIn());
+  $("zoom-out").addEventListener("click", () => map.zoomOut());
+  $("zoom-fit").addEventListener("click", () => map.fit());
+  list();
+  count();
+  const read = async () => apply(await call("GET", `${url}?since=${version}`, undefined, { timeout: 8000 }));
+  new LiveSeats({ eventId: data.eventId, version: () => version, onNews: apply, read, onLive: live }).start();
+}
+
+$("hold").addEventListener("click", () => reserve({ seatIds: [...chosen].map((seat) => seat.id).sort() }, $("hold")));
+$("best").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const fields = new FormData(event.target);
+  const grade = fields.get("grade");
+  reserve({ quantity: Number(fields.get("quantity")), grades: grade ? [grade] : [], adjacent: fields.has("adjacent") }, event.submitter);
+});
+passCountdown();
+start();
+watch(`/events/${data.eventId}/seats`, async () => {
+  const { status } = (await call("GET", `/api/events/${data.eventId}`)).event;
+  const wasOpened = status === "on_sale" && data.status === "upcoming"; // then what was chosen already stays
+  return status !== data.status && !holding && !(wasOpened && chosen.size);
+});
+if (data.mayHold && $("pass").dataset.until && !data.notice) lookForHeld(3);
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -1,0 +1,185 @@
+// The waiting page: shows each piece of news, and at the turn calls the buyer back and takes them in.
+import { $, clock, countdown, data, kept, show, t } from "./page.js";
+import { call, insist } from "./api.js";
+import { Feed } from "./feed.js";
+import { waitInWords } from "./eta.js";
+import { chime, soundButton } from "./chime.js";
+
+const SPEAK_EVERY_MS = 30000;
+const AUTO_ENTER_MS = 1500; // long enough to be told what happens
+const base = `/api/queue/${data.eventId}`;
+const shell = $("room");
+const plainTitle = document.title;
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let state = shell.dataset.state;
+let room = data.position?.room;
+let turn = null; // while it is the buyer's turn: stop functions
+let claiming = false;
+let spokenAt = 0;
+
+function panel(name) {
+  for (const part of shell.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== name;
+  shell.dataset.state = name;
+}
+
+function showRoom(next) {
+  if (!next || next === room) return;
+  room = next;
+  const badge = shell.querySelector(".badge");
+  badge.className = `badge room-${next}`;
+  badge.textContent = t(`room.${next}`);
+  $("room-sentence").textContent = t(`room.says.${next}`);
+}
+
+function showMessage(text) {
+  const box = $("message");
+  if ((box.querySelector("span")?.textContent ?? "") === (text ?? "")) return;
+  box.replaceChildren();
+  if (!text) return;
+  const [line, heading, words] = ["p", "strong", "span"].map((name) => document.createElement(name));
+  heading.textContent = t("wait.message");
+  words.textContent = text;
+  line.append(heading, " ", words);
+  box.append(line);
+}
+
+function showPlace({ number, ahead, etaSeconds }) {
+  const eta = waitInWords(etaSeconds, room);
+  $("ahead").textContent = show(ahead);
+  $("ahead-label").textContent = t(ahead ? "wait.ahead" : "wait.next");
+  $("number").textContent = show(number);
+  $("eta").textContent = eta;
+  const key = `start:${data.eventId}:${number}`;
+  const from = Math.max(kept.get(key, 0), ahead);
+  kept.set(key, from);
+  const percent = from ? Math.floor(((from - ahead) / from) * 100) : 100;
+  $("progress").value = percent;
+  $("progress").setAttribute("aria-valuetext", t("wait.progress.value", { percent }));
+  document.title = `(${show(ahead)}) ${plainTitle}`;
+  if (performance.now() - spokenAt > SPEAK_EVERY_MS || !ahead) {
+    spokenAt = performance.now();
+    $("ahead-spoken").textContent = ahead ? t("wait.say", { ahead: show(ahead), eta }) : t("wait.next");
+  }
+}
+
+function flashTitle() {
+  const flash = t("wait.admitted.flash");
+  document.title = flash;
+  if (calm.matches) return () => {};
+  let on = true;
+  const timer = setInterval(() => { on = !on; document.title = on ? flash : plainTitle; }, 1000);
+  return () => clearInterval(timer);
+}
+
+const turnKey = ({ reservation, wish }) => (reservation ? "wait.admitted.held" : wish ? "wait.admitted.none" : "wait.admitted.lead");
+
+function beginTurn(position) {
+  $("admitted-lead").textContent = t(turnKey(position)); // the seats may be found a moment after the turn began
+  if (turn) return;
+  const stops = [flashTitle()];
+  turn = () => { stops.forEach((stop) => stop()); turn = null; document.title = plainTitle; };
+  if (position.claimBefore) {
+    stops.push(countdown(position.claimBefore, (left) => { $("claim-left").textContent = t("wait.admitted.before", { time: clock(left) }); }));
+  }
+  chime();
+  $("enter").focus();
+  const auto = () => { if ($("auto").checked && !document.hidden && state === "admitted") autoEnter(); };
+  document.addEventListener("visibilitychange", auto);
+  stops.push(() => document.removeEventListener("visibilitychange", auto));
+  auto();
+}
+
+function autoEnter() {
+  said(t("wait.admitted.auto"));
+  setTimeout(() => { if (state === "admitted" && !document.hidden) enter(); }, AUTO_ENTER_MS);
+}
+
+function said(text) {
+  $("claim-notice").hidden = !text;
+  $("claim-notice").textContent = text;
+}
+
+async function enter() {
+  if (claiming) return;
+  claiming = true;
+  $("enter").setAttribute("aria-disabled", "true");
+  try {
+    const answer = await insist(() => call("POST", `${base}/claim`, {}), () => said(t("common.busy")), 8);
+    feed.stop();
+    turn?.();
+    location.assign(answer.reservation ? `/reservations/${answer.reservation.id}` : `/events/${data.eventId}/seats`);
+  } catch (error) {
+    claiming = false;
+    $("enter").removeAttribute("aria-disabled");
+    said(data.texts[`error.${error.code}`] ? t(`error.${error.code}`) : t("common.failed"));
+    feed.poll();
+  }
+}
+
+function over(name) {
+  turn?.();
+  state = name;
+  feed.stop();
+  live("off");
+  panel(name);
+  document.title = `${t(`wait.${name}.title`)} · ${plainTitle}`;
+  $(`${name}-title`)?.focus();
+}
+
+/** The room has closed: seats held before can still be paid, and everyone is told why it closed. */
+function close({ reservation, reason }) {
+  over("closed");
+  if (reservation?.status === "pending" && reason !== "event_cancelled") location.assign(`/reservations/${reservation.id}`);
+  else if (data.texts[`wait.closed.${reason}`]) $("closed-lead").textContent = t(`wait.closed.${reason}`);
+}
+
+/** The place ended in another tab, by leaving or by paying: the server knows which. */
+function leave() {
+  feed.stop();
+  location.reload();
+}
+
+function news(name, position) {
+  if (name === "message") return showMessage(position.message);
+  if (position.reason === "left" || position.state === "left") return leave();
+  if (name === "closed") return position.reason === "lapsed" ? over("lapsed") : close(position);
+  showRoom(position.room);
+  showMessage(position.message);
+  if (["waiting", "admitted"].includes(position.state) && position.room === "closed") return close(position);
+  const changed = position.state !== state;
+  state = position.state;
+  if (state === "waiting") { turn?.(); showPlace(position); }
+  if (changed) panel(state);
+  if (state === "admitted") beginTurn(position);
+  if (state === "lapsed") over(state);
+  if (state === "claimed" && changed) { turn?.(); feed.stop(); live("off"); }
+}
+
+function live(how) {
+  $("connection").dataset.live = how;
+  $("connection-text").textContent = how === "off" ? "" : t(`wait.live.${how}`);
+}
+
+const feed = new Feed({
+  streamUrl: `${base}/stream`,
+  names: ["position", "admitted", "message", "closed"],
+  read: () => call("GET", `${base}/position`),
+  onNews: news,
+  onLive: live,
+  onRefused: (error) => over(error.code === "room_closed" ? "closed" : "none"),
+  slot: `tiketi:stream:${data.eventId}`,
+});
+
+const auto = $("auto");
+auto.checked = kept.get("auto", true);
+auto.addEventListener("change", () => kept.set("auto", auto.checked));
+soundButton();
+$("claim").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
+if (state === "waiting" || state === "admitted") {
+  if (data.position) {
+    if (state === "admitted") beginTurn(data.position);
+    else showPlace(data.position);
+  }
+  feed.start();
+}
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

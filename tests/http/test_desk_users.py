@@ -1,0 +1,125 @@
+"""Accounts at the admin desk: found, shut out at once, and never without an admin who can log in."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.ledger import people, trail, users
+from app.ledger.people import Steered
+from tests.http.buyer import assert_problem
+from tests.http.forms import send
+from tests.http.system import ADMIN, System
+from tests.waiting import wait_until
+
+EVENTS = 2
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+USERS = "/api/admin/users"
+
+
+async def registered(system: System, name: str) -> dict[str, Any]:
+    """A new account: its token and user."""
+    async with system.web.client() as client:
+        body = {"name": name, "email": f"{name}@people.example", "password": f"{name}-password-1"}
+        answer = await client.post("/api/auth/register", json=body)
+    assert answer.status_code in (200, 201), answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def bearing(made: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {made['token']}"}
+
+
+async def status_of(system: System, made: dict[str, Any]) -> int:
+    """What the trail answers to whoever has this session: 200 an admin, 403 a buyer, 401 nobody."""
+    async with system.web.client(headers=bearing(made)) as client:
+        return (await client.get("/api/admin/trail")).status_code
+
+
+async def ends(system: System, made: dict[str, Any]) -> None:
+    async def is_over() -> bool:
+        return await status_of(system, made) == 401
+
+    await wait_until(is_over, description="the session ends")
+
+
+async def test_accounts_are_found_by_a_part_of_email_or_name(system: System) -> None:
+    made = await registered(system, "findable")
+    async with system.web.client(headers=await system.bearer()) as client:
+        for words in ("findab", "FINDABLE", "@people"):
+            found = (await client.get(USERS, params={"q": words})).json()["users"]
+            assert made["user"]["id"] in [one["id"] for one in found]
+        assert (await client.get(USERS, params={"q": "%"})).json()["users"] == []
+        one = (await client.get(f"{USERS}/{made['user']['id']}")).json()["user"]
+        assert "password" not in str(one).lower()
+        first = (await client.get(USERS, params={"limit": 1})).json()
+        rest = (await client.get(USERS, params={"cursor": first["next"]})).json()
+        assert first["users"][0]["id"] not in [each["id"] for each in rest["users"]]
+        assert_problem(await client.get(f"{USERS}/nobody"), 404, "user_unknown")
+
+
+async def test_who_is_shut_out_is_out_at_once_and_can_be_let_in(system: System) -> None:
+    made = await registered(system, "shutout")
+    user_id = made["user"]["id"]
+    login = {"email": "shutout@people.example", "password": "shutout-password-1"}
+    async with system.web.client(headers=await system.bearer()) as client, system.web.client() as nobody:
+        for _ in range(2):
+            assert (await client.post(f"{USERS}/{user_id}/disable")).json()["user"]["disabledAt"]
+        await ends(system, made)
+        assert (await nobody.post("/api/auth/login", json=login)).status_code == 403
+        assert (await client.post(f"{USERS}/{user_id}/enable")).json()["user"]["disabledAt"] is None
+        assert (await nobody.post("/api/auth/login", json=login)).status_code == 200
+    entries = await trail.listed(system.db, trail.Wanted(subject=user_id), 9)
+    assert [(entry.who, entry.action) for entry in entries] == [(ADMIN[0], "user.enable"), (ADMIN[0], "user.disable")]
+
+
+async def test_another_role_ends_the_sessions_that_hold_the_old_one(system: System) -> None:
+    made = await registered(system, "promoted")
+    assert await status_of(system, made) == 403
+    async with system.web.client(headers=await system.bearer()) as client:
+        role = f"{USERS}/{made['user']['id']}/role"
+        assert (await client.post(role, json={"role": "admin"})).json()["user"]["role"] == "admin"
+        await ends(system, made)
+        assert_problem(await client.post(role, json={"role": "king"}), 422, "payload_invalid")
+        assert (await client.post(role, json={"role": "buyer"})).json()["user"]["role"] == "buyer"
+
+
+async def test_the_last_admin_stays(system: System) -> None:
+    async with system.web.client(headers={**await system.bearer(), "accept-language": "en"}) as client:
+        (admin,) = (await client.get(USERS, params={"role": "admin"})).json()["users"]
+        for verb, body in (("disable", None), ("role", {"role": "buyer"})):
+            assert_problem(await client.post(f"{USERS}/{admin['id']}/{verb}", json=body), 409, "last_admin")
+        page = f"/admin/users/{admin['id']}"
+        refused = await send(client, page, page, {"do": "disable"})
+        assert (refused.status_code, "the last admin" in refused.text) == (409, True)
+        assert (await client.get("/admin/users", params={"q": "boss"})).status_code == 200
+        assert (await send(client, page, page, {"do": "explode"})).status_code == 422
+    assert await trail.listed(system.db, trail.Wanted(subject=admin["id"]), 9) == []
+
+
+async def test_two_admins_who_shut_each_other_out_at_once_leave_one(system: System) -> None:
+    now = datetime.now(UTC)
+    kept = await people.search(system.db, words=None, role="admin", after=None, limit=9)
+    for number in range(4):
+        await users.create(
+            system.db,
+            user_id=f"adm{number}",
+            email=f"a{number}@x.gg",
+            name="a",
+            password="a-password",
+            role="admin",
+            now=now,
+        )
+    ids = [f"adm{number}" for number in range(4)] + [one.id for one in kept]
+    try:
+        became = await asyncio.gather(*(people.disable(system.db, one, who="t", now=now) for one in ids))
+        assert sorted(became) == [Steered.changed] * (len(ids) - 1) + [Steered.last_admin]
+    finally:
+        for one in kept:
+            await people.enable(system.db, one.id, who="t", now=now)
+        for number in range(4):
+            await people.set_role(system.db, f"adm{number}", "buyer", who="t", now=now)

@@ -1,0 +1,192 @@
+"""Paying from outside while the gateway misbehaves: each answer says what became of the money; webhooks are believed
+only when signed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from app.domain.charge import PaymentMethod
+from app.payments.courier import SIGNATURE_HEADER, Courier
+from app.payments.signing import TOLERANCE_S, sign
+from app.payments.simulator import Mood, set_mood
+from tests.http.buyer import Answer, Buyer, assert_problem, buyer
+from tests.http.system import ADMIN, BUYER, System
+from tests.waiting import wait_until
+
+EVENTS = 12
+SECRET = b"k" * 32
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def _well_again(system: System) -> AsyncIterator[None]:
+    yield
+    for method in PaymentMethod:
+        await set_mood(system.db, method, Mood())
+
+
+async def behaves(system: System, **mood: Any) -> None:
+    await set_mood(system.db, PaymentMethod.kakao_pay, Mood(**mood))
+
+
+async def holding(ann: Buyer) -> str:
+    await ann.enter()
+    made = await ann.hold(seatIds=["s0"])
+    return str(made["id"])
+
+
+async def shown(ann: Buyer, reservation_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await ann.client.get(f"/api/reservations/{reservation_id}")).json()["reservation"]
+    return found
+
+
+async def tell(system: System, body: bytes, at_s: int | None = None) -> Answer:
+    """A webhook, signed as the gateway signs."""
+    signature = sign(system.state["webhook_secret"], body, int(time.time()) if at_s is None else at_s)
+    async with system.web.client() as client:
+        return await client.post("/api/payments/webhook", content=body, headers={SIGNATURE_HEADER: signature})
+
+
+@pytest.mark.parametrize(
+    ("mood", "status", "code"),
+    [
+        ({"decline": 1.0}, 402, "payment_declined"),
+        ({"network": 1.0}, 503, "payment_unreachable"),
+        ({"lost": 1.0}, 504, "payment_unclear"),
+        ({"fault": 1.0}, 504, "payment_unclear"),
+    ],
+    ids=str,
+)
+async def test_what_the_gateway_does_is_told_and_the_seats_can_still_be_paid(
+    system: System, event_id: str, mood: dict[str, float], status: int, code: str
+) -> None:
+    async with buyer(system, event_id) as ann:
+        reservation_id = await holding(ann)
+        await behaves(system, **mood)
+        assert_problem(await ann.pay(reservation_id), status, code)
+        assert (await shown(ann, reservation_id))["status"] == "pending"
+        await behaves(system)
+        assert (await ann.pay(reservation_id)).status_code == 201
+
+
+async def test_an_idempotency_key_gives_one_payment_and_refuses_another(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        reservation_id = await holding(ann)
+        body = {"reservationId": reservation_id, "paymentMethod": "kakao_pay"}
+        key = {"idempotency-key": "once"}
+        first = await ann.client.post("/api/payments/process", json=body, headers=key)
+        again = await ann.client.post("/api/payments/process", json=body, headers=key)
+        assert (first.status_code, first.text) == (again.status_code, again.text)
+        other = await ann.client.post("/api/payments/process", json={**body, "paymentMethod": "naver_pay"}, headers=key)
+        assert_problem(other, 422, "key_reused")
+        long = await ann.client.post("/api/payments/process", json=body, headers={"idempotency-key": "k" * 61})
+        assert_problem(long, 422, "payload_invalid")
+
+
+async def test_a_late_answer_comes_by_webhook_and_the_page_waits_for_it(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        reservation_id = await holding(ann)
+        await behaves(system, late_s=600.0, twice=True)
+        answer = await ann.pay(reservation_id)
+        assert (answer.status_code, answer.json()["payment"]["status"]) == (202, "pending")
+        assert (await shown(ann, reservation_id))["payment"]["status"] == "pending"
+        for lang, words in (("en", "being checked"), ("ko", "확인하고 있습니다")):
+            page = await ann.client.get(f"/reservations/{reservation_id}", headers={"accept-language": lang})
+            assert words in page.text
+            assert f'<meta http-equiv="refresh" content="5; url=/reservations/{reservation_id}">' in page.text
+        later = datetime.now(UTC) + timedelta(seconds=601)
+
+        async def post(body: bytes, headers: dict[str, str]) -> int:
+            heard = sign(system.state["webhook_secret"], body, int(time.time()))
+            async with system.web.client() as client:
+                told = await client.post(
+                    "/api/payments/webhook", content=body, headers={**headers, SIGNATURE_HEADER: heard}
+                )
+            return told.status_code
+
+        for wait in (0, 10):
+            moment = later + timedelta(seconds=wait)
+            courier = Courier(db=system.db, post=post, secret=SECRET, now=lambda at=moment: at)  # type: ignore[misc]
+            assert await courier.round() >= 1
+        assert (await shown(ann, reservation_id))["status"] == "confirmed"
+        page = await ann.client.get(f"/reservations/{reservation_id}", headers={"accept-language": "en"})
+        assert "Paid: " in page.text
+
+
+async def test_a_webhook_is_believed_only_when_signed_lately(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        reservation_id = await holding(ann)
+        await behaves(system, late_s=600.0)
+        payment = (await ann.pay(reservation_id)).json()["payment"]
+        news = {"chargeId": payment["id"], "status": "captured", "reference": "x", "amount": payment["amount"]}
+        body = msgspec.json.encode(news)
+        assert_problem(await ann.client.post("/api/payments/webhook", content=body), 401, "signature_invalid")
+        assert_problem(await tell(system, body, int(time.time()) - TOLERANCE_S - 5), 401, "signature_invalid")
+        forged = sign(SECRET, body, int(time.time()))
+        answer = await ann.client.post("/api/payments/webhook", content=body, headers={SIGNATURE_HEADER: forged})
+        assert_problem(answer, 401, "signature_invalid")
+        assert (await shown(ann, reservation_id))["status"] == "pending"
+        unknown = msgspec.json.encode({**news, "chargeId": "c_none"})
+        assert_problem(await tell(system, unknown), 404, "charge_unknown")
+        assert (await tell(system, b"[]")).status_code == 422
+        for _ in range(2):
+            assert (await tell(system, body)).json() == {"received": True}
+        assert (await shown(ann, reservation_id))["status"] == "confirmed"
+
+
+async def test_paid_money_goes_back_after_cancelling_and_the_buyer_sees_it(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        reservation_id = await holding(ann)
+        await ann.pay(reservation_id)
+        await ann.client.post(f"/api/reservations/{reservation_id}/cancel")
+
+        async def money_is_back() -> bool:
+            return bool((await shown(ann, reservation_id))["payment"]["status"] == "refunded")
+
+        assert (await shown(ann, reservation_id))["status"] == "refunded"
+        await wait_until(money_is_back, description="the payer has paid the money back")
+        page = await ann.client.get(f"/reservations/{reservation_id}", headers={"accept-language": "en"})
+        assert "was given back to you" in page.text
+
+
+async def test_the_form_says_why_a_payment_failed_and_offers_the_others(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        reservation_id = await holding(ann)
+        page = f"/reservations/{reservation_id}"
+        await behaves(system, decline=1.0)
+        for lang, words in (("en", "The payment was declined"), ("ko", "결제가 거절되었습니다")):
+            form = (await ann.client.get(page)).text
+            token = re.findall(r'name="csrf" value="([^"]+)"', form)[-1]
+            answer = await ann.client.post(
+                f"{page}/pay", data={"method": "kakao_pay", "csrf": token}, headers={"accept-language": lang}
+            )
+            assert answer.status_code == 402
+            assert words in answer.text
+            assert answer.text.count('name="method"') == 3
+            assert f'content="60; url={page}"' in answer.text, "the form's own address shows nothing"
+            assert (await ann.client.get(f"{page}/pay")).status_code == 405
+
+
+async def test_admins_turn_the_gateways_moods_and_nobody_else(system: System, event_id: str) -> None:
+    path = "/api/admin/payments/simulator"
+    async with system.web.client() as client:
+        assert (await client.put(f"{path}/kakao_pay", json={"decline": 1})).status_code == 401
+        buyers = await system.bearer(BUYER)
+        assert (await client.put(f"{path}/kakao_pay", json={"decline": 1}, headers=buyers)).status_code == 403
+        admins = await system.bearer(ADMIN)
+        assert_problem(await client.put(f"{path}/cash", json={}, headers=admins), 404, "method_unknown")
+        bad = await client.put(f"{path}/kakao_pay", json={"decline": 2}, headers=admins)
+        assert_problem(bad, 422, "payload_invalid")
+        turned = await client.put(f"{path}/kakao_pay", json={"decline": 1}, headers=admins)
+        assert turned.json()["moods"]["kakao_pay"]["decline"] == 1.0
+        assert (await client.get(path, headers=admins)).json() == turned.json()
+    async with buyer(system, event_id) as ann:
+        assert_problem(await ann.pay(await holding(ann)), 402, "payment_declined")

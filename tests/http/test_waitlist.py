@@ -1,0 +1,166 @@
+"""The waiting list from outside: who may join it, what is offered, and that nobody passes the line by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.http.buyer import Buyer, assert_problem, buyer
+from tests.http.forms import send
+from tests.http.system import BUYER, System
+from tests.waiting import wait_until
+
+EVENTS = 12
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SETTINGS = {"seats_per_buyer_max": 6}
+
+
+def at(event_id: str) -> str:
+    return f"/api/waitlist/{event_id}"
+
+
+def wishing(quantity: int = 2, *grades: str) -> dict[str, Any]:
+    return {"wish": {"quantity": quantity, "grades": list(grades)}}
+
+
+async def sell_out(system: System, event_id: str) -> list[tuple[Buyer, str]]:
+    """Two people hold all twelve seats; their clients stay open until the system stops."""
+    holding = []
+    for _ in range(2):
+        ann = await system.stack.enter_async_context(buyer(system, event_id))
+        await ann.enter()
+        holding.append((ann, (await ann.hold(quantity=6))["id"]))
+    return holding
+
+
+async def entry(client: httpx2.AsyncClient, event_id: str) -> dict[str, Any]:
+    answer = await client.get(at(event_id))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["entry"]
+    return found
+
+
+async def until(client: httpx2.AsyncClient, event_id: str, state: str) -> dict[str, Any]:
+    async def stands() -> dict[str, Any] | None:
+        found = await entry(client, event_id)
+        return found if found["state"] == state else None
+
+    return await wait_until(stands, description=f"the entry is {state}")
+
+
+async def test_a_freed_seat_is_offered_held_and_sold_to_the_first_on_the_list(system: System, event_id: str) -> None:
+    (ann, sold), _ = await sell_out(system, event_id)
+    async with system.web.client() as bob, system.web.client() as cat:
+        made = await bob.post(at(event_id), json=wishing())
+        assert (made.status_code, made.json()["entry"]["place"]) == (201, 1)
+        assert (await cat.post(at(event_id), json=wishing(6))).json()["entry"]["place"] == 2
+        again = await bob.post(at(event_id), json=wishing(4))
+        assert (again.status_code, again.json()["entry"]["wish"]["quantity"]) == (200, 2)
+        await ann.client.post(f"/api/reservations/{sold}/cancel")
+        offered = await until(bob, event_id, "offered")
+        assert offered["place"] is None
+        mine = (await bob.get("/api/reservations/my")).json()["reservations"]
+        assert [one["id"] for one in mine] == [offered["reservationId"]]
+        assert (await entry(cat, event_id))["place"] == 1
+        paying = {"reservationId": offered["reservationId"], "paymentMethod": "kakao_pay"}
+        assert (await bob.post("/api/payments/process", json=paying)).status_code == 201
+        await until(bob, event_id, "bought")
+        assert_problem(await bob.delete(at(event_id)), 409, "waitlist_bought")
+
+
+async def test_leaving_an_offer_gives_its_seats_to_the_next(system: System, event_id: str) -> None:
+    (ann, sold), _ = await sell_out(system, event_id)
+    async with system.web.client() as bob, system.web.client() as cat:
+        await bob.post(at(event_id), json=wishing(6))
+        await cat.post(at(event_id), json=wishing(3))
+        await ann.client.post(f"/api/reservations/{sold}/cancel")
+        await until(bob, event_id, "offered")
+        for _ in range(2):
+            assert (await bob.delete(at(event_id))).status_code == 200
+        await until(bob, event_id, "left")
+        await until(cat, event_id, "offered")
+
+
+async def test_nobody_joins_the_list_past_people_in_line(system: System, event_id: str) -> None:
+    (ann, _), _ = await sell_out(system, event_id)
+    await system.change(event_id, state="paused")
+    async with buyer(system, event_id) as waiting, system.web.client() as eve:
+        await waiting.join()
+        view = system.state["rooms"].views[event_id]
+
+        async def stands() -> bool:
+            return view.waiting > 0
+
+        await wait_until(stands, description="somebody waits in line")
+        assert_problem(await eve.post(at(event_id), json=wishing()), 409, "line_first")
+        assert_problem(await waiting.client.post(at(event_id), json=wishing()), 409, "line_first")
+        assert (await ann.client.post(at(event_id), json=wishing())).status_code == 201  # the line moved past her
+
+
+async def test_the_list_of_a_line_for_accounts_is_for_accounts(system: System, event_id: str) -> None:
+    (ann, _), _ = await sell_out(system, event_id)
+    await system.change(event_id, accounts_only=True)
+    async with system.web.client() as eve:
+        assert_problem(await eve.post(at(event_id), json=wishing()), 401, "login_required")
+        eve.headers.update(await system.bearer(BUYER))
+        assert (await eve.post(at(event_id), json=wishing())).status_code == 201
+    assert (await ann.client.post(at(event_id), json=wishing())).status_code == 201, "she stood in line before"
+
+
+async def test_the_list_is_for_what_cannot_be_bought(system: System, event_id: str) -> None:
+    async with system.web.client() as bob:
+        assert_problem(await bob.post(at(event_id), json=wishing()), 409, "seats_left")
+        assert_problem(await bob.post(at("later"), json=wishing()), 409, "not_on_sale")
+        await sell_out(system, event_id)
+        assert_problem(await bob.post(at(event_id), json=wishing(7)), 422, "too_many_seats")
+        assert_problem(await bob.post(at(event_id), json=wishing(1, "Z")), 422, "grade_unknown")
+        assert_problem(await bob.post(at("nothing"), json=wishing()), 404, "event_unknown")
+        for body in ({}, {"wish": None}, {"wish": {"quantity": 0}}, {"wish": {"quantity": 1, "more": 1}}):
+            assert_problem(await bob.post(at(event_id), json=body), 422, "payload_invalid")
+        assert_problem(await bob.get(at(event_id)), 404, "waitlist_unknown")
+        assert_problem(await bob.delete(at(event_id)), 404, "waitlist_unknown")
+
+
+async def test_a_place_on_the_list_belongs_to_the_account_on_every_device(system: System, event_id: str) -> None:
+    await sell_out(system, event_id)
+    headers = await system.bearer(BUYER)
+    async with system.web.client(headers=headers) as phone, system.web.client(headers=headers) as desk:
+        assert (await phone.post(at(event_id), json=wishing())).status_code == 201
+        assert (await desk.post(at(event_id), json=wishing())).status_code == 200
+        assert (await entry(desk, event_id))["state"] == "waiting"
+    async with system.web.client() as nobody:
+        assert_problem(await nobody.get(at(event_id)), 404, "waitlist_unknown")
+
+
+async def test_the_list_as_pages_and_forms(system: System, event_id: str) -> None:
+    (ann, sold), _ = await sell_out(system, event_id)
+    async with system.web.client(headers={"accept-language": "en"}) as bob:
+        assert "join the waiting list" in (await bob.get(f"/events/{event_id}")).text
+        page = f"/events/{event_id}/waitlist"
+        assert "Join the list" in (await bob.get(page)).text
+        done = await send(bob, page, page, {"quantity": "2"})
+        assert (done.status_code, done.headers["location"]) == (303, page)
+        assert "You are on the list" in (await bob.get(page)).text
+        assert "On the waiting list" in (await bob.get("/reservations")).text
+        await ann.client.post(f"/api/reservations/{sold}/cancel")
+        await until(bob, event_id, "offered")
+        assert "Seats came free" in (await bob.get(page)).text
+        assert (await send(bob, page, f"{page}/leave", {})).status_code == 303
+        assert "Join the list" in (await bob.get(page)).text
+
+
+async def test_ones_own_reservations_come_in_pages(system: System) -> None:
+    async with buyer(system, "direct") as ann:
+        await ann.client.get("/events/direct")
+        made = [(await ann.hold(quantity=1))["id"] for _ in range(3)]
+        first = (await ann.client.get("/api/reservations/my", params={"limit": 2})).json()
+        rest = (await ann.client.get("/api/reservations/my", params={"cursor": first["next"]})).json()
+        assert [one["id"] for one in first["reservations"] + rest["reservations"]] == made[::-1]
+        assert rest["next"] is None
+        for wrong in ({"limit": 0}, {"limit": 101}, {"cursor": "x"}):
+            answer = await ann.client.get("/api/reservations/my", params=wrong)
+            assert_problem(answer, 422, "payload_invalid")
+        for name in made:
+            await ann.client.post(f"/api/reservations/{name}/cancel")
