@@ -1,0 +1,34 @@
+"""`tiketi check`: the invariants over the stores of a running system, in words."""
+
+from __future__ import annotations
+
+from redis.exceptions import RedisError
+
+from app import invariants
+from app.children import Say
+from app.console import NotRunningError, not_running
+from app.process import open_redis, open_store
+from config.settings import Settings
+
+
+class BrokenError(Exception):
+    """An invariant does not hold; the message says of how many events."""
+
+
+async def check(settings: Settings, say: Say) -> None:
+    """Say what does not hold, if anything. Raises BrokenError, NotRunningError."""
+    db = open_store(settings)
+    try:
+        async with open_redis(settings) as redis:
+            await redis.ping()
+            found = await invariants.check_all(redis, db)
+    except (RedisError, OSError) as error:
+        raise NotRunningError(not_running(settings, error)) from error
+    finally:
+        await db.close()
+    for event_id, violations in sorted(found.items()):
+        for violation in violations:
+            say(f"{event_id}: {violation.invariant} is broken: {violation.detail}.")
+    if found:
+        raise BrokenError(f"Invariants are broken in {len(found)} of the waiting rooms.")
+    say("Every invariant holds.")

@@ -1,0 +1,258 @@
+"""The `tiketi` command: runs the product, runs one process of it, and lets an operator steer it.
+
+Exit codes: 0 done, 1 it failed or had to be forced, 2 the request or a setting cannot be used. What went wrong is one
+sentence on stderr. Each command imports only what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from config.keys import KeysError, rotate
+from config.settings import Settings, SettingsError, load
+
+Run = Callable[[Settings, argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    run: Run = args.run
+    os.umask(0o077)  # whatever we write is this user's own
+    try:
+        return run(load(os.environ), args)
+    except (SettingsError, KeysError) as error:
+        return _refuse(str(error), 2)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tiketi", description="A waiting room and the ticket shop behind it.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Run, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    add("up", _up, "start everything on this machine; Ctrl-C stops it")
+    web = add("web", _web, "run one web process")
+    web.add_argument("--fd", type=int, help="an open listening socket; else HOST and PORT are listened on")
+    web.add_argument("--name", default="web", help="its name in the log")
+    add("worker", _worker, "run one worker").add_argument("--name", default="worker", help="its name in the log")
+    add("migrate", _migrate, "bring the database's tables to what this version needs; safe to repeat")
+    add("seed", _seed, "the same and, unless TIKETI_DEMO=0, make the demo events")
+    keys = add("keys", _keys, "add a new key that signs; the old ones go on verifying")
+    keys.add_argument("action", choices=["rotate"])
+    add("clean-data", _clean_data, "forget every event, place in line and reservation of the data folder")
+    add("status", _status, "show the waiting rooms").add_argument("event", nargs="?", help="only this one")
+    add("check", _check, "check over the stores that what must always hold does hold; exit code 1 if not")
+    add("watch", _watch, "show a waiting room once a second").add_argument("event")
+    _add_changes(add)
+    return parser
+
+
+def _add_changes(add: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
+    for name, kind, text in (
+        ("rate", float, "let in this many people per second"),
+        ("burst", int, "let in at most this many at once"),
+        ("capacity", int, "have at most this many people inside at a time"),
+    ):
+        command = add(name, _change, text)
+        command.add_argument("event")
+        command.add_argument("value", type=kind)
+        command.set_defaults(what=name)
+    for name, text in (
+        ("pause", "let nobody in for now; people may still join"),
+        ("resume", "open the room (again)"),
+        ("drain", "let in those in line and nobody new"),
+        ("close", "end the line"),
+    ):
+        command = add(name, _change, text)
+        command.add_argument("event")
+        command.set_defaults(what=name, value=None)
+    command = add("accounts", _change, "say who may join the line: only people with an account, or all")
+    command.add_argument("event")
+    command.add_argument("value", choices=["only", "all"])
+    command.set_defaults(what="accounts")
+    command = add("message", _change, "tell everyone in line; an empty text takes it back")
+    command.add_argument("event")
+    command.add_argument("value", metavar="text")
+    command.set_defaults(what="message")
+
+
+def _up(settings: Settings, _: argparse.Namespace) -> int:
+    from app.embedded import NoServerError
+    from app.folder import FolderError
+    from app.supervisor import StartError, Supervisor
+
+    try:
+        return asyncio.run(Supervisor(settings, _say).run())
+    except (StartError, FolderError, NoServerError) as error:
+        return _refuse(str(error), 1)
+
+
+def _web(settings: Settings, args: argparse.Namespace) -> int:
+    from app.serve import serve
+    from config.logging import logged
+
+    if (code := _ready(settings)) != 0:
+        return code
+    with logged(settings, args.name):
+        serve(settings, args.fd, args.name)
+    return 0
+
+
+def _worker(settings: Settings, args: argparse.Namespace) -> int:
+    """Become a worker: a program of its own, which nothing in `app` imports."""
+    command = [sys.executable, "-P", "-m", "workers", "--name", args.name]
+    return _ready(settings) or os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _seed(settings: Settings, _: argparse.Namespace) -> int:
+    from app.prepare import prepare
+
+    return _stored(lambda: _logged(settings, "seed", lambda: asyncio.run(prepare(settings))))
+
+
+def _migrate(settings: Settings, _: argparse.Namespace) -> int:
+    from app.prepare import migrate
+
+    def work() -> int:
+        taken = asyncio.run(migrate(settings))
+        _say(f"Taken: {', '.join(taken)}." if taken else "The database's tables are up to date.")
+        return 0
+
+    return _stored(work)
+
+
+def _ready(settings: Settings) -> int:
+    """0 if the database has the tables we know; else why not was said, and what to do."""
+    from app.prepare import require_tables
+
+    def work() -> int:
+        asyncio.run(require_tables(settings))
+        return 0
+
+    return _stored(work)
+
+
+def _stored(work: Callable[[], int]) -> int:
+    """Work that needs the database; what is wrong with that is one sentence."""
+    from app.ledger.errors import StoreError
+    from app.ledger.migrations import SchemaError
+
+    try:
+        return work()
+    except (StoreError, SchemaError) as error:
+        return _refuse(str(error), 1)
+
+
+def _keys(settings: Settings, _: argparse.Namespace) -> int:
+    keys = rotate(settings.data_dir, settings.keys_file)
+    _say(f"Ticket key {keys.ticket_kid} and signing key {keys.signing_kid} sign from the next start on.")
+    return 0
+
+
+def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
+    from app.folder import FolderError, forget
+
+    try:
+        strangers = forget(settings.data_dir)
+    except FolderError as error:
+        return _refuse(str(error), 1)
+    _say(f"{settings.data_dir} is forgotten.")
+    if strangers:
+        _say(f"Left alone, because Tiketi did not make it: {', '.join(strangers)}.")
+    for name, elsewhere in (("REDIS_URL", settings.redis_url), ("DATABASE_URL", settings.database_url)):
+        if elsewhere:
+            _say(f"What {name} points to was not touched.")
+    return 0
+
+
+def _status(settings: Settings, args: argparse.Namespace) -> int:
+    from app import console
+
+    return _asked(console.status(settings, args.event, _say))
+
+
+def _watch(settings: Settings, args: argparse.Namespace) -> int:
+    from app import console
+
+    with suppress(KeyboardInterrupt):  # how watching ends
+        return _asked(console.watch(settings, args.event, _say))
+    return 0
+
+
+def _check(settings: Settings, _: argparse.Namespace) -> int:
+    from app.check import BrokenError, check
+
+    try:
+        return _asked(check(settings, _say))
+    except BrokenError as error:
+        return _refuse(str(error), 1)
+
+
+def _change(settings: Settings, args: argparse.Namespace) -> int:
+    import msgspec
+
+    from app import console
+    from app.operator import Wanted
+
+    field = {"rate": "ratePerSecond", "capacity": "maxActive"}.get(args.what, args.what)
+    given: dict[str, Any] = {field: args.value}
+    if args.what in console.STATES:
+        given = {"state": console.STATES[args.what]}
+    elif args.what == "accounts":
+        given = {"accountsOnly": args.value == "only"}
+    try:
+        wanted = msgspec.convert(given, Wanted)
+    except msgspec.ValidationError as error:
+        return _refuse(f"{args.what} {args.value}: {str(error).split(' - at')[0]}.", 2)
+    return _asked(console.change(settings, args.event, wanted, _say))
+
+
+def _asked(question: Coroutine[Any, Any, None]) -> int:
+    from app.console import ConsoleError, NotRunningError
+    from app.ledger.errors import StoreError
+
+    try:
+        asyncio.run(question)
+    except (NotRunningError, StoreError) as error:
+        return _refuse(str(error), 1)
+    except ConsoleError as error:
+        return _refuse(str(error), 2)
+    return 0
+
+
+def _logged(settings: Settings, process: str, work: Callable[[], None]) -> int:
+    from config.logging import configure
+
+    flush = configure(settings, process)
+    try:
+        work()
+    finally:
+        flush()
+    return 0
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # nobody listens any more; serving goes on
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _refuse(sentence: str, code: int) -> int:
+    print(f"tiketi: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

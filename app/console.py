@@ -1,0 +1,122 @@
+"""What an operator does from the command line: look at rooms and change them.
+
+The same `Operator` as behind the page and the API does the work, so a change is recorded with who made it and felt
+by the next tick. Here it is only said in words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from collections.abc import Sequence
+
+from redis.exceptions import RedisError
+
+from app.children import Say
+from app.domain.line import RoomState
+from app.operator import RefusedChange, Sample, UnknownRoom, Wanted, open_operator
+from config.settings import Settings
+from config.urls import shown
+
+WATCH_EVERY_S = 1.0
+
+COLUMNS = ("event", "state", "waiting", "in/s", "out/s", "admitted", "active", "oldest", "empty in", "rate/s", "burst")
+WIDTHS = (14, 10, 8, 7, 7, 9, 13, 8, 12, 7, 6)
+
+
+class ConsoleError(Exception):
+    """The request cannot be done; the message says why in one sentence."""
+
+
+class NotRunningError(ConsoleError):
+    """There is nobody to ask."""
+
+
+def who() -> str:
+    """The person at this terminal, as the change is recorded."""
+    try:
+        return f"{pwd.getpwuid(os.getuid()).pw_name}@cli"
+    except KeyError:  # a container may run as a user without a name
+        return f"{os.getuid()}@cli"
+
+
+async def change(settings: Settings, event_id: str, wanted: Wanted, say: Say) -> None:
+    try:
+        async with open_operator(settings) as operator:
+            changed = await operator.change(event_id, who(), wanted)
+    except UnknownRoom:
+        raise ConsoleError(no_room(event_id)) from None
+    except RefusedChange as error:
+        raise ConsoleError(f"Refused: {error}.") from None
+    except (RedisError, OSError) as error:
+        raise NotRunningError(not_running(settings, error)) from error
+    say(f"{event_id}: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+
+
+async def status(settings: Settings, event_id: str | None, say: Say) -> None:
+    """One table row for the event, or for every room."""
+    await _samples(settings, event_id, say, once=True)
+
+
+async def watch(settings: Settings, event_id: str, say: Say) -> None:
+    """A row each second until cancelled."""
+    await _samples(settings, event_id, say, once=False)
+
+
+async def _samples(settings: Settings, event_id: str | None, say: Say, *, once: bool) -> None:
+    try:
+        async with open_operator(settings) as operator:
+            wanted = [event_id] if event_id else await operator.event_ids()
+            say(row(COLUMNS))
+            while True:
+                for name in wanted:
+                    say(row(cells(await operator.sample(name))))
+                if once:
+                    return
+                await asyncio.sleep(WATCH_EVERY_S)
+    except UnknownRoom as error:
+        raise ConsoleError(no_room(str(error))) from None
+    except (RedisError, OSError) as error:
+        raise NotRunningError(not_running(settings, error)) from error
+
+
+def cells(sample: Sample) -> tuple[str, ...]:
+    eta = sample.eta_seconds
+    return (
+        sample.event_id,
+        sample.state,
+        str(sample.waiting),
+        f"{sample.inflow_per_second:.1f}",
+        f"{sample.outflow_per_second:.1f}",
+        str(sample.admitted),
+        f"{sample.active}/{sample.max_active}",
+        f"{sample.oldest_wait_seconds} s",
+        f"{eta['low']}-{eta['high']} s" if eta else "-",
+        f"{sample.rate_per_second:g}",
+        str(sample.burst),
+    )
+
+
+def row(values: Sequence[str]) -> str:
+    first, *rest = (
+        f"{value:<{width}}" if index < 2 else f"{value:>{width}}"
+        for index, (value, width) in enumerate(zip(values, WIDTHS, strict=True))
+    )
+    return " ".join([first, *rest]).rstrip()
+
+
+def no_room(event_id: str) -> str:
+    return f"There is no waiting room for an event {event_id!r}; `tiketi status` lists them."
+
+
+def not_running(settings: Settings, error: Exception) -> str:
+    return f"Redis does not answer at {shown(settings.redis)} ({error}). Is Tiketi running, with the same settings?"
+
+
+STATES = {
+    "pause": RoomState.paused,
+    "resume": RoomState.open,
+    "drain": RoomState.draining,
+    "close": RoomState.closed,
+}

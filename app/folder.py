@@ -1,0 +1,91 @@
+"""The data folder: one running Tiketi at a time, and how to forget everything in it.
+
+A lock held by the kernel says who runs, so nothing stale is left behind by kill -9.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOCK_NAME = "tiketi.lock"
+OURS = (  # everything that any process of ours writes there; nothing else is ever deleted
+    "keys.json",
+    "keys.lock",
+    ".keys-*",
+    "tiketi.db",
+    "tiketi.db-*",
+    "redis.sock",
+    "redis.log",
+    "appendonlydir",
+    "appendonly.aof",
+    "temp-*.aof",
+    "metrics",
+    "dump.rdb",
+)
+
+
+class FolderError(Exception):
+    """The data folder cannot be used; the message says why and what to do."""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make the folder if needed, private to its owner, and hold it for this process. Raises FolderError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = _locked(folder / LOCK_NAME)
+    except OSError as error:
+        raise FolderError(f"The data folder {folder} cannot be used: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def private(folder: Path) -> None:
+    """Make a folder that nobody else can enter, or check that it is one. Raises FolderError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seen = folder.stat()
+    if seen.st_uid != os.getuid() or seen.st_mode & 0o077:
+        raise FolderError(
+            f"{folder} must belong to you and be closed to others (chmod 700), because Redis listens there."
+        )
+
+
+def forget(folder: Path) -> list[str]:
+    """Delete what Tiketi keeps in the folder; returns the names of strangers left in place. Raises FolderError."""
+    if not folder.exists():
+        return []
+    with held(folder):
+        for pattern in OURS:
+            for path in folder.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (folder / LOCK_NAME).unlink()
+    strangers = sorted(path.name for path in folder.iterdir())
+    if not strangers and not folder.is_symlink():
+        folder.rmdir()
+    return strangers
+
+
+def _locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(descriptor, 32).decode().strip() or "unknown"
+            os.close(descriptor)
+            raise FolderError(
+                f"Tiketi already runs on {path.parent} (pid {pid}). "
+                "Stop it first, or set TIKETI_DATA_DIR to another folder."
+            ) from None
+        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+            return descriptor
+        os.close(descriptor)  # the file we locked was forgotten meanwhile

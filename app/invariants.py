@@ -1,0 +1,205 @@
+"""Checks over the stores that what must always hold does hold: the invariants I1 to I7 and I10 of the design.
+
+Read-only, safe beside a running system, and shared by tests, fault runs, the swarm's verdict and operators. It trusts
+nothing the scripts say about themselves: order, rate and capacity are replayed from the room log (see `replay`).
+A log that was cut (the room keeps the last entries only) is judged from where it begins.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+
+from app.agreement import money_violations
+from app.domain.line import Bits
+from app.ledger import audit, money_audit, rooms
+from app.ledger.audit import Books
+from app.ledger.database import Database
+from app.replay import Violation, rate_violations, replay
+from app.room import keys
+from app.room.scripts import HOLDER_BUCKETS
+
+__all__ = ["Violation", "check", "check_all", "rate_violations"]
+
+END_GRACE = timedelta(seconds=1)  # I6: a hold is ended and its seats are free within this
+SEEN_TO_WITHIN = timedelta(minutes=1)  # I7: the payer works on whatever is due
+SHOWN_MAX = 20  # of one kind of violation; a store that is broken is broken in thousands of places
+KEYS_PER_CALL = 500
+MOMENT_TRIES = 5  # a room that is closed and opened meanwhile is read again
+EXPECTED_SEAT = {"pending": "held", "confirmed": "sold"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What Redis says of one line. `held` are the numbers people hold; `gone` those whose place is over, where
+    `gone_before` was read before `held` and `gone` after, so that neither a join nor a leave in between looks wrong."""
+
+    epoch: int
+    closed: bool
+    opened_after: int
+    first_number: int  # the last number given when reading began; people who join meanwhile are not judged
+    number: int
+    bound: int
+    cursor: int
+    retired: int
+    held: Sequence[int]
+    gone_before: Bits
+    gone: Bits
+
+
+async def check_all(redis: Redis, db: Database, now: datetime | None = None) -> dict[str, list[Violation]]:
+    """The violations of every event that has a room, by event; only events that have some."""
+    found = {row.event_id: await check(redis, db, row.event_id, now) for row in await rooms.listed(db)}
+    return {event_id: violations for event_id, violations in found.items() if violations}
+
+
+async def check(redis: Redis, db: Database, event_id: str, now: datetime | None = None) -> list[Violation]:
+    """What does not hold for one event; empty is good. `now`, in UTC, is when holds are looked at."""
+    log = await redis.xrange(keys.log(event_id))
+    line = await _line(redis, event_id)
+    books = await audit.books(db, event_id, (now or datetime.now(UTC)) - END_GRACE)
+    found = [*replay(log), *book_violations(books), *await _money_violations(db, event_id, now or datetime.now(UTC))]
+    if line is not None:
+        found += line_violations(line, books.number_bound)
+    found += await _key_violations(redis, event_id, line.retired if line else 0)
+    return found
+
+
+async def _money_violations(db: Database, event_id: str, now: datetime) -> list[Violation]:
+    """I7 over our books and the gateway's."""
+    stuck = await money_audit.undone(db, event_id, now - SEEN_TO_WITHIN)
+    return _shown(money_violations(await money_audit.slips(db, event_id), await money_audit.strays(db), stuck))
+
+
+def line_violations(line: Line, bound_reserved: int) -> list[Violation]:
+    """I1 and I2: who holds which number. `bound_reserved` is the bound that SQL knows."""
+    found = [
+        Violation("I1", f"number {number} of epoch {line.epoch} is held by {people} people")
+        for number, people in Counter(line.held).items()
+        if people > 1
+    ]
+    outside = sorted(n for n in line.held if not line.opened_after < n <= line.number)
+    found += [
+        Violation("I1", f"number {n} is held, but epoch {line.epoch} gave {line.opened_after + 1}..{line.number}")
+        for n in outside
+    ]
+    ordered = line.opened_after <= line.cursor <= line.number <= line.bound <= bound_reserved
+    if not ordered:
+        found.append(
+            Violation(
+                "I1",
+                f"not opened_after {line.opened_after} <= cursor {line.cursor} <= number {line.number} "
+                f"<= bound {line.bound} <= bound in SQL {bound_reserved}",
+            )
+        )
+    # A holder has one entry: a place in line that no entry names belongs to someone who was given a second number.
+    # Nobody is in a line that is closed, and what is known of its people goes away.
+    held = set(line.held)
+    judged = range(0) if line.closed else range(line.opened_after + 1, line.first_number + 1)
+    live = (n for n in judged if n not in held)
+    found += [
+        Violation("I2", f"number {n} is in line, but its holder has another number")
+        for n in live
+        if n not in line.gone and n not in line.gone_before
+    ]
+    return _shown(found)
+
+
+def book_violations(books: Books) -> list[Violation]:
+    """I5, I6 and I7: seats, holds and money agree."""
+    claims = Counter(idx for idx, _, reservation, _ in books.taken if reservation is not None)
+    found = [Violation("I5", f"seat {idx} has {count} live reservations") for idx, count in claims.items() if count > 1]
+    for idx, status, reservation, is_now in books.taken:
+        if reservation is None:
+            rule = "I6" if status == "held" else "I5"
+            found.append(Violation(rule, f"seat {idx} is {status}, but nobody has reserved it"))
+        elif EXPECTED_SEAT.get(is_now or "") != status:
+            found.append(Violation("I5", f"seat {idx} is {status}, but its reservation {reservation} is {is_now}"))
+    found += [
+        Violation("I5", f"reservation {held} is live, but seat {idx} is not its") for held, idx in books.unclaimed
+    ]
+    found += [Violation("I6", f"hold {reservation} should have ended") for reservation in books.overdue]
+    for reservation, is_now, captured in books.money:
+        if captured != (is_now == "confirmed"):
+            found.append(Violation("I7", f"reservation {reservation} is {is_now} with {captured} captured payments"))
+    return _shown(found)
+
+
+async def _line(redis: Redis, event_id: str) -> Line | None:
+    """The line as it is now; None if there is no room."""
+    names = ("epoch", "number", "bound", "cursor", "opened_after", "retired", "state")
+    for _ in range(MOMENT_TRIES):
+        first = await redis.hmget(keys.room(event_id), list(names))  # type: ignore[misc]  # redis-py types it for both clients
+        if first[0] is None:
+            return None
+        epoch = int(first[0])
+        gone_key = keys.of_epoch(event_id, epoch, "gone")
+        gone_before = Bits(await redis.get(gone_key) or b"")
+        held = await _held(redis, event_id, epoch)
+        gone = Bits(await redis.get(gone_key) or b"")
+        last = await redis.hmget(keys.room(event_id), list(names))  # type: ignore[misc]
+        if last[0] == first[0]:
+            return Line(
+                epoch=epoch,
+                closed=b"closed" in (first[6], last[6]),
+                opened_after=int(last[4] or 0),
+                first_number=int(first[1]),
+                number=int(last[1]),
+                bound=int(last[2]),
+                cursor=int(last[3]),
+                retired=int(last[5] or 0),
+                held=held,
+                gone_before=gone_before,
+                gone=gone,
+            )
+    return None
+
+
+async def _held(redis: Redis, event_id: str, epoch: int) -> list[int]:
+    pipe = redis.pipeline(transaction=False)
+    for bucket in range(HOLDER_BUCKETS):
+        pipe.hvals(keys.of_epoch(event_id, epoch, f"holders:{bucket}"))
+    return [int(number) for numbers in await pipe.execute() for number in numbers]
+
+
+async def _key_violations(redis: Redis, event_id: str, retired: int) -> list[Violation]:
+    """I10: a key is permanent or has a TTL; those of an epoch that is over have one."""
+    found = []
+    async for names in _batches(redis, f"tiketi:{{{event_id}}}:*"):
+        pipe = redis.pipeline(transaction=False)
+        for name in names:
+            pipe.ttl(name)
+        for name, ttl_s in zip(names, await pipe.execute(), strict=True):
+            over = 0 < keys.epoch_of(name) <= retired
+            if ttl_s == -1 and (over or not keys.is_permanent(name)):
+                found.append(Violation("I10", f"{name} would stay for ever"))
+    return _shown(found)
+
+
+async def _batches(redis: Redis, pattern: str) -> Any:
+    batch: list[str] = []
+    async for name in redis.scan_iter(match=pattern, count=KEYS_PER_CALL):
+        batch.append(name.decode())
+        if len(batch) == KEYS_PER_CALL:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _shown(found: Iterable[Violation]) -> list[Violation]:
+    """The first few of each invariant, and how many more there are."""
+    by_rule: dict[str, list[Violation]] = {}
+    for violation in found:
+        by_rule.setdefault(violation.invariant, []).append(violation)
+    shown = []
+    for rule, some in by_rule.items():
+        shown += some[:SHOWN_MAX]
+        if len(some) > SHOWN_MAX:
+            shown.append(Violation(rule, f"and {len(some) - SHOWN_MAX} more"))
+    return shown

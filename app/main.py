@@ -1,0 +1,241 @@
+"""Puts the web process together: the one place where everything is made, started and stopped.
+
+`create_app` builds the Starlette application; its lifespan opens the stores, starts the followers and closes all of it
+in the opposite order. A follower that ends by itself is a bug and ends the process; the supervisor starts another.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib import metadata
+from typing import Protocol, TypeVar
+
+import structlog
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
+
+from app import jobs
+from app.cache.cache import Cache
+from app.domain.ticket import TicketSigner
+from app.http import (
+    admin,
+    auth,
+    desk,
+    event_desk,
+    gateway_desk,
+    health,
+    metrics,
+    pages,
+    payments,
+    posters,
+    queue,
+    seatmaps,
+    shop,
+    turn,
+    waitlist,
+)
+from app.http import events as events_api
+from app.http.answers import Extra
+from app.http.csrf import Csrf
+from app.http.front import Front
+from app.http.keyring import Keyring
+from app.http.live import LiveSeats
+from app.http.openapi import Document
+from app.http.passes import Tokens
+from app.http.problems import Problem, on_problem
+from app.http.reservations import member_of
+from app.http.shelf import PosterShelf
+from app.http.state import State
+from app.http.streams import Hub
+from app.lane.outcomes import Outcomes
+from app.lane.seats import SeatViews
+from app.lane.stream import Lane
+from app.ledger import events
+from app.ledger import posters as posters_ledger
+from app.ledger import seats as seats_ledger
+from app.ledger.database import Database
+from app.ledger.errors import StoreError
+from app.ledger.passwords import Passwords
+from app.limits.ended import Ended
+from app.limits.limits import Limits
+from app.metrics.web import Meters, WebMetrics
+from app.operator import Operator
+from app.payments.wiring import make_cashier
+from app.process import Follower, open_redis, open_store, running, timing
+from app.room.follow import Rooms
+from app.room.joiner import Joiner
+from app.room.presence import Presence
+from app.room.scripts import RoomScripts
+from config.keys import Keys, load_keys, path_of
+from config.settings import Settings
+
+VERSION = metadata.version("tiketi")
+
+log = structlog.get_logger()
+
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+def closed_with(stack: AsyncExitStack, thing: C) -> C:
+    """The same thing, which is closed when the stack is."""
+    stack.push_async_callback(thing.close)
+    return thing
+
+
+@asynccontextmanager
+async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
+    """Everything a web process holds, started; stopped when the block ends."""
+    async with AsyncExitStack() as stack:
+        redis = open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        db = open_store(settings)
+        stack.push_async_callback(db.close)
+        pool = await jobs.open_jobs(settings.redis)
+        stack.push_async_callback(pool.aclose)
+        cache = closed_with(stack, Cache(redis, time.monotonic, secrets.token_hex(8)))
+        scripts = RoomScripts(redis, timing(settings))
+        rooms = Rooms(redis, scripts)
+        outcomes = Outcomes()
+        seats = SeatViews(redis, lambda event_id: seats_ledger.load(db, event_id), outcomes)
+        lane = Lane(redis, partial(jobs.ring, pool), outcomes, seats.open, settings.lane_wait_s)
+        stack.push_async_callback(lane.close)
+        presence = Presence(scripts, settings.presence_flush_s)
+        joiner = closed_with(stack, Joiner(scripts))
+        member = member_of(seats)
+        hub, live = make_hubs(rooms, seats, member, settings)
+        presence.add_source(hub.here)
+        ended = Ended(redis, settings.session_s)
+        await ended.load()
+        passwords = closed_with(stack, Passwords(settings.hashes_at_once))
+        await look_around(rooms, seats, db)
+        keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
+        keys = load_keys(settings.data_dir, settings.keys_file)
+        tickets, csrf, tokens = make_signers(keys, keyring, ended)
+        followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
+        followers |= {"cache": cache, "ended": ended, "live": live, "keyring": keyring}
+        await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
+        yield State(
+            settings=settings,
+            redis=redis,
+            db=db,
+            scripts=scripts,
+            rooms=rooms,
+            joiner=joiner,
+            presence=presence,
+            hub=hub,
+            live=live,
+            tickets=tickets,
+            tokens=tokens,
+            operator=Operator(redis, rooms, db),
+            lane=lane,
+            seats=seats,
+            cashier=make_cashier(db, lane.submit),
+            webhook_secret=keys.webhook_secret,
+            cache=cache,
+            posters=PosterShelf(partial(posters_ledger.read, db)),
+            wake_posters=partial(wake_posters, partial(jobs.ring_posters, pool)),
+            passwords=passwords,
+            limits=Limits(redis),
+            ended=ended,
+            csrf=csrf,
+            reservation_member=member,
+            meters=Meters(),
+            metrics=WebMetrics(settings, process, redis, db, rooms),
+        )
+
+
+async def wake_posters(ring: Callable[[str], Awaitable[None]], upload_id: str) -> None:
+    """Ring for a picture that was sent. Unheard, it waits for the workers' next round."""
+    try:
+        await ring(upload_id)
+    except (RedisError, OSError) as error:
+        log.warning("posters_not_woken", upload=upload_id, error=repr(error))
+
+
+def make_signers(keys: Keys, keyring: Keyring, ended: Ended) -> tuple[TicketSigner, Csrf, Tokens]:
+    """Those who sign with the newest of the keys, and check with all that there are and will be."""
+    tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
+    tokens = Tokens(keys.signing_keys, keys.signing_kid, ended.is_over)
+    keyring.on_change(lambda more: tickets.learn(more.ticket_keys))
+    keyring.on_change(lambda more: csrf.learn(more.ticket_keys))
+    keyring.on_change(lambda more: tokens.learn(more.signing_keys))
+    return tickets, csrf, tokens
+
+
+def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings) -> tuple[Hub, LiveSeats]:
+    """Those who tell the browsers: of their place in line, and of the seats."""
+    hub = Hub(rooms, member, settings.stream_life_s, settings.streams_max)
+    seats.on_outcome(hub.answered)
+    live = LiveSeats(
+        seats,
+        life_s=settings.stream_life_s,
+        sockets_max=settings.sockets_max,
+        origins=settings.own_origins,
+        clock=time.monotonic,
+    )
+    return hub, live
+
+
+async def look_around(rooms: Rooms, seats: SeatViews, db: Database) -> None:
+    """Know every room and every seat map there is, before the first request."""
+    await rooms.discover()
+    for event in await events.listed(db):
+        await seats.open(event.id)
+
+
+def api_routes() -> list[BaseRoute]:
+    """Everything under /api."""
+    return [
+        *queue.routes,
+        *turn.routes,
+        *events_api.routes,
+        *shop.routes,
+        *waitlist.routes,
+        *payments.routes,
+        *gateway_desk.routes,
+        *auth.routes,
+        *admin.routes,
+        *event_desk.routes,
+        *seatmaps.routes,
+        *desk.routes,
+        *posters.routes,
+    ]
+
+
+def create_app(settings: Settings, process: str = "web") -> Front:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        async with open_state(settings, process) as state, state["metrics"].told_of(state):
+            yield state
+
+    api = api_routes()
+    app = Starlette(
+        routes=[
+            *api,
+            Route("/api/openapi.json", Document(api, VERSION).show, methods=["GET"]),
+            *pages.routes,
+            *health.routes,
+            *metrics.routes,
+            *posters.files,
+        ],
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: pages.on_http_exception,
+            StoreError: pages.on_store_error,
+            RedisError: pages.on_store_error,
+            Exception: pages.on_crash,
+        },
+        lifespan=lifespan,
+    )
+    return Front(app, settings.public_url)

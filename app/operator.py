@@ -1,0 +1,275 @@
+"""What an operator sees of a room and may change, for the page, the API and the command line alike.
+
+A change is written to the trail before it is made, and felt by the next admission tick. Nothing else changes a room's
+settings.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from redis.asyncio import Redis
+
+from app import windows
+from app.cache.notices import Notices
+from app.cache.tags import EVENTS, event_tag
+from app.domain.line import RoomState
+from app.domain.pacing import eta_range_s, pace_of
+from app.domain.sale import SaleStatus, status_of
+from app.ledger import editing, events, rooms, trail
+from app.ledger.database import Database
+from app.process import open_redis, open_store, running, timing
+from app.room import keys
+from app.room.follow import Rooms
+from app.room.scripts import RoomScripts
+from config.settings import Settings
+
+MESSAGE_CHARS_MAX = 500
+CHANGES_SHOWN = 50
+FLOW_WINDOW_S = 10.0
+
+
+class UnknownRoom(LookupError):
+    """There is no waiting room for this event."""
+
+
+class RefusedChange(ValueError):
+    """The room's state does not allow it; the text says what the state is."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What to change; None leaves it. Rates from 0.1 people per second up. `accountsOnly`: of those who join now."""
+
+    state: RoomState | None = None
+    rate_per_second: Annotated[float, msgspec.Meta(ge=0.1, le=10_000)] | None = None
+    burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    max_active: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    accounts_only: bool | None = None
+    message: Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARS_MAX)] | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A room at one moment. `etaSeconds` is until the line is empty at the pace seen lately."""
+
+    event_id: str
+    state: RoomState
+    rate_per_second: float
+    burst: int
+    max_active: int
+    accounts_only: bool
+    message: str
+    waiting: int
+    admitted: int
+    active: int
+    cursor: int
+    last_number: int
+    inflow_per_second: float
+    outflow_per_second: float
+    oldest_wait_seconds: int
+    eta_seconds: dict[str, int] | None
+    opens_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    redis: Redis
+    rooms: Rooms
+    db: Database
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def change(self, event_id: str, who: str, wanted: Wanted) -> dict[str, Any]:
+        """Change the room and record it. Answers what was changed. Raises UnknownRoom, RefusedChange."""
+        given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+        if not given:
+            return {}
+        fields = {
+            "rate" if name == "rate_per_second" else name: int(value) if isinstance(value, bool) else value
+            for name, value in given.items()
+        }
+        opening = await self._opening(event_id) if wanted.state is RoomState.open else None
+        asked = await self._record(event_id, who, wanted)
+        status, before = await self.rooms.scripts.change(event_id, fields)
+        if status != "changed":
+            await self._record_refusal(event_id, who, asked, status, before)
+        if status == "missing":
+            raise UnknownRoom(event_id)
+        if status == "refused":
+            raise RefusedChange(f"a room that is {before} cannot become {wanted.state}")
+        if before == RoomState.closed and wanted.state is RoomState.open:
+            await self._follow_epoch(event_id)
+        if opening is SaleStatus.upcoming:
+            await self._open_sale(event_id)
+        await self._save(event_id)
+        return _asked(wanted)
+
+    async def _follow_epoch(self, event_id: str) -> None:
+        names = ["epoch", "opened_after"]
+        epoch, opened_after = await self.redis.hmget(keys.room(event_id), names)  # type: ignore[misc]
+        await rooms.follow_epoch(self.db, event_id, int(epoch), int(opened_after))
+
+    async def _opening(self, event_id: str) -> SaleStatus:
+        """How the sale is whose line shall open. Raises RefusedChange when nothing is sold any more, UnknownRoom."""
+        event = await events.get(self.db, event_id)
+        if event is None:
+            raise UnknownRoom(event_id)
+        status = status_of(event, self.now())
+        if status is SaleStatus.cancelled:
+            raise RefusedChange("the event is cancelled: its line stays closed")
+        if status is SaleStatus.ended:
+            raise RefusedChange("the sale is over: move its end before you open the line")
+        return status
+
+    async def _open_sale(self, event_id: str) -> None:
+        """Let the sale begin with its line: those let in could buy nothing before."""
+        if await editing.open_now(self.db, event_id, self.now()):
+            event = await events.get(self.db, event_id)
+            assert event is not None, "events are never deleted"
+            await windows.bring_in_line(self.rooms.scripts, self.db, events.window_of(event, event_id))
+            await Notices(self.redis).tell([EVENTS, event_tag(event_id)])
+
+    async def _record(self, event_id: str, who: str, wanted: Wanted) -> int:
+        """Write the change down before it is made: a crash in between leaves a change that was asked for and did not
+        happen, never one that happened and nobody knows of. Raises UnknownRoom."""
+        if await rooms.get(self.db, event_id) is None:
+            raise UnknownRoom(event_id)
+        return await trail.record(
+            self.db,
+            who=who,
+            action=trail.ROOM_CHANGE,
+            subject=event_id,
+            event_id=event_id,
+            change=_asked(wanted),
+            now=datetime.now(UTC),
+        )
+
+    async def _record_refusal(self, event_id: str, who: str, asked: int, status: str, before: str) -> None:
+        await trail.record(
+            self.db,
+            who=who,
+            action=trail.REFUSED,
+            subject=event_id,
+            event_id=event_id,
+            change={"of": asked, "why": status, "state": before},
+            now=datetime.now(UTC),
+        )
+
+    async def _save(self, event_id: str) -> None:
+        """Copy the settings to SQL, from which a lost room is made again."""
+        names = ("state", "rate", "burst", "max_active", "accounts_only", "message", "opened_after")
+        state, rate, burst, max_active, accounts_only, message, opened_after = (
+            (value or b"").decode()
+            for value in await self.redis.hmget(keys.room(event_id), list(names))  # type: ignore[misc]
+        )
+        config = {
+            "state": state,
+            "rate_per_s": float(rate),
+            "burst": int(burst),
+            "max_active": int(max_active),
+            "accounts_only": accounts_only == "1",
+            "message": message,
+            "opened_after": int(opened_after),
+        }
+        await rooms.set_config(self.db, event_id, config)
+
+    async def changes(self, event_id: str) -> list[dict[str, Any]]:
+        """The last changes, newest first: at, who, change."""
+        return [
+            {"at": change.at.isoformat(), "who": change.who, "change": dict(change.change)}
+            for change in await trail.room_changes(self.db, event_id, CHANGES_SHOWN)
+        ]
+
+    async def let_in(self) -> dict[str, int]:
+        """How many people each known room has let in since Redis has it. One Redis call."""
+        event_ids = sorted(self.rooms.views)
+        pipe = self.redis.pipeline(transaction=False)
+        for event_id in event_ids:
+            pipe.hget(keys.room(event_id), "admitted_total")
+        return {event_id: int(count or 0) for event_id, count in zip(event_ids, await pipe.execute(), strict=True)}
+
+    async def event_ids(self) -> list[str]:
+        return sorted(self.rooms.views)
+
+    async def sample(self, event_id: str) -> Sample:
+        """The room now, from this process's view of it and the keeper's marks. One Redis call. Raises UnknownRoom."""
+        view = self.rooms.views.get(event_id)
+        if view is None:
+            raise UnknownRoom(event_id)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.lrange(keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)
+        pipe.hmget(keys.room(event_id), ["number", "admitted_total"])
+        async with pipe:  # cancelled, it would keep its connection
+            raw, (number, let_in) = await pipe.execute()
+        now_ms = int(time.time() * 1000)
+        marks = [Mark(*(int(part) for part in mark.split(b":"))) for mark in raw]
+        inflow, outflow = flows_per_s(marks, Mark(now_ms, int(number or 0), int(let_in or 0)))
+        eta = eta_range_s(view.waiting, view.pace or (pace_of(outflow, outflow) if outflow else None))
+        return Sample(
+            event_id=view.event_id,
+            state=view.state,
+            rate_per_second=view.rate_per_s,
+            burst=view.burst,
+            max_active=view.max_active,
+            accounts_only=view.accounts_only,
+            message=view.message,
+            waiting=view.waiting,
+            admitted=len(view.admitted),
+            active=len(view.active),
+            cursor=view.cursor,
+            last_number=view.number,
+            inflow_per_second=round(inflow, 2),
+            outflow_per_second=round(outflow, 2),
+            oldest_wait_seconds=oldest_wait_s(marks, view.cursor + 1, now_ms) if view.waiting else 0,
+            eta_seconds={"low": eta[0], "high": eta[1]} if eta and view.waiting else None,
+            opens_at=datetime.fromtimestamp(view.opens_ms / 1000, UTC) if view.opens_ms else None,
+            updated_at=datetime.fromtimestamp(view.updated_ms / 1000, UTC),
+        )
+
+
+@asynccontextmanager
+async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
+    """What the command line works with. Raises RedisError when there is no Redis to talk to."""
+    async with AsyncExitStack() as stack:
+        redis = open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        db = open_store(settings)
+        stack.push_async_callback(db.close)
+        rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
+        await rooms.discover()
+        await stack.enter_async_context(running(rooms=rooms.run()))
+        yield Operator(redis, rooms, db)
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    change: dict[str, Any] = msgspec.to_builtins(wanted)
+    return {name: value for name, value in change.items() if value is not None}
+
+
+class Mark(NamedTuple):
+    """At `at_ms`, `number` was the last one given and `let_in` people had been admitted in all."""
+
+    at_ms: int
+    number: int
+    let_in: int
+
+
+def flows_per_s(marks: list[Mark], now: Mark) -> tuple[float, float]:
+    """People who joined and people who were let in, per second, over the last `FLOW_WINDOW_S`."""
+    then = next((mark for mark in reversed(marks) if mark.at_ms <= now.at_ms - FLOW_WINDOW_S * 1000), None)
+    if then is None:
+        then = marks[0] if marks else now
+    span_s = min(max((now.at_ms - then.at_ms) / 1000, 1.0), FLOW_WINDOW_S)
+    return max(0, now.number - then.number) / span_s, max(0, now.let_in - then.let_in) / span_s
+
+
+def oldest_wait_s(marks: list[Mark], number: int, now_ms: int) -> int:
+    """How long ago `number` was given, to the second the keeper noted it in."""
+    index = bisect_left(marks, number, key=lambda mark: mark.number)
+    return max(0, (now_ms - marks[index].at_ms) // 1000) if index < len(marks) else 0

@@ -1,0 +1,85 @@
+"""What every process of ours is made with: a Redis client, the room's lifetimes, and followers that must not end.
+
+Web processes, workers and the command line put themselves together from these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import structlog
+from redis.asyncio import Redis
+
+from app.ledger.database import Database, Limits, open_database
+from app.room.scripts import Timing
+from config.settings import Settings
+
+REDIS_TIMEOUT_S = 5.0
+MIGRATION_S = 600.0  # for one statement, or for another process that is at it
+
+log = structlog.get_logger()
+failed: list[str] = []  # followers of this process that ended by themselves
+
+
+class Follower(Protocol):
+    """Something that runs until it is cancelled."""
+
+    def run(self) -> Coroutine[Any, Any, None]: ...
+
+
+def timing(settings: Settings) -> Timing:
+    return Timing(
+        presence_window_s=settings.presence_window_s,
+        claim_window_s=settings.claim_window_s,
+        pass_s=settings.pass_s,
+    )
+
+
+def open_redis(settings: Settings) -> Redis:
+    """A client whose pool is shared by all calls; blocking reads of a stream have no socket timeout of their own."""
+    redis: Redis = Redis.from_url(settings.redis, socket_connect_timeout=REDIS_TIMEOUT_S)
+    return redis
+
+
+def open_store(settings: Settings, *, patient: bool = False) -> Database:
+    """The shop's database, which it connects to at the first transaction. `patient`: to change its tables."""
+    limits = Limits(
+        connections_max=settings.database_connections_max,
+        connect_s=settings.database_connect_s,
+        statement_s=MIGRATION_S if patient else settings.database_statement_s,
+        lock_s=MIGRATION_S if patient else settings.database_lock_s,
+    )
+    return open_database(settings.database, limits)
+
+
+def exit_if_failed() -> None:
+    """At a process's end: exit code 1 if it ended because a follower did, so that its supervisor can say so."""
+    if failed:
+        raise SystemExit(1)
+
+
+@asynccontextmanager
+async def running(**followers: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run the followers while the block runs; one that ends by itself stops the process, loudly."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error("follower_ended", follower=task.get_name(), exc_info=task.exception())
+            failed.append(task.get_name())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    tasks = [asyncio.create_task(follower, name=name) for name, follower in followers.items()]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.remove_done_callback(ended)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

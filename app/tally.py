@@ -1,0 +1,53 @@
+"""Counting without a library: what hot code adds to, and what app/metrics reads once a second or when asked.
+
+Plain numbers, changed by one thread and read by any. Adding to a spread costs about as much as a function call; a
+count is an attribute or a dict entry of whoever counts. Imports nothing, so that every layer may use it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Bounds = tuple[float, ...]
+Key = TypeVar("Key", bound=Hashable)
+
+SECONDS: Bounds = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
+WAITS_S: Bounds = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+SIZES: Bounds = (1, 2, 5, 10, 25, 50, 100, 200, 400, 500)
+
+
+class Spread:
+    """How often values fell below which bound (the last count: above all), and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class Spreads(Generic[Key]):
+    """A spread per key, made when first needed; beyond `keys_max` keys all share the one of `rest`."""
+
+    __slots__ = ("_bounds", "_keys_max", "_rest", "by_key")
+
+    def __init__(self, bounds: Bounds, keys_max: int, rest: Key) -> None:
+        self._bounds = bounds
+        self._keys_max = keys_max
+        self._rest = rest
+        self.by_key: dict[Key, Spread] = {}
+
+    def add(self, key: Key, value: float) -> None:
+        spread = self.by_key.get(key)
+        if spread is None:
+            if len(self.by_key) >= self._keys_max:
+                key = self._rest
+            spread = self.by_key.setdefault(key, Spread(self._bounds))
+        spread.add(value)

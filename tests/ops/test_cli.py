@@ -1,0 +1,107 @@
+"""The `tiketi` command: clear sentences and exit codes, whatever it is asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.folder import held
+
+
+def tiketi(folder: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "app.cli", *args],
+        env={**os.environ, "TIKETI_DATA_DIR": str(folder / "data"), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_command(tmp_path: Path) -> None:
+    said = tiketi(tmp_path, "--help")
+    assert said.returncode == 0
+    listed = {line.split()[0] for line in said.stdout.splitlines() if line.startswith("    ")}
+    running = {"up", "web", "worker", "migrate", "seed", "keys", "clean-data"}
+    steering = {"status", "watch", "rate", "burst", "capacity", "pause", "resume", "drain", "close", "accounts"}
+    assert running | steering | {"message"} <= listed
+
+
+@pytest.mark.parametrize("args", [(), ("dance",), ("rate", "demo"), ("rate", "demo", "fast"), ("keys", "eat")])
+def test_a_command_that_makes_no_sense_is_refused_with_its_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
+    said = tiketi(tmp_path, *args)
+    assert said.returncode == 2
+    assert said.stderr.startswith("usage: tiketi")
+    assert "Traceback" not in said.stderr
+
+
+def test_a_setting_that_cannot_be_used_is_named_with_its_value(tmp_path: Path) -> None:
+    said = tiketi(tmp_path, "up", PORT="70000")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "tiketi: PORT=70000 is not between 0 and 65535\n"
+
+
+def test_a_key_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    said = tiketi(tmp_path, "up", TIKETI_KEYS_FILE=str(tmp_path / "none.json"), PORT="0")
+    assert said.returncode == 2
+    assert said.stderr == f"tiketi: The key file {tmp_path}/none.json cannot be read: No such file or directory.\n"
+
+
+def test_rotating_keys_says_which_sign_now(tmp_path: Path) -> None:
+    said = tiketi(tmp_path, "keys", "rotate")
+    assert said.returncode == 0
+    assert said.stdout.startswith("Ticket key 2 and signing key ")
+
+
+def test_clean_data_forgets_the_folder_and_says_what_it_left(tmp_path: Path) -> None:
+    tiketi(tmp_path, "keys", "rotate")
+    (tmp_path / "data" / "thesis.txt").touch()
+    said = tiketi(tmp_path, "clean-data", REDIS_URL="redis://elsewhere")
+    assert said.returncode == 0
+    assert "thesis.txt" in said.stdout
+    assert "What REDIS_URL points to was not touched." in said.stdout
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["thesis.txt"]
+
+
+def test_clean_data_and_a_second_start_are_refused_while_one_runs(tmp_path: Path) -> None:
+    with held(tmp_path / "data"):
+        for command in ("clean-data", "up"):
+            said = tiketi(tmp_path, command)
+            assert said.returncode == 1
+            assert f"already runs on {tmp_path}/data (pid {os.getpid()})" in said.stderr
+
+
+def test_everything_written_is_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    assert tiketi(tmp_path, "seed", TIKETI_DEMO="0").returncode == 0
+    assert (tmp_path / "data" / "tiketi.db").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_serves_a_database_without_tables(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for process in ("web", "worker"):
+        said = tiketi(tmp_path, process)
+        assert said.returncode == 1
+        assert said.stderr == "tiketi: The database has no tables of ours yet. Run `tiketi migrate` first.\n"
+    assert tiketi(tmp_path, "migrate").stdout.startswith("Taken: 0001_")
+    again = tiketi(tmp_path, "migrate")
+    assert (again.returncode, again.stdout) == (0, "The database's tables are up to date.\n")
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "migrate", "seed"])
+def test_a_database_that_does_not_answer_is_said_without_its_password(tmp_path: Path, command: str) -> None:
+    said = tiketi(tmp_path, command, DATABASE_URL="postgresql://tiketi:s3cret@127.0.0.1:1/tiketi")
+    assert said.returncode == 1
+    assert said.stderr.splitlines()[-1] == "tiketi: The database does not answer (ConnectionRefusedError)."
+    assert "s3cret" not in said.stderr + said.stdout
+    assert "Traceback" not in said.stderr
+
+
+def test_a_data_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    said = tiketi(tmp_path, "worker")
+    assert (said.returncode, "TIKETI_DATA_DIR" in said.stderr, "Traceback" in said.stderr) == (1, True, False)

@@ -1,0 +1,293 @@
+"""`tiketi up`, whole and real: a buyer gets in, a killed worker is missed by nobody, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import pytest
+
+from app import cli
+from app.embedded import wait_until_answering
+from tests.waiting import wait_until
+
+WAIT_S = 60.0
+
+
+class Said(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Up:
+    """A running `tiketi up` on a free port."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.environ = {**os.environ, "TIKETI_DATA_DIR": str(folder), "PORT": "0", **variables}
+        self.folder = folder
+        self.said: list[str] = []
+        self.log = folder.with_suffix(".log")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "app.cli", "up"],
+                env=self.environ,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.netloc = urlsplit(self.hear("  Events ").split()[1]).netloc
+        self.hear("Stop with Ctrl-C")
+
+    def hear(self, fragment: str) -> str:
+        """Wait until the supervisor says it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line)
+            if fragment in line:
+                return line
+        raise AssertionError(f"never said {fragment!r}: {self.said} {self.log.read_text()[-3000:]}")
+
+    def hear_all(self, *fragments: str) -> None:
+        """Wait until the supervisor has said each of them, in any order."""
+        missing = list(fragments)
+        while missing:
+            line = self.hear("")
+            missing = [fragment for fragment in missing if fragment not in line]
+
+    def children(self) -> dict[str, int]:
+        """Name → pid of every child; Redis's binary is called by its file name."""
+        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        found: dict[str, int] = {}
+        for pid in pids:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            found[words[words.index("--name") + 1] if "--name" in words else "redis"] = int(pid)
+        return found
+
+    def begun(self) -> dict[str, str]:
+        """Name → when it began, as the metrics tell of every web and worker process."""
+        status, body = self.ask("GET", "/metrics")
+        assert status == 200, body
+        pattern = r'^tiketi_process_start_time_seconds\{process="([^"]+)"\} (\S+)$'
+        return dict(re.findall(pattern, body.decode(), re.MULTILINE))
+
+    def wait_until_begun_anew(self, before: dict[str, str], *names: str) -> None:
+        """Until each of them serves again, in a process that did not exist before."""
+
+        async def serve_again() -> bool:
+            now = self.begun()
+            return all(name in now and now[name] != before[name] for name in names)
+
+        asyncio.run(wait_until(serve_again, description=f"{names} serve again"))
+
+    def ask(self, method: str, path: str, ticket: str = "") -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
+        try:
+            connection.request(method, path, headers={"X-Queue-Ticket": ticket} if ticket else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def join(self, event: str) -> dict[str, Any]:
+        status, body = self.ask("POST", f"/api/queue/{event}/join")
+        assert status == 201, body
+        answer: dict[str, Any] = json.loads(body)
+        return answer
+
+    def wait_for_turn(self, ticket: str, event: str) -> None:
+        """Listen to the stream until it says that it is this buyer's turn."""
+        connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
+        try:
+            connection.request("GET", f"/api/queue/{event}/stream", headers={"X-Queue-Ticket": ticket})
+            answer = connection.getresponse()
+            assert answer.status == 200
+            heard = []
+            while line := answer.readline():
+                heard.append(line)
+                if line.strip() == b"event: admitted":
+                    return
+            raise AssertionError(f"the stream ended without a turn: {heard}")
+        finally:
+            connection.close()
+
+    def last_words(self, ticket: str, event: str, number: signal.Signals) -> bytes:
+        """Listen to the stream until it ends, because every web process got the signal once it had begun."""
+        connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
+        try:
+            connection.request("GET", f"/api/queue/{event}/stream", headers={"X-Queue-Ticket": ticket})
+            answer = connection.getresponse()
+            heard = answer.readline()
+            for name, pid in self.children().items():
+                if name.startswith("web"):
+                    os.kill(pid, number)
+            return heard + answer.read()
+        finally:
+            connection.close()
+
+    def last_lines(self) -> dict[str, str]:
+        """Process → the name of the last line it wrote; every line is whole."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return {line["process"]: line["name"] for line in lines}
+
+    def command(self, *args: str) -> Said:
+        """Run an operator's command, in this process: a new one would mostly wait for its imports."""
+        out, err, mask = io.StringIO(), io.StringIO(), os.umask(0o077)
+        try:
+            with patch.dict(os.environ, self.environ), redirect_stdout(out), redirect_stderr(err):
+                code = cli.main(args)
+        finally:
+            os.umask(mask)
+        return Said(code, out.getvalue(), err.getvalue())
+
+    def end(self, number: signal.Signals) -> int:
+        """End it and check that no child is left."""
+        children = [os.pidfd_open(pid) for pid in self.children().values()]
+        self.process.send_signal(number)
+        code = self.process.wait(WAIT_S)
+        for child in children:
+            assert select.select([child], [], [], WAIT_S)[0], "a child lives on"
+            os.close(child)
+        return code
+
+
+@contextmanager
+def up(folder: Path, **variables: str) -> Iterator[Up]:
+    system = Up(folder, **variables)
+    try:
+        yield system
+    finally:
+        system.process.kill()
+        system.process.wait()
+        assert system.process.stdout is not None
+        system.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("up") / "data", WEB="2", WORKERS="2") as system:
+        yield system
+
+
+def test_a_buyer_joins_waits_and_is_let_in(system: Up) -> None:
+    for page in ("/", "/events/demo", "/admin/login"):
+        assert system.ask("GET", page)[0] == 200
+    ticket = system.join("demo")["ticket"]
+    system.wait_for_turn(ticket, "demo")
+    status, body = system.ask("POST", "/api/queue/demo/claim", ticket)
+    assert status in (200, 201), body
+    assert json.loads(body)["pass"]
+
+
+@pytest.mark.parametrize("name", ["worker-1", "web-1", "redis"])
+def test_what_is_killed_comes_back_and_the_line_goes_on(system: Up, name: str) -> None:
+    ticket = system.join("demo")["ticket"]
+    before, begun = system.children()[name], system.begun()
+    os.kill(before, signal.SIGKILL)
+    system.hear(f"{name} was ended by SIGKILL. Starting it again")
+    system.hear(f"{name} is back")
+    if name != "redis":
+        system.wait_until_begun_anew(begun, name)
+
+    async def is_another() -> bool:
+        return system.children().get(name, before) != before  # while it becomes another program it has no name
+
+    asyncio.run(wait_until(is_another, description=f"{name} is another process"))
+    assert asyncio.run(wait_until_answering(system.folder / "redis.sock", lambda: True))
+    system.wait_for_turn(ticket, "demo")
+    system.wait_for_turn(system.join("demo")["ticket"], "demo")
+
+
+def test_a_web_process_told_to_stop_sends_its_listeners_elsewhere(system: Up) -> None:
+    ticket, begun = system.join("demo")["ticket"], system.begun()
+    assert system.last_words(ticket, "demo", signal.SIGTERM).endswith(b"event: reconnect\ndata: {}\n\n")
+    system.hear_all("web-1 ended with exit code 0.", "web-2 ended with exit code 0.", "web-1 is back", "web-2 is back")
+    system.wait_until_begun_anew(begun, "web-1", "web-2")
+    system.wait_for_turn(ticket, "demo")
+
+
+def test_whichever_web_process_is_asked_tells_of_every_process(system: Up) -> None:
+    async def all_are_told_of() -> bool:
+        every = {"web-1", "web-2", "worker-1", "worker-2"}
+        return all(every <= system.begun().keys() for _ in range(10))
+
+    asyncio.run(wait_until(all_are_told_of, description="every process is told of"))
+
+
+def test_an_operator_steers_from_the_command_line(system: Up) -> None:
+    assert system.command("rate", "small", "75").stdout == "small: ratePerSecond 75.0\n"
+    assert system.command("burst", "small", "9").returncode == 0
+    assert system.command("capacity", "small", "2000").returncode == 0
+    assert system.command("accounts", "small", "only").stdout == "small: accountsOnly True\n"
+    assert system.command("accounts", "small", "all").returncode == 0
+    assert system.command("message", "small", "The band is late.").returncode == 0
+    assert system.command("pause", "small").stdout == "small: state paused\n"
+    said = system.command("status", "small").stdout.splitlines()
+    assert said[0].split()[:3] == ["event", "state", "waiting"]
+    assert said[1].split()[:2] == ["small", "paused"]
+    assert said[1].split()[-2:] == ["75", "9"]
+    assert "/2000" in said[1]
+    assert system.command("resume", "small").returncode == 0
+    assert {line.split()[0] for line in system.command("status").stdout.splitlines()} >= {"demo", "small", "event"}
+
+
+@pytest.mark.parametrize("args", [("rate", "nothing", "5"), ("status", "nothing"), ("watch", "nothing")])
+def test_an_unknown_event_is_one_sentence(system: Up, args: tuple[str, ...]) -> None:
+    said = system.command(*args)
+    assert said.returncode == 2
+    assert said.stderr == "tiketi: There is no waiting room for an event 'nothing'; `tiketi status` lists them.\n"
+
+
+@pytest.mark.parametrize("args", [("rate", "demo", "0"), ("burst", "demo", "0"), ("capacity", "demo", "-1")])
+def test_a_value_out_of_range_is_refused_by_name(system: Up, args: tuple[str, ...]) -> None:
+    said = system.command(*args)
+    assert said.returncode == 2
+    assert "Traceback" not in said.stderr
+
+
+def test_state_survives_a_restart_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    with up(tmp_path / "data") as first:
+        given = first.join("demo")
+        assert first.end(signal.SIGINT) == 0
+    with up(tmp_path / "data") as second:
+        status, body = second.ask("GET", "/api/queue/demo/position", given["ticket"])
+        assert status == 200
+        assert json.loads(body)["number"] == given["number"]
+        assert second.join("demo")["number"] > given["number"]
+        assert second.end(signal.SIGTERM) == 0
+        assert second.last_lines()["web-1"] == second.last_lines()["worker-1"] == "process_ended"
+
+
+def test_nothing_outlives_a_killed_supervisor_and_the_next_start_is_clean(tmp_path: Path) -> None:
+    with up(tmp_path / "data") as first:
+        given = first.join("demo")
+        first.end(signal.SIGKILL)
+    with up(tmp_path / "data") as second:
+        assert second.join("demo")["number"] > given["number"]
+
+
+def test_operator_commands_say_when_nothing_runs(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "app.cli", "rate", "demo", "5"],
+        env={**os.environ, "TIKETI_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert "Is Tiketi running, with the same settings?" in said.stderr

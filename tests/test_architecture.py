@@ -1,0 +1,188 @@
+"""Who may import whom, and how long anything may be. Read from the source, so nothing can be missed."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("app", "workers", "loadtest", "config", "tests")
+LINES_MAX = 350
+FUNCTION_LINES_MAX = 60
+FUNCTION_LINES_MEDIAN_MAX = 8
+
+# module prefix → what of ours it may import; everything else of ours is forbidden to it
+ALLOWED = {
+    "config": ("config",),
+    "app.domain": ("app.domain",),
+    "app.lua": (),
+    "app.tally": (),
+    "app.room": ("app.room", "app.domain", "app.lua", "app.tally"),
+    "app.cache": ("app.cache", "app.lua"),
+    "app.ledger": ("app.ledger", "app.domain", "app.tally"),
+    "app.lane": ("app.lane", "app.domain", "app.lua", "app.tally"),
+    "app.limits": ("app.limits", "app.domain", "app.lua"),
+    "app.payments": ("app.payments", "app.domain", "app.lane", "app.ledger"),
+    "app": ("app", "config"),
+    "workers": ("workers", "app", "config"),
+}
+# library → the modules that may import it
+ONLY = {
+    "redis.asyncio": (
+        *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.process", "app.operator"),
+        *("app.invariants", "app.http.state", "app.metrics", "workers"),
+    ),
+    "redis.exceptions": (
+        *("app.cache", "app.limits", "app.room", "app.lane", "app.main", "app.check", "app.console"),
+        *("app.http.adoption", "app.http.queue", "app.http.turn", "app.http.admin", "app.http.health"),
+        *("app.http.event_desk", "app.http.desk", "app.http.catalog", "app.http.waitlist", "app.http.problems"),
+        *("app.metrics.stores", "workers"),
+    ),
+    "sqlalchemy": ("app.ledger",),
+    "asyncpg": ("app.ledger",),
+    "alembic": ("app.ledger.migrations",),
+    "prometheus_client": ("app.metrics", "app.http.metrics"),
+    "arq": ("app.jobs", "workers"),
+    "starlette": ("app.http", "app.main"),
+    "uvicorn": ("app.http", "app.serve"),
+    "locust": (),
+}
+
+
+def written(package: str) -> list[Path]:
+    """The files of a package that a person wrote."""
+    return [path for path in sorted((ROOT / package).rglob("*.py")) if path.parent.name != "versions"]
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of ours outside tests, by name."""
+    found = {}
+    for package in PACKAGES[:-1]:
+        for path in written(package):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[name] = ast.parse(path.read_text())
+    return found
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Full names of the modules imported anywhere in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where a name comes from"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def rule_for(name: str) -> tuple[str, ...] | None:
+    """The rule of the longest prefix that fits."""
+    fitting = [prefix for prefix in ALLOWED if within(name, (prefix,))]
+    return ALLOWED[max(fitting, key=len)] if fitting else None
+
+
+def test_every_module_imports_only_what_lies_below_it() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in modules().items()
+        if (allowed := rule_for(name)) is not None
+        for imported in imports(tree)
+        if within(imported, PACKAGES) and not within(imported, allowed)
+    ]
+    assert wrong == []
+
+
+def test_the_domain_is_pure() -> None:
+    """Standard library and msgspec; no clock, no randomness, no I/O, nothing to wait for."""
+    forbidden = ("asyncio", "random", "secrets", "time", "os", "io", "socket", "pathlib", "threading", "logging")
+    for name, tree in modules().items():
+        if within(name, ("app.domain",)):
+            for imported in imports(tree):
+                top = imported.split(".")[0]
+                assert top in {*sys.stdlib_module_names, "msgspec", "app"} - set(forbidden), f"{name}: {imported}"
+            waits = [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
+            assert waits == [], name
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_a_library_is_used_only_where_it_belongs(library: str) -> None:
+    users = {
+        name
+        for name, tree in modules().items()
+        if not within(name, ("loadtest",)) and any(within(imported, (library,)) for imported in imports(tree))
+    }
+    assert {name for name in users if not within(name, ONLY[library])} == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["app.main", "app.http", "app.operator", "app.console", "app.process", "app.jobs", "workers"]
+)
+def test_above_the_stores_nobody_sends_redis_scripts_of_their_own(name: str) -> None:
+    for module, tree in modules().items():
+        if within(module, (name,)):
+            used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            assert not used & {"eval", "evalsha", "register_script"}, module
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    }
+    # these hand it on, to config.settings.load or to the processes they start
+    handing_on = ("app.cli", "app.children", "app.supervisor", "workers.__main__", "loadtest")
+    assert {name for name in readers if not within(name, handing_on)} == set()
+
+
+def sources(packages: tuple[str, ...] = PACKAGES) -> list[Path]:
+    return [path for package in packages for path in written(package)]
+
+
+def test_no_file_is_long() -> None:
+    lines = {path: len(path.read_text().splitlines()) for path in sources(PACKAGES[:-1])}
+    assert {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > LINES_MAX} == {}
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Name and length of every function, without its decorators."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def test_no_function_is_long_and_most_are_short() -> None:
+    lengths = {(name, function): lines for name, tree in modules().items() for function, lines in functions(tree)}
+    assert {at: lines for at, lines in lengths.items() if lines > FUNCTION_LINES_MAX} == {}
+    assert statistics.median(lengths.values()) <= FUNCTION_LINES_MEDIAN_MAX
+
+
+def test_every_file_says_what_it_answers_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if path.name != "__init__.py" and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
+
+
+def test_everything_that_prints_is_meant_for_a_terminal() -> None:
+    printing = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert {name for name in printing if not within(name, ("loadtest",))} <= {"app.cli", "app.supervisor"}
