@@ -1,0 +1,70 @@
+"""Accounts in a real browser: a place taken before logging in is there on the phone too, and gone after a log-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.people import NewContext, join
+from tests.browser.test_accessibility import PHONE, assert_accessible
+
+PASSWORD = "correct horse"
+
+
+def fill(page: Page, **fields: str) -> None:
+    for label, text in fields.items():
+        page.get_by_label(label.replace("_", "-"), exact=False).fill(text)
+
+
+def test_a_place_follows_its_account_from_the_desk_to_the_phone(
+    new_context: NewContext, paused: Callable[[], None]
+) -> None:
+    desk, phone = new_context().new_page(), new_context(viewport=PHONE).new_page()
+    join(desk)
+    number = desk.locator("#number").inner_text()
+    desk.get_by_role("link", name="Log in").click()
+    desk.get_by_role("link", name="I have no account yet").click()
+    fill(desk, Name="Ann Lee", E_mail="browser@example.com", Password="1234567")
+    desk.get_by_role("button", name="Make an account").click()
+    expect(desk.get_by_role("alert")).to_contain_text("at least 8 characters")
+    assert_accessible(desk)
+    fill(desk, Password=PASSWORD)
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/events/demo/wait")
+    expect(desk.locator("#number")).to_have_text(number)
+    expect(desk.get_by_role("banner")).to_contain_text("Ann Lee")
+
+    phone.goto("/events/demo")
+    phone.get_by_role("link", name="Log in").click()
+    fill(phone, E_mail="browser@example.com", Password=PASSWORD)
+    phone.get_by_role("button", name="Log in").click()
+    phone.get_by_role("link", name="See my place").click()
+    expect(phone.locator("#number")).to_have_text(number)
+    assert_accessible(phone)
+    phone.get_by_role("button", name="Log out").click()
+    expect(phone.get_by_role("link", name="Log in")).to_be_visible()
+    phone.goto("/events/demo/wait")
+    expect(phone.locator("#room")).to_have_attribute("data-state", "none")
+    desk.reload()
+    expect(desk.locator("#number")).to_have_text(number)
+
+
+def test_what_was_bought_is_in_the_list_and_a_log_out_in_one_tab_ends_the_other(new_context: NewContext) -> None:
+    page = new_context().new_page()
+    page.goto("/register?next=/events/open-air/seats")
+    fill(page, Name="Bo", E_mail="list@example.com", Password=PASSWORD)
+    page.get_by_role("button", name="Make an account").click()
+    page.wait_for_url("**/events/open-air/seats")
+    page.locator("#best button").click()
+    page.wait_for_url("**/reservations/*")
+    page.get_by_role("link", name="My reservations").click()
+    expect(page.locator("[data-status=pending] h2")).to_have_count(1)
+    assert_accessible(page)
+    other = page.context.new_page()
+    other.goto("/")
+    page.get_by_role("button", name="Log out").click()
+    other.get_by_role("button", name="Log out").click()
+    expect(other.get_by_role("heading", level=1)).to_contain_text("This form is out of date")
+    other.goto("/reservations")
+    expect(other.get_by_text("There are no reservations yet.")).to_be_visible()

@@ -1,0 +1,177 @@
+"""Redis is killed or robbed of its data, keepers die or come late: no answer, no number and no place is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app import windows
+from app.domain.line import Place, RoomState
+from app.domain.ticket import HOLDER_BYTES, holder_text
+from app.ledger import rooms
+from app.ledger.database import Database
+from app.room import keys
+from app.room.follow import Rooms
+from app.room.presence import Presence
+from app.room.scripts import Joined, RoomScripts
+from tests.lane.audit import empty
+from tests.lane.killing import Fuse, killable_ledger
+from tests.room.killing import fused_redis, kills_survived
+from tests.room.room import BURST, EVENT, RATE, TIMING, Clock, Room
+from tests.room.server import Server, server_in
+from workers.keeper import keep
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with server_in(tmp_path / "redis") as server:
+        yield server
+
+
+async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(server: Server, ledger: Database) -> None:
+    """Killed in the middle of everything, several times; the log that clients hold is the measure."""
+    client = server.client()
+    room = await Room(client, ledger).make(max_active=10_000, rate_per_s=1_000, burst=1_000, bound=10_000)
+    places: dict[str, int] = {}
+    ends: dict[int, str] = {}
+
+    async def come_until_it_dies(who: int) -> None:
+        with suppress(RedisError, OSError):
+            for turn in range(10_000):
+                name = f"{who}-{len(places)}-{turn}"
+                (joined,) = await room.join(name)
+                places[name] = joined.number
+                if turn % 3 == 0:
+                    ends[joined.number] = await room.leave(joined.number)
+
+    async def kill_after(joins: int) -> None:
+        while len(places) < joins:  # noqa: ASYNC110  # others join meanwhile
+            await asyncio.sleep(0)
+        server.kill()
+
+    for kills in range(1, 4):
+        await asyncio.gather(kill_after(kills * 60), *(come_until_it_dies(who) for who in range(8)))
+        await server.start()
+        view = await room.view()
+        assert len(set(places.values())) == len(places)
+        assert max(places.values()) <= await room.field("number")
+        assert {number: view.place(number) for number in ends} == dict.fromkeys(ends, Place.left)
+        still = {name: number for name, number in places.items() if number not in ends and view.place(number) != "left"}
+        assert await room.join(*still) == [Joined("already", number) for number in still.values()]
+        assert await room.violations() == []
+    await client.aclose()
+
+
+def ticket_holder(number: int) -> bytes:
+    return number.to_bytes(HOLDER_BYTES, "big")
+
+
+async def test_losing_all_of_redis_loses_no_place(
+    server: Server, ledger: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I1 and I9: new numbers are above every old one, and tickets give their places back in the old order."""
+    client = server.client()
+    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 100)
+    room = await Room(client, ledger, clock=clock).make(rate_per_s=RATE, burst=BURST, max_active=500, bound=100)
+    await room.join(*(holder_text(ticket_holder(number)) for number in range(1, 61)))
+    await room.tick()
+    assert await room.let_in() == list(range(1, 11))
+    await keep(client, room.scripts, ledger)
+    await room.leave(20)
+
+    server.kill()
+    server.lose_data()
+    await server.start()
+    assert await room.scripts.join(EVENT, 1, [("early", "")]) == ("missing", 0, [])
+    await asyncio.gather(*(keep(client, room.scripts, ledger) for _ in range(3)))
+
+    (new,) = await room.join("new")
+    assert new.number > 100, "a number was given twice"
+    web = Rooms(client, room.scripts)
+    await web.discover()
+    processes = [Presence(room.scripts, flush_s=5) for _ in range(3)]
+    back = [number for number in range(1, 61) if number % 7]
+    shown = back * 2
+    random.Random(3).shuffle(shown)
+    for at, number in enumerate(shown):
+        processes[at % 3].see(web.views[EVENT], number, ticket_holder(number))
+    for process in processes:
+        await process.flush()
+    worker = room.ticker()
+    for _ in range(3):
+        clock.pass_ms(1_000)
+        await worker.tick()
+    assert await room.let_in() == [], "somebody was let in before the others could come back"
+    clock.pass_ms(windows.RECOVER_MS)
+    while len(await room.let_in()) < len(back) + 1:
+        clock.pass_ms(100)
+        await worker.tick()
+    assert await room.let_in() == [*back, new.number]
+    assert await room.violations() == []
+    await client.aclose()
+
+
+async def test_a_keeper_that_read_the_store_before_the_loss_does_not_give_numbers_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still between reading the rows and looking at Redis, while numbers are given and Redis is lost."""
+    read = rooms.listed
+
+    async def and_stand_still(db: Database) -> list[rooms.RoomRow]:
+        rows = await read(db)
+        await rooms.reserve_numbers(db, EVENT, 50_000)
+        await room.redis.flushall()
+        return rows
+
+    monkeypatch.setattr(rooms, "listed", and_stand_still)
+    await keep(room.redis, room.scripts, room.db)
+    assert await room.field("number") == 50_000
+
+
+async def test_a_late_keeper_leaves_no_half_a_room(room: Room) -> None:
+    """What it notes after a loss must not pass for a room, nor lower a bound."""
+    await room.redis.flushall()
+    assert await room.scripts.reserve(EVENT, 20_000) == 0
+    await room.redis.hset(keys.room(EVENT), "retired", "1")  # type: ignore[misc]  # redis-py types it for both clients
+    await keep(room.redis, room.scripts, room.db)
+    assert (await room.view()).state is RoomState.recovering
+    bound = await room.field("bound")
+    assert await room.scripts.reserve(EVENT, 5) == bound
+    assert await room.field("bound") == bound
+
+
+async def test_a_keeper_killed_between_any_two_calls_is_carried_on(
+    redis: Redis, ledger: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 20)
+    fuse, call, alive = Fuse(), 0, True
+    victim_db = killable_ledger(ledger, fuse)
+    async with fused_redis(redis, fuse) as victim:
+        while alive:
+            call += 1
+            room = await Room(redis, ledger).make(bound=20)
+            given = await room.crowd(15)
+            fuse.arm(call)
+            with kills_survived():
+                await keep(victim, RoomScripts(victim, TIMING), victim_db)
+                fuse.step()
+                await redis.flushall()
+                await keep(victim, RoomScripts(victim, TIMING), victim_db)
+            alive = fuse.blown
+            fuse.arm(0)
+            await keep(redis, room.scripts, ledger)
+            await keep(redis, room.scripts, ledger)
+            given_since = await room.crowd(10, first=100)
+            assert min(given_since) > max(given), f"killed at call {call}"
+            assert await room.violations() == []
+            await redis.flushall()
+            await empty(ledger)
+    await victim_db.close()
+    assert call > 15, "the keeper did less than two rounds' work"

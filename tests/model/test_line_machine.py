@@ -1,0 +1,373 @@
+"""The line against a plain-Python model, on real Redis and SQLite: whatever people, operators, workers and clocks do,
+in whatever order, Redis, the model and every web process's memory agree, and the invariants hold after every step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis.asyncio import Redis
+
+from app import invariants, windows
+from app.domain.line import RoomState
+from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
+from app.ledger.database import open_database
+from app.operator import RefusedChange, Wanted
+from app.replay import Allowance
+from app.room import scripts
+from tests.lane.audit import empty
+from tests.model.line import Model
+from tests.model.parts import EVENT, WORKERS, Line, Stores, numbers
+from tests.room.room import START_MS, TIMING, Clock
+from workers import admitter
+
+HOLDERS = [*(n.to_bytes(HOLDER_BYTES, "big") for n in range(5)), *(account_holder(str(n)) for n in range(5))]
+WISH = '{"quantity":2}'
+HOLDER_BUCKETS = 3  # instead of a thousand, so that reading them all after every step is cheap
+NUMBERS_AHEAD = 12  # so few that "full" happens
+LONG_MS = TIMING.presence_window_s * 1000 + TIMING.slot_ms
+
+people = st.lists(st.tuples(st.sampled_from(HOLDERS).map(holder_text), st.sampled_from(["", "", WISH])), max_size=6)
+
+
+class LineMachine(RuleBasedStateMachine):
+    runner: asyncio.Runner
+    stores: Stores
+    line: Line
+
+    def do(self, work: Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await work
+
+        return self.runner.run(wait())
+
+    @property
+    def now_ms(self) -> int:
+        return self.line.clock.redis_ms
+
+    @initialize(
+        rate=st.sampled_from([0.5, 4.0, 30.0]),
+        burst=st.integers(1, 6),
+        max_active=st.integers(1, 12),
+        opens_in_s=st.sampled_from([-5, 5]),
+        closes_in_s=st.sampled_from([60, 9_999]),
+    )
+    def start(self, rate: float, burst: int, max_active: int, opens_in_s: int, closes_in_s: int) -> None:
+        clock = self.stores.clock
+        clock.steady_ms, clock.wrong_by_ms = START_MS, 0
+        self.do(self.stores.redis.flushall())
+        self.do(empty(self.stores.db))
+        self.line = line = Line(self.stores)
+        state = "scheduled" if opens_in_s > 0 else "open"
+        config = {"state": state, "rate_per_s": rate, "burst": burst, "max_active": max_active}
+        times = self.now_ms + opens_in_s * 1000, self.now_ms + closes_in_s * 1000
+        self.do(line.make(config, *times))
+        self.model = Model(TIMING, state, 1, 0, NUMBERS_AHEAD, 0, rate, burst, max_active)
+        self.model.opens_ms, self.model.closes_ms = times
+        self.allowance = Allowance(line.clock.steady_ms, rate, burst)
+        self.tickets: set[tuple[int, int, bytes]] = set()
+        self.log_id = b"0-0"
+        self.reserved = NUMBERS_AHEAD
+        self.checkpoint = 0
+        self.saved = state
+
+    @rule(opens_in_s=st.sampled_from([-60, 0, 5]), closes_in_s=st.sampled_from([6, 60, 9_999]))
+    def sell(self, opens_in_s: int, closes_in_s: int) -> None:
+        """An admin moves the sale."""
+        times = self.now_ms + opens_in_s * 1000, self.now_ms + closes_in_s * 1000
+        self.do(self.line.sell(*times))
+        if self.model.schedule(*times, self.now_ms):
+            self.checkpoint = self.reserved
+
+    @rule(people=people)
+    def join(self, people: list[tuple[str, str]]) -> None:
+        state, last, joined = self.do(self.line.scripts.join(EVENT, self.model.epoch, people))
+        assert [tuple(each) for each in joined] == self.model.join(people, self.now_ms)
+        assert (state, last) == (self.model.state, self.model.number)
+        for (holder, _), each in zip(people, joined, strict=True):
+            if each.number:
+                raw = next(raw for raw in HOLDERS if holder_text(raw) == holder)
+                self.tickets.add((self.model.epoch, each.number, raw))
+
+    @rule(data=st.data(), size=st.integers(1, 6))
+    def poll(self, data: st.DataObject, size: int) -> None:
+        """People show their tickets to the web process, which tells Redis."""
+        view = self.do(self.line.follow())
+        mine = sorted(ticket for ticket in self.tickets if ticket[0] == view.epoch)
+        if not mine:
+            return
+        shown = data.draw(st.lists(st.sampled_from(mine), max_size=size, unique=True))
+        for _, number, holder in shown:
+            self.line.presence.see(view, number, holder)
+        self.do(self.line.presence.flush())
+        for _, number, holder in shown:
+            self.model.restore(number, holder_text(holder), self.now_ms)
+        for _, number, _ in shown:
+            self.model.see(number, self.now_ms)
+
+    @rule(ms=st.sampled_from([0, 1, 33, 100, 100, 250, 1000, 7000]))
+    def wait(self, ms: int) -> None:
+        self.line.clock.pass_ms(ms)
+
+    @rule()
+    def be_away_for_long(self) -> None:
+        self.line.clock.pass_ms(LONG_MS)
+
+    @rule(by_ms=st.sampled_from([-60_000, -3_000, -70, 15, 70, 400, 3_000, 60_000, 3_600_000]))
+    def set_redis_clock_wrong(self, by_ms: int) -> None:
+        self.line.clock.wrong_by_ms += by_ms
+
+    @rule(
+        which=st.integers(0, WORKERS - 1), ms=st.sampled_from([0, 10, 50, 100, 100, 100, 600]), ticks=st.integers(1, 6)
+    )
+    def tick(self, which: int, ms: int, ticks: int) -> None:
+        for _ in range(ticks):
+            self.line.clock.pass_ms(ms)
+            self.one_tick(which)
+
+    @rule(ms=st.sampled_from([50, 100, 400]), order=st.lists(st.integers(0, WORKERS - 1), min_size=4, max_size=10))
+    def work(self, ms: int, order: list[int]) -> None:
+        """Several workers, as they happen to come."""
+        for which in order:
+            self.line.clock.pass_ms(ms)
+            self.one_tick(which)
+
+    def one_tick(self, which: int) -> None:
+        knew = self.line.workers[which]._epochs.get(EVENT)
+        self.do(self.line.workers[which].tick())
+        if knew != self.model.epoch:
+            return
+        self.model.due(self.now_ms)
+        admits = [entry for _, entry in self.news() if entry[b"k"] == b"admit"]
+        if not admits:
+            return
+        (entry,) = admits
+        let_in, passed = numbers(entry[b"a"]), numbers(entry[b"s"])
+        self.model.admit(let_in, passed, int(entry[b"c"]), self.now_ms)
+        assert not self.allowance.take(self.line.clock.steady_ms, len(let_in)), f"{let_in}: faster than the rate"
+
+    def news(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = self.do(self.line.entries(self.log_id))
+        if entries:
+            self.log_id = entries[-1][0]
+        return entries
+
+    @rule(which=st.integers(0, WORKERS - 1))
+    def restart_worker(self, which: int) -> None:
+        self.line.workers[which] = self.line.worker()
+        self.do(self.line.workers[which].refresh())
+
+    @precondition(lambda self: self.model.number)
+    @rule(data=st.data(), times=st.integers(1, 2))
+    def claim(self, data: st.DataObject, times: int) -> None:
+        number = self.some_number(data, sorted(self.model.admitted))
+        for _ in range(times):
+            answer = self.do(self.line.scripts.claim(EVENT, self.model.epoch, number))
+            assert answer == self.model.claim(number, self.now_ms)
+
+    @rule(data=st.data(), times=st.integers(1, 2))
+    def leave(self, data: st.DataObject, times: int) -> None:
+        number = self.some_number(data, sorted({*self.model.wishes, *self.model.skipped}))
+        for _ in range(times):
+            assert self.do(self.line.scripts.leave(EVENT, self.model.epoch, number)) == self.model.leave(number)
+
+    @rule(browser=st.sampled_from(HOLDERS), account=st.sampled_from(HOLDERS), times=st.integers(1, 2))
+    def adopt(self, browser: bytes, account: bytes, times: int) -> None:
+        """Somebody logs in: what their browser has becomes the account's. Old tickets stay in old hands."""
+        if browser == account:
+            return
+        for _ in range(times):
+            names = holder_text(browser), holder_text(account)
+            answer = self.do(self.line.scripts.adopt(EVENT, self.model.epoch, *names))
+            assert answer == self.model.adopt(*names, self.now_ms)
+            if answer[1]:
+                self.tickets.add((self.model.epoch, answer[1], account))
+
+    def some_number(self, data: st.DataObject, likely: list[int]) -> int:
+        one_of_the_line = st.integers(self.model.opened_after + 1, self.model.number + 1)
+        return data.draw(st.sampled_from(likely) | one_of_the_line if likely else one_of_the_line)
+
+    @rule(epoch=st.integers(-1, 1).filter(bool))
+    def come_with_another_epoch(self, epoch: int) -> None:
+        other = self.model.epoch + epoch
+        assert self.do(self.line.scripts.join(EVENT, other, [("stranger", "")])) == ("old_epoch", 0, [])
+        assert self.do(self.line.scripts.claim(EVENT, other, 1)) == ("old_epoch", 0)
+        assert self.do(self.line.scripts.leave(EVENT, other, 1)) == "old_epoch"
+        assert self.do(self.line.scripts.adopt(EVENT, other, "stranger", "account")) == ("old_epoch", 0)
+        assert self.do(self.line.scripts.seen(EVENT, other, [1])) == 0
+        assert self.do(self.line.scripts.tick(EVENT, other, 1000))[1].state == "old_epoch"
+
+    @rule(
+        state=st.sampled_from([None, "open", "paused", "draining", "closed"]),
+        rate=st.sampled_from([None, 0.5, 4.0, 30.0]),
+        burst=st.none() | st.integers(1, 6),
+        max_active=st.none() | st.integers(1, 12),
+        accounts_only=st.sampled_from([None, None, False, True]),
+        message=st.sampled_from([None, "", "The band is late."]),
+    )
+    def operate(
+        self,
+        state: str | None,
+        rate: float | None,
+        burst: int | None,
+        max_active: int | None,
+        accounts_only: bool | None,
+        message: str | None,
+    ) -> None:
+        others = {"burst": burst, "max_active": max_active, "accounts_only": accounts_only, "message": message}
+        wanted = Wanted(state=RoomState(state) if state else None, rate_per_second=rate, **others)  # type: ignore[arg-type]
+        given = {"state": state, "rate": rate, **others}
+        reopened = self.model.state == "closed" and state == "open"
+        over = state == "open" and self.model.closes_ms <= self.now_ms
+        try:
+            self.do(self.line.operator.change(EVENT, "someone", wanted))
+        except RefusedChange:
+            assert over or not self.model.change({"state": state or ""})
+            return
+        assert not over
+        if state == "open" and self.model.opens_ms > self.now_ms:
+            self.model.opens_ms = self.now_ms  # whoever opens the line opens the sale
+        assert self.model.change({name: value for name, value in given.items() if value is not None})
+        self.allowance.change(self.line.clock.steady_ms, self.model.rate, self.model.burst)
+        if any(value is not None for value in given.values()):
+            self.saved = self.model.state
+        if reopened:
+            self.checkpoint = self.reserved  # SQL does not know the last number given, only that none is above this
+
+    @rule()
+    def keep(self) -> None:
+        self.do(self.line.keep())
+        if self.model.bound - self.model.number < NUMBERS_AHEAD // 2:
+            self.reserved = self.model.bound = max(self.reserved, self.model.number + NUMBERS_AHEAD)
+        self.checkpoint = max(self.checkpoint, self.model.cursor)
+
+    @rule(ticked=st.booleans(), down_ms=st.sampled_from([1_000, 40_000]))
+    def lose_redis(self, ticked: bool, down_ms: int) -> None:
+        """All of Redis's data is gone. Some time later the keeper notices."""
+        self.do(self.line.redis.flushall())
+        self.line.clock.pass_ms(down_ms)
+        if ticked:
+            self.do(self.line.workers[0].tick())
+            assert self.do(self.line.scripts.join(EVENT, self.model.epoch, [("early", "")])) == ("missing", 0, [])
+        self.do(self.line.keep())
+        self.log_id = b"0-0"
+        self.news()
+        self.lost()
+
+    def lost(self) -> None:
+        """The model after a loss: everyone's place is theirs again once they show their ticket."""
+        model, last = self.model, self.reserved
+        after = model.opened_after
+        self.reserved = last + NUMBERS_AHEAD
+        again = Model(
+            timing=TIMING,
+            state=model.state,
+            epoch=model.epoch,
+            number=last,
+            bound=self.reserved,
+            cursor=self.checkpoint,
+            rate=model.rate,
+            burst=model.burst,
+            max_active=model.max_active,
+        )
+        again.opened_after, again.message = after, model.message
+        again.opens_ms, again.closes_ms = model.opens_ms, model.closes_ms
+        again.state, again.reason = "closed", "" if self.saved == "closed" else "sale_ended"
+        if self.saved != "closed" and model.closes_ms > self.now_ms:
+            by_clock = "scheduled" if model.opens_ms > self.now_ms else "open"
+            again.state_after = self.saved if self.saved in ("paused", "draining") else by_clock
+            again.reason = ""
+            again.state = "recovering"
+            again.recover_until_ms = self.now_ms + windows.RECOVER_MS
+            again.over = dict.fromkeys(range(after + 1, last + 1), "lost")
+        self.model = again
+
+    @invariant()
+    def redis_is_as_promised(self) -> None:
+        model = self.model
+        stored = self.do(self.line.stored(model.epoch))
+        counts = (
+            model.epoch,
+            model.number,
+            model.bound,
+            model.cursor,
+            model.opened_after,
+            model.burst,
+            model.max_active,
+        )
+        assert stored["room"] == [model.state, model.reason, model.message, model.rate, *counts]
+        for name in ("holders", "wishes", "admitted", "active"):
+            assert stored[name] == getattr(model, name), name
+        assert set(stored["returned"]) == model.returned
+        assert stored["sent"][-len(model.sent) :] == model.sent
+
+    @invariant()
+    def a_view_that_followed_equals_one_that_starts_now(self) -> None:
+        followed, fresh, model = self.do(self.line.follow()), self.do(self.line.snapshot()), self.model
+        for name in ("epoch", "state", "cursor", "rate_per_s", "burst", "max_active", "message", "rev"):
+            assert getattr(followed, name) == getattr(fresh, name), name
+        assert (followed.admitted, followed.active) == (fresh.admitted, fresh.active) == (model.admitted, model.active)
+        for number in range(model.opened_after + 1, model.number + 2):
+            assert followed.position(number) == fresh.position(number), number
+            assert (number in followed.skipped) == (number in fresh.skipped) == (number in model.skipped), number
+            assert (number in fresh.gone) == (number in model.over), number
+            assert (number in fresh.lost) == (model.over.get(number) == "lost"), number
+        between = range(model.cursor + 1, model.number + 1)
+        assert fresh.waiting == sum(number not in model.over for number in between)
+
+    @invariant()
+    def the_invariants_hold(self) -> None:
+        assert self.do(invariants.check(self.line.redis, self.line.db, EVENT)) == []
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def test_the_line_is_what_the_model_says(
+    redis_socket: Path, tmp_path: Path, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(scripts, "_now", lambda now_ms: clock.redis_ms if now_ms is None else now_ms)
+    monkeypatch.setattr(admitter, "time", SimpleNamespace(monotonic=lambda: clock.steady_ms / 1000))
+    monkeypatch.setattr(windows, "time", SimpleNamespace(time=lambda: clock.redis_ms / 1000))
+    monkeypatch.setattr(windows, "NUMBERS_AHEAD", NUMBERS_AHEAD)
+    monkeypatch.setattr(scripts, "HOLDER_BUCKETS", HOLDER_BUCKETS)
+    monkeypatch.setattr(invariants, "HOLDER_BUCKETS", HOLDER_BUCKETS)
+
+    async def open_stores() -> Stores:
+        db = open_database(f"sqlite+aiosqlite:///{tmp_path / 'line.db'}")
+        await db.create_all()
+        return Stores(Redis(unix_socket_path=str(redis_socket)), db, clock)
+
+    async def close_stores(stores: Stores) -> None:
+        await stores.redis.flushall()
+        await stores.redis.aclose()
+        await stores.db.close()
+
+    stores = runner.run(open_stores())
+    try:
+        machine = type("Machine", (LineMachine,), {"stores": stores, "runner": runner})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck)),
+        )
+    finally:
+        runner.run(close_stores(stores))
