@@ -1,0 +1,115 @@
+"""I4: how fast people were let in, and how many were inside, against what the operator had set at that moment.
+
+Exact, in Redis's own milliseconds: a bucket of `burst` tokens refilled at `rate` allows at most burst + the integral of
+the rate in any window, also over changes of either, so every window between two admissions is held to that.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from loadtest.judge.finding import Finding, People
+from loadtest.judge.replay import Replay, changes
+from loadtest.records import RoomSettings
+
+WINDOW_MS = 1_000
+TOLERANCE = 1e-6  # people: tokens are kept as doubles
+LETS_IN = ("open", "draining")
+
+
+class Allowed:
+    """The settings over time."""
+
+    def __init__(self, played: Replay) -> None:
+        steps = list(changes(played))
+        self._from_ms = [at_ms for at_ms, _ in steps]
+        self._settings = [settings for _, settings in steps]
+        self._granted = [0.0]  # by the start of each step, counted from the second one
+        for at in range(1, len(steps)):
+            before = self._from_ms[at - 1] if at > 1 else self._from_ms[1]
+            rate = self._settings[at - 1].rate_per_s
+            self._granted.append(self._granted[-1] + rate * (self._from_ms[at] - before) / 1000)
+
+    def at(self, at_ms: float) -> RoomSettings:
+        """What was set at this moment; a change counts from its own millisecond on."""
+        return self._settings[bisect_right(self._from_ms, at_ms) - 1]
+
+    def granted(self, at_ms: float) -> float:
+        """The integral of the rate up to now, from an arbitrary zero."""
+        step = bisect_right(self._from_ms, at_ms) - 1
+        since = self._from_ms[max(step, 1)] if len(self._from_ms) > 1 else 0.0
+        return self._granted[step] + self._settings[step].rate_per_s * (at_ms - since) / 1000
+
+
+def judge_rate(played: Replay | None, people: People) -> Finding:
+    finding = Finding(topic="rate", invariant="I4")
+    if played is None or played.gap:
+        finding.unproven = played.gap if played else "the room's log was not read"
+        return finding
+    allowed = Allowed(played)
+    batches = [(step.entry.at_ms, step.entry.admitted) for step in played.steps if step.entry.admitted]
+    if not batches:
+        finding.text = "nobody was let in"
+        return finding
+    _check_windows(batches, allowed, people, finding)
+    for step in played.steps:
+        if step.entry.admitted and step.settings.state not in LETS_IN:
+            finding.breach(f"let in while the room was {step.settings.state}", people.number(step.entry.admitted[0]))
+    finding.text, finding.claim = _busiest(batches, allowed), "; no window of any length above"
+    return finding
+
+
+def _check_windows(batches: list[tuple[int, list[int]]], allowed: Allowed, people: People, finding: Finding) -> None:
+    """For all i <= j: let in from i to j <= burst at i + the rate's integral. One pass, keeping one minimum."""
+    total, least, begins = 0, float("inf"), 0
+    for at_ms, numbers in batches:
+        granted = allowed.granted(at_ms)
+        limit = total - granted + allowed.at(at_ms - 1).burst
+        if limit < least:
+            least, begins = limit, at_ms
+        total += len(numbers)
+        over = total - granted - least
+        if over > TOLERANCE:
+            detail = f"{over:.2f} more than rate and burst allow in the {(at_ms - begins) / 1000:.3f} s before"
+            finding.breach(detail, people.number(numbers[-1]))
+            least += over  # told once: who comes after is held to what they add
+
+
+def _busiest(batches: list[tuple[int, list[int]]], allowed: Allowed) -> str:
+    most, room = 0, 0.0
+    first = 0
+    count = 0
+    for at_ms, numbers in batches:
+        count += len(numbers)
+        while batches[first][0] <= at_ms - WINDOW_MS:
+            count -= len(batches[first][1])
+            first += 1
+        if count > most:
+            begins = at_ms - WINDOW_MS
+            most, room = count, allowed.at(begins).burst + allowed.granted(at_ms) - allowed.granted(begins)
+    people, span_s = sum(len(numbers) for _, numbers in batches), (batches[-1][0] - batches[0][0]) / 1000
+    mean = f"{people / span_s:.2f} per second over {span_s:.1f} s" if span_s else f"{people} at once"
+    return f"busiest second {most} of {room:g} allowed (rate + burst); {mean}"
+
+
+def judge_capacity(played: Replay | None, people: People) -> Finding:
+    """After every admission, those let in and those who claimed are not more than the capacity set then."""
+    finding = Finding(topic="capacity", invariant="I4")
+    if played is None or played.gap:
+        finding.unproven = played.gap if played else "the room's log was not read"
+        return finding
+    inside = set(played.start.admitted) | set(played.start.active)
+    most = capacity = 0
+    for step in played.steps:
+        if step.reopened:
+            inside.clear()
+        inside.difference_update(step.entry.ended)
+        inside.update(step.entry.admitted)
+        capacity = step.settings.max_active
+        most = max(most, len(inside))
+        if step.entry.admitted and len(inside) > capacity:
+            finding.breach(
+                f"{len(inside)} inside with a capacity of {capacity}", people.number(step.entry.admitted[-1])
+            )
+    finding.text = f"at most {most} inside; capacity {capacity or played.start.settings.max_active}"
+    return finding

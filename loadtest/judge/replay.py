@@ -1,0 +1,99 @@
+"""The room log, played again: who was let in when, who was passed over, whose place ended.
+
+One pass over the entries in Redis's order; every judge of the line works from what it collects.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from loadtest.records import Records, RoomEntry, RoomSettings, RoomStart
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """`late`: this number had been passed over as absent before."""
+
+    number: int
+    at_ms: int
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An entry and what was so just before it. `reopened`: a new line begins with it, and everybody's place is over."""
+
+    entry: RoomEntry
+    cursor: int
+    settings: RoomSettings
+    reopened: bool
+
+
+@dataclass(slots=True)
+class Replay:
+    """`skips`: when each number was passed over; `ended_ms`: when each place ended; `gap`: what is missing, or "".
+    `epochs`: (when, last number of the line before) each time the room was opened anew."""
+
+    start: RoomStart
+    steps: list[Step] = field(default_factory=list)
+    admissions: list[Admission] = field(default_factory=list)
+    admitted_ms: dict[int, int] = field(default_factory=dict)
+    skips: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    ended_ms: dict[int, int] = field(default_factory=dict)
+    epochs: list[tuple[int, int]] = field(default_factory=list)
+    gap: str = ""
+
+    def over_by(self, number: int, at_ms: float) -> bool:
+        """Whether this place had ended by then."""
+        ended_ms = self.ended_ms.get(number)
+        return (ended_ms is not None and ended_ms <= at_ms) or self.of_old_line(number, at_ms)
+
+    def of_old_line(self, number: int, at_ms: float = float("inf")) -> bool:
+        """Whether the room was opened anew after this number was given."""
+        return any(number <= last and began_ms <= at_ms for began_ms, last in self.epochs)
+
+
+def replay(records: Records) -> Replay | None:
+    """None if the room was not recorded."""
+    start = records.room_start
+    if start is None:
+        return None
+    played = Replay(start)
+    for number in start.skipped:
+        played.skips[number].append(0)
+    rev, cursor, settings, epoch = start.rev, start.cursor, start.settings, start.epoch
+    for entry in records.room:
+        if entry.rev != rev + 1 and not played.gap:
+            played.gap = f"the room log jumps from revision {rev} to {entry.rev}"
+        reopened = entry.epoch > epoch
+        played.steps.append(Step(entry, cursor, settings, reopened))
+        rev, settings = entry.rev, entry.settings or settings
+        if reopened:
+            epoch, cursor = entry.epoch, entry.cursor
+            played.epochs.append((entry.at_ms, cursor))
+        if entry.kind == "admit":
+            cursor = entry.cursor
+            _admit(played, entry)
+        for number in entry.back:
+            played.ended_ms.pop(number, None)
+        for number in entry.ended:
+            played.ended_ms.setdefault(number, entry.at_ms)
+    return played
+
+
+def _admit(played: Replay, entry: RoomEntry) -> None:
+    for number in entry.admitted:
+        played.admissions.append(Admission(number, entry.at_ms, number in played.skips))
+        played.admitted_ms.setdefault(number, entry.at_ms)
+    for number in entry.skipped:
+        played.skips[number].append(entry.at_ms)
+
+
+def changes(played: Replay) -> Iterator[tuple[float, RoomSettings]]:
+    """(from when, the settings) in order, the ones at the start first."""
+    yield float("-inf"), played.start.settings
+    for step in played.steps:
+        if step.entry.settings is not None:
+            yield step.entry.at_ms, step.entry.settings

@@ -1,0 +1,110 @@
+"""What a swarm is asked to do, read from the variables given to `make swarm`, and what follows from it.
+
+Pure. Without HOST the swarm starts a system of its own, whose room and lifetimes are chosen here so that most people
+get through within DURATION and every time limit is met by someone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+TRICKLE = 0.15  # of the people come later, evenly, instead of with the opening
+ARRIVE_WITHIN = 0.5  # of DURATION: after it nobody arrives
+SERVED_WITHIN = 0.7  # of DURATION: by then our own room has let everyone in
+INSIDE_S = 8  # how long our own room expects a buyer to stay, at most
+PRESENCE_MAX_S = 16  # so that people can be absent for longer than that and still come back in time
+USERS_MAX = 20_000
+
+
+class OptionsError(ValueError):
+    """A variable cannot be used; the message says which and what it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`rate` is the peak of arrivals per second; `host` is "" for a system of our own.
+
+    `accounts`: everybody has one, and only such people may join.
+    """
+
+    users: int = 200
+    duration_s: float = 60.0
+    rate_per_s: float = 50.0
+    host: str = ""
+    event_id: str = "demo"
+    seed: int = 1
+    accounts: bool = False
+
+    @property
+    def arrive_within_s(self) -> float:
+        return self.duration_s * ARRIVE_WITHIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRoom:
+    """How the room of a system of our own lets people in, and the lifetimes it is started with."""
+
+    rate_per_s: float
+    burst: int
+    max_active: int
+    presence_window_s: int
+    presence_flush_s: float = 1.0
+    claim_window_s: int = 6
+    pass_s: int = 20
+    hold_s: int = 8
+    accounts_only: bool = False
+
+
+def read(environ: Mapping[str, str]) -> Options:
+    """The options as variables: USERS, RATE and so on. Raises OptionsError naming the first bad one."""
+    users = int(_number(environ, "USERS", 200, 1, USERS_MAX))
+    duration_s = _number(environ, "DURATION", 60, 10, 3600)
+    rate = _number(environ, "RATE", max(1.0, users / 4), 0.1, 10_000)
+    if users > 1.01 * rate * duration_s * ARRIVE_WITHIN:
+        least = math.ceil(users / (duration_s * ARRIVE_WITHIN))
+        raise OptionsError(
+            f"USERS={users} cannot all arrive within half of DURATION={duration_s:g} s at RATE={rate:g} per second: "
+            f"RATE must be at least {least}"
+        )
+    host = environ.get("HOST", "").strip().rstrip("/")
+    if host and urlsplit(host).scheme not in ("http", "https"):
+        raise OptionsError(f"HOST={host!r} must be the address of a running system, such as http://127.0.0.1:8000")
+    accounts = bool(_number(environ, "ACCOUNTS", 0, 0, 1))
+    if host and accounts:
+        raise OptionsError("ACCOUNTS=1 makes many accounts, which is for a system of the swarm's own: leave out HOST")
+    return Options(
+        users=users,
+        duration_s=duration_s,
+        rate_per_s=rate,
+        host=host,
+        event_id=environ.get("EVENT", "").strip() or "demo",
+        seed=int(_number(environ, "SEED", 1, 0, 2**31)),
+        accounts=accounts,
+    )
+
+
+def own_room(options: Options) -> OwnRoom:
+    """A room that lets all of these people in by `SERVED_WITHIN`, and is small enough for all its limits to matter."""
+    rate = math.ceil((options.users + 10) / (options.duration_s * SERVED_WITHIN))
+    poll_s = 1 + options.users / 100  # how rarely the last in line asks before the wait is known, which it soon is
+    return OwnRoom(
+        rate_per_s=rate,
+        burst=max(2, rate),
+        max_active=max(20, rate * INSIDE_S),
+        accounts_only=options.accounts,
+        presence_window_s=min(PRESENCE_MAX_S, max(8, math.ceil(2 * poll_s))),
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = environ.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        raise OptionsError(f"{name}={text!r} is not a number") from None
+    if not low <= value <= high:
+        raise OptionsError(f"{name}={text} is not between {low:g} and {high:g}")
+    return value

@@ -1,0 +1,285 @@
+"""Writes down what the stores do during a run: the room log and the lane's batches as they appear, and all at the end.
+
+Reads only. Redis's own times and order are what admissions are judged by, so they are followed live: the log is
+bounded and would have forgotten the beginning of a long run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain.reservation import ReservationStatus
+from app.invariants import check
+from app.lane import keys as lane_keys
+from app.lane.commands import Outcome, unpack_published
+from app.ledger import events
+from app.ledger.database import Database
+from app.ledger.schema import payments, reservation_seats, reservations
+from app.process import open_store
+from app.room import keys
+from app.room.scripts import RoomScripts, Timing, holder_bucket
+from config.settings import Settings
+from loadtest import records
+from loadtest.records import LaneEntry, LaneOutcome, RoomEntry, RoomSettings, RoomStart, Sale, Stores, now_ms
+
+BLOCK_MS = 250
+ENTRIES_PER_READ = 1_000
+REST_POLL_S = 0.25
+RETRY_S = 0.2
+HOLDERS_PER_CALL = 500
+CONFIG = ("state", "rate", "burst", "max_active")
+
+
+class NoStores(Exception):
+    """The stores of the system under test cannot be read from here; the text says why."""
+
+
+class Recorder:
+    """Follows one event. `run` must be running; `finish` reads everything once more."""
+
+    def __init__(self, redis: Redis, db: Database, event_id: str, folder: Path) -> None:
+        self._redis = redis
+        self._db = db
+        self._event_id = event_id
+        self._folder = folder
+        self._room = records.Writer(folder / records.ROOM)
+        self._lane = records.Writer(folder / records.LANE)
+        timing = Timing(presence_window_s=120, claim_window_s=120, pass_s=600)  # for reading, none of them matters
+        self._scripts = RoomScripts(redis, timing)
+        self._positions: dict[str, bytes] = {}
+        self.started: RoomStart | None = None
+
+    async def start(self) -> RoomStart:
+        """Note where everything stands. Raises NoStores."""
+        try:
+            out = await self._redis.xrevrange(lane_keys.out(self._event_id), count=1)
+            self._positions[lane_keys.out(self._event_id)] = out[0][0] if out else b"0-0"
+            fields, log_id, gone, skipped, _, admitted, active = await self._snapshot()
+            await events.seat_snapshot(self._db, self._event_id)
+        except (RedisError, OSError, SQLAlchemyError) as error:
+            raise NoStores(f"{type(error).__name__}: {error}") from error
+        self._positions[keys.log(self._event_id)] = log_id
+        cursor = int(fields["cursor"])
+        self.started = RoomStart(
+            at_ms=now_ms(),
+            rev=int(fields["rev"]),
+            epoch=int(fields["epoch"]),
+            cursor=cursor,
+            number=int(fields["number"]),
+            settings=_settings(fields),
+            gone=[number for number in gone if number > cursor],
+            skipped=sorted(skipped - gone),
+            admitted=admitted,
+            active=active,
+        )
+        self._room.add(self.started)
+        return self.started
+
+    async def run(self) -> None:
+        """Follow until cancelled; Redis going away is waited out, and what it then still has is read."""
+        while True:
+            try:
+                await self._read()
+            except (RedisError, OSError):
+                await asyncio.sleep(RETRY_S)
+
+    async def _read(self, block_ms: int | None = BLOCK_MS) -> bool:
+        """One read of both logs. False if there was nothing."""
+        streams: dict[Any, Any] = dict(self._positions)
+        found = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=block_ms)
+        for key, entries in found:
+            name = key.decode()
+            for entry_id, entry in entries:
+                if name == keys.log(self._event_id):
+                    await self._note_room(entry)
+                else:
+                    self._lane.add(_lane_entry(entry_id, entry[b"o"]))
+                self._positions[name] = entry_id
+        return bool(found)
+
+    async def _note_room(self, entry: dict[bytes, bytes]) -> None:
+        settings = await self._changed(entry) if entry[b"k"] == b"config" else None
+        ended = entry.get(b"l", b"") if entry[b"k"] != b"left" else entry[b"n"]
+        self._room.add(
+            RoomEntry(
+                rev=int(entry[b"r"]),
+                kind=entry[b"k"].decode(),
+                at_ms=int(entry[b"t"]),
+                epoch=int(entry.get(b"epoch", 0)),
+                cursor=int(entry.get(b"c", 0)),
+                number=int(entry.get(b"n", 0)),
+                admitted=_numbers(entry.get(b"a", b"")),
+                skipped=_numbers(entry.get(b"s", b"")),
+                ended=_numbers(ended),
+                back=_numbers(entry.get(b"b", b"")),
+                settings=settings,
+            )
+        )
+
+    async def _changed(self, entry: dict[bytes, bytes]) -> RoomSettings:
+        """What is set from this entry on. The clock's own changes of state do not say the rest, which is as it was."""
+        if b"rate" in entry:
+            return _settings({name: entry[name.encode()].decode() for name in CONFIG})
+        values = await self._redis.hmget(keys.room(self._event_id), list(CONFIG))  # type: ignore[misc]
+        return _settings({name: value.decode() for name, value in zip(CONFIG, values, strict=True)})
+
+    async def rest(self, at_most_s: float) -> None:
+        """Wait until no hold is pending, for so long at most."""
+        pending = select(reservations.c.id).where(
+            reservations.c.event_id == self._event_id, reservations.c.status == ReservationStatus.pending.value
+        )
+        for _ in range(int(at_most_s / REST_POLL_S)):
+            async with self._db.read() as tx:
+                if (await tx.execute(pending.limit(1))).first() is None:
+                    return
+            await asyncio.sleep(REST_POLL_S)
+
+    async def finish(self, holders: Iterable[str]) -> Stores:
+        """Read what is left of the logs and everything in the stores, for `holders` too. Call once `run` has ended."""
+        while await self._read(block_ms=None):
+            pass
+        self._room.close()
+        self._lane.close()
+        assert self.started is not None
+        first = self.started.number
+        fields, _, gone, skipped, lapsed, admitted, active = await self._snapshot()
+        snapshot = await events.seat_snapshot(self._db, self._event_id)
+        stores = Stores(
+            at_ms=now_ms(),
+            epoch=int(fields["epoch"]),
+            number=int(fields["number"]),
+            cursor=int(fields["cursor"]),
+            rev=int(fields["rev"]),
+            gone={number for number in gone if number > first},
+            lapsed={number for number in lapsed if number > first},
+            skipped={number for number in skipped - gone if number > first},
+            admitted=set(admitted),
+            active=set(active),
+            holders=await self._holders(int(fields["epoch"]), list(holders)),
+            sales=await self._sales(),
+            seats=list(snapshot.statuses) if snapshot else [],
+            violations=[(one.invariant, one.detail) for one in await check(self._redis, self._db, self._event_id)],
+        )
+        records.write_one(self._folder / records.STORES, stores)
+        return stores
+
+    async def _snapshot(self) -> tuple[dict[str, str], bytes, set[int], set[int], set[int], list[int], list[int]]:
+        epoch = await self._redis.hget(keys.room(self._event_id), "epoch")  # type: ignore[misc]
+        if epoch is None:
+            raise NoStores(f"this Redis has no waiting room for {self._event_id!r}")
+        flat, log_id, gone, skipped, lapsed, _, admitted, active = await self._scripts.snapshot(
+            self._event_id, int(epoch)
+        )
+        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        turns = [sorted(int(number) for number in pairs[::2]) for pairs in (admitted, active)]
+        return fields, log_id, numbers_in(gone), numbers_in(skipped), numbers_in(lapsed), *turns
+
+    async def _holders(self, epoch: int, holders: list[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(holders), HOLDERS_PER_CALL):
+            some = holders[start : start + HOLDERS_PER_CALL]
+            pipe = self._redis.pipeline(transaction=False)
+            for holder in some:
+                pipe.hget(keys.of_epoch(self._event_id, epoch, f"holders:{holder_bucket(holder)}"), holder)
+            answers = await pipe.execute()
+            found.update((holder, int(number)) for holder, number in zip(some, answers, strict=True) if number)
+        return found
+
+    async def _sales(self) -> list[Sale]:
+        """Every reservation of the event, in whatever state, with the rows that hang on it."""
+        seats, live, paid = defaultdict(list), defaultdict(list), defaultdict(list)
+        ours = reservations.c.event_id == self._event_id
+        pairs = select(reservation_seats.c.reservation_id, reservation_seats.c.idx, reservation_seats.c.live)
+        money = select(payments.c.reservation_id, payments.c.status).join(reservations).where(ours)
+        async with self._db.read() as tx:
+            rows = (await tx.execute(select(reservations).where(ours))).all()
+            for one, idx, is_live in await tx.execute(pairs.where(reservation_seats.c.event_id == self._event_id)):
+                seats[one].append(idx)
+                if is_live:
+                    live[one].append(idx)
+            for one, status in await tx.execute(money):
+                paid[one].append(status)
+        return [
+            Sale(
+                id=row.id,
+                status=row.status,
+                holder=row.holder,
+                created_ms=_ms(row.created_at),
+                expires_ms=_ms(row.expires_at),
+                ended_ms=_ms(row.ended_at) if row.ended_at else None,
+                epoch=row.epoch,
+                number=row.number,
+                seats=sorted(seats[row.id]),
+                live_seats=sorted(live[row.id]),
+                payments=sorted(paid[row.id]),
+            )
+            for row in rows
+        ]
+
+
+@asynccontextmanager
+async def recording(settings: Settings, event_id: str, folder: Path) -> AsyncIterator[Recorder]:
+    """A recorder that has started. Raises NoStores."""
+    async with AsyncExitStack() as stack:
+        redis = Redis.from_url(settings.redis)
+        stack.push_async_callback(redis.aclose)
+        db = open_store(settings)
+        stack.push_async_callback(db.close)
+        recorder = Recorder(redis, db, event_id, folder)
+        await recorder.start()
+        yield recorder
+
+
+def numbers_in(bitmap: bytes) -> set[int]:
+    """The members of a Redis bitmap: bit 0 is the highest of the first byte."""
+    return {at * 8 + bit for at, byte in enumerate(bitmap) if byte for bit in range(8) if byte & (128 >> bit)}
+
+
+def _numbers(csv: bytes) -> list[int]:
+    return [int(number) for number in csv.split(b",")] if csv else []
+
+
+def _settings(fields: dict[str, str]) -> RoomSettings:
+    return RoomSettings(
+        state=fields["state"],
+        rate_per_s=float(fields["rate"]),
+        burst=int(fields["burst"]),
+        max_active=int(fields["max_active"]),
+    )
+
+
+def _lane_entry(entry_id: bytes, packed: bytes) -> LaneEntry:
+    published = unpack_published(packed)
+    return LaneEntry(
+        at_ms=int(entry_id.split(b"-")[0]),
+        version=published.version,
+        seats=published.seats,
+        outcomes=[_lane_outcome(outcome) for outcome in published.outcomes],
+    )
+
+
+def _lane_outcome(outcome: Outcome) -> LaneOutcome:
+    held = outcome.reservation
+    return LaneOutcome(
+        command=outcome.id,
+        status=outcome.status.value,
+        reservation=held.id if held else "",
+        number=outcome.number or 0,
+        seats=list(held.seats) if held else [],
+        expires_ms=_ms(held.expires_at) if held else 0.0,
+    )
+
+
+def _ms(at: datetime) -> float:
+    return at.timestamp() * 1000

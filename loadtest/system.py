@@ -1,0 +1,142 @@
+"""A system of the swarm's own: started on a free port with a data folder that is forgotten afterwards.
+
+It is the same `tiketi up` that everybody runs; only its lifetimes are shorter, so that each is met within the run. Its
+room is set up through the operator's API, as an operator would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.demo import ACCOUNTS
+from config.settings import Settings, load
+from loadtest.options import USERS_MAX, OwnRoom
+
+START_S = 90.0
+STOP_S = 30.0
+CALL_S = 10.0
+PASSED_ON = ("WEB", "WORKERS")  # of the settings, the only ones a swarm's own system takes from outside
+BANNER = re.compile(r"Operator\s+(http\S+)/admin")
+
+
+class SystemFailed(Exception):
+    """The system did not start or refused its set-up; the text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Where it answers, and the settings with which its stores can be opened."""
+
+    url: str
+    settings: Settings
+
+
+@asynccontextmanager
+async def own_system(environ: Mapping[str, str], room: OwnRoom, event_id: str, log: Path) -> AsyncIterator[System]:
+    """Start, set up, and stop when the block ends. Raises SystemFailed."""
+    with tempfile.TemporaryDirectory(prefix="tiketi-swarm-") as folder:
+        env = own_environ(environ, room, Path(folder))
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "app.cli", "up"),
+                env=env,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is ours: the verdict still wants the stores
+            )
+            try:
+                url = await _wait_for_banner(process, log)
+                draining = asyncio.create_task(_drain(process, output))
+                await asyncio.to_thread(set_up, url, event_id, room)
+                yield System(url, load(env))
+                draining.cancel()
+            finally:
+                await _stop(process)
+
+
+def own_environ(environ: Mapping[str, str], room: OwnRoom, folder: Path) -> dict[str, str]:
+    """The environment of our own system: nothing of ours, or of another Tiketi, gets into it but WEB and WORKERS."""
+    ours = {*_variables(environ), "HOST", "PORT", "USERS", "RATE", "DURATION", "EVENT", "SEED", "ACCOUNTS"}
+    kept = {name: value for name, value in environ.items() if name not in ours or name in PASSED_ON}
+    return kept | {
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "TIKETI_DATA_DIR": str(folder),
+        "TIKETI_PRESENCE_WINDOW_S": str(room.presence_window_s),
+        "TIKETI_PRESENCE_FLUSH_S": str(room.presence_flush_s),
+        "TIKETI_CLAIM_WINDOW_S": str(room.claim_window_s),
+        "TIKETI_PASS_S": str(room.pass_s),
+        "TIKETI_HOLD_S": str(room.hold_s),
+        "TIKETI_REGISTRATIONS_PER_ADDRESS_MAX": str(USERS_MAX * 2),  # everybody has our address
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _variables(environ: Mapping[str, str]) -> list[str]:
+    return [name for name in environ if name.startswith("TIKETI_") or name in ("REDIS_URL", "DATABASE_URL")]
+
+
+async def _wait_for_banner(process: asyncio.subprocess.Process, log: Path) -> str:
+    assert process.stdout is not None
+    said: list[str] = []
+    try:
+        async with asyncio.timeout(START_S):
+            while line := await process.stdout.readline():
+                said.append(line.decode())
+                if found := BANNER.search(said[-1]):
+                    return found[1]
+    except TimeoutError:
+        raise SystemFailed(f"it was not ready within {START_S:g} s; its log is {log}") from None
+    raise SystemFailed(f"it ended before it was ready:\n{''.join(said)}its log is {log}")
+
+
+async def _drain(process: asyncio.subprocess.Process, output: Any) -> None:
+    """Keep reading, or the supervisor would stand still once the pipe is full."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        output.write(line)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def set_up(url: str, event_id: str, room: OwnRoom) -> None:
+    """Give the room its rate, burst and capacity, and say who may join. Raises SystemFailed."""
+    admin = next(account for account in ACCOUNTS if account.role == "admin")
+    session = ask("POST", f"{url}/api/auth/login", {"email": admin.email, "password": admin.password})
+    limits = {"ratePerSecond": room.rate_per_s, "burst": room.burst, "maxActive": room.max_active}
+    wanted = {**limits, "accountsOnly": room.accounts_only}
+    ask("PATCH", f"{url}/api/admin/events/{event_id}/admission", wanted, session["token"])
+
+
+def ask(method: str, url: str, body: object = None, token: str = "") -> dict[str, Any]:
+    """One request with a JSON answer. Raises SystemFailed."""
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310  # HOST was checked to be http(s)
+    try:
+        with urllib.request.urlopen(request, timeout=CALL_S) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+            return answer
+    except (OSError, ValueError) as error:
+        raise SystemFailed(f"{method} {url} failed: {error}") from error
