@@ -84,6 +84,8 @@ class LineView:
         self.gone, self.skipped, self.lapsed, self.lost = Bits(gone), Bits(skipped), Bits(lapsed), Bits(lost)
         self.admitted = _turns(admitted)
         self.active = _turns(active)
+        if not self.moves:
+            self.pace = None
 
     def apply(self, log_id: bytes, entry: dict[bytes, bytes]) -> bool:
         """Take one log entry. False if something before it was missed or it changes what only a snapshot tells."""
@@ -145,8 +147,11 @@ class LineView:
             self.meter.add(now_s, self.passed)
         else:
             self.meter.clear()
-        moves = self.state in (RoomState.open, RoomState.draining)
-        self.pace = self.meter.pace(now_s, self.rate_per_s) if moves else None
+        self.pace = self.meter.pace(now_s, self.rate_per_s) if self.moves else None
+
+    @property
+    def moves(self) -> bool:
+        return self.state in (RoomState.open, RoomState.draining)
 
     @property
     def waiting(self) -> int:
