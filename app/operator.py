@@ -199,7 +199,7 @@ class Operator:
 
     async def sample(self, event_id: str) -> Sample:
         """The room now, from this process's view of it and the keeper's marks. One Redis call. Raises UnknownRoom."""
-        view = self.rooms.views.get(event_id)
+        view = await self.rooms.find(event_id)
         if view is None:
             raise UnknownRoom(event_id)
         pipe = self.redis.pipeline(transaction=False)

@@ -74,13 +74,12 @@ def brings_a_place(state: State, headers: Headers, event_id: str) -> bool:
     return bool(_names(_ticket(state, headers, event_id), browser_of(headers)))
 
 
-async def adopt_here(state: State, headers: Headers, event_id: str) -> None:
+async def adopt_here(state: State, headers: Headers, view: LineView) -> None:
     """The same for one line, where log-in could not do it. Raises Problem 401 for a bad Bearer token."""
     session = session_if_any(state["tokens"], headers)
-    view = state["rooms"].views.get(event_id)
-    if session is None or view is None:
+    if session is None:
         return
-    names = _names(_ticket(state, headers, event_id), browser_of(headers))
+    names = _names(_ticket(state, headers, view.event_id), browser_of(headers))
     try:
         await _adopt(state, session.user_id, {view: await _linked(state, names, session.user_id)})
     except (RedisError, OSError) as error:

@@ -20,6 +20,7 @@ from app.http.csrf import is_foreign
 from app.http.front import HOT_LOGGED_ONE_IN, with_security
 from app.http.problems import Problem, crash_response, problem_response
 from app.http.state import State
+from app.room.view import LineView
 
 PREFIX = b"/api/queue/"
 POSITION = b"/position"
@@ -97,8 +98,10 @@ class FastProtocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
-    def _event_id(self, name: bytes) -> str | None:
-        """The event, if the request is plain enough to be answered here; every so many are not, to be logged."""
+    def _view(self, name: bytes) -> LineView | None:
+        """The event's room, if it is known and the request plain enough to be answered here; every so many are not, to
+        be logged.
+        """
         FastProtocol._calls += 1
         if FastProtocol._calls % HOT_LOGGED_ONE_IN == 0 or self.flow.write_paused:
             return None
@@ -107,17 +110,18 @@ class FastProtocol(HttpToolsProtocol):
         for header, value in self.headers:
             if header in BODY_HEADERS and (header != b"content-length" or value != b"0"):
                 return None
-        return name.decode("ascii") if name.isascii() else None
+        views = cast(State, self.app_state)["rooms"].views
+        return views.get(name.decode("ascii")) if name.isascii() else None
 
     def _is_ours(self) -> bool:
         return not is_foreign(self.headers, self.app_state["settings"].public_url)
 
     def _position(self, name: bytes) -> bool:
-        event_id = self._event_id(name)
-        if event_id is None:
+        view = self._view(name)
+        if view is None:
             return False
         try:
-            body = queue.where(cast(State, self.app_state), self.headers, event_id)
+            body = queue.where(cast(State, self.app_state), self.headers, view)
         except Problem:
             return False
         if FastProtocol._head_of is not self.server_state.default_headers:
@@ -128,11 +132,11 @@ class FastProtocol(HttpToolsProtocol):
         return True
 
     def _join(self, name: bytes) -> bool:
-        event_id = self._event_id(name)
-        if event_id is None or brings_a_place(cast(State, self.app_state), self.headers, event_id):
+        view = self._view(name)
+        if view is None or brings_a_place(cast(State, self.app_state), self.headers, view.event_id):
             return False
         try:
-            arrival = queue.arrive(cast(State, self.app_state), self.headers, event_id, None)
+            arrival = queue.arrive(cast(State, self.app_state), self.headers, view, None)
         except Problem:
             return False
         cycle = _Answering()

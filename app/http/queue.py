@@ -31,6 +31,7 @@ from app.http.credentials import (
     set_cookie,
     ticket_cookie,
 )
+from app.http.lines import view_of
 from app.http.problems import Problem
 from app.http.reservations import check_quantity
 from app.http.shapes import Joined as JoinedShape
@@ -59,13 +60,6 @@ class JoinAnswer(NamedTuple):
     cookies: list[tuple[bytes, bytes]]
 
 
-def view_of(state: State, event_id: str) -> LineView:
-    view = state["rooms"].views.get(event_id)
-    if view is None:
-        raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.")
-    return view
-
-
 Joining = asyncio.Future[tuple[str, Joined]]
 
 
@@ -79,16 +73,15 @@ class Arrival(NamedTuple):
     joining: Joining
 
 
-def arrive(state: State, headers: list[tuple[bytes, bytes]], event_id: str, wish: Wish | None) -> Arrival:
+def arrive(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wish: Wish | None) -> Arrival:
     """Ask for a number with everyone else who asks now. Raises Problem if it is known that there is none."""
-    view = view_of(state, event_id)
     holder, is_new = holder_of(state["tickets"], state["tokens"], headers, view)
     packed = ""
     if wish is not None:
         check_quantity(state, wish.quantity)
         packed = pack_wish(wish)
     try:
-        joining = state["joiner"].join(event_id, view.epoch, holder_text(holder), packed)
+        joining = state["joiner"].join(view.event_id, view.epoch, holder_text(holder), packed)
     except JoinUnavailable as error:
         raise _unavailable(error) from None
     return Arrival(view, holder, is_new, wish is not None, joining)
@@ -122,9 +115,10 @@ async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: 
 
     Raises Problem when the room takes nobody.
     """
+    view = await view_of(state, event_id)
     if brings_a_place(state, headers, event_id):
-        await adopt_here(state, headers, event_id)
-    arrival = arrive(state, headers, event_id, wish)
+        await adopt_here(state, headers, view)
+    arrival = arrive(state, headers, view, wish)
     await asyncio.wait([arrival.joining])
     return joined_answer(state, arrival)
 
@@ -164,9 +158,8 @@ async def join(scope: Scope, receive: Receive, send: Send) -> None:
     await _send_json(send, 201 if answer.created else 200, json_headers(answer.body, answer.cookies), answer.body)
 
 
-def where(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> bytes:
+def where(state: State, headers: list[tuple[bytes, bytes]], view: LineView) -> bytes:
     """The position of whoever asks, who is thereby seen to be here. Raises Problem without a good ticket."""
-    view = view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
     state["presence"].see(view, ticket.number, ticket.holder)
     state["meters"].polls += 1
@@ -174,13 +167,14 @@ def where(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> by
 
 
 async def position(scope: Scope, receive: Receive, send: Send) -> None:
-    body = where(scope["state"], scope["headers"], scope["path_params"]["event_id"])
+    view = await view_of(scope["state"], scope["path_params"]["event_id"])
+    body = where(scope["state"], scope["headers"], view)
     await _send_json(send, 200, json_headers(body, []), body)
 
 
 async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     state: State = scope["state"]
-    view = view_of(state, scope["path_params"]["event_id"])
+    view = await view_of(state, scope["path_params"]["event_id"])
     ticket = require_ticket(state["tickets"], scope["headers"], view)
     if scope["method"] == "HEAD":  # has no end to wait for
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
@@ -210,7 +204,7 @@ async def _send_json(send: Send, status: int, headers: list[tuple[bytes, bytes]]
 
 async def status(request: Request[State]) -> Response:
     """Public: how the line stands. A cache may keep it for a second."""
-    view = view_of(request.state, request.path_params["event_id"])
+    view = await view_of(request.state, request.path_params["event_id"])
     body = {
         "state": view.state,
         "cursor": view.cursor,

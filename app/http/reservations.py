@@ -19,6 +19,7 @@ from app.domain.wish import Wish
 from app.http.answers import Extra
 from app.http.catalog import known_event
 from app.http.credentials import Headers, header, require_pass
+from app.http.lines import view_of
 from app.http.owners import buyer_of, owns
 from app.http.problems import Problem
 from app.http.state import State
@@ -145,14 +146,12 @@ def check_quantity(state: State, seats: int) -> None:
 
 async def _buyer(state: State, headers: Headers, event_id: str) -> tuple[str, int | None, int | None]:
     """Who buys: by a pass that is not used up, or by account or browser id where the event has no waiting room."""
-    line = state["rooms"].views.get(event_id)
-    if line is None:
-        if (await known_event(state, event_id)).admission != "open":
-            raise Problem(503, "line_unavailable", "The line of this event is not known here yet. Try again.")
+    if (await known_event(state, event_id)).admission == "open":
         holder = buyer_of(state, headers)
         if holder is None:
             raise Problem(401, "holder_missing", "Log in, or visit the event's page first for a tiketi_holder cookie.")
         return holder, None, None
+    line = await view_of(state, event_id)
     admission = require_pass(state["tokens"], headers, event_id)
     if admission.epoch != line.epoch or admission.number in line.gone:
         raise Problem(410, "pass_spent", "This pass is used up. Join the line again.")

@@ -17,9 +17,10 @@ from app.domain.ticket import Ticket, holder_text
 from app.http.answers import position_body
 from app.http.api import ApiRoute, Who
 from app.http.credentials import pass_cookie, require_ticket, set_cookie
+from app.http.lines import view_of
 from app.http.passes import AdmissionPass
 from app.http.problems import Problem
-from app.http.queue import closed_problem, view_of
+from app.http.queue import closed_problem
 from app.http.reservations import drop_hold, reservation_of
 from app.http.shapes import Claimed, Nothing
 from app.http.state import State
@@ -38,7 +39,7 @@ class ClaimAnswer:
 
 async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> ClaimAnswer:
     """Take the turn up; a repeat gives the same pass. Raises Problem when it is not this buyer's turn."""
-    view = view_of(state, event_id)
+    view = await view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
     try:
         status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
@@ -104,7 +105,7 @@ async def claim(request: Request[State]) -> Response:
 
 async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> None:
     """Give the place up for good, and the seats held for it. Idempotent."""
-    view = view_of(state, event_id)
+    view = await view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
     try:
         status = await state["scripts"].leave(event_id, ticket.epoch, ticket.number)

@@ -37,6 +37,7 @@ class Rooms:
         self.read_s = time.monotonic()  # when it last did, by a steady clock
         self._redis = redis
         self._listeners: list[Callable[[LineView], None]] = []
+        self._finding = asyncio.Lock()
 
     def on_change(self, listener: Callable[[LineView], None]) -> None:
         self._listeners.append(listener)
@@ -76,6 +77,16 @@ class Rooms:
             rev = await self._redis.hget(keys.room(event_id), "rev")  # type: ignore[misc]
             if rev is not None and int(rev) < view.rev:
                 await self.reload(event_id)
+
+    async def find(self, event_id: str) -> LineView | None:
+        """The view of this room, looked for in Redis if it is not known yet: a room made a moment ago by another
+        process is one. One look at a time, so names that somebody makes up cost Redis little. Raises RedisError.
+        """
+        if event_id not in self.views:
+            async with self._finding:
+                if event_id not in self.views:
+                    await self.reload(event_id)
+        return self.views.get(event_id)
 
     async def discover(self) -> None:
         """Load every room that is not known yet."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.ledger import trail
+from app.ledger import events, trail
 from tests.http.buyer import assert_problem
-from tests.http.system import ADMIN, BUYER, System
+from tests.http.system import ADMIN, BUYER, System, event_spec
+from tests.waiting import wait_until
 
 EVENTS = 4
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -287,3 +288,41 @@ async def test_every_change_is_remembered_with_who_made_it(system: System) -> No
         (action, ADMIN[0], event_id) for action in ("event.cancel", "event.edit", "event.create")
     ]
     assert [entry.change.get("title") for entry in kept] == [None, "Other", WANTED["title"]]
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_a_line_made_by_one_web_process_is_known_at_once_to_every_other(system: System, fast_path: bool) -> None:
+    other = await system.another_web(fast_path=fast_path)
+    body = await made(system, saleOpensAt=(datetime.now(UTC) - timedelta(minutes=1)).isoformat())
+    event_id = body["event"]["id"]
+    async with other.client() as client:
+        joined = await client.post(f"/api/queue/{event_id}/join")
+        assert joined.status_code == 201, joined.text
+        ticket = {"x-queue-ticket": joined.json()["ticket"]}
+        assert (await client.get(f"/api/queue/{event_id}/position", headers=ticket)).status_code == 200
+
+
+async def test_a_line_made_elsewhere_is_seen_on_the_pages_of_every_other_process(system: System) -> None:
+    other = await system.another_web()
+    event_id = (await made(system, saleOpensAt=None))["event"]["id"]
+    async with other.client() as client:
+        page = await client.get(f"/events/{event_id}")
+        assert f'action="/events/{event_id}/join"' in page.text
+
+
+async def test_a_line_that_is_not_made_yet_is_told_from_one_that_is_not_there(system: System) -> None:
+    """Between the commit of an event and its room, and for a second after a loss of Redis, joining is put off."""
+    now = datetime.now(UTC)
+    await events.create(system.db, event_spec("not-yet", now), now)
+    async with system.web.client() as client:
+        seen = set()
+
+        async def is_made() -> bool:
+            answer = await client.get("/api/queue/not-yet/status")
+            seen.add((answer.status_code, answer.json().get("code")))
+            return answer.status_code == 200
+
+        await wait_until(is_made, description="the keeper has made the room")
+        assert seen <= {(503, "line_unavailable"), (200, None)}
+        assert_problem(await client.get("/api/queue/direct/status"), 404, "event_unknown")
+        assert_problem(await client.get("/api/queue/nothing/status"), 404, "event_unknown")

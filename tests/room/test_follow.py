@@ -70,6 +70,18 @@ async def test_a_changed_setting_loads_a_snapshot(room: Room) -> None:
         assert view.message == "The band is late."
 
 
+async def test_a_line_that_is_paused_promises_no_wait_from_then_on(room: Room) -> None:
+    rooms = Rooms(room.redis, room.scripts)
+    await room.crowd(12)
+    await rooms.discover()
+    view = rooms.views[EVENT]
+    view.measure(1.0)
+    assert view.position(12).eta_s is not None
+    await room.change(state="paused")
+    await rooms.reload(EVENT)
+    assert view.position(12).eta_s is None
+
+
 async def test_a_gap_loads_a_snapshot(room: Room) -> None:
     view = await room.view()
     await room.crowd(30)
@@ -109,6 +121,15 @@ async def test_a_room_made_later_is_found(room: Room) -> None:
         assert rooms.views == {}
         await room.make_again()
         await until(rooms, lambda view: view.state is RoomState.open, "the new room is known")
+
+
+async def test_a_room_made_a_moment_ago_is_found_by_who_asks_for_it(room: Room) -> None:
+    """Nobody is told that there is no line because this process has not looked since it was made."""
+    rooms = Rooms(room.redis, room.scripts)
+    view, another, nothing = await asyncio.gather(rooms.find(EVENT), rooms.find(EVENT), rooms.find("nothing"))
+    assert view is another is rooms.views[EVENT]
+    assert nothing is None
+    assert rooms.views.keys() == {EVENT}
 
 
 async def test_a_room_made_again_by_a_clock_that_is_behind_is_noticed(room: Room) -> None:

@@ -29,6 +29,7 @@ from app.http.pages.routing import page_route
 from app.http.pages.view import EventView, RoomWord, event_view, no_place_view, wait_view
 from app.http.problems import Problem
 from app.http.state import State
+from app.room.view import LineView
 
 SHOWN_AGAIN = frozenset({"room_not_open", "room_closed", "login_required"})  # the event page says why
 
@@ -36,13 +37,15 @@ SHOWN_AGAIN = frozenset({"room_not_open", "room_closed", "login_required"})  # t
 async def shown_event(request: Request[State]) -> EventView:
     """The event in the reader's language, with its room's state and what is left."""
     event = await known_event(request.state, request.path_params["event_id"])
+    await request.state["rooms"].find(event.id)
     left = (await shop.seat_view(request.state, event.id)).left()
     return event_view(event, room_of(request.state, event.id), left, datetime.now(UTC), lang_of(request))
 
 
 def room_of(state: State, event_id: str) -> RoomWord:
+    """The room's state in memory; of an event that has a room which is not known here yet, that it is being made."""
     line = state["rooms"].views.get(event_id)
-    return "direct" if line is None else line.state.value
+    return "recovering" if line is None else line.state.value
 
 
 async def event_page(request: Request[State]) -> Response:
@@ -51,7 +54,7 @@ async def event_page(request: Request[State]) -> Response:
     context = {
         "event": event,
         "accounts_only": line is not None and line.accounts_only,
-        "in_line": _is_in_line(request, event.event_id),
+        "in_line": _is_in_line(request, line),
         "seats_max": request.state["settings"].seats_per_buyer_max,
     }
     version = (await known_event(request.state, event.event_id)).version
@@ -70,8 +73,7 @@ def remember_browser(request: Request[State], response: Response) -> None:
         response.raw_headers.append(set_cookie(HOLDER_COOKIE, name, life_s=COOKIE_LIFE_S, secure=secure))
 
 
-def _ticket_of(request: Request[State], event_id: str) -> Ticket | None:
-    line = request.state["rooms"].views.get(event_id)
+def _ticket_of(request: Request[State], line: LineView | None) -> Ticket | None:
     if line is None:
         return None
     try:
@@ -80,21 +82,19 @@ def _ticket_of(request: Request[State], event_id: str) -> Ticket | None:
         return None  # to a page, a ticket of no use is no ticket: it offers to join
 
 
-def _is_in_line(request: Request[State], event_id: str) -> bool:
-    ticket = _ticket_of(request, event_id)
-    if ticket is None:
-        return False
-    return queue.view_of(request.state, event_id).place(ticket.number) not in (Place.left, Place.lapsed)
+def _is_in_line(request: Request[State], line: LineView | None) -> bool:
+    ticket = _ticket_of(request, line)
+    return line is not None and ticket is not None and line.place(ticket.number) not in (Place.left, Place.lapsed)
 
 
 async def wait_page(request: Request[State]) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
-    line = request.state["rooms"].views.get(event.id)
+    line = await request.state["rooms"].find(event.id)
     if line is None:
         return see_other(f"/events/{event.id}")
     t, lang = texts_for(request), lang_of(request)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
-    ticket = _ticket_of(request, event.id)
+    ticket = _ticket_of(request, line)
     position: dict[str, Any] | None = None
     view = no_place_view(t, shown.room)
     if ticket is not None:

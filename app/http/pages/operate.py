@@ -72,7 +72,7 @@ async def rooms_page(request: Request[State], _: Session) -> Response:
 
 async def room_page(request: Request[State], _: Session) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
-    if event.id not in request.state["rooms"].views:
+    if await request.state["rooms"].find(event.id) is None:
         raise Problem(404, "event_unknown", f"There is no waiting room for {event.id!r}.")
     t, lang = texts_for(request), lang_of(request)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
