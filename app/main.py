@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -56,7 +56,7 @@ from app.http.streams import Hub
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
-from app.ledger import events
+from app.ledger import events, reservations
 from app.ledger import posters as posters_ledger
 from app.ledger import seats as seats_ledger
 from app.ledger.database import Database
@@ -110,7 +110,8 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         seats = SeatViews(redis, lambda event_id: seats_ledger.load(db, event_id), outcomes)
         lane = Lane(redis, partial(jobs.ring, pool), outcomes, seats.open, settings.lane_wait_s)
         stack.push_async_callback(lane.close)
-        presence = Presence(scripts, settings.presence_flush_s)
+        presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db))
+        presence.add_source(rooms.awaited)
         joiner = closed_with(stack, Joiner(scripts))
         member = member_of(seats)
         hub, live = make_hubs(rooms, seats, member, settings)
@@ -161,6 +162,14 @@ async def wake_posters(ring: Callable[[str], Awaitable[None]], upload_id: str) -
         await ring(upload_id)
     except (RedisError, OSError) as error:
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
+
+
+async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
+    """Those of these places for which something was bought. Raises ConnectionError while the shop cannot tell."""
+    try:
+        return await reservations.served(db, event_id, epoch, numbers)
+    except StoreError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def make_signers(keys: Keys, keyring: Keyring, ended: Ended) -> tuple[TicketSigner, Csrf, Tokens]:

@@ -40,9 +40,16 @@ ONLY = {
     ),
     "redis.exceptions": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.main", "app.check", "app.console"),
-        *("app.http.adoption", "app.http.lines", "app.http.turn", "app.http.admin", "app.http.health"),
+        *(
+            "app.http.adoption",
+            "app.http.lines",
+            "app.http.queue",
+            "app.http.turn",
+            "app.http.admin",
+            "app.http.health",
+        ),
         *("app.http.event_desk", "app.http.desk", "app.http.catalog", "app.http.waitlist", "app.http.problems"),
-        *("app.metrics.stores", "workers"),
+        *("app.http.health", "app.metrics.stores", "workers"),
     ),
     "sqlalchemy": ("app.ledger",),
     "asyncpg": ("app.ledger",),

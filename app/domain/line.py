@@ -52,6 +52,9 @@ class Bits:
         missing = size - len(self._data)
         self._data.extend(bytes(missing + -(len(self._data) + missing) % BLOCK_BYTES))
 
+    def __bool__(self) -> bool:
+        return any(self._counts)
+
     def __contains__(self, number: int) -> bool:
         index = number >> 3
         return index < len(self._data) and bool(self._data[index] & (128 >> (number & 7)))

@@ -133,7 +133,7 @@ class FastProtocol(HttpToolsProtocol):
 
     def _join(self, name: bytes) -> bool:
         view = self._view(name)
-        if view is None or brings_a_place(cast(State, self.app_state), self.headers, view.event_id):
+        if view is None or view.lost or brings_a_place(cast(State, self.app_state), self.headers, view.event_id):
             return False
         try:
             arrival = queue.arrive(cast(State, self.app_state), self.headers, view, None)

@@ -20,7 +20,10 @@ RETRY_AFTER_S = {429: 5, 503: 1, 504: 2}
 
 
 class Problem(Exception):
-    """A refusal. `extra` members go into the answer; a datetime or struct in them is encoded by msgspec."""
+    """A refusal. `extra` members go into the answer; a datetime or struct in them is encoded by msgspec.
+
+    `cookies` are Set-Cookie headers that go with it.
+    """
 
     def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
         super().__init__(f"{code}: {detail}")
@@ -28,6 +31,7 @@ class Problem(Exception):
         self.code = code
         self.detail = detail
         self.extra = extra
+        self.cookies: list[tuple[bytes, bytes]] = []
 
 
 def problem_response(problem: Problem) -> Response:
@@ -44,7 +48,9 @@ def problem_response(problem: Problem) -> Response:
         headers["retry-after"] = str(problem.extra.get("retryAfterSeconds", RETRY_AFTER_S[problem.status]))
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
+    response = Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
+    response.raw_headers.extend(problem.cookies)
+    return response
 
 
 async def on_problem(request: Request[Any], error: Exception) -> Response:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -90,10 +91,16 @@ def arrive(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wis
 def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:
     """The answer to an arrival whose future is done. Raises Problem when the room takes nobody."""
     view, event_id, holder = arrival.view, arrival.view.event_id, arrival.holder
+    secure = state["settings"].secure_cookies
+    names = []
+    if arrival.is_new:
+        names.append(set_cookie(HOLDER_COOKIE, holder_text(holder), life_s=COOKIE_LIFE_S, secure=secure))
     try:
         room_state, joined = arrival.joining.result()
     except JoinUnavailable as error:
-        raise _unavailable(error) from None
+        problem = _unavailable(error)
+        problem.cookies = names  # the answer may just be late: who tries again is the same
+        raise problem from None
     if not joined.number:
         raise _refusal(view, room_state, joined.status)
     ticket = Ticket(event_id, view.epoch, joined.number, holder, int(time.time()), arrival.wish)
@@ -103,10 +110,7 @@ def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:
         event_id.encode(),
         position_members(view, joined.number, view.position(joined.number), state["reservation_member"]),
     )
-    secure = state["settings"].secure_cookies
-    cookies = [set_cookie(ticket_cookie(event_id), token, life_s=COOKIE_LIFE_S, secure=secure)]
-    if arrival.is_new:
-        cookies.append(set_cookie(HOLDER_COOKIE, holder_text(holder), life_s=COOKIE_LIFE_S, secure=secure))
+    cookies = [set_cookie(ticket_cookie(event_id), token, life_s=COOKIE_LIFE_S, secure=secure), *names]
     return JoinAnswer(created=joined.status == "joined", body=body, cookies=cookies)
 
 
@@ -116,11 +120,25 @@ async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: 
     Raises Problem when the room takes nobody.
     """
     view = await view_of(state, event_id)
+    if view.lost:
+        await _take_back(state, headers, view)
     if brings_a_place(state, headers, event_id):
         await adopt_here(state, headers, view)
     arrival = arrive(state, headers, view, wish)
     await asyncio.wait([arrival.joining])
     return joined_answer(state, arrival)
+
+
+async def _take_back(state: State, headers: list[tuple[bytes, bytes]], view: LineView) -> None:
+    """Give somebody who joins again the place their ticket proves, which a loss of Redis took: not one at the back."""
+    try:
+        ticket = require_ticket(state["tickets"], headers, view)
+        if ticket.number in view.lost:
+            await state["presence"].restore(view.event_id, view.epoch, {ticket.number: holder_text(ticket.holder)})
+    except Problem:
+        return  # a ticket of no use proves nothing
+    except (RedisError, OSError) as error:
+        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
 
 
 def _unavailable(error: JoinUnavailable) -> Problem:
@@ -183,7 +201,7 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     state["presence"].see(view, ticket.number, ticket.holder)
     if not state["hub"].has_place(view, ticket.number):
         raise Problem(503, "streams_full", "No more streams are open here: poll your position instead.")
-    await state["hub"].serve(view, ticket.number, receive, send)
+    await state["hub"].serve(view, ticket, receive, send)
 
 
 JSON_HEADERS = [

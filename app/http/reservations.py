@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from app.domain.line import Place
 from app.domain.reservation import Reservation, ReservationStatus
 from app.domain.sale import SaleStatus, sale_ends_at, status_of
 from app.domain.wish import Wish
@@ -153,7 +154,7 @@ async def _buyer(state: State, headers: Headers, event_id: str) -> tuple[str, in
         return holder, None, None
     line = await view_of(state, event_id)
     admission = require_pass(state["tokens"], headers, event_id)
-    if admission.epoch != line.epoch or admission.number in line.gone:
+    if admission.epoch != line.epoch or line.place(admission.number) in (Place.left, Place.lapsed):
         raise Problem(410, "pass_spent", "This pass is used up. Join the line again.")
     return admission.holder, admission.number, admission.epoch
 

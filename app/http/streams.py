@@ -18,9 +18,11 @@ import structlog
 from starlette.types import Receive, Send
 
 from app.domain.line import Place, RoomState
+from app.domain.ticket import Ticket
 from app.http.answers import Extra, position_members
 from app.lane.commands import Outcome
 from app.room.follow import Rooms
+from app.room.presence import People
 from app.room.view import LineView
 
 PORTION = 100  # messages between two yields: about 2 ms
@@ -47,6 +49,7 @@ class Stream:
         "dropped",
         "ends_s",
         "epoch",
+        "holder",
         "message",
         "next_s",
         "number",
@@ -58,10 +61,11 @@ class Stream:
         "view",
     )
 
-    def __init__(self, view: LineView, number: int, send: Send, now_s: float, life_s: float) -> None:
+    def __init__(self, view: LineView, ticket: Ticket, send: Send, now_s: float, life_s: float) -> None:
         self.view = view
-        self.epoch = view.epoch
-        self.number = number
+        self.epoch = ticket.epoch
+        self.number = ticket.number
+        self.holder = ticket.holder
         self.send = send
         self.place = Place.unknown
         self.message = ""
@@ -104,11 +108,11 @@ class Hub:
             stream.next_s = 0.0
             self._changed.set()
 
-    async def serve(self, view: LineView, number: int, receive: Receive, send: Send) -> None:
+    async def serve(self, view: LineView, ticket: Ticket, receive: Receive, send: Send) -> None:
         """One stream, from its first message until the client goes or its life ends."""
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-        stream = Stream(view, number, send, time.monotonic(), self._life_s)
-        key = (view.event_id, number)
+        stream = Stream(view, ticket, send, time.monotonic(), self._life_s)
+        key = (view.event_id, ticket.number)
         self._of_ticket.setdefault(key, []).append(stream)
         self.streams[stream] = None
         self.opened += 1
@@ -127,12 +131,13 @@ class Hub:
             if not self._of_ticket[key]:
                 del self._of_ticket[key]
 
-    def here(self) -> Iterable[tuple[str, int, list[int]]]:
-        """(event id, epoch, numbers) of everyone with an open stream, for presence."""
-        numbers: dict[tuple[str, int], list[int]] = {}
+    def here(self) -> Iterable[tuple[LineView, People]]:
+        """Everyone with an open stream, for presence."""
+        people: dict[LineView, dict[int, bytes]] = {}
         for stream in self.streams:
-            numbers.setdefault((stream.view.event_id, stream.epoch), []).append(stream.number)
-        return [(event_id, epoch, people) for (event_id, epoch), people in numbers.items()]
+            if stream.epoch == stream.view.epoch:
+                people.setdefault(stream.view, {})[stream.number] = stream.holder
+        return people.items()
 
     async def run(self) -> None:
         """Write to whoever there is news for, until cancelled."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.engine import Connection, Row
 
 from app.domain.reservation import LIVE, PaymentStatus, Reservation, ReservationStatus
@@ -18,6 +18,12 @@ from app.ledger.statements import as_json, one_of
 
 LISTED_MAX = 200
 _live = reservations.c.status.in_([status.value for status in LIVE])
+_SERVED = select(reservations.c.number).where(
+    reservations.c.event_id == bindparam("event"),
+    reservations.c.epoch == bindparam("of"),
+    reservations.c.status == ReservationStatus.confirmed.value,
+    one_of(reservations.c.number, "numbers"),
+)
 
 
 async def get(db: Database, reservation_id: str) -> Reservation | None:
@@ -32,6 +38,12 @@ async def by_number(db: Database, event_id: str, epoch: int, number: int) -> Res
     async with db.read() as tx:
         found = await tx.run_sync(find, (c.event_id == event_id) & (c.epoch == epoch) & (c.number == number))
     return max(found, key=lambda r: (r.live, r.created_at), default=None)
+
+
+async def served(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
+    """Those of these places in line for which something was bought."""
+    async with db.read() as tx:
+        return set((await tx.scalars(_SERVED, {"event": event_id, "of": epoch, "numbers": as_json(numbers)})).all())
 
 
 async def by_holders(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.domain.line import RoomState
 from app.room import keys
+from app.room.presence import People
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
 
@@ -77,6 +79,10 @@ class Rooms:
             rev = await self._redis.hget(keys.room(event_id), "rev")  # type: ignore[misc]
             if rev is not None and int(rev) < view.rev:
                 await self.reload(event_id)
+
+    def awaited(self) -> Iterable[tuple[LineView, People]]:
+        """The lines somebody waits in, for presence: that this process listens is told even if it sees nobody."""
+        return [(view, {}) for view in self.views.values() if view.waiting and view.state is not RoomState.closed]
 
     async def find(self, event_id: str) -> LineView | None:
         """The view of this room, looked for in Redis if it is not known yet: a room made a moment ago by another

@@ -1,14 +1,14 @@
 """Remembers whom this process saw and tells Redis in packed calls, so that nobody waits behind a closed tab.
 
 A number that was passed over while away is told at once: it goes back to the front. After a loss of Redis the same
-path gives people back the places their tickets prove.
+path gives people back the places their tickets prove. Also nobody is told of: while no process tells, none is absent.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -20,6 +20,9 @@ from app.room.scripts import RoomScripts
 from app.room.view import LineView
 
 T = TypeVar("T")
+People = Mapping[int, bytes]  # number → holder
+Source = Callable[[], Iterable[tuple[LineView, People]]]
+Served = Callable[[str, int, Sequence[int]], Awaitable[set[int]]]  # (event id, epoch, numbers) → who bought
 CHUNK = 1_000  # numbers per call: under 1 ms of Redis
 URGENT_GAP_S = 0.1
 CALL_TIMEOUT_S = 5.0
@@ -28,17 +31,18 @@ log = structlog.get_logger()
 
 
 class Presence:
-    def __init__(self, scripts: RoomScripts, flush_s: float) -> None:
+    def __init__(self, scripts: RoomScripts, flush_s: float, served: Served) -> None:
         self._scripts = scripts
+        self._served = served
         self._flush_s = flush_s
         self._seen: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         self._lost: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
         self._urgent = asyncio.Event()
-        self._open: list[Callable[[], Iterable[tuple[str, int, list[int]]]]] = []
+        self._sources: list[Source] = []
 
-    def add_source(self, source: Callable[[], Iterable[tuple[str, int, list[int]]]]) -> None:
-        """`source` answers (event_id, epoch, numbers) of those who are here without asking: open streams."""
-        self._open.append(source)
+    def add_source(self, source: Source) -> None:
+        """`source` answers the lines that are to be told of, and who is here without asking: open streams."""
+        self._sources.append(source)
 
     def see(self, view: LineView, number: int, holder: bytes) -> None:
         """Note one buyer. Cheap: called on every poll. `holder` is kept only if the number was lost."""
@@ -58,16 +62,20 @@ class Presence:
                 async with asyncio.timeout_at(streams_due_s):
                     await self._urgent.wait()
             if clock() >= streams_due_s:  # however urgent the others are: who streams does not ask, and is here too
-                self._look_at_streams()
+                self.look()
                 streams_due_s = clock() + self._flush_s
             self._urgent.clear()
             await self.flush()
             await asyncio.sleep(URGENT_GAP_S)
 
-    def _look_at_streams(self) -> None:
-        for source in self._open:
-            for event_id, epoch, numbers in source():
-                self._seen[event_id, epoch].update(numbers)
+    def look(self) -> None:
+        """Note everyone the sources know of."""
+        for source in self._sources:
+            for view, people in source():
+                self._seen[view.event_id, view.epoch].update(people)
+                if view.lost:
+                    for number, holder in people.items():
+                        self.see(view, number, holder)
 
     async def flush(self) -> None:
         """Tell Redis now. What could not be told is kept for the next time."""
@@ -76,10 +84,10 @@ class Presence:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 for (event_id, epoch), people in lost.items():
-                    for pairs in _chunks(list(people.items())):
-                        await self._scripts.restore(event_id, epoch, pairs)
+                    for some in _chunks(list(people)):
+                        await self.restore(event_id, epoch, {number: people[number] for number in some})
                 for (event_id, epoch), numbers in seen.items():
-                    for some in _chunks(list(numbers)):
+                    for some in _chunks(list(numbers)) or [[]]:
                         await self._scripts.seen(event_id, epoch, some)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("presence_not_told", error=str(error), rooms=len(seen))
@@ -88,6 +96,15 @@ class Presence:
             for key, people in lost.items():
                 self._lost[key] |= people
 
+    async def restore(self, event_id: str, epoch: int, people: Mapping[int, str]) -> None:
+        """Give people (number → holder) back what a loss of Redis took from them, but for those who bought before it.
 
-def _chunks(items: list[T]) -> Iterable[list[T]]:
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+        Raises RedisError, OSError.
+        """
+        served = await self._served(event_id, epoch, list(people))
+        pairs = [(number, "" if number in served else holder) for number, holder in people.items()]
+        await self._scripts.restore(event_id, epoch, pairs)
+
+
+def _chunks(items: list[T]) -> list[list[T]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

@@ -141,7 +141,7 @@ class RoomScripts:
         flat = [part for holder, wish in people for part in (holder_bucket(holder), holder, wish)]
         packed = msgspec.msgpack.encode(flat)  # one argument, not three each: each costs redis-py more than the join
         args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, WISH_BUCKET, packed, ACCOUNT_PATTERN]
-        names = ("gone", "holders:", "wishes:", "seen:")
+        names = ("gone", "holders:", "wishes:", "seen:", "admitted", "active")
         answer = await self._scripts["join"](self._keys(event_id, epoch, *names), args, client=client)
         pairs = iter(answer[2:])
         joined = [Joined(_STATUSES[status], number) for status, number in zip(pairs, pairs, strict=True)]
@@ -213,7 +213,10 @@ class RoomScripts:
         return back
 
     async def restore(self, event_id: str, epoch: int, people: Sequence[tuple[int, str]], now_ms: Now = None) -> int:
-        """Give (number, holder) their places back after a loss of Redis. Answers how many came back."""
+        """Give (number, holder) their places back after a loss of Redis; with "" for a holder it was over by then.
+
+        Answers how many came back.
+        """
         args: list[Any] = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, LOG_ENTRIES_MAX]
         for number, holder in people:
             args += (number, holder_bucket(holder), holder)

@@ -41,7 +41,7 @@ async def queue_up(room: Room) -> None:
     await room.claim(3)
     await room.change(state="paused")
     await room.join("absent", "returning")
-    room.clock.pass_ms(TIMING.claim_window_s * 1000 * 3)
+    await room.listened(TIMING.claim_window_s * 1000 * 3)
     await room.join(*(f"w{n}" for n in range(4)), wish=WISH)
     await room.crowd(4)
     await room.leave(8)

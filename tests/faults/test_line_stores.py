@@ -24,7 +24,7 @@ from app.room.scripts import Joined, RoomScripts
 from tests.lane.audit import empty
 from tests.lane.killing import Fuse, killable_ledger
 from tests.room.killing import fused_redis, kills_survived
-from tests.room.room import BURST, EVENT, RATE, TIMING, Clock, Room
+from tests.room.room import BURST, EVENT, RATE, TIMING, Clock, Room, nobody_bought
 from tests.room.server import Server, server_in
 from workers.keeper import keep
 
@@ -96,7 +96,7 @@ async def test_losing_all_of_redis_loses_no_place(
     assert new.number > 100, "a number was given twice"
     web = Rooms(client, room.scripts)
     await web.discover()
-    processes = [Presence(room.scripts, flush_s=5) for _ in range(3)]
+    processes = [Presence(room.scripts, 5, nobody_bought) for _ in range(3)]
     back = [number for number in range(1, 61) if number % 7]
     shown = back * 2
     random.Random(3).shuffle(shown)

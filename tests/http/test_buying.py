@@ -12,7 +12,7 @@ from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 24
+EVENTS = 48
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -310,16 +310,63 @@ async def test_paying_another_way_what_is_paid_already_charges_nothing_and_says_
         assert shown["status"] == "confirmed"
 
 
+async def lose_the_line(system: System, event_id: str) -> None:
+    """Redis loses what it knows of this room; returns when it is made again and this process knows."""
+    await system.redis.delete(*await system.redis.keys(f"tiketi:{{{event_id}}}:*"))
+
+    async def is_made_again() -> bool:
+        return system.state["rooms"].views[event_id].state == "recovering"
+
+    await wait_until(is_made_again, description="the room is made again")
+
+
+async def test_a_pass_is_good_for_seats_after_a_loss_of_redis(system: System, event_id: str) -> None:
+    """It stands on its own: whoever shops does not poll, so nobody shows their ticket for them."""
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        await lose_the_line(system, event_id)
+        held = await ann.hold(seatIds=["s0"])
+        assert (await ann.pay(held["id"])).status_code == 201
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_who_joins_again_after_a_loss_of_redis_has_their_old_place(
+    system: System, event_id: str, fast_path: bool
+) -> None:
+    web = await system.another_web(fast_path=fast_path)
+    await system.change(event_id, state="paused")
+    async with buyer(system, event_id, web) as ann:
+        number = (await ann.join()).json()["number"]
+        await lose_the_line(system, event_id)
+
+        async def that_process_knows() -> bool:
+            return bool(web.state["rooms"].views[event_id].lost)
+
+        await wait_until(that_process_knows, description="the other process knows of the loss")
+        again = await ann.join()
+        assert (again.status_code, again.json()["number"]) == (200, number)
+
+
+async def test_who_streams_through_a_loss_of_redis_has_their_old_place(system: System, event_id: str) -> None:
+    """They ask for nothing, so the stream itself shows their ticket."""
+    await system.change(event_id, state="paused")
+    async with buyer(system, event_id) as ann:
+        number = (await ann.join()).json()["number"]
+        async with ann.stream() as stream:
+            await stream.next("position")
+            await lose_the_line(system, event_id)
+
+            async def is_back() -> bool:
+                return number not in system.state["rooms"].views[event_id].gone
+
+            await wait_until(is_back, description="the place is back")
+
+
 async def test_a_claim_after_a_loss_of_redis_ends_no_place(system: System, event_id: str) -> None:
     """The line is made again with every number set aside until its ticket is shown."""
     async with buyer(system, event_id) as ann:
         await ann.join()
         await ann.until("admitted")
-        await system.redis.delete(*await system.redis.keys(f"tiketi:{{{event_id}}}:*"))
-
-        async def is_made_again() -> bool:
-            return system.state["rooms"].views[event_id].state == "recovering"
-
-        await wait_until(is_made_again, description="the room is made again")
+        await lose_the_line(system, event_id)
         refused = assert_problem(await ann.claim(), 409, "not_admitted")
         assert refused["position"]["state"] == "waiting"

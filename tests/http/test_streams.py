@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from app.domain.ticket import HOLDER_BYTES, Ticket
 from app.http.streams import STREAMS_PER_TICKET_MAX
 from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
@@ -241,6 +242,9 @@ async def test_an_open_stream_counts_as_being_there(system: System, event_id: st
             await wait_until(is_seen, description="presence was told of the open stream")
 
 
+SOMEBODY = Ticket("", 1, 1, bytes(HOLDER_BYTES), 0)
+
+
 class Slow:
     """The server's side of a connection whose client reads nothing more after the first two messages."""
 
@@ -262,7 +266,7 @@ async def test_a_slow_reader_is_skipped_and_dropped_and_holds_nobody_up(system: 
     await system.change(event_id, state="paused")
     hub, view = system.state["hub"], system.state["rooms"].views[event_id]
     slow = Slow()
-    serving = asyncio.create_task(hub.serve(view, 1, slow.receive, slow.send))
+    serving = asyncio.create_task(hub.serve(view, SOMEBODY, slow.receive, slow.send))
     async with buyer(system, event_id) as ann:
         await ann.join()
         async with ann.stream() as stream:
@@ -282,7 +286,7 @@ async def test_a_slow_reader_is_let_go_at_the_end_of_its_life(system: System, ev
     await system.change(event_id, state="paused")
     hub, view = system.state["hub"], system.state["rooms"].views[event_id]
     slow = Slow()
-    serving = asyncio.create_task(hub.serve(view, 1, slow.receive, slow.send))
+    serving = asyncio.create_task(hub.serve(view, SOMEBODY, slow.receive, slow.send))
 
     async def has_begun() -> bool:
         return len(slow.taken) == 2

@@ -50,6 +50,8 @@ class Model:
     sent: list[str] = field(default_factory=list)
     seen: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     joined_after: dict[int, int] = field(default_factory=dict)
+    told_ms: int | None = None
+    told_since_ms: int = 0
 
     def slot(self, now_ms: int) -> int:
         return now_ms // self.timing.slot_ms
@@ -81,6 +83,20 @@ class Model:
         window = range(self.slot(now_ms) - PRESENCE_SLOTS, self.slot(now_ms) + 1)
         after = next((self.joined_after[slot] for slot in window if slot in self.joined_after), number)
         return number > after or any(number in self.seen[slot] for slot in window)
+
+    def listen(self, now_ms: int) -> None:
+        """A web process tells whom it sees, be it nobody."""
+        if self.state == "closed":
+            return
+        if self.told_ms is None or not self.told_ms <= now_ms <= self.told_ms + self.timing.slot_ms:
+            self.told_since_ms = now_ms
+        self.told_ms = now_ms
+
+    def listened(self, now_ms: int) -> bool:
+        """Whether it was told for so long, until lately, that whoever was not seen is absent."""
+        if self.told_ms is None or not self.told_ms <= now_ms <= self.told_ms + self.timing.slot_ms:
+            return False
+        return now_ms - self.told_since_ms >= (PRESENCE_SLOTS - 1) * self.timing.slot_ms
 
     def see(self, number: int, now_ms: int) -> None:
         if self.state == "closed" or number > self.number:
@@ -219,8 +235,10 @@ class Model:
         absent: list[int] = []
         returned, cursor = sorted(self.returned), self.cursor
         while len(let_in) < allowed and (returned or cursor < self.number):
-            number = returned.pop(0) if returned else cursor + 1
-            cursor = max(cursor, number)
+            number = returned[0] if returned else cursor + 1
+            if not (number in self.over or self.present(number, now_ms) or self.listened(now_ms)):
+                break
+            cursor, returned = max(cursor, number), returned[1:]
             if number not in self.over:
                 (let_in if self.present(number, now_ms) else absent).append(number)
         return let_in, absent, cursor, set(returned)

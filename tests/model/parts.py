@@ -18,7 +18,7 @@ from app.room.presence import Presence
 from app.room.scripts import WISH_BUCKET, RoomScripts
 from app.room.view import LineView
 from tests.lane.world import START, spec
-from tests.room.room import TIMING, Clock
+from tests.room.room import TIMING, Clock, nobody_bought
 from workers import keeper
 from workers.admitter import Admitter
 
@@ -42,7 +42,7 @@ class Line:
         self.scripts = RoomScripts(self.redis, TIMING)
         self.rooms = Rooms(self.redis, self.scripts)
         self.operator = Operator(self.redis, self.rooms, self.db, self.now)
-        self.presence = Presence(self.scripts, flush_s=5)
+        self.presence = Presence(self.scripts, 5, nobody_bought)
         self.workers = [self.worker() for _ in range(WORKERS)]
         self.rung: list[str] = []
 

@@ -117,6 +117,8 @@ class LineMachine(RuleBasedStateMachine):
         self.do(self.line.presence.flush())
         for _, number, holder in shown:
             self.model.restore(number, holder_text(holder), self.now_ms)
+        if shown:
+            self.model.listen(self.now_ms)
         for _, number, _ in shown:
             self.model.see(number, self.now_ms)
 
@@ -124,9 +126,15 @@ class LineMachine(RuleBasedStateMachine):
     def wait(self, ms: int) -> None:
         self.line.clock.pass_ms(ms)
 
-    @rule()
-    def be_away_for_long(self) -> None:
-        self.line.clock.pass_ms(LONG_MS)
+    @rule(times=st.integers(0, 12))
+    def be_away_for_long(self, times: int) -> None:
+        """So long passes, while a web process tells so often that it sees nobody."""
+        for _ in range(times):
+            self.line.clock.pass_ms(LONG_MS // max(times, 1))
+            self.do(self.line.scripts.seen(EVENT, self.model.epoch, []))
+            self.model.listen(self.now_ms)
+        if not times:
+            self.line.clock.pass_ms(LONG_MS)
 
     @rule(by_ms=st.sampled_from([-60_000, -3_000, -70, 15, 70, 400, 3_000, 60_000, 3_600_000]))
     def set_redis_clock_wrong(self, by_ms: int) -> None:

@@ -99,6 +99,13 @@ class Room:
         """`size` new people join; answers their numbers."""
         return [joined.number for joined in await self.join(*(f"h{n}" for n in range(first, first + size)))]
 
+    async def listened(self, ms: int) -> None:
+        """So long passes while a web process tells all along whom it sees: nobody."""
+        for passed_ms in range(0, ms, self.timing.slot_ms // 2):
+            await self.seen()
+            self.clock.pass_ms(min(self.timing.slot_ms // 2, ms - passed_ms))
+        await self.seen()
+
     async def seen(self, *numbers: int) -> int:
         return await self.scripts.seen(EVENT, self.epoch, numbers, self.clock.redis_ms)
 
@@ -143,6 +150,11 @@ class Room:
 
     async def violations(self) -> list[invariants.Violation]:
         return await invariants.check(self.redis, self.db, EVENT)
+
+
+async def nobody_bought(event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
+    """For a Presence: nobody was served before the loss."""
+    return set()
 
 
 def numbers(joined: Sequence[Joined]) -> list[int]:

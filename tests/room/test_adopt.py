@@ -43,7 +43,7 @@ async def test_a_turn_is_never_given_up_for_an_earlier_place_that_waits(room: Ro
     """The earlier of the two was passed over while away, so the later has its turn first."""
     other = "account" if who == "browser" else "browser"
     await room.join(other)
-    room.clock.pass_ms(TIMING.presence_window_s * 2000)
+    await room.listened(TIMING.presence_window_s * 2000)
     await room.join(who)
     await room.tick(1000)
     assert (await room.view()).place(2) is Place.admitted

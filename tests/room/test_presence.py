@@ -10,12 +10,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
-from app.domain.line import RoomState
+from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.room import presence
 from app.room.presence import Presence
 from app.room.scripts import Now, RoomScripts
-from tests.room.room import EVENT, TIMING, Room
+from tests.room.room import EVENT, TIMING, Room, nobody_bought
 from tests.waiting import wait_until
 
 HOLDER = bytes(HOLDER_BYTES)
@@ -59,7 +59,7 @@ async def running(presence: Presence) -> AsyncIterator[None]:
 
 
 async def test_everyone_seen_is_told_once_in_packed_calls(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, flush_s=5)
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
     for number in range(1, 2_501):
         watch.see(view, number, HOLDER)
         watch.see(view, number, HOLDER)
@@ -71,7 +71,7 @@ async def test_everyone_seen_is_told_once_in_packed_calls(room: Room, scripts: T
 
 
 async def test_what_could_not_be_told_is_kept(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, flush_s=5)
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
     view.lost.add(9)
     view.gone.add(9)
     for number in (7, 9):
@@ -86,8 +86,10 @@ async def test_what_could_not_be_told_is_kept(room: Room, scripts: Telling) -> N
 
 
 async def test_open_streams_count_as_seen(room: Room, scripts: Telling) -> None:
-    watch = Presence(scripts, flush_s=0.0)
-    watch.add_source(lambda: [(EVENT, 1, [4, 5]), (EVENT, 2, [6])])
+    view, another = await room.view(), await room.view()
+    another.epoch = 2
+    watch = Presence(scripts, 0.0, nobody_bought)
+    watch.add_source(lambda: [(view, {4: HOLDER, 5: HOLDER}), (another, {6: HOLDER})])
 
     async def told() -> list[list[int]]:
         return scripts.told
@@ -97,15 +99,53 @@ async def test_open_streams_count_as_seen(room: Room, scripts: Telling) -> None:
     assert scripts.told[:2] == [[4, 5], [6]]
 
 
+async def test_that_nobody_is_seen_is_told_as_well(room: Room, scripts: Telling) -> None:
+    """While no process tells anything, nobody is taken for absent."""
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
+    watch.add_source(lambda: [(view, {})])
+    watch.look()
+    await watch.flush()
+    assert scripts.told == [[]]
+
+
+async def test_who_streams_has_their_place_again_after_a_loss(room: Room, scripts: Telling) -> None:
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
+    view.lost.add(4)
+    view.gone.add(4)
+    watch.add_source(lambda: [(view, {4: HOLDER, 5: HOLDER})])
+    watch.look()
+    await watch.flush()
+    assert scripts.restored == [[(4, holder_text(HOLDER))]]
+
+
+async def test_who_was_served_before_a_loss_gets_no_second_turn(room: Room) -> None:
+    async def five_bought(event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
+        assert (event_id, epoch) == (EVENT, 1)
+        return {5} & set(numbers)
+
+    await room.redis.flushall()
+    await room.make_again(number=9, cursor=7, state=RoomState.recovering, recover_ms=1000)
+    watch, view = Presence(room.scripts, 5, five_bought), await room.view()
+    for number in (4, 5):
+        watch.see(view, number, bytes([number]) * HOLDER_BYTES)
+    await watch.flush()
+    view = await room.view()
+    assert (view.place(4), view.place(5), view.place(6)) == (Place.waiting, Place.left, Place.waiting)
+    await room.tick(1_001)
+    await room.seen(4, 5)  # by the room's own clock
+    await room.tick(1_000)
+    assert await room.let_in() == [4]
+
+
 async def test_open_streams_count_as_seen_however_many_come_back_meanwhile(
     room: Room, scripts: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """People who were passed over poll all the time: each poll is urgent, and must not make anyone else absent."""
     monkeypatch.setattr(presence, "URGENT_GAP_S", 0.0)
-    view, watch = await room.view(), Presence(scripts, flush_s=0.05)
+    view, watch = await room.view(), Presence(scripts, 0.05, nobody_bought)
     view.cursor = 3
     view.skipped.add(3)
-    watch.add_source(lambda: [(EVENT, 1, [4])])
+    watch.add_source(lambda: [(view, {4: HOLDER})])
 
     async def the_stream_is_told() -> bool:
         watch.see(view, 3, HOLDER)
@@ -117,7 +157,7 @@ async def test_open_streams_count_as_seen_however_many_come_back_meanwhile(
 
 
 async def test_who_was_passed_over_is_told_at_once(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, flush_s=3_600)
+    view, watch = await room.view(), Presence(scripts, 3_600, nobody_bought)
     view.cursor = 3
     view.skipped.add(3)
 
@@ -136,7 +176,7 @@ async def test_who_shows_a_ticket_after_a_loss_has_their_place_again(room: Room)
     room.epoch = 1
     birth = {"number": 9, "cursor": 2, "state": RoomState.recovering, "recover_ms": 1000}
     await room.make_again(**birth)
-    view, watch = await room.view(), Presence(room.scripts, flush_s=5)
+    view, watch = await room.view(), Presence(room.scripts, 5, nobody_bought)
     assert [number for number in range(1, 10) if number in view.lost] == list(range(1, 10))
     for number in (2, 5):
         watch.see(view, number, bytes([number]) * HOLDER_BYTES)

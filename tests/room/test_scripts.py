@@ -153,7 +153,7 @@ async def test_a_draining_room_lets_in_those_who_are_there(room: Room) -> None:
 
 async def test_joining_counts_as_being_seen_and_an_absent_one_is_passed_over(room: Room) -> None:
     await room.crowd(3)
-    room.clock.pass_ms(WINDOW_MS + TIMING.slot_ms)
+    await room.listened(WINDOW_MS + TIMING.slot_ms)
     await room.seen(2)
     await room.tick()
     assert await room.let_in() == [2]
@@ -166,9 +166,49 @@ async def test_nobody_seen_within_the_window_is_passed_over(room: Room) -> None:
     assert await room.let_in() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("gap", ["redis was away", "its clock was set forward", "its clock was set back"])
+async def test_after_a_gap_nobody_is_absent_before_they_could_be_seen_again(room: Room, gap: str) -> None:
+    """The web could not tell whom it saw, so a newcomer would be the only one who is there."""
+    await room.crowd(3)
+    await room.listened(WINDOW_MS)
+    if gap == "redis was away":
+        room.clock.pass_ms(WINDOW_MS * 2)
+    else:
+        room.clock.wrong_by_ms += WINDOW_MS * (2 if gap.endswith("forward") else -2)
+    await room.crowd(1, first=100)
+    await room.tick()
+    assert await room.let_in() == []
+    await room.seen(2, 3)
+    await room.tick()
+    assert await room.let_in() == [], "the first may still be told of"
+    await room.listened(WINDOW_MS - TIMING.slot_ms)
+    await room.tick()
+    assert await room.let_in() == [2, 3, 4]
+    await room.seen(1)
+    await room.tick()
+    assert await room.let_in() == [2, 3, 4, 1]
+
+
+async def test_who_is_back_stays_in_front_through_a_gap(room: Room) -> None:
+    await room.crowd(2)
+    await room.listened(WINDOW_MS * 2)
+    await room.seen(2)
+    await room.tick()
+    await room.seen(1)
+    await room.change(state="paused")
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.change(state="open")
+    await room.crowd(1, first=100)
+    await room.tick()
+    assert await room.let_in() == [2]
+    await room.seen(1)
+    await room.tick()
+    assert await room.let_in() == [2, 1, 3]
+
+
 async def test_nobody_absent_uses_up_rate(room: Room) -> None:
     await room.crowd(30)
-    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.listened(WINDOW_MS * 2)
     await room.seen(26, 27, 28, 29, 30)
     await room.tick()
     assert await room.let_in() == [26, 27, 28, 29, 30]
@@ -176,7 +216,7 @@ async def test_nobody_absent_uses_up_rate(room: Room) -> None:
 
 async def test_who_comes_back_goes_before_everyone_the_cursor_has_not_reached(room: Room) -> None:
     await room.crowd(2)
-    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.listened(WINDOW_MS * 2)
     await room.crowd(20, first=100)
     await room.tick(500)
     assert await room.let_in() == [3, 4, 5, 6, 7]
@@ -188,10 +228,10 @@ async def test_who_comes_back_goes_before_everyone_the_cursor_has_not_reached(ro
 
 async def test_who_comes_back_and_goes_again_is_passed_over_again(room: Room) -> None:
     await room.crowd(1)
-    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.listened(WINDOW_MS * 2)
     await room.tick()
     await room.seen(1)
-    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.listened(WINDOW_MS * 2)
     await room.tick()
     assert await room.let_in() == []
 
@@ -207,7 +247,7 @@ async def test_a_number_that_was_never_given_cannot_be_seen(room: Room) -> None:
 
 async def test_who_left_while_away_does_not_come_back(room: Room) -> None:
     await room.crowd(2)
-    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.listened(WINDOW_MS * 2)
     await room.tick()
     await room.leave(1)
     assert await room.seen(1, 2) == 1
@@ -216,7 +256,7 @@ async def test_who_left_while_away_does_not_come_back(room: Room) -> None:
 async def test_a_tick_looks_at_a_bounded_number_of_people(room: Room) -> None:
     await room.scripts.reserve(EVENT, 10_000)
     await room.crowd(SCAN_MAX + 10)
-    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.listened(WINDOW_MS * 2)
     assert (await room.tick()).cursor == SCAN_MAX
     assert (await room.tick()).cursor == SCAN_MAX + 10
 
@@ -287,6 +327,20 @@ async def test_a_wish_is_sent_to_the_lane_in_number_order_with_its_owner_and_onl
         for at, name in enumerate(("anna", "bert", "carl"))
     ]
     assert (await room.tick()).wished == 0
+
+
+async def test_a_wish_of_somebody_passed_over_is_kept_for_their_turn(room: Room) -> None:
+    await room.join("anna")
+    await room.listened(WINDOW_MS * 2)
+    await room.join("bert")
+    await room.tick()
+    assert await room.let_in() == [2]
+    await room.join("anna", wish=WISH)
+    await room.join("bert", wish=WISH)
+    await room.seen(1)
+    assert (await room.tick()).wished == 1, "one had the turn already"
+    lane = await room.redis.xrange(keys.lane(EVENT))
+    assert [b'"id":"wish:1:1"' in fields[b"c"] for _, fields in lane] == [True]
 
 
 async def test_a_wish_may_be_changed_until_the_turn_and_goes_with_who_leaves(room: Room) -> None:

@@ -60,13 +60,14 @@ async def event_page(request: Request[State]) -> Response:
     version = (await known_event(request.state, event.event_id)).version
     script = {"eventId": event.event_id, "version": version, "status": event.status, "room": event.room}
     response = page(request, "event.html", context, script=script, words=("event.", "error."))
-    if event.room == "direct":
-        remember_browser(request, response)
+    remember_browser(request, response)
     return response
 
 
 def remember_browser(request: Request[State], response: Response) -> None:
-    """Give a browser its random id where neither a line nor an account does: a reservation needs an owner."""
+    """Give a browser its random id: a reservation needs an owner, and who joins twice because the first answer was lost
+    is to be one person.
+    """
     if buyer_of(request.state, request.scope["headers"]) is None:
         name = holder_text(os.urandom(HOLDER_BYTES))
         secure = request.state["settings"].secure_cookies

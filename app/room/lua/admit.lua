@@ -1,6 +1,6 @@
 -- admit: let in the next people in line, as many as rate and capacity allow now.
--- Guarantee: in any w seconds at most rate*w + burst; admitted + claimed <= max_active; nobody present is passed over;
---   who came back goes before any higher number. Any number of workers may call it at any time.
+-- Guarantee: in any w seconds at most rate*w + burst; admitted + claimed <= max_active; nobody present is passed over,
+--   who came back goes first; nobody is absent before the web told for all slots but one whom it sees. By any number of workers.
 -- KEYS: 1 room  2 gone  3 skipped  4 returned  5 admitted  6 active  7 log  8 seen prefix  9 wishes prefix  10 lane
 -- ARGV: 1 now_ms or ""  2 refilled_ms last answered to the caller or ""  3 ms since then by its steady clock: no more is
 --   granted, whatever Redis's clock does  4 epoch  5 slots  6 slot_ms  7 claim_ms  8 scan_max  9 log_max  10 wish_bucket
@@ -10,10 +10,10 @@ local log, seen, wishes, lane, epoch, slots, log_max = KEYS[7], KEYS[8], KEYS[9]
 local refilled_known, steady, slot_ms, claim_ms = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local scan_max, bucket, time = tonumber(ARGV[8]), tonumber(ARGV[10]), redis.call('TIME')
 local now, passed, let_in, scanned, wished = tonumber(ARGV[1]) or time[1] * 1000 + math.floor(time[2] / 1000), {}, {}, 0, 0
-local f = redis.call('HMGET', room, 'state', 'epoch', 'number', 'cursor', 'tokens', 'refilled_ms', 'rate', 'burst', 'max_active', 'logged', 'admitted_total')
+local f = redis.call('HMGET', room, 'state', 'epoch', 'number', 'cursor', 'tokens', 'refilled_ms', 'rate', 'burst', 'max_active', 'logged', 'admitted_total', 'told_ms', 'told_since_ms')
 local state, number, cursor, before, refilled = f[1], tonumber(f[3]), tonumber(f[4]), tonumber(f[5]), tonumber(f[6])
 if not state or f[2] ~= epoch then return {state and 'old_epoch' or 'missing', 0, 0, 0, 0, '0'} end
-local rate, burst, known = tonumber(f[7]), tonumber(f[8]), refilled_known or refilled
+local rate, burst, told, told_since, known = tonumber(f[7]), tonumber(f[8]), tonumber(f[12]), tonumber(f[13]), refilled_known or refilled
 local elapsed = math.max(0, math.min(now - refilled, refilled < known and 0 or known + steady - refilled))
 local tokens = math.min(burst, before + rate * elapsed / 1000)
 -- what is kept for a later tick may not come to more than burst together with what is there now
@@ -23,29 +23,29 @@ local whole = math.floor(tokens + 1e-9) -- ten times a tenth is less than one in
 local allowed = (state == 'open' or state == 'draining') and math.min(whole, free) or 0
 local slot, deadline, joined_after = math.floor(now / slot_ms), now + claim_ms, nil
 for s = slot - slots, slot do joined_after = joined_after or tonumber(redis.call('GET', seen .. s .. ':after')) end
-local function present(n)
-  if joined_after and n > joined_after then return true end
-  for s = slot, slot - slots, -1 do if redis.call('GETBIT', seen .. s, n) == 1 then return true end end
-end
+local listened = told and told <= now and now - told <= slot_ms and now - told_since >= (slots - 1) * slot_ms
+local function seen_lately(n) for s = slot, slot - slots, -1 do if redis.call('GETBIT', seen .. s, n) == 1 then return true end end end
 while #let_in < allowed and scanned < scan_max do
-  local back = redis.call('ZPOPMIN', returned)[1]
+  local back = redis.call('ZRANGE', returned, 0, 0)[1]
   local n = tonumber(back) or cursor + 1
   if n > number then break end
+  local is_gone = redis.call('GETBIT', gone, n) == 1
+  local here = not is_gone and (joined_after and n > joined_after or seen_lately(n))
+  if not (is_gone or here or listened) then break end
+  if back then redis.call('ZREM', returned, n) end
   cursor, scanned = math.max(cursor, n), scanned + 1
-  if redis.call('GETBIT', gone, n) == 0 then
-    local here = present(n)
+  if not is_gone then
     redis.call('SETBIT', skipped, n, here and 0 or 1)
     table.insert(here and let_in or passed, n)
   end
 end
 for _, n in ipairs(let_in) do
   redis.call('ZADD', admitted, deadline, n)
-  local wished_for = wishes .. math.floor(n / bucket)
-  local holder, wish = string.match(redis.call('HGET', wished_for, n) or '', '^(%S+) (.*)$')
+  local holder, wish = string.match(redis.call('HGET', wishes .. math.floor(n / bucket), n) or '', '^(%S+) (.*)$')
   if wish then
     local hold = '{"kind":"hold","id":"wish:%s:%d","holder":"%s","number":%d,"epoch":%s,"wish":%s}'
     redis.call('XADD', lane, '*', 'c', string.format(hold, epoch, n, holder, n, epoch, wish))
-    wished = wished + redis.call('HDEL', wished_for, n)
+    wished = wished + redis.call('HDEL', wishes .. math.floor(n / bucket), n)
   end
 end
 if scanned > 0 or tokens ~= before or tokens < burst and kept_from ~= refilled then

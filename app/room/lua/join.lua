@@ -1,12 +1,12 @@
 -- join: give each holder a number, once.
 -- Guarantee: same holder in line -> same number; numbers strictly increase, never above the reserved bound; refused unless
 --   the room takes people, and whoever has no account where only accounts may join. A holder whose place is over (left,
---   lapsed, served) gets a new number, at the back.
--- KEYS: 1 room  2 gone  3 holders prefix  4 wishes prefix  5 seen prefix
+--   lapsed, served) gets a new number, at the back. A wish is kept until the turn.
+-- KEYS: 1 room  2 gone  3 holders prefix  4 wishes prefix  5 seen prefix  6 admitted  7 active
 -- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s  5 wish_bucket
 --   6 the people, as msgpack: {holder bucket, holder, wish or "", ...}  7 pattern of an account's holder
 -- Returns: {state, last number, status, number, ...}   status: joined | already | refused | full | stranger      Cost: O(people)
-local room, gone, holders, wishes, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local room, gone, holders, wishes, seen, admitted, active = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local epoch, slot_ms, seen_ttl_s, wish_bucket = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local people = cmsgpack.unpack(ARGV[6])
 local now = tonumber(ARGV[1])
@@ -26,6 +26,10 @@ local first, answer = last, {state, 0}
 -- whoever joins from here on is present for this slot: one number says so for all of them
 redis.call('SET', slot .. ':after', last, 'NX', 'EX', seen_ttl_s)
 
+local function had_turn(n)
+  return n <= cursor and (redis.call('ZSCORE', admitted, n) or redis.call('ZSCORE', active, n))
+end
+
 for i = 1, #people, 3 do
   local bucket, holder, wish = holders .. people[i], people[i + 1], people[i + 2]
   local number = tonumber(redis.call('HGET', bucket, holder))
@@ -43,7 +47,7 @@ for i = 1, #people, 3 do
     status, number = 'joined', last
     redis.call('HSET', bucket, holder, number)
   end
-  if wish ~= '' and number > cursor and state ~= 'closed' then
+  if wish ~= '' and number > 0 and state ~= 'closed' and not had_turn(number) then
     redis.call('HSET', wishes .. math.floor(number / wish_bucket), number, holder .. ' ' .. wish)
   end
   answer[#answer + 1] = status

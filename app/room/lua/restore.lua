@@ -1,6 +1,6 @@
 -- restore: give people back the places a loss of Redis took from the line, from the tickets they hold.
 -- Guarantee: a number comes back once, to its own place; who joined again meanwhile keeps the earlier number
---   only, unless the later one was let in already.
+--   only, unless the later one was let in already. A number without a holder was served before the loss: it stays over.
 -- KEYS: 1 room  2 gone  3 lost  4 skipped  5 returned  6 holders prefix  7 seen prefix  8 log
 -- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s  5 log_max  6.. {number, holder bucket, holder} per person
 -- Returns: how many came back      Cost: O(people)
@@ -18,7 +18,7 @@ for i = 6, #ARGV, 3 do
     local other = tonumber(redis.call('HGET', bucket, holder))
     local lives = other and redis.call('GETBIT', gone, other) == 0
     redis.call('SETBIT', lost, n, 0)
-    if lives and (other < n or other <= cursor) then
+    if holder == '' or lives and (other < n or other <= cursor) then
       left[#left + 1] = n
     else
       if lives then
