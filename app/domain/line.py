@@ -36,7 +36,7 @@ class Place(StrEnum):
 class Bits:
     """A growing set of numbers with `count_below` in O(1): a bitmap and the running total of each block before it."""
 
-    __slots__ = ("_counts", "_data", "_dirty", "_totals")
+    __slots__ = ("_below", "_counts", "_data", "_dirty", "_totals")
 
     def __init__(self, data: bytes = b"") -> None:
         self._data = bytearray(data)
@@ -46,6 +46,7 @@ class Bits:
             for start in range(0, len(self._data), BLOCK_BYTES)
         ]
         self._totals: list[int] = []
+        self._below = (0, 0)  # the last `low` of count_between and its count: everyone who asks has the cursor's
         self._dirty = True
 
     def _grow(self, size: int) -> None:
@@ -94,7 +95,9 @@ class Bits:
 
     def count_between(self, low: int, high: int) -> int:
         """How many members m have low < m < high."""
-        return max(0, self.count_below(high) - self.count_below(low + 1))
+        if self._dirty or self._below[0] != low:
+            self._below = low, self.count_below(low + 1)
+        return max(0, self.count_below(high) - self._below[1])
 
 
 def ahead(number: int, cursor: int, gone: Bits) -> int:

@@ -1,13 +1,14 @@
-"""The plainest positions and joins, answered where uvicorn has parsed the headers, before ASGI and routing.
+"""The plainest positions and joins, answered from the bytes as they come, before HTTP parsing, ASGI and routing.
 
 An accelerator, not a second product: it calls the functions the ordinary endpoints call and writes the same bytes, a
-test holds both to that, and TIKETI_FAST_PATH=0 switches it off. Whatever is not plain (a body, another spelling of the
-path, a pipelined or last request, a slow reader, a refused position) goes the ordinary way. Built on the inside of
-uvicorn's protocol, so pyproject.toml pins uvicorn's minor version.
+test holds both to that, and TIKETI_FAST_PATH=0 switches it off. Plain is a whole request in one piece, spelled as the
+pattern says, with no body, on a connection that waits for nothing else and stays open. Everything else goes the
+ordinary way, refusals too. Built on the inside of uvicorn's protocol, so pyproject.toml pins uvicorn's minor version.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from starlette.responses import Response
@@ -22,11 +23,20 @@ from app.http.problems import Problem, crash_response, problem_response
 from app.http.state import State
 from app.room.view import LineView
 
-PREFIX = b"/api/queue/"
-POSITION = b"/position"
-JOIN = b"/join"
-BODY_HEADERS = (b"content-length", b"transfer-encoding", b"expect", b"upgrade")
-
+# Header names are tokens and values visible ASCII (RFC 9110), so no line is folded, cut short or read another way
+# by whoever stands before us.
+PLAIN = re.compile(
+    rb"(?:GET /api/queue/([a-z0-9-]+)/position|POST /api/queue/([a-z0-9-]+)/join) HTTP/1\.1"
+    rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*)*)\r\n\r\n"
+)
+HEADER = re.compile(rb"\r\n([^:]+):[\t ]*([^\r]*)")
+FRAMING = {  # header → the only value with which a request is plain
+    b"connection": b"keep-alive",
+    b"content-length": b"0",
+    b"transfer-encoding": None,
+    b"expect": None,
+    b"upgrade": None,
+}
 PIPELINED_MAX = 32  # requests that wait on one connection; 64 kB of them would be 6 MB of waiting requests
 
 Headers = list[tuple[bytes, bytes]]
@@ -48,12 +58,56 @@ class _Answering:
 
 
 class FastProtocol(HttpToolsProtocol):
-    """One connection. `_answered` while the rest of a request answered here is still being parsed; `_served` by the
-    application now, where `cycle` is the last one parsed."""
+    """One connection. `_parsing` from a request's first byte to its last; `_served` by the application now, where
+    `cycle` is the last one parsed; `_asked_s` is when the last position was answered here."""
 
-    _answered = False
     _calls = 0
+    _head_of: Headers | None = None  # the headers that `_head` was made with: uvicorn makes new ones each second
+    _head = b""  # of a position, up to the length of its body
+    _parsing = False
     _served: RequestResponseCycle | None = None
+    _asked_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        if not (self._is_idle() and self._answer(data)):
+            super().data_received(data)
+
+    def _is_idle(self) -> bool:
+        """Everything asked before is answered and taken, and no further request has begun."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not (self._parsing or self.flow.write_paused or self.transport.is_closing())
+
+    def _answer(self, data: bytes) -> bool:
+        """Answer a plain request; every so many are not, to be logged."""
+        found = PLAIN.fullmatch(data)
+        if found is None:
+            return False
+        position, join, lines = found.groups()
+        view = cast(State, self.app_state)["rooms"].views.get((position or join).decode())
+        FastProtocol._calls += 1
+        if view is None or FastProtocol._calls % HOT_LOGGED_ONE_IN == 0:
+            return False
+        headers: Headers = []
+        for name, value in HEADER.findall(lines):
+            name = name.lower()
+            if name in FRAMING and FRAMING[name] != value.lower():
+                return False
+            headers.append((name, value))
+        return self._position(view, headers) if position else self._join(view, headers)
+
+    def on_message_begin(self) -> None:
+        self._parsing = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self.transport.abort()  # what else was sent together with it is parsed, and dropped
+        else:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._parsing = False
+        super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._served = cycle
@@ -67,76 +121,37 @@ class FastProtocol(HttpToolsProtocol):
             self._served.message_event.set()
         super().connection_lost(exc)
 
-    _head_of: Headers | None = None  # the headers that `_head` was made with: uvicorn makes new ones each second
-    _head = b""  # of a position, up to the length of its body
-
-    def on_message_begin(self) -> None:
-        self.url, self.headers, self.expect_100_continue = b"", [], False
-
-    def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= PIPELINED_MAX:
-            self._answered = True  # by nothing: what else was sent together with it is parsed, and dropped
-            self.transport.abort()
-            return
-        url = self.url
-        if url.startswith(PREFIX) and (self.cycle is None or self.cycle.response_complete):
-            if url.endswith(POSITION) and self.parser.get_method() == b"GET":
-                self._answered = self._position(url[len(PREFIX) : -len(POSITION)])
-            elif url.endswith(JOIN) and self.parser.get_method() == b"POST" and self._is_ours():
-                self._answered = self._join(url[len(PREFIX) : -len(JOIN)])
-            if self._answered:
-                return
-        headers, expects = self.headers, self.expect_100_continue
-        super().on_message_begin()  # makes the scope, which only an ordinary request needs
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        if self._answered:
-            self._answered = False
+    def timeout_keep_alive_handler(self) -> None:
+        """Positions leave the timer as it is: whether the connection was idle is looked at when it is over."""
+        left_s = self._asked_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
         else:
-            super().on_message_complete()
+            super().timeout_keep_alive_handler()
 
-    def _view(self, name: bytes) -> LineView | None:
-        """The event's room, if it is known and the request plain enough to be answered here; every so many are not, to
-        be logged.
-        """
-        FastProtocol._calls += 1
-        if FastProtocol._calls % HOT_LOGGED_ONE_IN == 0 or self.flow.write_paused:
-            return None
-        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
-            return None
-        for header, value in self.headers:
-            if header in BODY_HEADERS and (header != b"content-length" or value != b"0"):
-                return None
-        views = cast(State, self.app_state)["rooms"].views
-        return views.get(name.decode("ascii")) if name.isascii() else None
-
-    def _is_ours(self) -> bool:
-        return not is_foreign(self.headers, self.app_state["settings"].public_url)
-
-    def _position(self, name: bytes) -> bool:
-        view = self._view(name)
-        if view is None:
-            return False
+    def _position(self, view: LineView, headers: Headers) -> bool:
         try:
-            body = queue.where(cast(State, self.app_state), self.headers, view)
+            body = queue.where(cast(State, self.app_state), headers, view)
         except Problem:
             return False
         if FastProtocol._head_of is not self.server_state.default_headers:
             FastProtocol._head_of = self.server_state.default_headers
             FastProtocol._head = STATUS_LINE[200] + _block([*FastProtocol._head_of, *queue.JSON_HEADERS])
         self.transport.write(b"%scontent-length: %d\r\n\r\n%s" % (FastProtocol._head, len(body), body))
-        self.on_response_complete()
+        self.server_state.total_requests += 1
+        self._asked_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_handler()
         return True
 
-    def _join(self, name: bytes) -> bool:
-        view = self._view(name)
-        if view is None or view.lost or brings_a_place(cast(State, self.app_state), self.headers, view.event_id):
+    def _join(self, view: LineView, headers: Headers) -> bool:
+        state = cast(State, self.app_state)
+        if view.lost or is_foreign(headers, state["settings"].public_url):
+            return False
+        if brings_a_place(state, headers, view.event_id):
             return False
         try:
-            arrival = queue.arrive(cast(State, self.app_state), self.headers, view, None)
+            arrival = queue.arrive(state, headers, view, None)
         except Problem:
             return False
         cycle = _Answering()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,9 +12,10 @@ import pytest
 import pytest_asyncio
 
 from app.http import fast
+from app.room.view import LineView
 from tests.http.system import System, Web
 
-EVENTS = 6
+EVENTS = 12
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOLDER = "tiketi_holder=AAAAAAAAAAAAAAAAAAAAAA"
 VARIES = [
@@ -93,8 +95,56 @@ async def test_both_ways_give_the_same_bytes(system: System, ordinary: Web, even
         request("POST", "/api/queue/later/join", f"Cookie: {HOLDER}"),
         request("POST", "/api/queue/nowhere/join"),
         request("GET", join, cookies),
+        request("GET", position, cookies, "Connection: Keep-Alive", "Accept: a, \tb ", "X-Empty:"),
+        request("GET", position, "cookie: a=b", cookies),
+        request("GET", position, "X-Queue-Ticket: nonsense", cookies),
+        request("GET", position, f"x-queue-ticket:{ticket}"),
+        request("GET", position, f"X-Queue-Ticket: {ticket} "),
+        request("GET", position, cookies, "Content-Length: 2", body=b"{}"),
+        request("GET", position, cookies, "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+        request("POST", join, cookies, "Origin: https://elsewhere.example"),
+        request("POST", join, f"Cookie: {HOLDER}", "Sec-Fetch-Site: cross-site"),
+        request("POST", join, cookies, "Authorization: Bearer nonsense"),
+        request("POST", join, cookies, "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
     ]
     assert await answers(system.web, *requests) == await answers(ordinary, *requests)
+
+
+async def test_whatever_stands_in_the_lines_of_a_request_both_ways_read_it_alike(
+    system: System, ordinary: Web, event_id: str
+) -> None:
+    """A request that only one of them takes, or takes to end elsewhere, is how two servers in a row are played off."""
+    await system.change(event_id, state="paused")
+    await ordinary.state["rooms"].reload(event_id)
+    ticket = await ticket_of(system, event_id)
+    names = ["Content-Length", "Transfer-Encoding", "Connection", "Expect", "Cookie", "X-Queue-Ticket", "Upgrade", "A"]
+    odd = ["", "", "", "", " ", "\t", "\0", "(", "\r\n", ":"]
+    colons = [": ", ":", ":\t", " :", ""]
+    values = ["", "0", "5", "close", "keep-alive", "chunked", ticket, "\x7f", "\xe9", "a\tb", "a\rb", "a\nb"]
+    ends = ["", "", "", " ", "\r", "\n x"]
+    dice = random.Random(7)
+
+    def line() -> str:
+        return "".join(dice.choice(parts) for parts in (names, odd, colons, values, ends))
+
+    path, mine = f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {ticket}"
+    for _ in range(200):
+        lines = [line() for _ in range(dice.randint(1, 2))] + [mine] * dice.choice([0, 1, 1])
+        asked = request("GET", path, *lines)
+        assert await answers(system.web, asked) == await answers(ordinary, asked), asked
+
+
+async def test_a_request_in_pieces_or_with_others_behind_it_is_answered_in_order(system: System, event_id: str) -> None:
+    ticket = await ticket_of(system, event_id)
+    asked = request("GET", f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {ticket}")
+    status = request("GET", f"/api/queue/{event_id}/status")
+    async with connection(system.web) as (reader, writer):
+        for pieces in ((asked[:9], asked[9:]), (asked[:-1], asked[-1:]), (asked + status[:20], status[20:] + asked)):
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0)
+        told = [await one_answer(reader) for _ in range(5)]
+    assert [b'"number"' in each for each in told] == [True, True, True, False, True]
 
 
 async def test_the_plain_requests_are_answered_before_the_application(
@@ -103,25 +153,33 @@ async def test_the_plain_requests_are_answered_before_the_application(
     ticket = await ticket_of(system, event_id)
     calls: list[str] = []
 
-    def noting(answer: Callable[[fast.FastProtocol, bytes], bool]) -> Callable[[fast.FastProtocol, bytes], bool]:
-        def noted(self: fast.FastProtocol, name: bytes) -> bool:
-            answered = answer(self, name)
-            calls.extend([self.url.decode()] if answered else [])
+    def noting(name: str) -> Callable[[fast.FastProtocol, LineView, fast.Headers], bool]:
+        answer = getattr(fast.FastProtocol, name)
+
+        def noted(self: fast.FastProtocol, view: LineView, headers: fast.Headers) -> bool:
+            answered: bool = answer(self, view, headers)
+            calls.extend([name] if answered else [])
             return answered
 
         return noted
 
-    monkeypatch.setattr(fast.FastProtocol, "_position", noting(fast.FastProtocol._position))
-    monkeypatch.setattr(fast.FastProtocol, "_join", noting(fast.FastProtocol._join))
+    for name in ("_position", "_join"):
+        monkeypatch.setattr(fast.FastProtocol, name, noting(name))
     monkeypatch.setattr(fast, "HOT_LOGGED_ONE_IN", 1_000_000)
+    sent_by_browsers = (
+        "Connection: keep-alive",
+        "Accept: */*",
+        "Sec-Fetch-Site: same-origin",
+        "User-Agent: Mozilla/5.0",
+    )
     plain = [
-        request("GET", f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {ticket}"),
-        request("POST", f"/api/queue/{event_id}/join"),
+        request("GET", f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {ticket}", *sent_by_browsers),
+        request("POST", f"/api/queue/{event_id}/join", "Content-Length: 0", *sent_by_browsers),
     ]
     await answers(ordinary, *plain)
     assert calls == []
     await answers(system.web, *plain)
-    assert calls == [f"/api/queue/{event_id}/position", f"/api/queue/{event_id}/join"]
+    assert calls == ["_position", "_join"]
 
 
 async def test_requests_behind_a_join_on_one_connection_wait_for_it(system: System, event_id: str) -> None:
