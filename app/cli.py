@@ -100,12 +100,16 @@ def _up(settings: Settings, _: argparse.Namespace) -> int:
 
 def _web(settings: Settings, args: argparse.Namespace) -> int:
     from app.serve import serve
+    from app.supervisor import StartError
     from config.logging import logged
 
     if (code := _ready(settings)) != 0:
         return code
-    with logged(settings, args.name):
-        serve(settings, args.fd, args.name)
+    try:
+        with logged(settings, args.name):
+            serve(settings, args.fd, args.name)
+    except StartError as error:
+        return _refuse(str(error), 1)
     return 0
 
 

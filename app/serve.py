@@ -10,7 +10,7 @@ import socket
 import uvicorn
 
 from app.process import exit_if_failed
-from app.supervisor import BACKLOG
+from app.supervisor import BACKLOG, listen
 from config.settings import Settings
 
 GRACE_S = 5  # what requests under way get when told to stop; the supervisor's own patience is longer
@@ -36,15 +36,17 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings, fd: int | None, name: str = "web") -> None:
-    """Serve until SIGTERM or SIGINT. Ends the process with exit code 3 if the application cannot start."""
+    """Serve until SIGTERM or SIGINT. Ends the process with exit code 3 if the application cannot start.
+
+    Raises StartError if HOST and PORT cannot be listened on.
+    """
     from app.http.fast import FastProtocol
     from app.http.sockets import SOCKETS
     from app.main import create_app  # the whole application: only the web process pays for it
 
+    listening = socket.socket(fileno=fd) if fd is not None else listen(settings.host, settings.port).socket
     config = uvicorn.Config(
         create_app(settings, name),
-        host=settings.host,
-        port=settings.port,
         backlog=BACKLOG,  # uvicorn listens again on the supervisor's socket
         loop="uvloop",
         http=FastProtocol if settings.fast_path else "httptools",
@@ -61,5 +63,5 @@ def serve(settings: Settings, fd: int | None, name: str = "web") -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))  # each open stream is one; 1024 is a usual start
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again when done: the log is still to be flushed
-    Server(config).run([socket.socket(fileno=fd)] if fd is not None else None)
+    Server(config).run([listening])
     exit_if_failed()

@@ -33,6 +33,7 @@ READY_POLL_S = 0.1
 READY_ANSWER_S = 1.0
 START_ENDINGS_MAX = 3  # a child that ends this often before we are ready will not get better
 BACKLOG = 4096  # connections the kernel keeps for us while a web process is restarted
+DEAD_CLIENT_MS = 45_000  # a client that confirms nothing for three heartbeats of a stream is gone, and so not in line
 REDIS_LOG_LINES = 5
 DEMO_EVENT = "demo"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -221,6 +222,7 @@ def listen(host: str, port: int) -> Listening:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_CLIENT_MS)  # and what it accepts
     except OSError as error:
         raise StartError(_why_not(host, port, error)) from error
     shown = host if host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104  # compared, not bound

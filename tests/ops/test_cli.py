@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_a_setting_that_cannot_be_used_is_named_with_its_value(tmp_path: Path) -
     said = tiketi(tmp_path, "up", PORT="70000")
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr == "tiketi: PORT=70000 is not between 0 and 65535\n"
+
+
+def test_a_web_process_of_its_own_says_that_its_port_is_taken(tmp_path: Path) -> None:
+    assert tiketi(tmp_path, "migrate").returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = tiketi(tmp_path, "web", PORT=str(port))
+    assert said.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is in use by another program." in said.stderr
 
 
 def test_a_key_file_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from app.children import Child, Patience, Spec
 from app.embedded import wait_until_answering
 from app.folder import FolderError
+from app.http.streams import HEARTBEAT_S
 from app.supervisor import StartError, Supervisor, banner, listen
 from config.settings import Settings, environment, load
 from tests.ops import programs
@@ -244,6 +245,17 @@ async def test_a_port_in_use_is_named_before_anything_is_started(tmp_path: Path)
         with pytest.raises(StartError, match=rf"Port {port} on 127\.0\.0\.1 is in use.*PORT={port + 1}"):
             await supervisor.run()
     assert supervisor.children == []
+
+
+def test_a_client_that_is_gone_without_a_word_is_given_up_after_three_heartbeats() -> None:
+    """The kernel takes what we write to it, so nothing else would tell; its place would count as somebody's."""
+    with (
+        listen("127.0.0.1", 0).socket as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        given_up_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert given_up_ms == 3 * HEARTBEAT_S * 1000
 
 
 def test_a_host_that_is_not_ours_is_named() -> None:
