@@ -1,7 +1,7 @@
 """Checks over the stores that what must always hold does hold: the invariants I1 to I7 and I10 of the design.
 
-Read-only, safe beside a running system, and shared by tests, fault runs, the swarm's verdict and operators. Order, rate
-and capacity are replayed from the room log (see `replay`); only who was absent has to be believed: nothing else notes it.
+Read-only, safe beside a running system, and shared by tests, fault runs, the swarm's verdict and operators. Order,
+rate and capacity are replayed from the room log (see `replay`); only who was absent is believed: nothing else notes it.
 A log that was cut (the room keeps the last entries only) is judged from where it begins.
 """
 

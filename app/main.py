@@ -112,7 +112,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         stack.push_async_callback(lane.close)
         presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db))
         presence.add_source(rooms.awaited)
-        joiner = closed_with(stack, Joiner(scripts))
+        joiner = closed_with(stack, Joiner(scripts, secrets.SystemRandom().shuffle))
         member = member_of(seats)
         hub, live = make_hubs(rooms, seats, member, settings)
         presence.add_source(hub.here)

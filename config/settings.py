@@ -45,6 +45,7 @@ class Settings:
     log_format: str = "auto"  # auto: pretty on a terminal, JSON otherwise
     demo: bool = True  # create the demo events and accounts at start
     tick_ms: int = 100  # how often a worker lets people in
+    opening_draw_s: float = 2.0  # whoever joins within so long of the opening stands in random order; 0: first come
     presence_window_s: int = 120
     claim_window_s: int = 120
     pass_s: int = 600
@@ -81,6 +82,7 @@ class Settings:
         _in_range(self, "web", 1, 64)
         _in_range(self, "workers", 1, 64)
         _in_range(self, "tick_ms", 10, 1000)
+        _in_range(self, "opening_draw_s", 0, 30)
         _in_range(self, "presence_window_s", 1, 3600)
         _in_range(self, "claim_window_s", 1, 3600)
         _in_range(self, "pass_s", 1, 86_400)
@@ -105,9 +107,9 @@ class Settings:
         _in_range(self, "database_statement_s", 0.1, 600)
         _in_range(self, "database_lock_s", 0.1, 60)
         _in_range(self, "poster_bytes_max", 1024, 64 << 20)
-        if self.presence_flush_s * 4 > self.presence_window_s:
+        if self.presence_flush_s * 8 > self.presence_window_s:
             raise SettingsError(
-                f"TIKETI_PRESENCE_FLUSH_S={self.presence_flush_s} must be at most a quarter of "
+                f"TIKETI_PRESENCE_FLUSH_S={self.presence_flush_s} must be at most an eighth of "
                 f"TIKETI_PRESENCE_WINDOW_S={self.presence_window_s}, or people in line would look absent"
             )
         if 0 < len(self.metrics_token) < TOKEN_CHARS_MIN or not self.metrics_token.isascii():

@@ -23,7 +23,7 @@ from loadtest.options import Options, OptionsError, own_room, read
 from loadtest.plan import plan
 from loadtest.recorder import NoStores, Recorder, recording
 from loadtest.records import Joined, Run
-from loadtest.system import System, SystemFailed, ask, own_system
+from loadtest.system import System, SystemFailed, ask, open_at, own_system
 
 RUNS = Path("runs")
 LINE_EVERY_S = 5.0  # progress, where there is no terminal to write one line on
@@ -98,6 +98,7 @@ def describe(options: Options, system: System, started: datetime) -> Run:
         accounts=options.accounts,
         presence_window_s=system.settings.presence_window_s,
         presence_flush_s=system.settings.presence_flush_s,
+        opening_draw_s=0.0 if options.host else system.settings.opening_draw_s,
     )
 
 
@@ -152,6 +153,8 @@ async def _crowd(run: Run, folder: Path) -> Run:
             counts: dict[str, float] = msgspec.json.decode(line)
             if opening_ms := counts.pop("opening_ms", 0.0):
                 run = msgspec.structs.replace(run, opening_ms=opening_ms)
+                if run.own:
+                    await asyncio.to_thread(open_at, run.host, run.event_id, opening_ms)
                 stopping = loop.call_later(run.duration_s + AFTER_S, process.terminate)
             progress.show(counts)
         if await process.wait() != 0:

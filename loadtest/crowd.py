@@ -23,7 +23,7 @@ from loadtest.plan import Visit
 from loadtest.users import KINDS
 from loadtest.visitor import Crowd, Visitor
 
-READY_S = 1.0  # between the last session made and the opening
+READY_S = 3.0  # between the last session made and the opening, which the shop is told meanwhile
 MADE_POLL_S = 0.05
 GC_YOUNG_MAX = 50_000
 COUNT_EVERY_S = 1.0

@@ -223,8 +223,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_ms: float = 0.0
     presence_window_s: float = 120.0
     presence_flush_s: float = 5.0
+    opening_draw_s: float = 0.0  # of our own system: who came within so long of the opening had a drawn place
     stores_read: bool = True
     accounts: bool = False
+
+    @property
+    def drawn_until_ms(self) -> float:
+        return self.opening_ms + self.opening_draw_s * 1000 if self.opening_draw_s else 0.0
 
 
 class Writer:

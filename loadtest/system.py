@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from loadtest.options import USERS_MAX, OwnRoom
 START_S = 90.0
 STOP_S = 30.0
 CALL_S = 10.0
+AHEAD_MS = 100.0  # the sale opens so long before the first of the crowd comes, whose clocks are not exact
 PASSED_ON = ("WEB", "WORKERS")  # of the settings, the only ones a swarm's own system takes from outside
 BANNER = re.compile(r"Operator\s+(http\S+)/admin")
 
@@ -120,11 +122,21 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 def set_up(url: str, event_id: str, room: OwnRoom) -> None:
     """Give the room its rate, burst and capacity, and say who may join. Raises SystemFailed."""
-    admin = next(account for account in ACCOUNTS if account.role == "admin")
-    session = ask("POST", f"{url}/api/auth/login", {"email": admin.email, "password": admin.password})
     limits = {"ratePerSecond": room.rate_per_s, "burst": room.burst, "maxActive": room.max_active}
     wanted = {**limits, "accountsOnly": room.accounts_only}
-    ask("PATCH", f"{url}/api/admin/events/{event_id}/admission", wanted, session["token"])
+    ask("PATCH", f"{url}/api/admin/events/{event_id}/admission", wanted, _admin(url))
+
+
+def open_at(url: str, event_id: str, opening_ms: float) -> None:
+    """Let the sale open just before the crowd comes, as a real one would. Raises SystemFailed."""
+    opens = datetime.fromtimestamp((opening_ms - AHEAD_MS) / 1000, UTC)
+    ask("PUT", f"{url}/api/admin/events/{event_id}", {"saleOpensAt": opens.isoformat()}, _admin(url))
+
+
+def _admin(url: str) -> str:
+    admin = next(account for account in ACCOUNTS if account.role == "admin")
+    token: str = ask("POST", f"{url}/api/auth/login", {"email": admin.email, "password": admin.password})["token"]
+    return token
 
 
 def ask(method: str, url: str, body: object = None, token: str = "") -> dict[str, Any]:

@@ -80,6 +80,11 @@ def eta_range_s(distance: int, pace: Pace | None) -> tuple[int, int] | None:
     return low_s, min(int(distance * pace.high_s) + 2, ETA_MAX_S)
 
 
+def until_draw_s(open_for_s: float, draw_s: float) -> float:
+    """How long the opening still takes, whose people are given numbers in random order; 0 before and after it."""
+    return draw_s - open_for_s if 0 <= open_for_s < draw_s else 0.0
+
+
 def poll_after_ms(number: int, wait_s: int | None, people_ahead: int, poll_max_ms: int = POLL_MAX_MS) -> int:
     """When to ask again: 1 s near the front, 30 s far back, spread by ±10 % so that polls do not march in step."""
     base = POLL_MIN_MS + people_ahead * 10 if wait_s is None else wait_s * 1000 // POLL_PER_WAIT

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.domain.line import RoomState
+from app.domain.pacing import until_draw_s
 from app.domain.ticket import Ticket, holder_text
 from app.domain.wish import Wish, pack_wish
 from app.http.adoption import adopt_here, brings_a_place
@@ -82,7 +83,8 @@ def arrive(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wis
         check_quantity(state, wish.quantity)
         packed = pack_wish(wish)
     try:
-        joining = state["joiner"].join(view.event_id, view.epoch, holder_text(holder), packed)
+        draw_in_s = until_draw_s(time.time() - view.opens_ms / 1000, state["settings"].opening_draw_s)
+        joining = state["joiner"].join(view.event_id, view.epoch, holder_text(holder), packed, draw_in_s=draw_in_s)
     except JoinUnavailable as error:
         raise _unavailable(error) from None
     return Arrival(view, holder, is_new, wish is not None, joining)

@@ -1,14 +1,16 @@
 """Coalesces joins: everyone who arrives while the calls to Redis are under way shares the next one.
 
-Order of arrival within a process is kept: the calls share one connection. Bounded: a full buffer refuses at once
-rather than growing.
+Order of arrival within a process is kept: the calls share one connection. Only those who come while a line opens are
+gathered first and then asked for in random order, so that a program that is faster by milliseconds gains nothing.
+Bounded: a full buffer refuses at once rather than growing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from redis.exceptions import RedisError
 
@@ -31,39 +33,60 @@ class _Door:
     epoch: int = 0
     waiting: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]] = field(default_factory=list)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
+    drawn: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]] = field(default_factory=list)
 
 
 class Joiner:
     """`answers` counts people by (event id, answer); `batches` and `calls_s` are of the calls to Redis."""
 
-    def __init__(self, scripts: RoomScripts) -> None:
+    def __init__(self, scripts: RoomScripts, shuffle: Callable[[list[Any]], None]) -> None:
         self.answers: dict[tuple[str, ...], int] = {}
         self.batches = Spread(SIZES)
         self.calls_s = Spread(SECONDS)
         self._scripts = scripts
+        self._shuffle = shuffle
         self._redis = OrderedCalls(scripts.redis)
         self._doors: dict[str, _Door] = {}
 
-    def join(self, event_id: str, epoch: int, holder: str, wish: str) -> asyncio.Future[tuple[str, Joined]]:
-        """A future of (room state, number given). Raises JoinUnavailable here or in the future."""
+    def join(
+        self, event_id: str, epoch: int, holder: str, wish: str, *, draw_in_s: float = 0.0
+    ) -> asyncio.Future[tuple[str, Joined]]:
+        """A future of (room state, number given). Raises JoinUnavailable here or in the future.
+
+        With `draw_in_s`, and as long as a draw is still to come, the number is asked for after the draw.
+        """
         door = self._doors.get(event_id)
         if door is None:
             door = self._doors[event_id] = _Door()
-        if len(door.waiting) >= PENDING_MAX:
+        if len(door.waiting) + len(door.drawn) >= PENDING_MAX:
             raise JoinUnavailable("too many people are joining at once")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[str, Joined]] = loop.create_future()
         door.epoch = epoch
-        door.waiting.append((holder, wish, future))
-        if len(door.calls) < CALLS_MAX:
-            task = loop.create_task(self._serve(event_id, door))
-            door.calls.add(task)
+        if draw_in_s > 0 or door.drawn:
+            if not door.drawn:
+                loop.call_later(draw_in_s, self._draw, event_id, door)
+            door.drawn.append((holder, wish, future))
+        else:
+            door.waiting.append((holder, wish, future))
+            self._call(event_id, door)
         return future
+
+    def _draw(self, event_id: str, door: _Door) -> None:
+        """The opening is over: those who came meanwhile are next, in whatever order falls to them."""
+        drawn, door.drawn = door.drawn, []
+        self._shuffle(drawn)
+        door.waiting += drawn
+        self._call(event_id, door)
+
+    def _call(self, event_id: str, door: _Door) -> None:
+        if door.waiting and len(door.calls) < CALLS_MAX:
+            door.calls.add(asyncio.get_running_loop().create_task(self._serve(event_id, door)))
 
     @property
     def pending(self) -> int:
         """The people at the fullest door who wait for their number."""
-        return max((len(door.waiting) for door in list(self._doors.values())), default=0)
+        return max((len(door.waiting) + len(door.drawn) for door in list(self._doors.values())), default=0)
 
     async def _serve(self, event_id: str, door: _Door) -> None:
         try:
@@ -104,5 +127,7 @@ class Joiner:
 
     async def close(self) -> None:
         """Let what is under way finish."""
+        for event_id, door in self._doors.items():
+            self._draw(event_id, door)
         await asyncio.gather(*(call for door in self._doors.values() for call in door.calls))
         await self._redis.aclose()

@@ -59,9 +59,12 @@ def tau(sequence: Sequence[int]) -> float:
 
 
 def _tau_of_joins(records: Records, played: Replay) -> float:
-    """Of when people sent their join, as they saw it, against when they were let in, without those who were absent."""
+    """Of when people sent their join, as they saw it, against when they were let in, without those who were absent and
+    those whose place was drawn.
+    """
     sent = {joined.number: joined.sent_ms for joined in reversed(records.of(Joined))}
-    ours = [admission.number for admission in played.admissions if admission.number in sent and not admission.late]
+    later = {number for number, at_ms in sent.items() if at_ms >= records.run.drawn_until_ms}
+    ours = [admission.number for admission in played.admissions if admission.number in later and not admission.late]
     rank = {number: place for place, number in enumerate(sorted(ours, key=lambda number: sent[number]))}
     return tau([rank[number] for number in ours])
 

@@ -29,8 +29,10 @@ def judge_numbers(records: Records, people: People, played: Replay | None) -> Fi
                 finding.breach(f"the last number was {played.start.number} before the run", people.number(number))
     new = [joined for joined in joins if joined.status == 201]
     _check_precedence(new, people, finding)
-    crossed = inversions([joined.number for joined in sorted(new, key=lambda joined: joined.sent_ms)])
-    finding.text = f"{len(holders)} numbers, {crossed} pairs of joins crossed on their way"
+    later = [joined for joined in new if joined.sent_ms >= records.run.drawn_until_ms]
+    crossed = inversions([joined.number for joined in sorted(later, key=lambda joined: joined.sent_ms)])
+    drawn = f", {len(new) - len(later)} of them drawn at the opening" if len(later) < len(new) else ""
+    finding.text = f"{len(holders)} numbers{drawn}, {crossed} pairs of joins crossed on their way"
     finding.claim = "; each given once, in order"
     return finding
 

@@ -65,7 +65,7 @@ def test_a_refused_url_does_not_show_its_password() -> None:
 
 
 def test_presence_must_be_written_well_within_its_window() -> None:
-    with pytest.raises(SettingsError, match=r"TIKETI_PRESENCE_FLUSH_S=5\.0 must be at most a quarter"):
+    with pytest.raises(SettingsError, match=r"TIKETI_PRESENCE_FLUSH_S=5\.0 must be at most an eighth"):
         load({"TIKETI_PRESENCE_WINDOW_S": "10"})
 
 

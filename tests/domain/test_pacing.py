@@ -17,6 +17,7 @@ from app.domain.pacing import (
     eta_range_s,
     pace_of,
     poll_after_ms,
+    until_draw_s,
 )
 
 rates = st.floats(0.05, 5_000)
@@ -125,3 +126,11 @@ def test_a_log_that_says_more_than_a_tick_does_pushes_nothing_out_of_the_windows
     for look in range(60 * 200):
         meter.add(look / 200, look // 40)
     assert meter.pace(60, 50) == pytest.approx(pace_of(5, 5), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("open_for_s", "draw_s", "until_s"),
+    [(-0.001, 2.0, 0.0), (0.0, 2.0, 2.0), (0.5, 2.0, 1.5), (2.0, 2.0, 0.0), (3_600.0, 2.0, 0.0), (0.0, 0.0, 0.0)],
+)
+def test_the_draw_is_at_the_end_of_the_opening(open_for_s: float, draw_s: float, until_s: float) -> None:
+    assert until_draw_s(open_for_s, draw_s) == until_s

@@ -150,6 +150,14 @@ def test_somebody_who_was_absent_is_let_in_late_without_blame() -> None:
     assert "1 came back after being absent (1 inversions, all theirs)" in order.text
 
 
+def test_those_who_came_at_the_opening_are_not_held_to_the_order_they_came_in() -> None:
+    """Their places were drawn; those who came later are judged as ever."""
+    run = clean()
+    drawn = msgspec.structs.replace(run.run, opening_draw_s=0.35)
+    findings = {finding.topic: finding.text for finding in audit.judge(replace(run, run=drawn))}
+    assert findings["numbers"] == "5 numbers, 3 of them drawn at the opening, 0 pairs of joins crossed on their way"
+
+
 def test_somebody_who_came_back_stands_before_everyone_not_reached() -> None:
     run = with_crowd(joined(6, 5.0, holder="six"))(clean())
     late = RoomEntry(rev=REV + 9, kind="admit", at_ms=at(24), cursor=6, number=6, admitted=[6])

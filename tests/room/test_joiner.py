@@ -52,7 +52,7 @@ def scripts(redis: Redis) -> Counting:
 
 @pytest.fixture
 async def door(scripts: Counting) -> AsyncIterator[Joiner]:
-    door = Joiner(scripts)
+    door = Joiner(scripts, list.reverse)
     yield door
     scripts.gate.set()
     await door.close()
@@ -65,6 +65,27 @@ async def test_those_who_come_together_share_one_call_in_the_order_they_came(
     assert scripts.batches == [400]
     assert [joined for _, joined in answers] == [Joined("joined", n) for n in range(1, 401)]
     assert {state for state, _ in answers} == {"open"}
+
+
+async def test_those_who_come_while_a_line_opens_are_drawn_before_all_who_come_later(
+    room: Room, scripts: Counting, door: Joiner
+) -> None:
+    """The draw of these tests turns the order round."""
+    opening = [door.join(EVENT, 1, f"h{n}", "", draw_in_s=0.05) for n in range(3)]
+    late = door.join(EVENT, 1, "late", "")
+    assert scripts.batches == []
+    answers = [(await future)[1].number for future in (*opening, late)]
+    assert answers == [4, 3, 2, 1]
+    assert scripts.batches == [4]
+    assert (await door.join(EVENT, 1, "after", ""))[1].number == 5
+
+
+async def test_a_process_that_stops_while_a_line_opens_still_gives_the_numbers(
+    room: Room, scripts: Counting, door: Joiner
+) -> None:
+    joining = door.join(EVENT, 1, "anna", "", draw_in_s=3_600)
+    await door.close()
+    assert joining.result()[1] == Joined("joined", 1)
 
 
 async def test_those_who_come_during_a_call_share_the_next(room: Room, scripts: Counting, door: Joiner) -> None:
