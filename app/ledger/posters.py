@@ -143,7 +143,7 @@ async def finish(db: Database, taken: Taken, made: Made | PictureFault, now: dat
         later = (uploads.c.event_id == taken.event_id) & (uploads.c.created_at > row.created_at)
         done_later = select(uploads.c.id).where(later, uploads.c.status == UploadStatus.done.value).limit(1)
         if (await tx.execute(done_later)).first() is None:
-            await _show(tx, taken.event_id, made)
+            await _show(tx, taken.event_id, made, now)
     return True
 
 
@@ -154,7 +154,10 @@ def _ended(
     return {"status": status.value, "reason": told, "poster": poster, "ended_at": now, "data": None}
 
 
-async def _show(tx: Transaction, event_id: str, made: Made | None) -> None:
+async def _show(tx: Transaction, event_id: str, made: Made | None, now: datetime) -> None:
+    """Let it be the event's poster. The one before is kept for a while from now on, however old it is."""
+    before = (await tx.execute(select(events.c.poster).where(events.c.id == event_id))).scalar()
+    await tx.execute(update(posters).where(posters.c.hash == before).values(made_at=now))
     values = {
         "poster": made.hash if made else None,
         "poster_width": made.width if made else None,
@@ -171,7 +174,7 @@ async def remove(db: Database, event_id: str, *, who: str, now: datetime) -> boo
             return False
         of_event = (uploads.c.event_id == event_id) & uploads.c.ended_at.is_(None)
         await tx.execute(delete(uploads).where(of_event))
-        await _show(tx, event_id, None)
+        await _show(tx, event_id, None, now)
         await _record(tx, "poster.remove", event_id, {"poster": found.poster}, who, now)
     return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.domain.pacing import (
@@ -91,6 +91,7 @@ def test_a_line_that_stopped_is_forgotten_after_the_long_window() -> None:
     assert meter.pace(20 + 99.9, set_per_s=10.0) is None
 
 
+@example([(wait_s, 0) for wait_s in (0.400390625, 0.01953125, 0.400390625, 0.333984375, 1.462890625, 2.875)])
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 50)), max_size=50))
 def test_the_meter_is_bounded_and_never_says_less_than_nothing(steps: list[tuple[float, int]]) -> None:
     meter, at_s, passed = DrainMeter(), 0.0, 0

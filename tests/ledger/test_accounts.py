@@ -11,6 +11,7 @@ import pytest
 from app.ledger import passwords, users
 from app.ledger.database import Database
 from app.ledger.passwords import Passwords, TooManyHashes
+from tests.waiting import PATIENCE_S, wait_until
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -57,7 +58,7 @@ async def test_only_so_many_hashes_run_at_once_and_only_so_many_wait(monkeypatch
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
-        go.wait(10)
+        go.wait(PATIENCE_S)
         with lock:
             running[0] -= 1
         return "hash"
@@ -72,6 +73,11 @@ async def test_only_so_many_hashes_run_at_once_and_only_so_many_wait(monkeypatch
     await asyncio.gather(asked[4], return_exceptions=True)
     with pytest.raises(TooManyHashes):  # who went away still has a hash under way
         await checking.hash("x")
+
+    async def both_run() -> bool:
+        return running[0] == 2
+
+    await wait_until(both_run, description="two hashes run")
     go.set()
     assert await asyncio.gather(*asked[:4]) == ["hash"] * 4
     assert most == [2]

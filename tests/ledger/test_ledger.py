@@ -25,7 +25,7 @@ from app.domain.reservation import (
     seat_index,
 )
 from app.ledger import editing, events, reservations, rooms, schema, seats, users
-from app.ledger.database import Database, open_database
+from app.ledger.database import Database, Limits, open_database
 from app.ledger.errors import StoreUnusable
 from tests.lane.world import EVENT, START, spec
 
@@ -271,14 +271,16 @@ async def test_a_failing_transaction_leaves_nothing(db: Database) -> None:
 
 async def test_what_a_writing_transaction_reads_stays_true_until_it_commits(db: Database) -> None:
     """Two processes raise the same cursor by one, forty times each: no step is lost."""
-    other = open_database(db.url)
+    patient = Limits(connections_max=40, connect_s=60, lock_s=60)  # the last in line waits for all the others
+    one, other = open_database(db.url, patient), open_database(db.url, patient)
 
     async def step(which: Database) -> None:
         async with which.write() as tx:
             cursor = (await tx.execute(select(schema.rooms.c.cursor))).scalar_one()
             await tx.execute(update(schema.rooms).values(cursor=cursor + 1))
 
-    await asyncio.gather(*[step(which) for which in (db, other) for _ in range(40)])
+    await asyncio.gather(*[step(which) for which in (one, other) for _ in range(40)])
+    await one.close()
     await other.close()
     row = await rooms.get(db, EVENT)
     assert row is not None

@@ -22,23 +22,32 @@ from tests.ledger.test_ledger import Decided, holding, reservation
 from tests.postgres import NoPostgresError, Postgres, make
 
 WAIT_S = 30.0
+PATIENT = Limits(connections_max=8, connect_s=WAIT_S, statement_s=2 * WAIT_S, lock_s=WAIT_S)
 SHORT = Limits(connections_max=2, statement_s=2.0, lock_s=0.5)
 
 
 @pytest.fixture
 async def store(postgres: Postgres) -> AsyncIterator[Database]:
-    """An empty store, with short limits."""
+    """An empty store."""
     url = await postgres.create()
-    db = open_database(url, SHORT)
+    db = open_database(url, PATIENT)
     yield db
     await db.close()
     await postgres.drop(url)
 
 
 @pytest.fixture
+async def hasty(store: Database) -> AsyncIterator[Database]:
+    """Another process at that store, with short limits."""
+    db = open_database(store.url, SHORT)
+    yield db
+    await db.close()
+
+
+@pytest.fixture
 async def others(store: Database) -> AsyncIterator[list[Database]]:
-    """As many more processes, patient ones."""
-    opened = [open_database(store.url) for _ in range(4)]
+    """As many more processes."""
+    opened = [open_database(store.url, PATIENT) for _ in range(4)]
     yield opened
     for db in opened:
         await db.close()
@@ -71,23 +80,25 @@ async def test_of_many_who_write_a_batch_for_one_version_one_does(store: Databas
     assert len(known) == 1, "the others had not even decided"
 
 
-async def test_writes_about_different_things_do_not_wait_for_each_other(store: Database) -> None:
-    async with store.write(about="ann"):
-        async with store.write(about="ben"):
+async def test_writes_about_different_things_do_not_wait_for_each_other(hasty: Database) -> None:
+    async with hasty.write(about="ann"):
+        async with hasty.write(about="ben"):
             pass
         with pytest.raises(StoreBusy):
-            async with store.write(about="ann"):
+            async with hasty.write(about="ann"):
                 pass
         with pytest.raises(StoreBusy):
-            async with store.write():
+            async with hasty.write():
                 pass
-    async with store.write():
+    async with hasty.write():
         with pytest.raises(StoreBusy):
-            async with store.write(about="ben"):
+            async with hasty.write(about="ben"):
                 pass
 
 
-async def test_lanes_of_two_events_are_written_at_once(store: Database, others: list[Database]) -> None:
+async def test_lanes_of_two_events_are_written_at_once(
+    store: Database, hasty: Database, others: list[Database]
+) -> None:
     """A batch that takes long holds up no other lane, no reader and no writer of something else."""
     for event_id in (EVENT, "other"):
         await events.create(store, spec(event_id), START)
@@ -101,7 +112,7 @@ async def test_lanes_of_two_events_are_written_at_once(store: Database, others: 
         assert done is not None
         assert await events.seat_snapshot(store, EVENT) is not None
         with pytest.raises(StoreBusy):
-            await seats.apply(store, before, EVENT, [], [], lambda _: Decided(holding(0)), START)
+            await seats.apply(hasty, before, EVENT, [], [], lambda _: Decided(holding(0)), START)
 
 
 async def test_a_deadlock_is_tried_again(store: Database, others: list[Database]) -> None:
@@ -139,19 +150,19 @@ async def test_work_that_must_not_be_repeated_is_told_of_the_deadlock(postgres: 
     assert len(tried) == 1, "only what may go well the next time is tried again"
 
 
-async def test_a_statement_that_takes_too_long_is_ended(store: Database) -> None:
+async def test_a_statement_that_takes_too_long_is_ended(hasty: Database) -> None:
     with pytest.raises(StoreBusy):
-        async with store.read() as tx:
+        async with hasty.read() as tx:
             await tx.execute(text("SELECT pg_sleep(60)"))
     with pytest.raises(StoreBusy):
-        await store.look(lambda tx: tx.execute(text("SELECT pg_sleep(60)")))
-    assert await events.listed(store) == []
+        await hasty.look(lambda tx: tx.execute(text("SELECT pg_sleep(60)")))
+    assert await events.listed(hasty) == []
 
 
-async def test_who_finds_every_connection_in_use_is_told_so(store: Database) -> None:
-    async with store.read(), store.read():
+async def test_who_finds_every_connection_in_use_is_told_so(hasty: Database) -> None:
+    async with hasty.read(), hasty.read():
         with pytest.raises(StoreBusy, match="Every connection"):
-            async with store.read():
+            async with hasty.read():
                 pass
 
 

@@ -349,6 +349,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+@pytest.mark.timeout(600)  # 1,200 steps, each followed by a look at everything
 def test_the_line_is_what_the_model_says(
     redis_socket: Path, tmp_path: Path, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

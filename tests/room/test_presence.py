@@ -153,7 +153,7 @@ async def test_open_streams_count_as_seen_however_many_come_back_meanwhile(
 
     async with running(watch):
         await wait_until(the_stream_is_told, description="the stream is told")
-    assert [3] in scripts.told
+    assert any(3 in numbers for numbers in scripts.told)
 
 
 async def test_who_was_passed_over_is_told_at_once(room: Room, scripts: Telling) -> None:
