@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.people import NewContext, join, log_in_admin
 from tests.ops.test_up import Up
@@ -120,6 +123,54 @@ def test_who_counts_down_joins_at_once_when_the_sale_is_moved_earlier(person: Pa
     ask("PUT", f"events/{event_id}", {"saleOpensAt": "2031-03-01T10:00:00Z"})
     expect(person.locator("#opening")).to_have_attribute("data-until", re.compile("2031-03-01"))
     ask("PUT", f"events/{event_id}", {"saleOpensAt": "2021-01-01T10:00:00Z"})
+    person.wait_for_url(re.compile(f"/events/{event_id}/(wait|seats)$"))
+
+
+def test_who_counts_down_joins_by_itself_at_the_opening(person: Page, ask: Ask) -> None:
+    event_id = count_down(person, ask)
+    person.wait_for_url(re.compile(f"/events/{event_id}/(wait|seats)$"))
+
+
+def count_down(person: Page, ask: Ask) -> str:
+    """Show an event that opens so soon that it is waited for; later if this machine is slow to draw its page."""
+    waits: list[bool] = []
+
+    def draw(route: Route) -> None:
+        answer = route.fetch()
+        waits.append('id="opening"' in answer.text())
+        route.fulfill(response=answer)
+
+    for seconds in (2, 10, 50):
+        opens = datetime.now(UTC) + timedelta(seconds=seconds)
+        event_id = made(ask, "room", saleOpensAt=opens.isoformat())
+        person.route(f"**/events/{event_id}", draw)
+        person.goto(f"/events/{event_id}")
+        if waits[-1]:
+            return event_id
+    raise AssertionError("the page was never drawn before the sale opened")
+
+
+def test_who_counts_down_joins_though_no_tick_has_opened_the_line_yet(person: Page, ask: Ask, system: Up) -> None:
+    event_id = made(ask, "room", saleOpensAt="2031-04-01T10:00:00Z")
+    person.goto(f"/events/{event_id}")
+    expect(person.locator("#opening-left")).to_contain_text("days")
+    worker = system.children()["worker-1"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        ask("PUT", f"events/{event_id}", {"saleOpensAt": "2021-01-01T10:00:00Z"})
+        person.wait_for_url(f"**/events/{event_id}/wait")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    person.wait_for_url(f"**/events/{event_id}/seats")
+
+
+def test_who_is_told_that_it_is_too_early_when_it_is_not_asks_again(person: Page, ask: Ask) -> None:
+    """The clock of the page, of the web process and of Redis may differ."""
+    event_id = made(ask, "room")
+    person.goto(f"/events/{event_id}")
+    early = {"code": "room_not_open", "detail": "The line opens.", "opensAt": "2021-01-01T10:00:00Z"}
+    person.route("**/join", lambda route: route.fulfill(status=409, json=early), times=2)
+    person.locator("#join-button").click()
     person.wait_for_url(re.compile(f"/events/{event_id}/(wait|seats)$"))
 
 

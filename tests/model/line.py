@@ -59,13 +59,18 @@ class Model:
     def join(self, people: Sequence[tuple[str, str]], now_ms: int) -> list[tuple[str, int]]:
         slot = self.slot(now_ms)
         self.joined_after.setdefault(slot, self.number)
-        return [self._join(holder, wish, slot) for holder, wish in people]
+        takes_people = self.state in ("open", "paused", "recovering") or self._opens(now_ms)
+        return [self._join(holder, wish, slot, takes_people) for holder, wish in people]
 
-    def _join(self, holder: str, wish: str, slot: int) -> tuple[str, int]:
+    def _opens(self, now_ms: int) -> bool:
+        """Whether its time has come, though no tick has said so yet."""
+        return self.state == "scheduled" and 0 < self.opens_ms <= now_ms
+
+    def _join(self, holder: str, wish: str, slot: int, takes_people: bool) -> tuple[str, int]:
         status, number = "already", self.holders.get(holder, 0)
         if number and number not in self.over:
             self.seen[slot].add(number)
-        elif self.state not in ("open", "paused", "recovering"):
+        elif not takes_people:
             return "refused", 0
         elif self.accounts_only and not is_account(holder_bytes(holder) or b""):
             return "stranger", 0
@@ -187,7 +192,7 @@ class Model:
     def due(self, now_ms: int) -> int:
         if self.state == "closed":
             return 0
-        if self.state == "scheduled" and 0 < self.opens_ms <= now_ms:
+        if self._opens(now_ms):
             self.state = "open"
         if self.state == "recovering" and self.recover_until_ms <= now_ms:
             self.state = self.state_after

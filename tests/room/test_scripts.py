@@ -71,6 +71,25 @@ async def test_a_scheduled_room_takes_nobody_and_opens_by_the_clock(room: Room) 
     assert await room.join("a") == [Joined("joined", 1)]
 
 
+async def test_a_scheduled_room_takes_people_from_its_opening_on_before_any_tick_opens_it(room: Room) -> None:
+    """Everyone who counted down comes at that moment; the tick, a tenth of a second later."""
+    await room.redis.flushall()
+    await room.make_again(state=RoomState.scheduled, opens_ms=room.clock.redis_ms + 1_000)
+    room.clock.pass_ms(999)
+    assert await room.join("a") == [Joined("refused", 0)]
+    room.clock.pass_ms(1)
+    assert await room.join("a", "b", "a") == [Joined("joined", 1), Joined("joined", 2), Joined("already", 1)]
+    assert (await room.view()).state is RoomState.scheduled
+    await room.tick()
+    assert await room.let_in() == [1, 2]
+
+
+async def test_a_scheduled_room_without_a_time_to_open_takes_nobody(room: Room) -> None:
+    await room.redis.flushall()
+    await room.make_again(state=RoomState.scheduled, opens_ms=0)
+    assert await room.join("a") == [Joined("refused", 0)]
+
+
 async def test_who_left_gets_a_new_number_at_the_back(room: Room) -> None:
     await room.crowd(3)
     assert await room.leave(1) == "left"

@@ -1,7 +1,7 @@
 -- join: give each holder a number, once.
 -- Guarantee: same holder in line -> same number; numbers strictly increase, never above the reserved bound; refused unless
---   the room takes people, and whoever has no account where only accounts may join. A holder whose place is over (left,
---   lapsed, served) gets a new number, at the back. A wish is kept until the turn.
+--   the room takes people (a scheduled one from its very opening on, whenever the next tick opens it), and whoever has no
+--   account where only accounts may join. Whose place is over (left, lapsed, served) gets a new one, at the back. A wish is kept until the turn.
 -- KEYS: 1 room  2 gone  3 holders prefix  4 wishes prefix  5 seen prefix  6 admitted  7 active
 -- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s  5 wish_bucket
 --   6 the people, as msgpack: {holder bucket, holder, wish or "", ...}  7 pattern of an account's holder
@@ -15,12 +15,12 @@ if not now then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local fields = redis.call('HMGET', room, 'state', 'epoch', 'number', 'bound', 'cursor', 'accounts_only')
-local state, last, bound, cursor = fields[1], tonumber(fields[3]), tonumber(fields[4]), tonumber(fields[5])
+local fields = redis.call('HMGET', room, 'state', 'epoch', 'number', 'bound', 'cursor', 'accounts_only', 'opens_ms')
+local state, last, bound, cursor, opens = fields[1], tonumber(fields[3]), tonumber(fields[4]), tonumber(fields[5]), tonumber(fields[7])
 if not state then return {'missing', 0} end
 if fields[2] ~= epoch then return {'old_epoch', 0} end
 local accounts_only, account = fields[6] == '1', ARGV[7]
-local takes_people = state == 'open' or state == 'paused' or state == 'recovering'
+local takes_people = state == 'open' or state == 'paused' or state == 'recovering' or state == 'scheduled' and opens > 0 and opens <= now
 local slot = seen .. math.floor(now / slot_ms)
 local first, answer = last, {state, 0}
 -- whoever joins from here on is present for this slot: one number says so for all of them

@@ -2,7 +2,7 @@
 
 const LOOK_MS = 60000; // as many look as have the page open
 const GONE = [401, 403, 404];
-const jitter = (ms) => ms * (0.75 + Math.random() / 2);
+export const jitter = (ms) => ms * (0.75 + Math.random() / 2);
 
 /** One that answered a form is left for the address it is about: a reload would send the form again. */
 export const renew = (url) => (location.pathname === url ? location.reload() : location.replace(url));

@@ -1,10 +1,13 @@
 // The event page: the countdown to the opening, and joining: by itself at the opening, and again while the door is busy.
 import { $, clock, countdown, data, kept, now, notice, t } from "./page.js";
 import { call, insist, Refused } from "./api.js";
-import { watch } from "./changed.js";
+import { jitter, watch } from "./changed.js";
 
+const AGAIN_MS = 500; // a door that is to be open by now opens within a few ticks; as many ask as have counted down
+const STOPPED = ["ended", "cancelled"];
 const form = $("join");
 let joining = false;
+let stopCounting = () => {};
 
 function wish() {
   const fields = new FormData(form);
@@ -34,9 +37,9 @@ async function join() {
 
 function refused(error) {
   const opensAt = error instanceof Refused && error.body.opensAt;
-  if (error.code === "room_not_open" && opensAt && Date.parse(opensAt) > now()) {
+  if (error.code === "room_not_open" && opensAt) {
     notice($("join-notice"), t("event.join.waiting"), "info");
-    return waitFor(opensAt);
+    return waitFor(Math.max(Date.parse(opensAt), now() + jitter(AGAIN_MS)));
   }
   if (error.code === "login_required") return void location.reload(); // since this page was made; it says what to do
   const known = `error.${error.code}`;
@@ -44,8 +47,9 @@ function refused(error) {
 }
 
 function waitFor(opensAt) {
-  const wanted = () => $("join-auto")?.checked ?? false;
-  countdown(opensAt, (left) => {
+  const wanted = () => $("join-auto")?.checked ?? true; // without the choice, the button was pressed
+  stopCounting();
+  stopCounting = countdown(opensAt, (left) => {
     const shown = $("opening-left");
     if (shown) shown.textContent = clock(left);
     if (left === 0 && wanted()) join();
@@ -56,9 +60,10 @@ function waitFor(opensAt) {
 if (form) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    const auto = $("join-auto");
+    if (auto) auto.checked = true;
     const opening = $("opening")?.dataset.until;
     if (opening && Date.parse(opening) > now()) {
-      $("join-auto").checked = true;
       return notice($("join-notice"), t("event.join.waiting"), "info");
     }
     join();
@@ -72,18 +77,20 @@ if (form) {
     waitFor(opening.dataset.until);
   }
 }
-/** Whether the event or its line is no longer as drawn. The opening is no news to who counts down to it, unless it was moved. */
+/**
+ * Whether the event or its line is no longer as drawn. The opening is no news to who counts down to it: they join. Drawn
+ * anew, the page of an open line would wait for a button to be pressed.
+ */
 async function differs() {
   if (joining) return false;
   const { event, ticketTypes } = await call("GET", `/api/events/${data.eventId}`);
   const room = data.room === "direct" ? data.room : (await call("GET", `/api/queue/${data.eventId}/status`)).state;
   showLeft(ticketTypes);
-  const opened = $("opening") && room === "open";
-  if (event.version !== data.version) {
-    if (!opened || !$("join-auto").checked) return true;
-    join();
-  }
-  return !opened && (event.status !== data.status || room !== data.room);
+  const opens = room === "open" || (room === "scheduled" && event.status === "on_sale");
+  const opened = $("opening") && opens && !STOPPED.includes(event.status);
+  if (opened && $("join-auto").checked) return void join();
+  const redrawn = event.version !== data.version || (!opened && (event.status !== data.status || room !== data.room));
+  return redrawn && !joining; // the countdown may have ended meanwhile
 }
 
 function showLeft(ticketTypes) {
