@@ -38,7 +38,12 @@ class Up:
     """A running `tiketi up` on a free port."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
-        self.environ = {**os.environ, "TIKETI_DATA_DIR": str(folder), "PORT": "0", **variables}
+        counts = {"WEB": "1", "WORKERS": "1", **variables}
+        self.environ = {**os.environ, "TIKETI_DATA_DIR": str(folder), "PORT": "0", **counts}
+        self.processes = {
+            *(f"web-{n + 1}" for n in range(int(counts["WEB"]))),
+            *(f"worker-{n + 1}" for n in range(int(counts["WORKERS"]))),
+        }
         self.folder = folder
         self.said: list[str] = []
         self.log = folder.with_suffix(".log")
@@ -85,14 +90,18 @@ class Up:
         pattern = r'^tiketi_process_start_time_seconds\{process="([^"]+)"\} (\S+)$'
         return dict(re.findall(pattern, body.decode(), re.MULTILINE))
 
-    def wait_until_begun_anew(self, before: dict[str, str], *names: str) -> None:
-        """Until each of them serves again, in a process that did not exist before."""
+    def wait_until_all_serve(self) -> dict[str, str]:
+        """Until every web and worker process serves: "ready" is said as soon as one web does. Answers when each began."""
+        return self.wait_until_begun_anew({})
 
-        async def serve_again() -> bool:
+    def wait_until_begun_anew(self, before: dict[str, str], *names: str) -> dict[str, str]:
+        """Until every process serves, and each of these in one that did not exist before."""
+
+        async def all_serve() -> dict[str, str] | None:
             now = self.begun()
-            return all(name in now and now[name] != before[name] for name in names)
+            return now if now.keys() == self.processes and all(now[name] != before[name] for name in names) else None
 
-        asyncio.run(wait_until(serve_again, description=f"{names} serve again"))
+        return asyncio.run(wait_until(all_serve, description=f"all serve, {names} again"))
 
     def ask(self, method: str, path: str, ticket: str = "") -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
@@ -180,6 +189,7 @@ def up(folder: Path, **variables: str) -> Iterator[Up]:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with up(tmp_path_factory.mktemp("up") / "data", WEB="2", WORKERS="2") as system:
+        system.wait_until_all_serve()
         yield system
 
 
@@ -196,12 +206,12 @@ def test_a_buyer_joins_waits_and_is_let_in(system: Up) -> None:
 @pytest.mark.parametrize("name", ["worker-1", "web-1", "redis"])
 def test_what_is_killed_comes_back_and_the_line_goes_on(system: Up, name: str) -> None:
     ticket = system.join("demo")["ticket"]
+    ends = ("worker-1", "worker-2") if name == "redis" else (name,)  # a worker ends with its Redis
     before, begun = system.children()[name], system.begun()
     os.kill(before, signal.SIGKILL)
     system.hear(f"{name} was ended by SIGKILL. Starting it again")
     system.hear(f"{name} is back")
-    if name != "redis":
-        system.wait_until_begun_anew(begun, name)
+    system.wait_until_begun_anew(begun, *ends)
 
     async def is_another() -> bool:
         return system.children().get(name, before) != before  # while it becomes another program it has no name
@@ -222,8 +232,7 @@ def test_a_web_process_told_to_stop_sends_its_listeners_elsewhere(system: Up) ->
 
 def test_whichever_web_process_is_asked_tells_of_every_process(system: Up) -> None:
     async def all_are_told_of() -> bool:
-        every = {"web-1", "web-2", "worker-1", "worker-2"}
-        return all(every <= system.begun().keys() for _ in range(10))
+        return all(system.begun().keys() == system.processes for _ in range(10))
 
     asyncio.run(wait_until(all_are_told_of, description="every process is told of"))
 
@@ -268,6 +277,7 @@ def test_state_survives_a_restart_and_ctrl_c_leaves_nothing_behind(tmp_path: Pat
         assert status == 200
         assert json.loads(body)["number"] == given["number"]
         assert second.join("demo")["number"] > given["number"]
+        second.wait_until_all_serve()  # told to stop before that, a process ends without a word
         assert second.end(signal.SIGTERM) == 0
         assert second.last_lines()["web-1"] == second.last_lines()["worker-1"] == "process_ended"
 
