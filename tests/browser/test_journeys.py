@@ -52,6 +52,7 @@ def test_the_whole_way_with_the_keyboard_alone(person: Page) -> None:
     press_until_focused(person, "#join-button")
     person.keyboard.press("Enter")
     person.wait_for_url("**/events/demo/seats")
+    expect(person.locator(".seat[tabindex='0']")).to_have_count(1)  # of the map, which is drawn by the script
     press_until_focused(person, ".seat")
     person.keyboard.press("Enter")
     expect(person.locator("#chosen-list li")).to_have_count(1)

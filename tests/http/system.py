@@ -32,7 +32,7 @@ from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from config.settings import Settings
 from tests.lane import world
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 from workers.main import build
 
 ADMIN = ("boss@example.com", "boss-password")
@@ -65,8 +65,8 @@ class Web:
         return cast(State, self.server.lifespan.state)
 
     def client(self, **options: Any) -> httpx2.AsyncClient:
-        """A browser, or a program, that nobody has seen before."""
-        return httpx2.AsyncClient(base_url=self.url, timeout=20, verify=False, **options)  # no certificates to load
+        """A browser, or a program, that nobody has seen before; it loads no certificates."""
+        return httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S, verify=False, **options)
 
 
 @asynccontextmanager

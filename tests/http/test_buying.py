@@ -237,7 +237,7 @@ async def test_a_program_without_cookies_uses_headers_all_the_way(system: System
     async with system.web.client() as client:
         ticket = (await client.post(f"/api/queue/{event_id}/join")).json()["ticket"]
     headers = {"x-queue-ticket": ticket}
-    async with httpx2.AsyncClient(base_url=system.web.url, headers=headers, cookies=NoCookies()) as client:
+    async with system.web.client(headers=headers, cookies=NoCookies()) as client:
         ann = Buyer(client, event_id)
         assert (await ann.join()).status_code == 200
         await ann.until("admitted")

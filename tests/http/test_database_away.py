@@ -41,6 +41,7 @@ async def system(
         redis_url=f"unix://{redis_socket}",
         database_url=await own_postgres.create("shop", "template0"),
         tick_ms=50,
+        lane_wait_s=15.0,
     )
     async with Redis(unix_socket_path=str(redis_socket)) as redis:
         async with running_system(settings, redis, 2) as running:

@@ -17,6 +17,7 @@ from app.ledger import statistics as ledger_statistics
 from app.ledger.errors import StoreAway
 from tests.http.buyer import Stream, buyer
 from tests.http.system import BUYER, System
+from tests.waiting import wait_until
 
 EVENTS = 4
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,8 +26,13 @@ STATS = "/api/admin/dashboard/stats"
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _afresh(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer is kept, except where a test says so."""
+    """No answer is kept, except where a test says so; and none is before a process follows the notices."""
     monkeypatch.setattr(statistics, "KEPT_S", 0.0)
+
+    async def is_following() -> bool:
+        return system.state["cache"].following
+
+    await wait_until(is_following, description="the notices are followed")
     await system.state["cache"].invalidate("desk:stats")
 
 

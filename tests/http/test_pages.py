@@ -105,9 +105,13 @@ def test_an_event_without_a_line_is_bought_at_once(browser: Browser) -> None:
 def test_leaving_is_shown_with_a_way_back(browser: Browser) -> None:
     join(browser, "small")
     assert browser.submit("/events/small/leave").status_code == 303
-    left = browser.get("/events/small/wait")
-    assert state_of(left) == "left"
-    assert 'action="/events/small/join"' in left.text
+
+    async def is_left() -> str:
+        left = browser.get("/events/small/wait")
+        return left.text if state_of(left) == "left" else ""
+
+    left = asyncio.run(wait_until(is_left, description="the page says that the place is left"))
+    assert 'action="/events/small/join"' in left
 
 
 def test_a_waiting_page_refreshes_itself_only_without_a_script(browser: Browser) -> None:

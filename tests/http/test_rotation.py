@@ -56,25 +56,30 @@ async def test_what_a_process_signs_after_a_rotation_is_good_at_those_that_did_n
             assert paid.status_code == 303, paid.text
 
 
+def replace(path: Path, text: str) -> None:
+    """As whoever changes keys does it: with another file, which its time alone may not tell from the last."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
 async def test_a_damaged_key_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyring, "LOOK_S", 0.0)
     load_keys(tmp_path)
     ring, learned = Keyring(tmp_path / "keys.json"), asyncio.Event()
     ring.on_change(lambda _: learned.set())
     good = (tmp_path / "keys.json").read_text()
-    (tmp_path / "keys.json").write_text("{")
+    replace(tmp_path / "keys.json", "{")
     following = asyncio.create_task(ring.run())
     try:
-        bad = ring.seen
+        first = ring.seen
 
         async def was_looked_at() -> bool:
-            return ring.seen != bad
+            return ring.seen != first
 
         await wait_until(was_looked_at, description="the damaged file was looked at")
         assert not learned.is_set()
-        (tmp_path / "keys.json").unlink()
-        (tmp_path / "other").write_text(good)
-        (tmp_path / "other").rename(tmp_path / "keys.json")
+        replace(tmp_path / "keys.json", good)
         await asyncio.wait_for(learned.wait(), 20)
         assert not following.done()
     finally:

@@ -183,7 +183,11 @@ async def test_cancelling_tells_everyone_and_gives_all_of_it_back(system: System
                 return bool(answer.json()["reservation"]["status"] == end)
 
             await wait_until(has_ended, description=f"the reservation is {end}")
-        assert set((await paid.seat_statuses()).values()) == {"available"}
+
+        async def all_are_free() -> bool:  # a process hears of the seats after they are free
+            return set((await paid.seat_statuses()).values()) == {"available"}
+
+        await wait_until(all_are_free, description="every seat is free again")
 
 
 async def test_a_cancelled_line_cannot_be_opened_again(system: System, event_id: str) -> None:

@@ -18,7 +18,7 @@ from tests.http.watcher import watching
 from tests.waiting import wait_until
 
 EVENTS = 16
-SETTINGS = {"seat_file_bytes_max": 8_000_000, "lane_wait_s": 15.0}  # beside a file of fifty thousand seats, holds wait
+SETTINGS = {"seat_file_bytes_max": 8_000_000}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PRICES = "VIP=150,000원; R=100000"
 LABELS = "VIP-1F-A-1-1\nVIP-1F-A-1-2\nR-2F-B-1-7\n"

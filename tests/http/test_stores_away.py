@@ -70,7 +70,7 @@ async def own_redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[O
 @pytest_asyncio.fixture(loop_scope="module")
 async def system(own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     url = f"unix://{own_redis.socket}"
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), redis_url=url, tick_ms=50)
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), redis_url=url, tick_ms=50, lane_wait_s=15.0)
     async with (
         Redis(unix_socket_path=str(own_redis.socket)) as redis,
         running_system(settings, redis, 2, working_process) as running,

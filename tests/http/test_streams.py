@@ -133,7 +133,9 @@ async def test_a_stream_ends_with_reconnect_when_its_life_is_over(system: System
         async with ann.stream() as stream:
             await stream.next("position")
             _end_lives(system, event_id)
-            assert [event.name for event in await stream.rest()] == ["reconnect"]
+            *before, last = await stream.rest()
+            assert last.name == "reconnect"
+            assert {event.name for event in before} <= {"position"}, "the line may have moved first"
         async with ann.stream() as stream:
             assert (await stream.next("position")).data["number"] == 1
 

@@ -121,6 +121,7 @@ async def test_a_connection_made_while_the_web_process_is_away_is_answered_by_it
     async with up(settings_in(tmp_path)) as (supervisor, _, url):
         before = pid_of(supervisor, "web-1")
         os.kill(before, signal.SIGSTOP)  # stopped: the request can only wait in the socket
+        await asyncio.to_thread(os.waitid, os.P_PID, before, os.WSTOPPED | os.WNOWAIT)
         async with asked(url) as reader:
             os.kill(before, signal.SIGKILL)
             assert await answered_by(reader) != before

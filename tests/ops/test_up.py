@@ -90,18 +90,18 @@ class Up:
         pattern = r'^tiketi_process_start_time_seconds\{process="([^"]+)"\} (\S+)$'
         return dict(re.findall(pattern, body.decode(), re.MULTILINE))
 
-    def wait_until_all_serve(self) -> dict[str, str]:
-        """Until every web and worker process serves: "ready" is said as soon as one web does. Answers when each began."""
-        return self.wait_until_begun_anew({})
+    def wait_until_all_serve(self) -> None:
+        """Until every web and worker process serves: "ready" is said as soon as one web process does."""
+        self.wait_until_begun_anew({})
 
-    def wait_until_begun_anew(self, before: dict[str, str], *names: str) -> dict[str, str]:
+    def wait_until_begun_anew(self, before: dict[str, str], *names: str) -> None:
         """Until every process serves, and each of these in one that did not exist before."""
 
-        async def all_serve() -> dict[str, str] | None:
+        async def all_serve() -> bool:
             now = self.begun()
-            return now if now.keys() == self.processes and all(now[name] != before[name] for name in names) else None
+            return now.keys() == self.processes and all(now[name] != before[name] for name in names)
 
-        return asyncio.run(wait_until(all_serve, description=f"all serve, {names} again"))
+        asyncio.run(wait_until(all_serve, description=f"all serve, {names} again"))
 
     def ask(self, method: str, path: str, ticket: str = "") -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
