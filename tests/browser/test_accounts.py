@@ -64,6 +64,7 @@ def test_what_was_bought_is_in_the_list_and_a_log_out_in_one_tab_ends_the_other(
     other = page.context.new_page()
     other.goto("/")
     page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("link", name="Log in")).to_be_visible()
     other.get_by_role("button", name="Log out").click()
     expect(other.get_by_role("heading", level=1)).to_contain_text("This form is out of date")
     other.goto("/reservations")

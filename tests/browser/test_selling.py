@@ -128,6 +128,7 @@ def test_sold_out_listed_offered_and_paid(new_context: NewContext, sell: Sell) -
     expect(second.locator("#waitlist")).to_have_attribute("data-state", "offered", timeout=asked_again)
     second.goto("/reservations")
     second.get_by_role("link", name="Two seats only").first.click()
+    second.wait_for_url(f"**/events/{event}/waitlist")
     second.goto(f"/events/{event}/waitlist")
     second.get_by_role("link", name="See the seats and pay").click()
     pay(second)
