@@ -18,6 +18,7 @@ POLL_MAX_MS = 30_000
 POLL_PER_WAIT = 20  # ask about this many times during the wait that is left
 SPREAD = 0.15  # a range is never narrower than this on either side
 ETA_MAX_S = 86_400
+EARLY_S = 1.0  # by so much at most may our clock, a buyer's and Redis's differ at an opening
 
 
 class Pace(NamedTuple):
@@ -81,8 +82,11 @@ def eta_range_s(distance: int, pace: Pace | None) -> tuple[int, int] | None:
 
 
 def until_draw_s(open_for_s: float, draw_s: float) -> float:
-    """How long the opening still takes, whose people are given numbers in random order; 0 before and after it."""
-    return draw_s - open_for_s if 0 <= open_for_s < draw_s else 0.0
+    """How long the opening still takes, whose people are given numbers in random order; 0 before and after it.
+
+    Who comes a moment too early belongs to it: asked for an instant later, by a clock of its own, Redis gives a number.
+    """
+    return draw_s - open_for_s if draw_s and -EARLY_S <= open_for_s < draw_s else 0.0
 
 
 def poll_after_ms(number: int, wait_s: int | None, people_ahead: int, poll_max_ms: int = POLL_MAX_MS) -> int:

@@ -131,7 +131,16 @@ def test_a_log_that_says_more_than_a_tick_does_pushes_nothing_out_of_the_windows
 
 @pytest.mark.parametrize(
     ("open_for_s", "draw_s", "until_s"),
-    [(-0.001, 2.0, 0.0), (0.0, 2.0, 2.0), (0.5, 2.0, 1.5), (2.0, 2.0, 0.0), (3_600.0, 2.0, 0.0), (0.0, 0.0, 0.0)],
+    [
+        (-60.0, 2.0, 0.0),
+        (-0.5, 2.0, 2.5),
+        (0.0, 2.0, 2.0),
+        (0.5, 2.0, 1.5),
+        (2.0, 2.0, 0.0),
+        (3_600.0, 2.0, 0.0),
+        (-0.5, 0.0, 0.0),
+        (0.0, 0.0, 0.0),
+    ],
 )
-def test_the_draw_is_at_the_end_of_the_opening(open_for_s: float, draw_s: float, until_s: float) -> None:
+def test_the_draw_is_at_the_end_of_the_opening_for_all(open_for_s: float, draw_s: float, until_s: float) -> None:
     assert until_draw_s(open_for_s, draw_s) == until_s
