@@ -51,10 +51,10 @@ class DrainMeter:
         """Nobody waits, so nothing is measured: a still line is not a slow one."""
         self._samples.clear()
 
-    def pace(self, now_s: float, set_per_s: float) -> Pace | None:
-        """What was seen; while that is less than the short window, also the rate that is set."""
+    def pace(self, now_s: float, set_per_s: float | None) -> Pace | None:
+        """What was seen; while that is less than the short window, also the rate that is set, if that is the limit."""
         rates = [rate for window in (SHORT_WINDOW_S, LONG_WINDOW_S) if (rate := self._rate(now_s, window)) > 0]
-        if not self._samples or now_s - self._samples[0][0] < SHORT_WINDOW_S:
+        if set_per_s is not None and (not self._samples or now_s - self._samples[0][0] < SHORT_WINDOW_S):
             rates.append(set_per_s)
         return pace_of(min(rates), max(rates)) if rates else None
 
@@ -72,13 +72,16 @@ def pace_of(slow_per_s: float, fast_per_s: float) -> Pace:
 
 
 def eta_range_s(distance: int, pace: Pace | None) -> tuple[int, int] | None:
-    """The wait with `distance` people ahead as (low, high) seconds; None while the line stands still."""
+    """The wait with `distance` people ahead as (low, high) seconds; None while the line stands still.
+
+    At most as long as all of them and one more take: the next step may be a whole one away, for the first in line too.
+    """
     if pace is None:
         return None
     low_s = int(distance * pace.low_s)
     if low_s > ETA_MAX_S:
         return None
-    return low_s, min(int(distance * pace.high_s) + 2, ETA_MAX_S)
+    return low_s, min(int((distance + 1) * pace.high_s) + 2, ETA_MAX_S)
 
 
 def until_draw_s(open_for_s: float, draw_s: float) -> float:

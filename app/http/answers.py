@@ -30,6 +30,8 @@ def position_members(view: LineView, number: int, position: Position, reservatio
         if place is Place.admitted:
             tail += b',"claimBefore":"%s"' % iso_ms(until_ms)
         tail += reservation(view.event_id, view.epoch, number)
+    elif view.full:
+        tail += b',"full":true'
     eta = b'{"low":%d,"high":%d}' % eta_s if eta_s is not None else b"null"
     return b'"state":"%s","room":"%s","number":%d,"ahead":%d,"etaSeconds":%s,"pollAfterMs":%d%s' % (
         place.encode(),

@@ -65,8 +65,9 @@ class Reservation(Shape, frozen=True, kw_only=True):
 
 
 class Position(Shape, frozen=True, kw_only=True):
-    """A place in line. `wish` says why a wish found no seats; `claim_before` until when a turn must be taken up;
-    `reason` why the room is closed, if not by an operator."""
+    """A place in line. `wish` says why a wish found no seats; `full` that nobody more fits in, so that the line moves
+    when somebody finishes; `claim_before` until when a turn must be taken up; `reason` why the room is closed, if not
+    by an operator."""
 
     state: Place
     room: RoomState
@@ -76,6 +77,7 @@ class Position(Shape, frozen=True, kw_only=True):
     poll_after_ms: int
     message: str | msgspec.UnsetType = msgspec.UNSET
     reason: Literal["sale_ended", "event_cancelled"] | msgspec.UnsetType = msgspec.UNSET
+    full: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     claim_before: datetime | msgspec.UnsetType = msgspec.UNSET
     reservation: Reservation | msgspec.UnsetType = msgspec.UNSET
     wish: str | msgspec.UnsetType = msgspec.UNSET

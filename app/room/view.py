@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from app.domain.line import Bits, Place, RoomState, ahead
 from app.domain.pacing import POLL_MAX_MS, DrainMeter, Pace, eta_range_s, poll_after_ms
 
+FULL_LINGERS_S = 2.0  # a place that comes free is given away a tick later: the room was full all the while
+
 
 class Position(NamedTuple):
     """One buyer's place as it is answered. `until_ms` is when the turn or the pass ends, 0 while waiting."""
@@ -23,7 +25,9 @@ class Position(NamedTuple):
 
 
 class LineView:
-    """`number` is the last one given, `cursor` the last one passed; times are Redis's, in ms."""
+    """`number` is the last one given, `cursor` the last one passed; times are Redis's, in ms. `full` is whether people
+    wait because nobody more fits in.
+    """
 
     __slots__ = (
         "accounts_only",
@@ -34,6 +38,8 @@ class LineView:
         "cursor",
         "epoch",
         "event_id",
+        "full",
+        "full_s",
         "gone",
         "lapsed",
         "log_id",
@@ -61,6 +67,8 @@ class LineView:
         self.pace: Pace | None = None
         self.passed = 0
         self.epoch = 0
+        self.full = False
+        self.full_s = float("-inf")  # when it last was, by the clock of `measure`
 
     def load(self, snapshot: list[Any], log_id: bytes | None = None) -> None:
         """Take the room as snapshot.lua answered it."""
@@ -85,7 +93,7 @@ class LineView:
         self.admitted = _turns(admitted)
         self.active = _turns(active)
         if not self.moves:
-            self.pace = None
+            self.pace, self.full = None, False
 
     def apply(self, log_id: bytes, entry: dict[bytes, bytes]) -> bool:
         """Take one log entry. False if something before it was missed or it changes what only a snapshot tells."""
@@ -143,11 +151,18 @@ class LineView:
 
     def measure(self, now_s: float) -> None:
         """Note how far the line is now; `now_s` is a steady clock. Called about once a tick, so a read only divides."""
+        full = self._is_full(now_s)
+        if full is not self.full or not self.waiting:
+            self.meter.clear()  # how the line moved while something else held it up says nothing
+        self.full = full
         if self.waiting:
             self.meter.add(now_s, self.passed)
-        else:
-            self.meter.clear()
-        self.pace = self.meter.pace(now_s, self.rate_per_s) if self.moves else None
+        self.pace = self.meter.pace(now_s, None if full else self.rate_per_s) if self.moves else None
+
+    def _is_full(self, now_s: float) -> bool:
+        if len(self.admitted) + len(self.active) >= self.max_active:
+            self.full_s = now_s
+        return self.moves and self.waiting > 0 and now_s - self.full_s <= FULL_LINGERS_S
 
     @property
     def moves(self) -> bool:

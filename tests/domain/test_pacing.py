@@ -67,6 +67,16 @@ def test_who_is_nearer_never_waits_longer(per_s: float, one: int, other: int) ->
     assert far is None or (near is not None and near <= far)
 
 
+def test_the_first_in_line_is_told_how_long_one_more_takes() -> None:
+    assert eta_range_s(0, pace_of(1 / 60, 1 / 60)) == (0, 71)
+
+
+def test_where_the_rate_is_not_the_limit_only_what_was_seen_counts() -> None:
+    assert DrainMeter().pace(0.0, None) is None
+    assert moving(0, 3).pace(3.0, None) is None
+    assert moving(5, 3).pace(3.0, None) == pace_of(5.0, 5.0)
+
+
 def test_a_line_that_stands_still_promises_nothing() -> None:
     assert moving(0, 30).pace(30.0, set_per_s=10.0) is None
     assert eta_range_s(5, None) is None

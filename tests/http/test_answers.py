@@ -40,6 +40,7 @@ class Standing(LineView):
     poll_after_ms=st.integers(1_000, 30_000),
     until_ms=MS,
     reservation=st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
+    full=st.booleans(),
 )
 def test_a_position_is_what_an_encoder_would_give(
     state: RoomState,
@@ -52,8 +53,10 @@ def test_a_position_is_what_an_encoder_would_give(
     poll_after_ms: int,
     until_ms: int,
     reservation: dict[str, str] | None,
+    full: bool,
 ) -> None:
     view = Standing("gig", state, message, Position(place, ahead, eta, poll_after_ms, until_ms), reason)
+    view.full = full
     member = b"" if reservation is None else b',"reservation":%s' % msgspec.json.encode(reservation)
     expected: dict[str, Any] = {
         "state": place.value,
@@ -67,6 +70,8 @@ def test_a_position_is_what_an_encoder_would_give(
         expected["message"] = message
     if reason:
         expected["reason"] = reason
+    if place is Place.waiting and full:
+        expected["full"] = True
     if place is Place.admitted:
         expected["claimBefore"] = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="milliseconds")
     if place is not Place.waiting and reservation is not None:

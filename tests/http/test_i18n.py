@@ -46,7 +46,7 @@ def test_every_key_that_is_named_exists(pattern: str) -> None:
     assert named - TEXTS["ko"].entries.keys() == set()
 
 
-@pytest.mark.parametrize("state", ["scheduled", "open", "paused", "draining", "closed", "recovering", "direct"])
+@pytest.mark.parametrize("state", ["scheduled", "open", "paused", "draining", "closed", "recovering", "direct", "full"])
 def test_every_room_state_has_a_word_and_a_sentence(state: str) -> None:
     assert TEXTS["ko"].has(f"room.{state}")
     assert TEXTS["en"].has(f"room.says.{state}")

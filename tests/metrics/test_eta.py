@@ -29,7 +29,7 @@ class Clock:
 def test_a_wait_is_early_within_or_late(wait_s: int, verdict: str) -> None:
     clock, view = Clock(), line()
     forecasts = Forecasts(clock)
-    forecasts.look(view)  # 9 people ahead: 9 to 20 seconds
+    forecasts.look(view)  # 9 people ahead: 9 to 22 seconds
     clock.now_s += wait_s
     view.cursor = 9
     forecasts.look(view)

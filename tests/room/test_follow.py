@@ -82,6 +82,44 @@ async def test_a_line_that_is_paused_promises_no_wait_from_then_on(room: Room) -
     assert view.position(12).eta_s is None
 
 
+async def test_a_full_room_promises_only_what_its_line_was_seen_to_do(room: Room) -> None:
+    await room.change(max_active="2")
+    await room.crowd(5)
+    view = await room.view()
+    view.measure(0.0)
+    assert (view.full, view.position(3).eta_s is not None) == (False, True)
+    await room.tick()
+    view.load(await room.scripts.snapshot(EVENT, room.epoch))
+    for second in (1.0, 2.0, 60.0):
+        view.measure(second)
+        assert (view.full, view.position(3).eta_s) == (True, None), "nobody finished yet"
+    await room.claim(1)
+    await room.leave(1)
+    for entry in (await room.log())[-2:]:
+        assert view.apply(*entry)
+    view.measure(61.0)
+    assert view.full, "the place that came free is given away at the next tick"
+    await room.tick()
+    assert view.apply(*(await room.log())[-1])
+    view.measure(62.0)
+    eta_s = view.position(4).eta_s
+    assert eta_s is not None
+    assert eta_s[0] < 60 <= eta_s[1], "one person went in within a minute"
+
+
+async def test_a_room_made_larger_is_full_no_longer(room: Room) -> None:
+    await room.change(max_active="2")
+    await room.crowd(5)
+    await room.tick()
+    view = await room.view()
+    view.measure(0.0)
+    await room.change(max_active="9")
+    view.load(await room.scripts.snapshot(EVENT, room.epoch))
+    view.measure(1.0)
+    view.measure(3.0)
+    assert (view.full, view.position(3).eta_s is not None) == (False, True)
+
+
 async def test_a_gap_loads_a_snapshot(room: Room) -> None:
     view = await room.view()
     await room.crowd(30)

@@ -17,9 +17,11 @@ from app.ledger.charges import Money
 from app.ledger.events import Event
 
 WAITING_REFRESH_S = 10
+STANDS_STILL = ("paused", "recovering", "full")
 TURN_REFRESH_S = 30  # slower at the turn: a refresh must not pull the button from under a finger
 
 RoomWord = Literal["scheduled", "open", "paused", "draining", "closed", "recovering", "direct"]
+LineWord = RoomWord | Literal["full"]  # an open room that nobody more fits into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class WaitView:
     """A place in line in words, for the page as the server draws it; a script keeps it fresh afterwards."""
 
     state: str  # waiting | admitted | claimed | lapsed | left | closed | none
-    room: RoomWord
+    room: LineWord
     title: str
     number: int = 0
     ahead: int = 0
@@ -102,7 +104,7 @@ class WaitView:
 
 def wait_view(t: Texts, position: Mapping[str, Any], zone: str) -> WaitView:
     """The waiting page's values from a position answer."""
-    state, room = position["state"], position["room"]
+    state, room = position["state"], line_word(position)
     if room == "closed" and state in ("waiting", "admitted"):
         state = "closed"
     before = position.get("claimBefore")
@@ -120,6 +122,12 @@ def wait_view(t: Texts, position: Mapping[str, Any], zone: str) -> WaitView:
     )
 
 
+def line_word(position: Mapping[str, Any]) -> LineWord:
+    """How the line stands for who waits in it."""
+    room: RoomWord = position["room"]
+    return "full" if room == "open" and position.get("full") else room
+
+
 def turn_key(position: Mapping[str, Any]) -> str:
     """At the turn: seats are held, or the wish found none, or the buyer chooses."""
     if position.get("reservation"):
@@ -135,7 +143,7 @@ def no_place_view(t: Texts, room: RoomWord) -> WaitView:
 def eta_words(t: Texts, eta: Mapping[str, float] | None, room: str) -> str:
     if eta:
         return t.wait(eta["low"], eta["high"])
-    return t("wait.eta.paused" if room in ("paused", "recovering") else "wait.eta.unknown")
+    return t("wait.eta.paused" if room in STANDS_STILL else "wait.eta.unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

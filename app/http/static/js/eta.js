@@ -2,9 +2,13 @@
 import { t } from "./page.js";
 
 const HOURS_FROM_S = 2 * 3600;
+const STANDS_STILL = ["paused", "recovering", "full"];
+
+/** How the line stands for who waits in it: the room's state, or that nobody more fits into an open one. */
+export const lineWord = ({ room, full }) => (room === "open" && full ? "full" : room);
 
 export function waitInWords(range, room) {
-  if (!range) return t(room === "paused" || room === "recovering" ? "wait.eta.paused" : "wait.eta.unknown");
+  if (!range) return t(STANDS_STILL.includes(room) ? "wait.eta.paused" : "wait.eta.unknown");
   if (range.high < 60) return t("wait.eta.soon");
   const [unit, size] = range.high >= HOURS_FROM_S ? ["hours", 3600] : ["minutes", 60];
   const [low, high] = [Math.floor(range.low / size), Math.ceil(range.high / size)];

@@ -2,7 +2,7 @@
 import { $, clock, countdown, data, kept, show, t } from "./page.js";
 import { call, insist } from "./api.js";
 import { Feed } from "./feed.js";
-import { waitInWords } from "./eta.js";
+import { lineWord, waitInWords } from "./eta.js";
 import { chime, soundButton } from "./chime.js";
 
 const SPEAK_EVERY_MS = 30000;
@@ -12,7 +12,7 @@ const shell = $("room");
 const plainTitle = document.title;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let state = shell.dataset.state;
-let room = data.position?.room;
+let room = data.position && lineWord(data.position);
 let turn = null; // while it is the buyer's turn: stop functions
 let claiming = false;
 let spokenAt = 0;
@@ -143,7 +143,7 @@ function news(name, position) {
   if (name === "message") return showMessage(position.message);
   if (position.reason === "left" || position.state === "left") return leave();
   if (name === "closed") return position.reason === "lapsed" ? over("lapsed") : close(position);
-  showRoom(position.room);
+  showRoom(lineWord(position));
   showMessage(position.message);
   if (["waiting", "admitted"].includes(position.state) && position.room === "closed") return close(position);
   const changed = position.state !== state;
