@@ -24,6 +24,7 @@ from app.ledger import events
 
 EVENT_TTL_S = 60.0
 LIST_TTL_S = 30.0
+SOLD_OUT_TTL_S = 5.0
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -129,6 +130,21 @@ async def cached_list(state: State) -> CachedList:
         return CachedList(*await events.search(state["db"], events.Search(), datetime.now(UTC)))
 
     return await state["cache"].get("events", (EVENTS,), LIST_TTL_S, load)
+
+
+async def sold_out(state: State, listed: Sequence[events.Event]) -> set[str]:
+    """Those of the events of which no seat is free: of an open map at once, of any other some seconds late."""
+
+    async def load() -> frozenset[str]:
+        return await events.sold_out(state["db"], datetime.now(UTC))
+
+    told = await state["cache"].get("sold_out", (EVENTS,), SOLD_OUT_TTL_S, load)
+    views = {event.id: state["seats"].get(event.id) for event in listed}
+    return {
+        event_id
+        for event_id, view in views.items()
+        if (event_id in told if view is None else bool(view.seats) and not any(view.left().values()))
+    }
 
 
 def is_known(if_none_match: str, etag: str) -> bool:

@@ -175,6 +175,15 @@ def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
             return and_(events.c.cancelled_at.is_(None), ends_at > now, events.c.opens_at > now)
 
 
+async def sold_out(db: Database, now: datetime) -> frozenset[str]:
+    """The events on sale that have seats, none of them free."""
+    of_event = select(seats.c.idx).where(seats.c.event_id == events.c.id)
+    free = of_event.where(seats.c.status == SeatStatus.available.name)
+    query = select(events.c.id).where(_has_status(SaleStatus.on_sale, now), of_event.exists(), ~free.exists())
+    async with db.read() as tx:
+        return frozenset((await tx.scalars(query)).all())
+
+
 async def get(db: Database, event_id: str) -> Event | None:
     async with db.read() as tx:
         found = await read(tx, select(events).where(events.c.id == event_id))

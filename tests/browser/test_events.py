@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.people import NewContext, log_in_admin
 from tests.ops.test_up import Up
 
+PROGRAM = {"X-Requested-With": "tiketi"}
 TYPED = "2031-04-01T09:00"
 
 
@@ -48,6 +49,12 @@ def test_an_event_is_edited_and_cancelled_by_keyboard_and_everyone_is_told(new_c
     admin.keyboard.press("Enter")
     expect(admin.get_by_role("status")).to_have_text("The event was made.")
     event_id = admin.url.split("/")[-2]
+    buyer.goto(f"/events/{event_id}")
+    expect(buyer.locator("#join-title")).to_have_text("No seats yet")
+    seats = admin.request.post(
+        f"/api/admin/events/{event_id}/seats", params={"prices": "R=1"}, data={"seats": ["R/1F/A/1/1"]}, headers=PROGRAM
+    )
+    assert seats.ok, seats.text()
     buyer.goto(f"/events/{event_id}")
     expect(buyer.locator(".sale-on_sale")).to_be_visible()
     admin.get_by_role("link", name="Operate its line").click()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
 
+from app.ledger import events
 from tests.http.buyer import Buyer, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
@@ -19,7 +21,7 @@ ENGLISH = {"accept-language": "en"}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def visitor(system: System, event_id: str, **options: Any) -> AsyncIterator[Buyer]:
     """A buyer who reads English."""
     async with buyer(system, event_id, headers=ENGLISH, **options) as one:
@@ -56,3 +58,42 @@ async def test_a_full_room_says_so_and_promises_no_wait(system: System, event_id
         assert "The line moves as soon as somebody finishes" in shown
         assert "room-full" in shown
         assert "unknown while it stands still" in shown
+
+
+async def sell_out(system: System, event_id: str) -> None:
+    """Twelve seats, two to a buyer."""
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(6):
+            one = await stack.enter_async_context(buyer(system, event_id))
+            await one.enter()
+            await one.hold(quantity=2)
+
+
+async def test_a_sold_out_event_offers_its_waiting_list_first(system: System, event_id: str) -> None:
+    await sell_out(system, event_id)
+    async with visitor(system, event_id) as late:
+        shown = await page(late)
+        assert "sale-sold_out" in shown
+        assert "room-open" not in shown
+        assert "Every seat is taken" in shown
+        assert shown.index(f'href="/events/{event_id}/waitlist"') < shown.index('id="join-button"')
+        assert 'class="button big plain" id="join-button"' in shown, "held seats may come free: joining stays possible"
+        card = (await page(late, "/")).partition(f'href="/events/{event_id}"')
+        assert "sale-sold_out" in card[0].rpartition("<li")[2]
+        assert "from ₩" not in card[2].partition("</li>")[0]
+    assert await events.sold_out(system.db, datetime.now(UTC)) == {event_id}, "as who never opened its map sees it"
+
+
+async def test_an_event_without_seats_invites_nobody(system: System) -> None:
+    async with visitor(system, "bare") as early:
+        made = {"title": "Bare", "venue": "Hall", "eventDate": "2099-01-01T19:00:00Z"}
+        made |= {"admission": "open", "ticketTypes": [{"grade": "R", "price": 5}]}
+        answer = await early.client.post("/api/admin/events", json=made, headers=await system.bearer())
+        assert answer.status_code == 201, answer.text
+        early.event_id = answer.json()["event"]["id"]
+        shown = await page(early)
+        assert "No seats yet" in shown
+        assert 'id="join-button"' not in shown
+        assert f"/events/{early.event_id}/seats" not in shown
+        card = (await page(early, "/")).partition(f'href="/events/{early.event_id}"')[0].rpartition("<li")[2]
+        assert "sale-no_seats" in card

@@ -23,6 +23,8 @@ TURN_REFRESH_S = 30  # slower at the turn: a refresh must not pull the button fr
 RoomWord = Literal["scheduled", "open", "paused", "draining", "closed", "recovering", "direct"]
 LineWord = RoomWord | Literal["full"]  # an open room that nobody more fits into
 
+Supply = Literal["some", "none", "sold_out"]  # none: it has no seats yet
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradeView:
@@ -48,8 +50,16 @@ class EventView:
     zone: str
     room: RoomWord
     stopped: Literal["", "ended", "cancelled"]
+    supply: Supply
     grades: tuple[GradeView, ...]
     poster: Poster | None
+
+    @property
+    def gone(self) -> Literal["", "no_seats", "sold_out"]:
+        """Why there is nothing to be had though it is on sale, or nothing."""
+        if self.status is not SaleStatus.on_sale or self.supply == "some":
+            return ""
+        return "no_seats" if self.supply == "none" else "sold_out"
 
     @property
     def price_from(self) -> int | None:
@@ -63,7 +73,7 @@ _STOPPED: dict[SaleStatus, Literal["ended", "cancelled"]] = {
 
 
 def event_view(event: Event, room: RoomWord, left: Mapping[str, int] | None, now: datetime, lang: Lang) -> EventView:
-    """The event in the reader's language, where its details have it."""
+    """The event in the reader's language, where its details have it. `left`: free seats by grade, empty if sold out."""
     words = event.details.get(lang, {})
     status = status_of(event, now)
     return EventView(
@@ -78,12 +88,19 @@ def event_view(event: Event, room: RoomWord, left: Mapping[str, int] | None, now
         zone=event.time_zone,
         room="direct" if event.admission == "open" else room,
         stopped=_STOPPED.get(status, ""),
+        supply=_supply(event, left),
         grades=tuple(
             GradeView(name=grade.name, price=grade.price, left=None if left is None else left.get(grade.name))
             for grade in event.grades
         ),
         poster=poster_of(event.poster, event.poster_width, event.poster_height),
     )
+
+
+def _supply(event: Event, left: Mapping[str, int] | None) -> Supply:
+    if not any(grade.seats_total for grade in event.grades):
+        return "none"
+    return "some" if left is None or any(left.values()) else "sold_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
