@@ -30,6 +30,7 @@ TICKET_PREFIX = b"tiketi_ticket_"
 PASS_PREFIX = b"tiketi_pass_"
 _SESSION_WANTED = SESSION_COOKIE + b"="
 COOKIE_LIFE_S = 7 * 86_400
+BUYER_COOKIE_LIFE_S = 400 * 86_400  # the most a browser keeps: the event may be a year away
 HOLDERS_DRAWN = 256
 
 

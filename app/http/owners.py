@@ -6,11 +6,22 @@ about an account: an account's name in the line is no secret, and a ticket outli
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.requests import Request
 
 from app.domain.reservation import Reservation
 from app.domain.ticket import BadTicket, account_holder, holder_bytes, holder_text, is_account
-from app.http.credentials import HOLDER_COOKIE, Headers, cookie, presented_pass, presented_ticket, session_if_any
+from app.http.credentials import (
+    BUYER_COOKIE_LIFE_S,
+    HOLDER_COOKIE,
+    Headers,
+    cookie,
+    presented_pass,
+    presented_ticket,
+    session_if_any,
+    set_cookie,
+)
 from app.http.passes import AdmissionPass
 from app.http.state import State
 from app.ledger import users
@@ -61,6 +72,17 @@ async def owns(state: State, headers: Headers, reservation: Reservation) -> bool
         known = holder_bytes(holder)
         browsers.add(holder if known is not None and not is_account(known) else None)
     return reservation.holder in await _owned(state, headers, [browser for browser in browsers if browser is not None])
+
+
+def kept_id(state: State, headers: Headers, reservations: Iterable[Reservation]) -> list[tuple[bytes, bytes]]:
+    """The cookie with which a browser keeps its id from now on, if one of these is its own: without the id nobody could
+    show the tickets at the door.
+    """
+    browser = browser_of(headers)
+    if browser is None or all(reservation.holder != browser for reservation in reservations):
+        return []
+    secure = state["settings"].secure_cookies
+    return [set_cookie(HOLDER_COOKIE, browser, life_s=BUYER_COOKIE_LIFE_S, secure=secure)]
 
 
 def _places(state: State, headers: Headers, event_id: str) -> list[tuple[str, int, int]]:

@@ -11,9 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.http.credentials import BUYER_COOKIE_LIFE_S, COOKIE_LIFE_S
 from app.ledger import events
 from tests.http.buyer import Buyer, buyer
-from tests.http.system import System
+from tests.http.system import STARTS_IN, System
 from tests.waiting import wait_until
 
 EVENTS = 10
@@ -97,3 +98,27 @@ async def test_an_event_without_seats_invites_nobody(system: System) -> None:
         assert f"/events/{early.event_id}/seats" not in shown
         card = (await page(early, "/")).partition(f'href="/events/{early.event_id}"')[0].rpartition("<li")[2]
         assert "sale-no_seats" in card
+
+
+def kept_for_s(answer: httpx2.Response) -> int | None:
+    """How long the browser is to keep its id from this answer on."""
+    found = re.search(r"tiketi_holder=[^;]+; Max-Age=(\d+)", " ".join(answer.headers.get_list("set-cookie")))
+    return None if found is None else int(found[1])
+
+
+async def test_a_guest_who_bought_keeps_the_tickets_until_long_after_the_event(system: System) -> None:
+    async with visitor(system, "direct") as guest, visitor(system, "direct") as other:
+        assert kept_for_s(await guest.client.get("/events/direct")) == COOKIE_LIFE_S
+        held = (await send(guest, "/events/direct/reserve", quantity="1")).headers["location"]
+        await send(guest, f"{held}/pay", method="kakao_pay")
+        shown = await guest.client.get(held)
+        assert kept_for_s(shown) == BUYER_COOKIE_LIFE_S > STARTS_IN.total_seconds()
+        assert f'href="/register?next={held}"' in shown.text, "an account keeps them on every device"
+        assert kept_for_s(await guest.client.get("/reservations")) == BUYER_COOKIE_LIFE_S
+        await other.client.get("/events/direct")
+        assert kept_for_s(await other.client.get("/reservations")) is None, "who has nothing is forgotten as before"
+        fields = {"name": "Gil", "email": "gil@example.com", "password": "long-enough", "next": held}
+        assert (await send(guest, "/register", **fields)).headers["location"] == held
+        shown = await guest.client.get(held)
+        assert 'data-status="confirmed"' in shown.text
+        assert "/register?" not in shown.text

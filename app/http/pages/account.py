@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.http.catalog import known_event
 from app.http.credentials import forgotten, session_of
 from app.http.i18n import lang_of, texts_for
-from app.http.owners import holders_of
+from app.http.owners import holders_of, kept_id
 from app.http.pages.forms import Form, first, read_form
 from app.http.pages.render import page, see_other
 from app.http.pages.routing import page_route, problem_words
@@ -107,7 +107,8 @@ class ListedReservation:
 async def my_reservations(request: Request[State]) -> Response:
     state, lang, now = request.state, lang_of(request), datetime.now(UTC)
     listed = []
-    for one in await reservations.by_holders(state["db"], await holders_of(request)):
+    mine = await reservations.by_holders(state["db"], await holders_of(request))
+    for one in mine:
         shown = event_view(await known_event(state, one.event_id), "direct", None, now, lang)
         listed.append(
             ListedReservation(
@@ -121,7 +122,9 @@ async def my_reservations(request: Request[State]) -> Response:
             )
         )
     waiting = await waiting_of(request)
-    return page(request, "reservations.html", {"reservations": listed, "waiting": waiting})
+    response = page(request, "reservations.html", {"reservations": listed, "waiting": waiting})
+    response.raw_headers.extend(kept_id(state, request.scope["headers"], mine))
+    return response
 
 
 routes = [

@@ -13,6 +13,7 @@ from app.http import reservations as shop
 from app.http.catalog import known_event
 from app.http.credentials import require_pass
 from app.http.i18n import lang_of, texts_for
+from app.http.owners import kept_id
 from app.http.pages.forms import first, read_form, wish_of
 from app.http.pages.line import remember_browser, room_of, shown_event
 from app.http.pages.render import page, see_other
@@ -109,7 +110,9 @@ async def _reservation(request: Request[State], refused: Problem | None = None) 
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
     }
     status = refused.status if refused else 200
-    return page(request, "reservation.html", context, script={}, words=("reservation.",), status=status)
+    response = page(request, "reservation.html", context, script={}, words=("reservation.",), status=status)
+    response.raw_headers.extend(kept_id(request.state, request.scope["headers"], [found]))
+    return response
 
 
 async def pay(request: Request[State]) -> Response:
