@@ -87,7 +87,7 @@ async def test_a_sold_out_event_offers_its_waiting_list_first(system: System, ev
 
 async def test_an_event_without_seats_invites_nobody(system: System) -> None:
     async with visitor(system, "bare") as early:
-        made = {"title": "Bare", "venue": "Hall", "eventDate": "2099-01-01T19:00:00Z"}
+        made: dict[str, object] = {"title": "Bare", "venue": "Hall", "eventDate": "2099-01-01T19:00:00Z"}
         made |= {"admission": "open", "ticketTypes": [{"grade": "R", "price": 5}]}
         answer = await early.client.post("/api/admin/events", json=made, headers=await system.bearer())
         assert answer.status_code == 201, answer.text

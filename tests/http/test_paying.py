@@ -168,11 +168,19 @@ async def test_the_form_says_why_a_payment_failed_and_offers_the_others(system: 
             answer = await ann.client.post(
                 f"{page}/pay", data={"method": "kakao_pay", "csrf": token}, headers={"accept-language": lang}
             )
-            assert answer.status_code == 402
-            assert words in answer.text
-            assert answer.text.count('name="method"') == 3
-            assert f'content="60; url={page}"' in answer.text, "the form's own address shows nothing"
+            back = answer.headers["location"]
+            assert (answer.status_code, back) == (303, f"{page}?said=payment_declined&method=kakao_pay")
+            told = (await ann.client.get(back, headers={"accept-language": lang})).text
+            assert words in told
+            assert told.count('name="method"') == 3
+            assert 'value="kakao_pay" required checked' in told, "the chosen way to pay stays chosen"
+            assert 'href="?said=payment_declined&amp;method=kakao_pay&amp;lang=en"' in told, "said in any language"
+            assert f'content="60; url={page}"' in told
             assert (await ann.client.get(f"{page}/pay")).status_code == 405
+        assert "Free text" not in (await ann.client.get(f"{page}?said=Free+text&method=Free+text")).text
+        await behaves(system)
+        assert (await ann.pay(reservation_id)).status_code == 201
+        assert "was declined" not in (await ann.client.get(back, headers={"accept-language": "en"})).text
 
 
 async def test_admins_turn_the_gateways_moods_and_nobody_else(system: System, event_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +19,15 @@ from app.http.pages.forms import first, read_form, wish_of
 from app.http.pages.line import remember_browser, room_of, shown_event
 from app.http.pages.render import page, see_other
 from app.http.pages.routing import page_route, problem_words
-from app.http.pages.view import MOVING, event_view, left_words, payment_words, reservation_view
+from app.http.pages.view import (
+    MOVING,
+    REFUSALS,
+    event_view,
+    left_words,
+    payment_words,
+    refusal_words,
+    reservation_view,
+)
 from app.http.passes import AdmissionPass
 from app.http.problems import Problem
 from app.http.state import State
@@ -91,38 +100,46 @@ async def reserve(request: Request[State]) -> Response:
 
 
 async def reservation_page(request: Request[State]) -> Response:
-    return await _reservation(request)
-
-
-async def _reservation(request: Request[State], refused: Problem | None = None) -> Response:
+    """A reservation as it stands, with why the form that led here was refused if that still holds."""
     found = await shop.own(request.state, request.scope["headers"], request.path_params["reservation_id"])
     (answer,) = await shop.with_money(request.state, [found])
     payment: Money | None = answer.get("payment")
     event = await known_event(request.state, found.event_id)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
+    asked = request.query_params
+    method = asked.get("method") or (payment.method if payment else "")
     context = {
         "event": shown,
         "reservation": reservation_view(answer),
         "methods": [method.value for method in PaymentMethod],
+        "chosen": method if method in list(PaymentMethod) else next(iter(PaymentMethod)).value,
         "payment": payment,
         "payment_text": payment_words(texts_for(request), payment),
         "payment_moves": payment is not None and payment.status in MOVING,
-        "notice_text": problem_words(texts_for(request), refused) if refused else "",
+        "notice_text": refusal_words(texts_for(request), asked.get("said", ""), found.status, payment),
     }
-    status = refused.status if refused else 200
-    response = page(request, "reservation.html", context, script={}, words=("reservation.",), status=status)
+    response = page(request, "reservation.html", context, script={}, words=("reservation.",))
     response.raw_headers.extend(kept_id(request.state, request.scope["headers"], [found]))
     return response
 
 
 async def pay(request: Request[State]) -> Response:
     reservation_id = request.path_params["reservation_id"]
+    method = _method(first(await read_form(request), "method"))
     try:
-        method = _method(first(await read_form(request), "method"))
         await payments.pay(request.state, request.scope["headers"], reservation_id, method)
     except Problem as problem:
-        return await _reservation(request, problem)
+        return _refused(request, problem, method=method.value)
     return see_other(f"/reservations/{reservation_id}")
+
+
+def _refused(request: Request[State], refused: Problem, **chosen: str) -> Response:
+    """Back to the reservation, where a reload or another language repeats no form; the address names the reason."""
+    if refused.code not in REFUSALS:
+        raise refused
+    request.state["meters"].refused(refused.code)
+    told = urlencode({"said": refused.code, **chosen})
+    return see_other(f"/reservations/{request.path_params['reservation_id']}?{told}")
 
 
 def _method(text: str) -> PaymentMethod:
@@ -136,7 +153,7 @@ async def cancel(request: Request[State]) -> Response:
     try:
         await shop.cancel(request.state, request.scope["headers"], reservation_id)
     except Problem as problem:
-        return await _reservation(request, problem)
+        return _refused(request, problem)
     return see_other(f"/reservations/{reservation_id}")
 
 

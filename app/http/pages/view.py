@@ -183,6 +183,28 @@ def payment_words(t: Texts, payment: Money | None) -> str:
     return t(f"reservation.payment.{payment.status}", amount=t.money(payment.amount), method=method)
 
 
+_FAILED = ("", "failed", "refund_due", "refunded")
+REFUSALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # code → while the reservation and its money are so
+    "payment_declined": (("pending",), _FAILED),
+    "payment_unreachable": (("pending",), _FAILED),
+    "payment_given_up": (("pending",), _FAILED),
+    "payment_unclear": (("pending",), ("pending",)),
+    "too_many_payments": (("pending",), ("pending", *_FAILED)),
+    "already_paid": (("confirmed",), ("captured",)),
+    "hold_over": (("pending", "expired"), _FAILED),
+    "paid_too_late": (("pending", "expired", "cancelled"), _FAILED),
+    "reservation_over": (("expired", "cancelled", "refunded"), ("pending", "captured", *_FAILED)),
+    "lane_busy": (("pending", "confirmed"), ("pending", "captured", *_FAILED)),
+}
+
+
+def refusal_words(t: Texts, code: str, status: str, payment: Money | None) -> str:
+    """Why a form about a reservation was refused; empty once the page says otherwise by itself."""
+    statuses, moneys = REFUSALS.get(code, ((), ()))
+    holds = status in statuses and (payment.status if payment else "") in moneys
+    return t(f"error.{code}") if holds else ""
+
+
 def reservation_view(answer: Mapping[str, Any]) -> ReservationView:
     """From the API's reservation: `{id, eventId, status, seats, totalPrice, expiresAt}`."""
     expires_at = answer.get("expiresAt")
