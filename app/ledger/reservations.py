@@ -61,6 +61,13 @@ async def by_holders(
     return sorted(found, key=lambda r: (r.created_at, r.id), reverse=True)
 
 
+async def live_of(db: Database, event_id: str, holders: Sequence[str]) -> list[Reservation]:
+    """What somebody who has several names holds or has bought of an event, oldest first."""
+    c = reservations.c
+    async with db.read() as tx:
+        return await tx.run_sync(find, (c.event_id == event_id) & c.holder.in_(holders) & _live)
+
+
 async def due(db: Database, now: datetime, limit: int) -> list[tuple[str, str]]:
     """(event_id, reservation_id) of holds whose time is over, longest overdue first."""
     c = reservations.c

@@ -122,3 +122,28 @@ async def test_a_guest_who_bought_keeps_the_tickets_until_long_after_the_event(s
         shown = await guest.client.get(held)
         assert 'data-status="confirmed"' in shown.text
         assert "/register?" not in shown.text
+
+
+async def test_who_bought_is_told_so_and_has_no_clock_running(system: System, event_id: str) -> None:
+    async with visitor(system, event_id) as one:
+        await one.enter()
+        shown = await page(one, "seats")
+        assert 'id="pass" data-until=' in shown
+        held = await one.hold(quantity=1)
+        assert f'You already hold seats. <a href="/reservations/{held["id"]}"' in await page(one, "seats")
+        assert (await one.pay(held["id"])).status_code == 201
+
+        async def is_over() -> bool:
+            return bool((await one.position())["state"] == "left")
+
+        await wait_until(is_over, description="the place in line has ended with the purchase")
+        shown = await page(one)
+        assert f'You have tickets for this event. <a href="/reservations/{held["id"]}"' in shown
+        assert 'class="button big plain" id="join-button"' in shown, "more tickets are the second thing"
+        shown = await page(one, "seats")
+        assert "You have tickets for this event." in shown
+        assert "Your place in line is over" in shown
+        assert "data-until" not in shown
+        assert '"mayHold":false' in shown
+    async with visitor(system, event_id) as stranger:
+        assert 'id="mine"' not in await page(stranger)

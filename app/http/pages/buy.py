@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.charge import PaymentMethod
+from app.domain.line import Place
 from app.http import payments
 from app.http import reservations as shop
 from app.http.catalog import known_event
@@ -16,7 +17,7 @@ from app.http.credentials import require_pass
 from app.http.i18n import lang_of, texts_for
 from app.http.owners import kept_id
 from app.http.pages.forms import first, read_form, wish_of
-from app.http.pages.line import remember_browser, room_of, shown_event
+from app.http.pages.line import own_of, remember_browser, room_of, shown_event
 from app.http.pages.render import page, see_other
 from app.http.pages.routing import page_route, problem_words
 from app.http.pages.view import (
@@ -41,10 +42,8 @@ async def seats_page(request: Request[State]) -> Response:
 async def _seats(request: Request[State], refused: Problem | None = None) -> Response:
     """The map; after a refused form, with the reason and the form's status."""
     event, t = await shown_event(request), texts_for(request)
-    admission = _pass_of(request, event.event_id)
-    held = None
-    if admission is not None:
-        held = await shop.reservation_of(request.state, event.event_id, admission.epoch, admission.number)
+    shown = _pass_of(request, event.event_id)
+    admission = shown if shown is not None and _is_inside(request.state, shown) else None
     seats_max = request.state["settings"].seats_per_buyer_max
     is_let_in = event.room == "direct" or admission is not None
     may_hold = is_let_in and not event.stopped
@@ -53,8 +52,9 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
         "event": event,
         "seats_max": seats_max,
         "is_let_in": is_let_in,
+        "was_let_in": shown is not None,
         "may_hold": may_hold,
-        "holding": held["id"] if held else None,
+        "own": await own_of(request, event),
         "pass_until": admission.expires_at if admission else None,
         "notice_text": notice.strip(),
     }
@@ -80,6 +80,14 @@ def _pass_of(request: Request[State], event_id: str) -> AdmissionPass | None:
         return require_pass(request.state["tokens"], request.scope["headers"], event_id)
     except Problem:
         return None  # the map may be looked at without one
+
+
+def _is_inside(state: State, admission: AdmissionPass) -> bool:
+    """Whether the pass still opens anything: paying and leaving end the place in line before the pass's own time."""
+    line = state["rooms"].views.get(admission.event_id)
+    if line is None or line.epoch != admission.epoch:
+        return False
+    return line.place(admission.number) not in (Place.left, Place.lapsed)
 
 
 async def reserve(request: Request[State]) -> Response:

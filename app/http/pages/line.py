@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.line import Place, RoomState
+from app.domain.reservation import Reservation
+from app.domain.sale import SaleStatus
 from app.domain.ticket import HOLDER_BYTES, Ticket, holder_text
 from app.http import queue, turn
 from app.http import reservations as shop
@@ -22,15 +25,18 @@ from app.http.answers import position_body
 from app.http.catalog import known_event
 from app.http.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, set_cookie
 from app.http.i18n import lang_of, texts_for
-from app.http.owners import buyer_of
+from app.http.owners import buyer_of, holders_of
 from app.http.pages.forms import read_form, wish_of
 from app.http.pages.render import page, see_other
 from app.http.pages.routing import page_route
 from app.http.pages.view import EventView, RoomWord, event_view, no_place_view, wait_view
 from app.http.problems import Problem
 from app.http.state import State
+from app.ledger import reservations
+from app.ledger.errors import StoreError
 from app.room.view import LineView
 
+log = structlog.get_logger()
 SHOWN_AGAIN = frozenset({"room_not_open", "room_closed", "login_required"})  # the event page says why
 
 
@@ -51,10 +57,12 @@ def room_of(state: State, event_id: str) -> RoomWord:
 async def event_page(request: Request[State]) -> Response:
     event = await shown_event(request)
     line = request.state["rooms"].views.get(event.event_id)
+    in_line = _is_in_line(request, line)
     context = {
         "event": event,
         "accounts_only": line is not None and line.accounts_only,
-        "in_line": _is_in_line(request, line),
+        "in_line": in_line,
+        "own": [] if in_line else await own_of(request, event),
         "seats_max": request.state["settings"].seats_per_buyer_max,
     }
     version = (await known_event(request.state, event.event_id)).version
@@ -62,6 +70,21 @@ async def event_page(request: Request[State]) -> Response:
     response = page(request, "event.html", context, script=script, words=("event.", "error."))
     remember_browser(request, response)
     return response
+
+
+async def own_of(request: Request[State], event: EventView) -> list[Reservation]:
+    """What who asks holds or has bought of the event; before the sale that is nothing, and the store is not asked.
+
+    While the store is away nothing is said of it: the rest of the page comes from memory.
+    """
+    if event.status is SaleStatus.upcoming:
+        return []
+    try:
+        holders = await holders_of(request)
+        return await reservations.live_of(request.state["db"], event.event_id, holders) if holders else []
+    except StoreError as error:
+        log.warning("own_not_shown", event_id=event.event_id, error=type(error).__name__)
+        return []
 
 
 def remember_browser(request: Request[State], response: Response) -> None:
