@@ -59,13 +59,15 @@ def test_a_chosen_seat_that_goes_is_said_politely(two: tuple[Page, Page]) -> Non
     name = "Section B, row 3, seat 1"
     for page in two:
         look(page, "B")
-    other.locator(f"[aria-label^='{name},']").click()
+    other.locator(f"[aria-label^='{name},']").press("Enter")
     expect(other.locator("#chosen-list li")).to_have_count(1)
+    expect(other.locator("#seat-tip")).to_contain_text("chosen")
     hold(one, name)
     notice = other.locator("#seats-notice")
     expect(notice).to_have_text(re.compile(f"Taken by someone else: {name}"))
     expect(notice).to_have_attribute("aria-live", "polite")
     expect(other.locator("#chosen-list li")).to_have_count(0)
+    expect(other.locator("#seat-tip")).to_contain_text("held by someone")
     give_back(one)
 
 

@@ -129,6 +129,7 @@ async def test_who_bought_is_told_so_and_has_no_clock_running(system: System, ev
         await one.enter()
         shown = await page(one, "seats")
         assert 'id="pass" data-until=' in shown
+        assert re.search(r'<form id="rejoin"[^>]* hidden>', shown), "for when the pass ends while the map is open"
         held = await one.hold(quantity=1)
         assert f'You already hold seats. <a href="/reservations/{held["id"]}"' in await page(one, "seats")
         assert (await one.pay(held["id"])).status_code == 201
@@ -144,6 +145,7 @@ async def test_who_bought_is_told_so_and_has_no_clock_running(system: System, ev
         assert "You have tickets for this event." in shown
         assert "Your place in line is over" in shown
         assert "data-until" not in shown
+        assert re.search(rf'<form id="rejoin" method="post" action="/events/{event_id}/join">', shown)
         assert '"mayHold":false' in shown
     async with visitor(system, event_id) as stranger:
         assert 'id="mine"' not in await page(stranger)

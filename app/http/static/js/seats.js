@@ -13,6 +13,7 @@ const chosen = new Set();
 let map = null;
 let version = 0;
 let holding = false;
+let pointed = null; // the seat the caption is about
 
 const word = (status) => (typeof status === "number" ? STATUSES[status] : status);
 const short = (seat) => t("seats.seat.short", { ...seat, number: String(seat.number) });
@@ -41,6 +42,7 @@ function apply(answer) {
     seat.status = status;
     if (seat.mine && status !== "available" && !holding) { gone.push(seat); drop(seat); }
     map.show(seat);
+    if (seat === pointed) tip(seat);
   }
   if (gone.length) { // the notice is a polite live region: it is read out when nothing else is
     notice($("seats-notice"), t("seats.went", { seats: names(gone) }), "warn");
@@ -90,7 +92,10 @@ function list() {
   }));
 }
 
-const tip = (seat) => { $("seat-tip").textContent = seat ? map.label(seat) : "\u00a0"; };
+function tip(seat) {
+  pointed = seat ?? null;
+  $("seat-tip").textContent = seat ? map.label(seat) : "\u00a0";
+}
 
 function live(how) {
   $("connection").dataset.live = how;
@@ -143,6 +148,7 @@ function passCountdown() {
     data.mayHold = false;
     list();
     $("best").querySelector("button").disabled = true;
+    if ($("rejoin")) $("rejoin").hidden = false; // not where the event is over
   });
 }
 
