@@ -156,6 +156,7 @@ def test_a_cancelled_event_ends_the_wait_and_pays_back(new_context: NewContext, 
     admin.get_by_label("Yes, cancel this event").check()
     admin.get_by_role("button", name="Cancel it now").click()
     expect(waiting.locator("#closed-lead")).to_contain_text("This event was cancelled")
+    expect(waiting.locator("#room-says")).to_be_hidden()
     reload_until(paid, paid.locator("#reservation[data-status=refunded]"))
     reload_until(paid, paid.locator("#payment[data-status=refunded]"))
     expect(paid.locator("#payment")).to_contain_text("₩50,000 was given back to you.")

@@ -112,6 +112,7 @@ def test_leaving_is_shown_with_a_way_back(browser: Browser) -> None:
 
     left = asyncio.run(wait_until(is_left, description="the page says that the place is left"))
     assert 'action="/events/small/join"' in left
+    assert re.search(r'id="room-says"[^>]* hidden>', left), "nothing is said of a line that one is not in"
 
 
 def test_a_waiting_page_refreshes_itself_only_without_a_script(browser: Browser) -> None:

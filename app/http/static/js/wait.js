@@ -19,6 +19,7 @@ let spokenAt = 0;
 
 function panel(name) {
   for (const part of shell.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== name;
+  $("room-says").hidden = name !== "waiting"; // it is about the line, and this place is no longer in it
   shell.dataset.state = name;
 }
 
