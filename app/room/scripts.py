@@ -179,6 +179,12 @@ class RoomScripts:
             ended, (state, admitted, cursor, number, wished, refilled_ms) = await pipe.execute()
         return ended, Tick(state.decode(), admitted, cursor, number, wished, float(refilled_ms))
 
+    async def wish(self, event_id: str, epoch: int, number: int) -> str:
+        """The packed wish that is kept for a number until its turn, or "". Only for whom the number is proven to be."""
+        bucket = f"{keys.of_epoch(event_id, epoch, 'wishes:')}{number // WISH_BUCKET}"
+        said: bytes | None = await self.redis.hget(bucket, str(number))  # type: ignore[misc]
+        return said.decode().partition(" ")[2] if said else ""
+
     async def claim(self, event_id: str, epoch: int, number: int, now_ms: Now = None) -> tuple[str, int]:
         """Take the admission up. Answers (status, expires_ms); see claim.lua for the statuses."""
         names = self._keys(event_id, epoch, "gone", "lapsed", "admitted", "active")

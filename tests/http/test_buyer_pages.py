@@ -149,3 +149,12 @@ async def test_who_bought_is_told_so_and_has_no_clock_running(system: System, ev
         assert '"mayHold":false' in shown
     async with visitor(system, event_id) as stranger:
         assert 'id="mine"' not in await page(stranger)
+
+
+async def test_what_was_asked_for_is_shown_while_waiting(system: System, event_id: str) -> None:
+    await system.change(event_id, state="paused")
+    async with visitor(system, event_id) as one, visitor(system, event_id) as other:
+        await one.join({"quantity": 2, "grades": ["R", "S"], "adjacent": True})
+        await other.join()
+        assert "2 seats · R, S · Seats side by side" in await page(one, "wait")
+        assert 'id="wish"' not in await page(other, "wait")

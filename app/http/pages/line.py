@@ -25,11 +25,12 @@ from app.http.answers import position_body
 from app.http.catalog import known_event
 from app.http.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, set_cookie
 from app.http.i18n import lang_of, texts_for
+from app.http.lines import wish_of_place
 from app.http.owners import buyer_of, holders_of
 from app.http.pages.forms import read_form, wish_of
 from app.http.pages.render import page, see_other
 from app.http.pages.routing import page_route
-from app.http.pages.view import EventView, RoomWord, event_view, no_place_view, wait_view
+from app.http.pages.view import EventView, RoomWord, event_view, no_place_view, wait_view, wish_words
 from app.http.problems import Problem
 from app.http.state import State
 from app.ledger import reservations
@@ -120,6 +121,7 @@ async def wait_page(request: Request[State]) -> Response:
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
     ticket = _ticket_of(request, line)
     position: dict[str, Any] | None = None
+    wish = ""
     view = no_place_view(t, shown.room)
     if ticket is not None:
         if line.place(ticket.number) is Place.left or line.state is RoomState.closed:
@@ -129,9 +131,10 @@ async def wait_page(request: Request[State]) -> Response:
         request.state["presence"].see(line, ticket.number, ticket.holder)
         position = msgspec.json.decode(position_body(line, ticket.number, request.state["reservation_member"]))
         view = wait_view(t, position, shown.zone)
+        wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
     script = {"eventId": event.id, "zone": shown.zone, "position": position}
     words = ("wait.", "room.", "error.")
-    return page(request, "wait.html", {"event": shown, "view": view}, script=script, words=words)
+    return page(request, "wait.html", {"event": shown, "view": view, "wish": wish}, script=script, words=words)
 
 
 async def join(request: Request[State]) -> Response:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.domain.sale import SaleStatus, sale_ends_at, status_of
+from app.domain.wish import Wish
 from app.http.i18n import Lang, Texts
 from app.http.shapes import Poster, poster_of
 from app.ledger.charges import Money
@@ -150,6 +151,15 @@ def turn_key(position: Mapping[str, Any]) -> str:
     if position.get("reservation"):
         return "wait.admitted.held"
     return "wait.admitted.none" if position.get("wish") else "wait.admitted.lead"
+
+
+def wish_words(t: Texts, wish: Wish | None) -> str:
+    """What somebody asked for at the door: `2 seats · R, S · Seats side by side`."""
+    if wish is None:
+        return ""
+    grades = ", ".join(wish.grades) or t("wait.wish.any")
+    together = [t("event.wish.adjacent")] if wish.adjacent and wish.quantity > 1 else []
+    return " · ".join([t("common.seats", n=wish.quantity), grades, *together])
 
 
 def no_place_view(t: Texts, room: RoomWord) -> WaitView:
