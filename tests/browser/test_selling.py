@@ -126,6 +126,7 @@ def test_sold_out_listed_offered_and_paid(new_context: NewContext, sell: Sell) -
     expect(first.locator("#reservation")).to_have_attribute("data-status", "refunded")
     asked_again = 3 * PATIENCE_MS  # the workers' round, then the page's own
     expect(second.locator("#waitlist")).to_have_attribute("data-state", "offered", timeout=asked_again)
+    expect(second).to_have_title(re.compile("^● Seats came free for you!"))
     second.goto("/reservations")
     second.get_by_role("link", name="Two seats only").first.click()
     second.wait_for_url(f"**/events/{event}/waitlist")
