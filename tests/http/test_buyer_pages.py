@@ -158,3 +158,12 @@ async def test_what_was_asked_for_is_shown_while_waiting(system: System, event_i
         await other.join()
         assert "2 seats · R, S · Seats side by side" in await page(one, "wait")
         assert 'id="wish"' not in await page(other, "wait")
+
+
+async def test_cancelling_what_was_paid_says_what_becomes_of_the_money(system: System) -> None:
+    async with visitor(system, "direct") as one:
+        await one.client.get("/events/direct")
+        held = (await send(one, "/events/direct/reserve", quantity="1", grade="R")).headers["location"]
+        assert "₩100 goes back to you" not in await page(one, held)
+        await send(one, f"{held}/pay", method="kakao_pay")
+        assert "₩100 goes back to you" in await page(one, held)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 import app.http
 from app.http.i18n import TEXTS, Entry, Lang, lang_of
+from app.http.pages.render import unbroken
 
 HTTP = Path(app.http.__file__).parent
 EVENING = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
@@ -98,3 +99,7 @@ def test_one_is_not_many() -> None:
     assert TEXTS["en"]("common.seats", n=1) == "1 seat"
     assert TEXTS["en"]("common.seats", n=1200) == "1,200 seats"
     assert TEXTS["ko"]("common.seats", n=1) == "1석"
+
+
+def test_a_title_is_not_broken_after_its_opening_mark() -> None:
+    assert unbroken("투어 <별의 항로>") == "투어 <\N{WORD JOINER}별의 항로>"

@@ -37,6 +37,14 @@ _templates = Environment(
 )
 
 
+def unbroken(title: str) -> str:
+    """A title whose opening `<` stays with the word after it: browsers break there though Korean words are kept."""
+    return title.replace("<", "<\N{WORD JOINER}")
+
+
+_templates.filters["unbroken"] = unbroken
+
+
 def page(
     request: Request[Any],
     template: str,
