@@ -41,11 +41,10 @@ class DrainMeter:
 
         However often it is called, the samples reach as far back as the long window.
         """
-        if self._samples and at_s - self._samples[-1][0] < SAMPLE_GAP_S:
-            return
-        self._samples.append((at_s, passed))
         while self._samples and self._samples[0][0] < at_s - LONG_WINDOW_S:
             self._samples.popleft()
+        if not self._samples or at_s - self._samples[-1][0] >= SAMPLE_GAP_S:
+            self._samples.append((at_s, passed))
 
     def clear(self) -> None:
         """Nobody waits, so nothing is measured: a still line is not a slow one."""

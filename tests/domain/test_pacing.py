@@ -103,6 +103,7 @@ def test_a_line_that_stopped_is_forgotten_after_the_long_window() -> None:
 
 @example([(wait_s, 0) for wait_s in (0.400390625, 0.01953125, 0.400390625, 0.333984375, 1.462890625, 2.875)])
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 50)), max_size=50))
+@example([(1.53, 0), (0.02, 0)])
 def test_the_meter_is_bounded_and_never_says_less_than_nothing(steps: list[tuple[float, int]]) -> None:
     meter, at_s, passed = DrainMeter(), 0.0, 0
     for wait_s, people in steps * 40:
