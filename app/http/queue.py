@@ -35,7 +35,7 @@ from app.http.credentials import (
 )
 from app.http.lines import view_of
 from app.http.problems import Problem
-from app.http.reservations import check_quantity
+from app.http.reservations import check_wish
 from app.http.shapes import Joined as JoinedShape
 from app.http.shapes import LineStatus, Position
 from app.http.state import State
@@ -76,12 +76,12 @@ class Arrival(NamedTuple):
 
 
 def arrive(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wish: Wish | None) -> Arrival:
-    """Ask for a number with everyone else who asks now. Raises Problem if it is known that there is none."""
+    """Ask for a number with everyone else who asks now. The wish is one that the event can grant.
+
+    Raises Problem if it is known that there is no number.
+    """
     holder, is_new = holder_of(state["tickets"], state["tokens"], headers, view)
-    packed = ""
-    if wish is not None:
-        check_quantity(state, wish.quantity)
-        packed = pack_wish(wish)
+    packed = pack_wish(wish) if wish is not None else ""
     try:
         draw_in_s = until_draw_s(time.time() - view.opens_ms / 1000, state["settings"].opening_draw_s)
         joining = state["joiner"].join(view.event_id, view.epoch, holder_text(holder), packed, draw_in_s=draw_in_s)
@@ -122,6 +122,8 @@ async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: 
     Raises Problem when the room takes nobody.
     """
     view = await view_of(state, event_id)
+    if wish is not None:
+        await check_wish(state, event_id, wish)
     if view.lost:
         await _take_back(state, headers, view)
     if brings_a_place(state, headers, event_id):

@@ -100,7 +100,9 @@ async def reserve(
     """Hold seats for who asks. Answers the reservation; raises Problem, with what is left or what is held already."""
     view = await seat_view(state, event_id)
     holder, number, epoch = await _buyer(state, headers, event_id)
-    check_quantity(state, len(seat_ids) if seat_ids is not None else wish.quantity if wish is not None else 0)
+    check_quantity(state, len(seat_ids or ()))
+    if wish is not None:
+        await check_wish(state, event_id, wish)
     hold = Hold(
         id=command_id(headers, holder, "hold"), holder=holder, number=number, epoch=epoch, seat_ids=seat_ids, wish=wish
     )
@@ -143,6 +145,14 @@ def check_quantity(state: State, seats: int) -> None:
     most = state["settings"].seats_per_buyer_max
     if seats > most:
         raise Problem(422, "too_many_seats", f"At most {most} seats at once.")
+
+
+async def check_wish(state: State, event_id: str, wish: Wish) -> None:
+    """Raises Problem for a wish that no seat of the event could ever fit. From memory: no store is asked."""
+    check_quantity(state, wish.quantity)
+    unknown = set(wish.grades) - (await seat_view(state, event_id)).left().keys()
+    if unknown:
+        raise Problem(422, "grade_unknown", f"This event has no grade {min(unknown)!r}.", grade=min(unknown))
 
 
 async def _buyer(state: State, headers: Headers, event_id: str) -> tuple[str, int | None, int | None]:

@@ -95,10 +95,7 @@ async def _have_served(state: State, event_id: str, entry_id: int) -> None:
 async def _check_wish(state: State, event: events.Event, wish: Wish) -> None:
     if status_of(event, datetime.now(UTC)) is not SaleStatus.on_sale:
         raise Problem(409, "not_on_sale", "Nothing is sold for this event now.")
-    shop.check_quantity(state, wish.quantity)
-    unknown = set(wish.grades) - {grade.name for grade in event.grades}
-    if unknown:
-        raise Problem(422, "grade_unknown", f"This event has no grade {min(unknown)!r}.")
+    await shop.check_wish(state, event.id, wish)
     left = (await shop.seat_view(state, event.id)).left()
     if fits(wish, left):
         raise Problem(409, "seats_left", "There are seats for this wish: no need to wait for some.", left=left)

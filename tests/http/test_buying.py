@@ -73,8 +73,11 @@ async def test_a_wish_finds_its_seats_held_when_the_turn_comes(system: System, e
 
 
 async def test_a_wish_that_finds_nothing_says_so_and_the_buyer_may_choose(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as bob:
+        await bob.enter()
+        await bob.hold(seatIds=["s1"])
     async with buyer(system, event_id) as ann:
-        await ann.join({"quantity": 1, "grades": ["no such grade"]})
+        await ann.join({"quantity": 6, "grades": ["R"]})
 
         async def is_told() -> bool:
             return (await ann.position()).get("wish") == "unavailable"
@@ -82,6 +85,16 @@ async def test_a_wish_that_finds_nothing_says_so_and_the_buyer_may_choose(system
         await wait_until(is_told, description="the position says that the wish found nothing")
         assert (await ann.claim()).status_code == 200
         assert (await ann.hold(seatIds=["s0"]))["status"] == "pending"
+
+
+async def test_a_grade_the_event_does_not_have_takes_no_number_and_no_seat(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        unknown = {"quantity": 2, "grades": ["R", "ZZ"]}
+        assert assert_problem(await ann.join(unknown), 422, "grade_unknown")["grade"] == "ZZ"
+        assert await system.last_number(event_id) == 0
+        await ann.enter()
+        assert_problem(await ann.reserve(**unknown), 422, "grade_unknown")
+        assert set((await ann.seat_statuses()).values()) == {"available"}
 
 
 async def test_best_available_gives_neighbours_of_the_first_grade_that_has_them(system: System, event_id: str) -> None:
