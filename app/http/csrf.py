@@ -11,11 +11,12 @@ request that proves itself by a header (a Bearer token, a ticket) is not refused
 from __future__ import annotations
 
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
+from operator import xor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,16 +47,30 @@ class Csrf:
         self._keys += [key for key in keys.values() if key not in self._keys]
 
     def token(self, browser: bytes, session: bytes) -> str:
-        return _mac(self._keys[0], browser, session)
+        """Another one each time, of the same MAC: the length of a packed page would else give it away (BREACH)."""
+        return _masked(_mac(self._keys[0], browser, session), secrets.token_bytes(TOKEN_BYTES))
 
     def is_good(self, token: str, browser: bytes, session: bytes) -> bool:
-        shown = token.encode("utf-8", "replace")
-        return any(compare_digest(_mac(key, browser, session).encode(), shown) for key in self._keys)
+        shown = _unmasked(token)
+        return any(compare_digest(_mac(key, browser, session), shown) for key in self._keys)
 
 
-def _mac(key: bytes, browser: bytes, session: bytes) -> str:
-    mac = blake2b(browser + b"\0" + session, key=key, digest_size=TOKEN_BYTES, person=b"tiketi form")
-    return urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
+def _mac(key: bytes, browser: bytes, session: bytes) -> bytes:
+    return blake2b(browser + b"\0" + session, key=key, digest_size=TOKEN_BYTES, person=b"tiketi form").digest()
+
+
+def _masked(mac: bytes, pad: bytes) -> str:
+    return urlsafe_b64encode(pad + bytes(map(xor, mac, pad))).rstrip(b"=").decode()
+
+
+def _unmasked(token: str) -> bytes:
+    """The MAC in it; nothing if there can be none."""
+    try:
+        both = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        return b""
+    pad, hidden = both[:TOKEN_BYTES], both[TOKEN_BYTES:]
+    return bytes(map(xor, hidden, pad)) if len(hidden) == TOKEN_BYTES else b""
 
 
 def csrf_of(request: Request[Any]) -> str:

@@ -129,6 +129,11 @@ async def test_a_page_without_a_form_sets_no_cookie(client: httpx2.AsyncClient) 
     assert "set-cookie" not in (await client.get("/")).headers
 
 
+async def test_a_token_looks_different_on_every_page(client: httpx2.AsyncClient) -> None:
+    """The length of a packed page tells, letter by letter, what is on it again and again."""
+    assert len({await token_of(client) for _ in range(5)}) == 5
+
+
 async def test_a_form_drawn_before_the_keys_were_rotated_is_still_good() -> None:
     old, new = Csrf({1: b"k" * 32}, 1), Csrf({1: b"k" * 32, 2: b"n" * 32}, 2)
     token = old.token(b"browser", b"")
