@@ -47,6 +47,7 @@ from app.http.front import Front
 from app.http.keyring import Keyring
 from app.http.live import LiveSeats
 from app.http.openapi import Document
+from app.http.packing import PackedMaps
 from app.http.passes import Tokens
 from app.http.problems import Problem, on_problem
 from app.http.reservations import member_of
@@ -118,7 +119,6 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         presence.add_source(hub.here)
         ended = Ended(redis, settings.session_s)
         await ended.load()
-        passwords = closed_with(stack, Passwords(settings.hashes_at_once))
         await look_around(rooms, seats, db)
         keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
         keys = load_keys(settings.data_dir, settings.keys_file)
@@ -141,12 +141,13 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             operator=Operator(redis, rooms, db),
             lane=lane,
             seats=seats,
+            packed=PackedMaps(),
             cashier=make_cashier(db, lane.submit),
             webhook_secret=keys.webhook_secret,
             cache=cache,
             posters=PosterShelf(partial(posters_ledger.read, db)),
             wake_posters=partial(wake_posters, partial(jobs.ring_posters, pool)),
-            passwords=passwords,
+            passwords=closed_with(stack, Passwords(settings.hashes_at_once)),
             limits=Limits(redis),
             ended=ended,
             csrf=csrf,

@@ -15,6 +15,7 @@ from app.http import reservations as shop
 from app.http.api import ApiRoute, Who, query_of
 from app.http.bodies import decode, read_body
 from app.http.owners import holders_of
+from app.http.packing import PACKED_FROM_BYTES, takes_gzip
 from app.http.paging import PAGE_MAX, Cursor, PageSize, cursor_of, place_of
 from app.http.problems import Problem
 from app.http.shapes import Message, Reservation, Shape
@@ -93,15 +94,24 @@ def answer(body: Any, status: int = 200) -> Response:
 
 
 async def seat_map(request: Request[State]) -> Response:
-    """The whole map with an ETag, or with `?since=version` only what changed after it."""
+    """The whole map with an ETag, or with `?since=version` only what changed after it.
+
+    A packed map is another representation (RFC 9110, 8.8.3.3), so its ETag is another one.
+    """
     view = await shop.seat_view(request.state, request.path_params["event_id"])
-    headers = {"etag": view.etag, "cache-control": "no-cache"}
     since = query_of(request, SeatMapQuery).since
+    headers = {"etag": view.etag, "cache-control": "no-cache", "vary": "Accept-Encoding"}
     if since is not None:
         return Response(view.since(since), 200, headers, "application/json")
-    if catalog.is_known(request.headers.get("if-none-match", ""), view.etag):
+    packs = len(view.body()) >= PACKED_FROM_BYTES and takes_gzip(request.headers.get("accept-encoding", ""))
+    if packs:
+        headers["etag"] = f'"{view.version}-gzip"'
+    if catalog.is_known(request.headers.get("if-none-match", ""), headers["etag"]):
         return Response(None, 304, headers)
-    return Response(view.body(), 200, headers, "application/json")
+    if not packs:
+        return Response(view.body(), 200, headers, "application/json")
+    headers["content-encoding"] = "gzip"
+    return Response(await request.state["packed"].of(view), 200, headers, "application/json")
 
 
 async def reserve(request: Request[State]) -> Response:

@@ -12,6 +12,7 @@ from app.domain.ticket import TicketSigner
 from app.http.answers import Extra
 from app.http.csrf import Csrf
 from app.http.live import LiveSeats
+from app.http.packing import PackedMaps
 from app.http.passes import Tokens
 from app.http.shelf import PosterShelf
 from app.http.streams import Hub
@@ -46,6 +47,7 @@ class State(TypedDict):
     operator: Operator
     lane: Lane
     seats: SeatViews
+    packed: PackedMaps
     cashier: Cashier
     webhook_secret: bytes
     cache: Cache

@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.http.packing import PACKED_FROM_BYTES, takes_gzip
+
 ROOT = Path(__file__).parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 BRIEFLY = "public, max-age=60"  # a page of another version asked: its digest is not of these files
-GZIP_FROM_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ async def static_file(request: Request[Any]) -> Response:
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    if len(file.body) >= GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(file.body) >= PACKED_FROM_BYTES and takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(file.packed, media_type=file.media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(file.body, media_type=file.media_type, headers=headers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 16
+EVENTS = 28
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOLDER = "AAAAAAAAAAAAAAAAAAAAAA"
 
@@ -40,6 +41,64 @@ async def test_payment_methods_are_the_three_of_the_contract(system: System) -> 
         assert (await client.get("/api/payments/methods")).json() == {
             "methods": ["naver_pay", "kakao_pay", "bank_transfer"]
         }
+
+
+@pytest.mark.parametrize(
+    ("accepts", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0, *", False),
+        ("gzip; q=0.0", False),
+        ("xgzip", False),
+    ],
+)
+async def test_a_seat_map_is_packed_for_who_takes_it(
+    system: System, event_id: str, accepts: str, packed: bool
+) -> None:
+    path = f"/api/seats/events/{event_id}"
+    async with system.web.client(headers={"accept-encoding": accepts}) as client:
+        answer = await client.get(path)
+        head = await client.head(path)
+        known = await client.get(path, headers={"if-none-match": f"W/{answer.headers['etag']}"})
+    assert ("content-encoding" in answer.headers) is packed
+    assert len(answer.json()["seats"]) == 12
+    assert {each.headers["vary"] for each in (answer, head, known)} == {"Accept-Encoding"}
+    assert {each.headers["etag"] for each in (answer, head, known)} == {answer.headers["etag"]}
+    assert (head.content, head.headers["content-length"]) == (b"", answer.headers["content-length"])
+    assert (known.status_code, known.content) == (304, b"")
+
+
+async def test_packed_and_plain_maps_are_known_by_tags_of_their_own(system: System, event_id: str) -> None:
+    path = f"/api/seats/events/{event_id}"
+    async with system.web.client() as client:
+        plain = await client.get(path, headers={"accept-encoding": "identity"})
+        packed = await client.get(path, headers={"if-none-match": plain.headers["etag"]})
+    assert (packed.status_code, packed.json()) == (200, plain.json())
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+
+
+async def test_a_version_of_a_map_is_packed_once_for_all(
+    system: System, event_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packings: list[int] = []
+
+    def compress(data: bytes, *level: int, **options: int) -> bytes:
+        packings.append(len(data))
+        return zlib.compress(data, *level, wbits=31)
+
+    monkeypatch.setattr("app.http.packing.gzip.compress", compress)
+    async with buyer(system, event_id) as ann:
+        for _ in range(2):
+            await asyncio.gather(*(ann.seat_statuses() for _ in range(5)))
+        assert len(packings) == 1
+        await ann.enter()
+        await ann.hold(seatIds=["s0"])
+        assert (await ann.seat_statuses())["s0"] == "held"
+        assert len(packings) == 2
 
 
 async def test_the_seat_map_has_a_version_an_etag_and_tells_only_changes(system: System, event_id: str) -> None:

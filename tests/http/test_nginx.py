@@ -115,3 +115,17 @@ async def test_seats_are_pushed_through_a_socket(fronted: System) -> None:
         while b"seat-locked" not in said:
             said += await reader.read(4096)
     writer.close()
+
+
+async def test_pages_and_answers_are_packed_and_streams_are_not(fronted: System) -> None:
+    event_id = fronted.event()
+    await fronted.change(event_id, state="paused")
+    async with buyer(fronted, event_id) as ann:
+        for path in ("/", f"/events/{event_id}", f"/api/seats/events/{event_id}"):
+            packed = await ann.client.get(path)
+            assert packed.headers["content-encoding"] == "gzip", path
+            plain = await ann.client.get(path, headers={"accept-encoding": "identity"})
+            assert "content-encoding" not in plain.headers, path
+        await ann.join()
+        async with ann.client.stream("GET", f"/api/queue/{event_id}/stream") as stream:
+            assert "content-encoding" not in stream.headers
