@@ -7,12 +7,11 @@ settings.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -25,15 +24,16 @@ from app.domain.pacing import eta_range_s, pace_of
 from app.domain.sale import SaleStatus, status_of
 from app.ledger import editing, events, rooms, trail
 from app.ledger.database import Database
+from app.marks import Mark, Past, flows_per_s, history, marks_of, oldest_wait_s
 from app.process import open_redis, open_store, running, timing
 from app.room import keys
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
+from app.room.view import LineView
 from config.settings import Settings
 
 MESSAGE_CHARS_MAX = 500
 CHANGES_SHOWN = 50
-FLOW_WINDOW_S = 10.0
 
 
 class UnknownRoom(LookupError):
@@ -199,38 +199,55 @@ class Operator:
 
     async def sample(self, event_id: str) -> Sample:
         """The room now, from this process's view of it and the keeper's marks. One Redis call. Raises UnknownRoom."""
-        view = await self.rooms.find(event_id)
-        if view is None:
-            raise UnknownRoom(event_id)
+        view = await self._view(event_id)
         pipe = self.redis.pipeline(transaction=False)
         pipe.lrange(keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)
         pipe.hmget(keys.room(event_id), ["number", "admitted_total"])
         async with pipe:  # cancelled, it would keep its connection
             raw, (number, let_in) = await pipe.execute()
         now_ms = int(time.time() * 1000)
-        marks = [Mark(*(int(part) for part in mark.split(b":"))) for mark in raw]
-        inflow, outflow = flows_per_s(marks, Mark(now_ms, int(number or 0), int(let_in or 0)))
-        eta = eta_range_s(view.waiting, view.pace or (pace_of(outflow, outflow) if outflow else None))
-        return Sample(
-            event_id=view.event_id,
-            state=view.state,
-            rate_per_second=view.rate_per_s,
-            burst=view.burst,
-            max_active=view.max_active,
-            accounts_only=view.accounts_only,
-            message=view.message,
-            waiting=view.waiting,
-            admitted=len(view.admitted),
-            active=len(view.active),
-            cursor=view.cursor,
-            last_number=view.number,
-            inflow_per_second=round(inflow, 2),
-            outflow_per_second=round(outflow, 2),
-            oldest_wait_seconds=oldest_wait_s(marks, view.cursor + 1, now_ms) if view.waiting else 0,
-            eta_seconds={"low": eta[0], "high": eta[1]} if eta and view.waiting else None,
-            opens_at=datetime.fromtimestamp(view.opens_ms / 1000, UTC) if view.opens_ms else None,
-            updated_at=datetime.fromtimestamp(view.updated_ms / 1000, UTC),
-        )
+        return _sample(view, marks_of(raw), Mark(now_ms, int(number or 0), int(let_in or 0)))
+
+    async def history(self, event_id: str) -> list[Past]:
+        """The last ten minutes of the room as it is now, not of the one before it. Raises UnknownRoom."""
+        view = await self._view(event_id)
+        raw = await self.redis.lrange(keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)  # type: ignore[misc]
+        return history(marks_of(raw), int(time.time() * 1000))
+
+    async def _view(self, event_id: str) -> LineView:
+        view = await self.rooms.find(event_id)
+        if view is None:
+            raise UnknownRoom(event_id)
+        return view
+
+
+def _sample(view: LineView, marks: list[Mark], now: Mark) -> Sample:
+    """A line that stands still lets nobody in and has no end in sight; one that is over has nobody in it."""
+    waiting = 0 if view.state is RoomState.closed else view.waiting
+    inflow, outflow = flows_per_s(marks, now)
+    if not view.moves:
+        outflow = 0.0
+    eta = eta_range_s(waiting, view.pace or (pace_of(outflow, outflow) if outflow else None))
+    return Sample(
+        event_id=view.event_id,
+        state=view.state,
+        rate_per_second=view.rate_per_s,
+        burst=view.burst,
+        max_active=view.max_active,
+        accounts_only=view.accounts_only,
+        message=view.message,
+        waiting=waiting,
+        admitted=len(view.admitted),
+        active=len(view.active),
+        cursor=view.cursor,
+        last_number=view.number,
+        inflow_per_second=round(inflow, 2),
+        outflow_per_second=round(outflow, 2),
+        oldest_wait_seconds=oldest_wait_s(marks, view.cursor + 1, now.at_ms) if waiting else 0,
+        eta_seconds={"low": eta[0], "high": eta[1]} if eta and waiting else None,
+        opens_at=datetime.fromtimestamp(view.opens_ms / 1000, UTC) if view.opens_ms else None,
+        updated_at=datetime.fromtimestamp(view.updated_ms / 1000, UTC),
+    )
 
 
 @asynccontextmanager
@@ -250,26 +267,3 @@ async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
 def _asked(wanted: Wanted) -> dict[str, Any]:
     change: dict[str, Any] = msgspec.to_builtins(wanted)
     return {name: value for name, value in change.items() if value is not None}
-
-
-class Mark(NamedTuple):
-    """At `at_ms`, `number` was the last one given and `let_in` people had been admitted in all."""
-
-    at_ms: int
-    number: int
-    let_in: int
-
-
-def flows_per_s(marks: list[Mark], now: Mark) -> tuple[float, float]:
-    """People who joined and people who were let in, per second, over the last `FLOW_WINDOW_S`."""
-    then = next((mark for mark in reversed(marks) if mark.at_ms <= now.at_ms - FLOW_WINDOW_S * 1000), None)
-    if then is None:
-        then = marks[0] if marks else now
-    span_s = min(max((now.at_ms - then.at_ms) / 1000, 1.0), FLOW_WINDOW_S)
-    return max(0, now.number - then.number) / span_s, max(0, now.let_in - then.let_in) / span_s
-
-
-def oldest_wait_s(marks: list[Mark], number: int, now_ms: int) -> int:
-    """How long ago `number` was given, to the second the keeper noted it in."""
-    index = bisect_left(marks, number, key=lambda mark: mark.number)
-    return max(0, (now_ms - marks[index].at_ms) // 1000) if index < len(marks) else 0

@@ -13,12 +13,13 @@ from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
 from app.ledger.events import Window
+from app.marks import Mark, marks_of
 from app.room import keys
 from app.room.scripts import RoomScripts
 
 FIELDS = ("state", "epoch", "number", "bound", "cursor", "admitted_total", "retired", "opened_after")
 SCAN_COUNT = 1_000
-MARKS_MAX = 3_600  # one a second: an hour of when which number was given
+MARKS_MAX = 3_600  # one a second: an hour of how the line was
 MARK_MIN_MS = 900
 
 
@@ -47,21 +48,28 @@ async def _keep_room(redis: Redis, scripts: RoomScripts, db: Database, row: room
     if state == RoomState.closed:
         await _retire(redis, row.event_id, epoch, fields[6])
         return
-    await _mark(redis, row.event_id, epoch, number, let_in)
+    await _mark(redis, row.event_id, epoch, number, cursor, let_in)
     if epoch > 1:
         await _retire(redis, row.event_id, epoch - 1, fields[6])
 
 
-async def _mark(redis: Redis, event_id: str, epoch: int, number: int, let_in: int) -> None:
-    """Note the last number given and the people let in by now: waits and rates of flow are read from these."""
+async def _mark(redis: Redis, event_id: str, epoch: int, number: int, cursor: int, let_in: int) -> None:
+    """Note how the line is by now, if that is news: waits, rates of flow and charts are read from these."""
     name, now_ms = keys.of_epoch(event_id, epoch, "marks"), int(time.time() * 1000)
     last = await redis.lindex(name, -1)  # type: ignore[misc]
+    gone_name, first = keys.of_epoch(event_id, epoch, "gone"), (cursor + 1) >> 3
+    gone = await redis.bitcount(gone_name, first, -1)
+    edge = await redis.getrange(gone_name, first, first)
+    admitted = await redis.zcard(keys.of_epoch(event_id, epoch, "admitted"))
+    active = await redis.zcard(keys.of_epoch(event_id, epoch, "active"))
+    passed = (edge[0] >> 8 - (cursor + 1) % 8).bit_count() if edge else 0  # gone, in the first byte, up to the cursor
+    mark = Mark(now_ms, number, let_in, max(0, number - cursor - gone + passed), admitted, active)
     if last is not None:
-        at_ms, *marked = (int(part) for part in last.split(b":"))
-        if marked == [number, let_in] or now_ms - at_ms < MARK_MIN_MS:
+        (before,) = marks_of([last])
+        if mark == before._replace(at_ms=now_ms) or now_ms - before.at_ms < MARK_MIN_MS:
             return
     pipe = redis.pipeline(transaction=False)
-    pipe.rpush(name, f"{now_ms}:{number}:{let_in}")
+    pipe.rpush(name, mark.packed())
     pipe.ltrim(name, -MARKS_MAX, -1)
     async with pipe:  # cancelled, it would keep its connection
         await pipe.execute()

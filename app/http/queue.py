@@ -230,7 +230,7 @@ async def status(request: Request[State]) -> Response:
     body = {
         "state": view.state,
         "cursor": view.cursor,
-        "waiting": view.waiting,
+        "waiting": 0 if view.state is RoomState.closed else view.waiting,
         "admissionRatePerSecond": view.rate_per_s if view.state in (RoomState.open, RoomState.draining) else 0,
         "updatedAt": datetime.fromtimestamp(view.updated_ms / 1000, UTC).isoformat(),
     }

@@ -23,8 +23,8 @@ from app.lane.scripts import COMMANDS_MAX
 from app.ledger import figures
 from app.ledger.database import Database
 from app.ledger.figures import UNREADABLE
+from app.marks import marks_of, oldest_wait_s
 from app.metrics.readings import Reading
-from app.operator import Mark, oldest_wait_s
 from app.room import keys
 from app.room.follow import Rooms
 from app.room.view import LineView
@@ -103,7 +103,7 @@ class Stores:
         for view in views:
             at = (view.event_id,)
             yield Reading("tiketi_room_open", (view.event_id, view.state.value), int(view.state is RoomState.open))
-            yield Reading("tiketi_room_waiting", at, view.waiting)
+            yield Reading("tiketi_room_waiting", at, 0 if view.state is RoomState.closed else view.waiting)
             yield Reading("tiketi_room_admitted", at, len(view.admitted))
             yield Reading("tiketi_room_active", at, len(view.active))
             yield Reading("tiketi_room_capacity", at, view.max_active)
@@ -151,8 +151,8 @@ def _room(view: LineView, fields: list[int], raw: list[bytes], backlog: int) -> 
     yield Reading("tiketi_room_admissions", at, admissions)
     yield Reading("tiketi_room_numbers_left", at, bound - number)
     yield Reading("tiketi_lane_backlog", at, backlog)
-    marks = [Mark(*(int(part) for part in mark.split(b":"))) for mark in raw]
-    waited_s = oldest_wait_s(marks, view.cursor + 1, int(time.time() * 1000)) if view.waiting else 0
+    waits = view.waiting and view.state is not RoomState.closed
+    waited_s = oldest_wait_s(marks_of(raw), view.cursor + 1, int(time.time() * 1000)) if waits else 0
     yield Reading("tiketi_room_oldest_wait_seconds", at, waited_s)
 
 

@@ -86,7 +86,10 @@ def test_the_operator_steers_and_everyone_waiting_is_told(new_context: NewContex
     operator.get_by_label("At once, at most").fill("99999999")
     operator.get_by_label("At once, at most").press("Enter")
     assert operator.locator("#burst").evaluate("input => input.validity.rangeOverflow"), "the browser says so itself"
+    expect(operator.locator("#burst-said")).to_have_text(re.compile("From 1 to 100,000. It is still [0-9]+"))
+    operator.get_by_label("At once, at most").fill("12")
     expect(operator.locator("#burst-said")).to_be_empty()
+    expect(operator.locator("#rate-said")).to_have_text("Applied")
     operator.get_by_role("button", name="Resume").click()
     buyer.wait_for_url("**/events/demo/seats")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx2
 import pytest
@@ -89,7 +90,7 @@ async def test_a_wish_that_finds_nothing_says_so_and_the_buyer_may_choose(system
 
 async def test_a_grade_the_event_does_not_have_takes_no_number_and_no_seat(system: System, event_id: str) -> None:
     async with buyer(system, event_id) as ann:
-        unknown = {"quantity": 2, "grades": ["R", "ZZ"]}
+        unknown: dict[str, Any] = {"quantity": 2, "grades": ["R", "ZZ"]}
         assert assert_problem(await ann.join(unknown), 422, "grade_unknown")["grade"] == "ZZ"
         assert await system.last_number(event_id) == 0
         await ann.enter()

@@ -86,9 +86,9 @@ async def test_a_version_of_a_map_is_packed_once_for_all(
 ) -> None:
     packings: list[int] = []
 
-    def compress(data: bytes, *level: int, **options: int) -> bytes:
+    def compress(data: bytes, level: int, mtime: float) -> bytes:
         packings.append(len(data))
-        return zlib.compress(data, *level, wbits=31)
+        return zlib.compress(data, level, wbits=31)
 
     monkeypatch.setattr("app.http.packing.gzip.compress", compress)
     async with buyer(system, event_id) as ann:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,7 @@ from tests.http.buyer import Stream, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
 
-EVENTS = 18
+EVENTS = 20
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -167,6 +168,44 @@ async def test_the_room_is_shown_with_its_settings_and_numbers(system: System, e
         await ann.until("claimed")
         shown = (await client.get(room(event_id))).json()
         assert (shown["waiting"], shown["admitted"], shown["active"], shown["cursor"]) == (0, 0, 1, 1)
+
+
+async def test_a_line_that_stands_still_lets_nobody_in_and_one_that_is_over_has_nobody_waiting(
+    system: System, event_id: str
+) -> None:
+    async with (
+        buyer(system, event_id) as ann,
+        buyer(system, event_id) as ben,
+        system.web.client(headers=await system.bearer()) as client,
+    ):
+        await ann.enter()
+        await system.change(event_id, state="paused")
+        await ben.join()
+
+        async def waits() -> bool:
+            return bool((await client.get(room(event_id))).json()["waiting"] == 1)
+
+        await wait_until(waits, description="somebody waits")
+        shown = (await client.get(room(event_id))).json()
+        assert (shown["outflowPerSecond"], shown["etaSeconds"]) == (0, None), "she was let in within the last seconds"
+        await system.change(event_id, state="closed")
+        shown = (await client.get(room(event_id))).json()
+        assert (shown["waiting"], shown["oldestWaitSeconds"], shown["etaSeconds"]) == (0, 0, None)
+        assert (await client.get(f"/api/queue/{event_id}/status")).json()["waiting"] == 0
+
+
+async def test_the_operators_page_knows_what_happened_before_it_was_opened(system: System, event_id: str) -> None:
+    await system.change(event_id, state="paused")
+    async with buyer(system, event_id) as ann, system.web.client(headers=await system.bearer()) as client:
+        await ann.join()
+
+        async def is_told() -> bool:
+            page = (await client.get(f"/admin/events/{event_id}")).text
+            block = re.search(r'id="page-data"[^>]*>(.*?)</script>', page, re.S)
+            assert block is not None
+            return bool([past for past in json.loads(block[1])["past"] if past["waiting"] == 1])
+
+        await wait_until(is_told, description="the page's chart has the line of a moment ago")
 
 
 async def test_every_setting_can_be_changed_and_is_remembered_with_who_and_when(system: System, event_id: str) -> None:

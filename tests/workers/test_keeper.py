@@ -12,6 +12,7 @@ from app import windows
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
+from app.marks import marks_of
 from app.operator import Operator, Wanted
 from app.room import keys
 from app.room.follow import Rooms
@@ -183,6 +184,24 @@ async def test_marks_say_which_number_was_given_when(room: Room, monkeypatch: py
         await round_of(room)
     marks = [mark.split(b":")[1] for mark in await room.redis.lrange(name, 0, -1)]  # type: ignore[misc]
     assert marks == [b"30", b"40", b"50"]
+
+
+async def test_marks_count_the_people_in_line_and_inside_as_the_line_itself_does(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "MARK_MIN_MS", 0)
+    await room.crowd(30)
+    for step in range(4):
+        await room.tick()
+        for number in (1 + 6 * step, 3 + 6 * step, 30 - step):
+            await room.leave(number)
+        if step:
+            await room.claim(6 * step - 4)
+        await round_of(room)
+        view = await room.view()
+        (last,) = marks_of(await room.redis.lrange(keys.of_epoch(EVENT, 1, "marks"), -1, -1))  # type: ignore[misc]
+        assert (last.number, last.waiting) == (view.number, view.waiting)
+        assert (last.admitted, last.active) == (len(view.admitted), len(view.active))
 
 
 @pytest.mark.parametrize("wanted", [Wanted(message="It is over."), Wanted(state=RoomState.paused)])

@@ -19,7 +19,7 @@ from app.http.pages.gate import LOGIN, admin_route
 from app.http.pages.line import room_of
 from app.http.pages.render import page, see_other
 from app.http.pages.routing import page_route, problem_words
-from app.http.pages.view import change_words, event_view, is_full, number_cells
+from app.http.pages.view import change_words, event_view, is_full, number_cells, stamp
 from app.http.passes import Session
 from app.http.problems import Problem
 from app.http.sessions import log_in
@@ -77,9 +77,10 @@ async def room_page(request: Request[State], _: Session) -> Response:
     t, lang = texts_for(request), lang_of(request)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
     numbers = await _numbers(request.state, event.id)
+    past = await request.state["operator"].history(event.id)
     changes = [
         {
-            "at": t.time(datetime.fromisoformat(change["at"]), shown.zone),
+            "at": stamp(datetime.fromisoformat(change["at"]), shown.zone),
             "who": change["who"],
             "what": change_words(t, change["change"]),
         }
@@ -93,7 +94,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
         "full": is_full(numbers),
         "changes": changes,
     }
-    script = {"eventId": event.id, "zone": shown.zone, "numbers": numbers}
+    script = {"eventId": event.id, "zone": shown.zone, "numbers": numbers, "past": msgspec.to_builtins(past)}
     return page(request, "admin_room.html", context, script=script, words=("room.", "admin."))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from app.domain.sale import SaleStatus, sale_ends_at, status_of
 from app.domain.wish import Wish
@@ -266,6 +267,11 @@ def is_full(numbers: Mapping[str, Any]) -> bool:
     """Whether capacity, not the rate, is what people wait for."""
     inside: int = numbers["admitted"] + numbers["active"]
     return bool(numbers["waiting"]) and inside >= numbers["maxActive"]
+
+
+def stamp(at: datetime, zone: str) -> str:
+    """A moment to the second, as the operator's script writes it too: `2026-11-29 06:02:17`."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
 
 
 def change_words(t: Texts, change: Mapping[str, Any]) -> str:

@@ -1,5 +1,5 @@
 // The operator's page of one room: live numbers and charts, and controls that say next to themselves what came of them.
-import { $, data, show, t } from "./page.js";
+import { $, data, now, show, t } from "./page.js";
 import { call } from "./api.js";
 import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
@@ -7,21 +7,14 @@ import { Feed } from "./feed.js";
 const SPAN_MS = 600000;
 const HEADERS = { "X-Requested-With": "tiketi" }; // a cookie alone must not change anything
 const url = `/api/admin/events/${data.eventId}/admission`;
-const store = `tiketi:samples:${data.eventId}`;
 let numbers = data.numbers;
-let samples = remembered();
+let samples = data.past; // what happened before this page was opened
 
 const charts = [
   new Chart($("chart-people"), [{ key: "waiting" }], t("admin.chart.people")),
   new Chart($("chart-flow"), [{ key: "inflowPerSecond", label: t("admin.number.inflow") }, { key: "outflowPerSecond", label: t("admin.number.outflow") }], t("admin.chart.flow")),
   new Chart($("chart-inside"), [{ key: "admitted", label: t("admin.number.admitted") }, { key: "active", label: t("admin.number.active") }], t("admin.chart.inside")),
 ];
-
-function remembered() {
-  try {
-    return JSON.parse(sessionStorage.getItem(store) ?? "[]").filter((sample) => sample.at > Date.now() - SPAN_MS);
-  } catch { return []; }
-}
 
 function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
@@ -70,13 +63,12 @@ function buttons() {
 
 function record(sample) {
   const { waiting, inflowPerSecond, outflowPerSecond, admitted, active } = sample;
-  samples.push({ at: Date.now(), waiting, inflowPerSecond, outflowPerSecond, admitted, active });
-  samples = samples.filter(({ at }) => at > Date.now() - SPAN_MS);
-  try { sessionStorage.setItem(store, JSON.stringify(samples)); } catch { /* the chart starts anew after a reload */ }
+  samples.push({ at: now(), waiting, inflowPerSecond, outflowPerSecond, admitted, active });
+  samples = samples.filter(({ at }) => at > now() - SPAN_MS);
   for (const chart of charts) chart.show(samples);
 }
 
-const moment = (iso) => new Intl.DateTimeFormat(data.lang, { timeZone: data.zone, dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+const moment = (iso) => new Intl.DateTimeFormat("sv", { timeZone: data.zone, dateStyle: "short", timeStyle: "medium" }).format(new Date(iso)); // as the page has it
 const inWord = (field, value) => (field === "state" ? t(`room.${value}`) : typeof value === "boolean" ? t(value ? "admin.yes" : "admin.no") : show(value));
 const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.field.${field}`)}: ${inWord(field, value)}`).join(", ");
 
@@ -105,13 +97,22 @@ async function change(body, said) {
   }
 }
 
+/** Next to the control: what it may be, and what it still is. */
+function refuse(input, said) {
+  said.classList.add("bad");
+  said.textContent = t("admin.refused", { low: Number(input.min), high: Number(input.max), now: numbers[input.form.dataset.field] });
+}
+
 for (const form of document.querySelectorAll("form[data-field]")) {
+  const said = form.querySelector(".said");
+  form.addEventListener("input", () => { said.textContent = ""; });
+  form.addEventListener("invalid", (event) => { event.preventDefault(); event.target.focus(); refuse(event.target, said); }, true);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const input = form.querySelector("input, textarea");
     const value = form.dataset.kind === "number" ? Number(input.value) : input.value.trim();
     input.dataset.server = input.value;
-    change({ [form.dataset.field]: value }, form.querySelector(".said"));
+    change({ [form.dataset.field]: value }, said);
   });
 }
 for (const button of document.querySelectorAll("button[data-state]")) {
@@ -135,6 +136,7 @@ new Feed({
   names: ["sample"],
   read: async () => ({ pollAfterMs: 2000, ...(await call("GET", url)) }),
   onNews: (_, sample) => {
+    if (Date.parse(sample.updatedAt) < Date.parse(numbers.updatedAt)) return; // it was under way while the room was changed
     if (sample.changes) showChanges(sample.changes);
     else followChanges(numbers, sample).catch(console.warn); // the next change shows them all
     render(sample);

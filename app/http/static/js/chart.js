@@ -1,7 +1,8 @@
 // A small line chart on a canvas: the last ten minutes of one or two series, with what was under the pointer.
-import { show, t } from "./page.js";
+import { now, show, t } from "./page.js";
 
 const SPAN_MS = 600000;
+const GAP_MS = 12000; // what was before the page was opened is told every four seconds
 const PAD = { left: 60, right: 8, top: 8, bottom: 18 };
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -42,7 +43,7 @@ export class Chart {
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     pen.font = "12px system-ui, sans-serif";
-    const end = samples.at(-1)?.at ?? Date.now();
+    const end = samples.at(-1)?.at ?? now();
     const top = ceiling(Math.max(1, ...this.fields.flatMap(({ key }) => samples.map((sample) => sample[key] ?? 0))) * 1.05);
     const box = { x: PAD.left, y: PAD.top, w: width - PAD.left - PAD.right, h: height - PAD.top - PAD.bottom };
     const x = (at) => box.x + box.w * (1 - (end - at) / SPAN_MS);
@@ -78,7 +79,8 @@ export class Chart {
     pen.beginPath();
     let before = 0;
     for (const sample of samples) {
-      const gap = sample.at - before > 5000; // the feed was away: no line over what nobody saw
+      if (sample[key] === null) continue;
+      const gap = sample.at - before > GAP_MS; // the feed was away: no line over what nobody saw
       pen[gap ? "moveTo" : "lineTo"](x(sample.at), y(sample[key] ?? 0));
       before = sample.at;
     }
