@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
+from app.http.bodies import misfit
 from app.http.problems import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -88,7 +89,7 @@ def query_of(request: Request[Any], kind: type[T]) -> T:
     try:
         query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(422, "payload_invalid", f"The query does not fit: {error}.") from None
+        raise Problem(422, "payload_invalid", f"The query does not fit: {misfit(error)}.") from None
     for name, text in given.items():
         if _is_loose(text, getattr(query, known[name])):
             raise Problem(422, "payload_invalid", f"The query does not fit: {name}={text[:20]!r}.")

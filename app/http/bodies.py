@@ -7,6 +7,9 @@ from typing import TypeVar
 import msgspec
 from starlette.types import Receive
 
+from app.domain.zoned import EXAMPLE, MOMENT
+from app.http.event_shapes import MANY_LINES, ONE_LINE
+from app.http.paging import WITH_OFFSET
 from app.http.problems import Problem
 
 BODY_BYTES_MAX = 16_384
@@ -31,11 +34,27 @@ async def read_body(receive: Receive, limit: int = BODY_BYTES_MAX) -> bytes:
     return body
 
 
+PATTERNS = {
+    ONE_LINE: "one line of text that is not blank",
+    MANY_LINES: "text without control characters",
+    MOMENT: f"a time such as {EXAMPLE}",
+    WITH_OFFSET: "a time with its offset, such as 2026-05-01T09:00:00+09:00",
+}
+
+
+def misfit(error: msgspec.ValidationError) -> str:
+    """What is wrong, in words: msgspec says the pattern, which is nobody's to read."""
+    text = str(error)
+    for pattern, words in PATTERNS.items():
+        text = text.replace(f"`str` matching regex {pattern!r}", words)
+    return text
+
+
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Raises Problem 422 saying which member is wrong and why, or 400 if it is not JSON at all."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Problem(422, "payload_invalid", f"The request does not fit: {error}.") from None
+        raise Problem(422, "payload_invalid", f"The request does not fit: {misfit(error)}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "payload_malformed", f"The request is not JSON: {error}.") from None

@@ -25,7 +25,8 @@ Words = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 Cursor = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 # as text: in a query a bare number would be taken for seconds since 1970
-Moment = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z|[+-]\d\d:?\d\d)$")]
+WITH_OFFSET = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z|[+-]\d\d:?\d\d)$"
+Moment = Annotated[str, msgspec.Meta(max_length=40, pattern=WITH_OFFSET)]
 NUL = "\x00"  # no database keeps it in a text, and PostgreSQL refuses to look for it
 
 

@@ -30,7 +30,11 @@ BAD_ACCOUNT = {
     BadAccount.name: (422, "name_invalid", "A name has 1 to 80 characters."),
     BadAccount.password_short: (422, "password_too_short", "A password has at least 8 characters."),
     BadAccount.password_long: (422, "password_too_long", "A password has at most 200 characters."),
-    BadAccount.password_known: (422, "password_too_plain", "Choose a password that is not your name or email."),
+    BadAccount.password_known: (
+        422,
+        "password_too_plain",
+        "Choose a password that is not your name or email, and not one character repeated.",
+    ),
 }
 
 

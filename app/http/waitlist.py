@@ -44,12 +44,18 @@ class WaitlistBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wish: Wish
 
 
+class WishShown(Shape, frozen=True, kw_only=True):
+    quantity: int
+    grades: tuple[str, ...]
+    adjacent: bool
+
+
 class WaitlistEntry(Shape, frozen=True, kw_only=True):
     """`place` counts from 1 while waiting. Once offered, `reservation_id` is held until `offer_ends_at`."""
 
     event_id: str
     state: ListState
-    wish: Wish
+    wish: WishShown
     joined_at: datetime
     place: int | None
     reservation_id: str | None

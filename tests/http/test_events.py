@@ -129,6 +129,24 @@ async def test_what_does_not_fit_is_refused_and_nothing_made(system: System, wan
     assert await listed(system) == before
 
 
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"eventDate": "tomorrow"}, "Expected a time such as 2026-05-01T09:00"),
+        ({"title": " \t"}, "Expected one line of text that is not blank - at `$.title`"),
+        ({"description": "a\0b"}, "Expected text without control characters - at `$.description`"),
+    ],
+)
+async def test_a_text_of_the_wrong_form_is_told_in_words_what_is_wanted(
+    system: System, wanted: dict[str, Any], said: str
+) -> None:
+    async with system.web.client(headers=await system.bearer()) as client:
+        refused = await client.post("/api/admin/events", json={**WANTED, **wanted})
+        assert said in assert_problem(refused, 422, "payload_invalid")["detail"]
+        refused = await client.get("/api/admin/reservations", params={"since": "yesterday"})
+        assert "a time with its offset" in assert_problem(refused, 422, "payload_invalid")["detail"]
+
+
 async def test_html_and_sql_in_every_text_come_back_as_they_were(system: System) -> None:
     text = "<script>alert(1)</script>'; DROP TABLE events; --"
     event = (await made(system, title=text, venue=text, description=text, translations={"en": {"title": text}}))[

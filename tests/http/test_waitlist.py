@@ -56,6 +56,7 @@ async def test_a_freed_seat_is_offered_held_and_sold_to_the_first_on_the_list(sy
         made = await bob.post(at(event_id), json=wishing())
         assert (made.status_code, made.json()["entry"]["place"]) == (201, 1)
         assert (await cat.post(at(event_id), json=wishing(6))).json()["entry"]["place"] == 2
+        assert made.json()["entry"]["wish"] == {"quantity": 2, "grades": [], "adjacent": True}
         again = await bob.post(at(event_id), json=wishing(4))
         assert (again.status_code, again.json()["entry"]["wish"]["quantity"]) == (200, 2)
         await ann.client.post(f"/api/reservations/{sold}/cancel")
