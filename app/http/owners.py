@@ -11,20 +11,27 @@ from collections.abc import Iterable
 from starlette.requests import Request
 
 from app.domain.reservation import Reservation
-from app.domain.ticket import BadTicket, account_holder, holder_bytes, holder_text, is_account
+from app.domain.ticket import BadTicket, account_holder, holder_bytes, holder_text, is_account, ticket_event
 from app.http.credentials import (
     BUYER_COOKIE_LIFE_S,
     HOLDER_COOKIE,
+    PASS_PREFIX,
+    TICKET_PREFIX,
     Headers,
     cookie,
+    cookie_names,
+    header,
     presented_pass,
     presented_ticket,
     session_if_any,
     set_cookie,
 )
-from app.http.passes import AdmissionPass
+from app.http.passes import AdmissionPass, pass_event
 from app.http.state import State
 from app.ledger import users
+from app.ledger.reservations import Standing
+
+COOKIES_READ_MAX = 100  # each may carry a signature to check
 
 
 def browser_of(headers: Headers) -> str | None:
@@ -65,13 +72,29 @@ async def _owned(state: State, headers: Headers, browsers: list[str]) -> list[st
 
 async def owns(state: State, headers: Headers, reservation: Reservation) -> bool:
     """Whether it belongs to who asks. Raises Problem 401 for a bad Bearer token."""
+    shown = _places(state, headers, reservation.event_id)
+    if (reservation.event_id, reservation.epoch, reservation.number) in [place for _, place in shown]:
+        return True
+    return reservation.holder in await _names(state, headers, shown)
+
+
+async def owned_by(request: Request[State]) -> tuple[list[str], list[Standing]]:
+    """Every name under which whoever asks may have reserved something, and every place in line they prove.
+
+    A reservation of either is theirs, as `owns` says of one. Raises Problem 401 for a bad Bearer token.
+    """
+    state, headers = request.state, request.scope["headers"]
+    shown = [place for event_id in _events_shown(headers) for place in _places(state, headers, event_id)]
+    return await _names(state, headers, shown), [place for _, place in shown]
+
+
+async def _names(state: State, headers: Headers, shown: list[tuple[str, Standing]]) -> list[str]:
+    """The names of who asks, with those of the browsers whose places are shown."""
     browsers = {browser_of(headers)}
-    for holder, epoch, number in _places(state, headers, reservation.event_id):
-        if reservation.number is not None and (reservation.epoch, reservation.number) == (epoch, number):
-            return True
+    for holder, _ in shown:
         known = holder_bytes(holder)
         browsers.add(holder if known is not None and not is_account(known) else None)
-    return reservation.holder in await _owned(state, headers, [browser for browser in browsers if browser is not None])
+    return await _owned(state, headers, [browser for browser in browsers if browser is not None])
 
 
 def kept_id(state: State, headers: Headers, reservations: Iterable[Reservation]) -> list[tuple[bytes, bytes]]:
@@ -85,15 +108,26 @@ def kept_id(state: State, headers: Headers, reservations: Iterable[Reservation])
     return [set_cookie(HOLDER_COOKIE, browser, life_s=BUYER_COOKIE_LIFE_S, secure=secure)]
 
 
-def _places(state: State, headers: Headers, event_id: str) -> list[tuple[str, int, int]]:
-    """(holder, epoch, number) of the ticket and the pass that are shown for an event."""
-    found: list[tuple[str, int, int]] = []
+def _events_shown(headers: Headers) -> set[str]:
+    """The events whose ticket or pass seems to be shown, by a header or by cookies. Nothing is checked yet."""
+    ticket, admission = header(headers, b"x-queue-ticket"), header(headers, b"x-admission-pass")
+    named = {ticket_event(ticket or b""), pass_event((admission or b"").decode("latin-1"))}
+    for name in cookie_names(headers)[:COOKIES_READ_MAX]:
+        for prefix in (TICKET_PREFIX, PASS_PREFIX):
+            if name.startswith(prefix):
+                named.add(name.removeprefix(prefix).decode("latin-1"))
+    return named - {""}
+
+
+def _places(state: State, headers: Headers, event_id: str) -> list[tuple[str, Standing]]:
+    """Holder and place of the ticket and the pass that are shown for an event."""
+    found: list[tuple[str, Standing]] = []
     token = presented_ticket(headers, event_id)
     ticket = state["tickets"].read(token, event_id) if token else BadTicket.invalid
     if not isinstance(ticket, BadTicket):
-        found.append((holder_text(ticket.holder), ticket.epoch, ticket.number))
+        found.append((holder_text(ticket.holder), (event_id, ticket.epoch, ticket.number)))
     shown = presented_pass(headers, event_id)
     admission = state["tokens"].read_pass(shown.decode("latin-1"), event_id) if shown else None
     if isinstance(admission, AdmissionPass):
-        found.append((admission.holder, admission.epoch, admission.number))
+        found.append((admission.holder, (event_id, admission.epoch, admission.number)))
     return found

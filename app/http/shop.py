@@ -14,7 +14,7 @@ from app.http import catalog
 from app.http import reservations as shop
 from app.http.api import ApiRoute, Who, query_of
 from app.http.bodies import decode, read_body
-from app.http.owners import holders_of
+from app.http.owners import owned_by
 from app.http.packing import PACKED_FROM_BYTES, takes_gzip
 from app.http.paging import PAGE_MAX, Cursor, PageSize, cursor_of, place_of
 from app.http.problems import Problem
@@ -132,10 +132,13 @@ async def show_reservation(request: Request[State]) -> Response:
 
 
 async def my_reservations(request: Request[State]) -> Response:
-    """Those of the account and of the browsers it took over; without one, this browser's. A page at a time."""
+    """Those of the account and of the browsers it took over, or of this browser, and those of the places in line that
+    a ticket or a pass proves. A page at a time.
+    """
     query = query_of(request, MineQuery)
     after = place_of(query.cursor)
-    found = await reservations.by_holders(request.state["db"], await holders_of(request), query.limit + 1, after)
+    holders, places = await owned_by(request)
+    found = await reservations.by_holders(request.state["db"], holders, query.limit + 1, after, places)
     shown = found[: query.limit]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
     return answer({"reservations": await shop.with_money(request.state, shown), "next": last})

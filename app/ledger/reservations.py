@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import ColumnElement, bindparam, select, tuple_
 from sqlalchemy.engine import Connection, Row
 
 from app.domain.reservation import LIVE, PaymentStatus, Reservation, ReservationStatus
@@ -17,6 +17,7 @@ from app.ledger.schema import events, payments, reservation_seats, reservations
 from app.ledger.statements import as_json, one_of
 
 LISTED_MAX = 200
+Standing = tuple[str, int, int]  # a place in line: event, epoch, number
 _live = reservations.c.status.in_([status.value for status in LIVE])
 _SERVED = select(reservations.c.number).where(
     reservations.c.event_id == bindparam("event"),
@@ -47,11 +48,17 @@ async def served(db: Database, event_id: str, epoch: int, numbers: Sequence[int]
 
 
 async def by_holders(
-    db: Database, holders: Sequence[str], limit: int = LISTED_MAX, after: tuple[datetime, str] | None = None
+    db: Database,
+    holders: Sequence[str],
+    limit: int = LISTED_MAX,
+    after: tuple[datetime, str] | None = None,
+    places: Sequence[Standing] = (),
 ) -> list[Reservation]:
-    """The reservations of somebody who has several names, newest first; those behind the one made then, of that id."""
+    """The reservations of somebody who has several names, or these places in line, newest first; those behind the one
+    made then, of that id.
+    """
     c = reservations.c
-    newest = select(c.id).where(c.holder.in_(holders))
+    newest = select(c.id).where(c.holder.in_(holders) | tuple_(c.event_id, c.epoch, c.number).in_(places))
     if after is not None:
         at, name = after
         newest = newest.where((c.created_at < at) | ((c.created_at == at) & (c.id < name)))

@@ -261,6 +261,11 @@ async def test_a_program_without_cookies_uses_headers_all_the_way(system: System
         reservation_id = held.json()["reservation"]["id"]
         assert (await ann.pay(reservation_id)).status_code == 201
         assert (await client.get(f"/api/seats/reservation/{reservation_id}")).status_code == 200
+        for proof in ({"x-queue-ticket": ticket}, {"x-queue-ticket": "", "x-admission-pass": admission_pass}):
+            mine = (await client.get("/api/reservations/my", headers=proof)).json()["reservations"]
+            assert [one["id"] for one in mine] == [reservation_id], proof
+        forged = {"x-queue-ticket": ticket[:-4] + "AAAA", "x-admission-pass": admission_pass[:-4] + "AAAA"}
+        assert (await client.get("/api/reservations/my", headers=forged)).json()["reservations"] == []
 
 
 class NoCookies(httpx2.Cookies):

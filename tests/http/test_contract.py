@@ -56,9 +56,7 @@ async def test_payment_methods_are_the_three_of_the_contract(system: System) -> 
         ("xgzip", False),
     ],
 )
-async def test_a_seat_map_is_packed_for_who_takes_it(
-    system: System, event_id: str, accepts: str, packed: bool
-) -> None:
+async def test_a_seat_map_is_packed_for_who_takes_it(system: System, event_id: str, accepts: str, packed: bool) -> None:
     path = f"/api/seats/events/{event_id}"
     async with system.web.client(headers={"accept-encoding": accepts}) as client:
         answer = await client.get(path)
