@@ -15,7 +15,8 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from app.domain.reservation import ReservationStatus
 from app.ledger.database import Database
-from app.ledger.schema import events, payments, reservation_seats, reservations
+from app.ledger.schema import events, payments, reservation_seats, reservations, seats, user_holders, users
+from app.ledger.statements import as_json, one_of
 
 ROWS_PER_PAGE_MAX = 1000  # of an export; a page for people is shorter
 
@@ -38,10 +39,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
+    """`email` is that of the account whose it is, if it is one's."""
+
     id: str
     event_id: str
     event_title: str
     holder: str
+    email: str | None
     status: ReservationStatus
     total_price: int
     seats: int
@@ -79,11 +83,38 @@ async def paid(db: Database, reservation_id: str) -> list[Paid]:
         return [Paid(**row) for row in (await tx.execute(query)).mappings().all()]
 
 
+async def email_of(db: Database, holder: str) -> str | None:
+    """The e-mail of the account that reserves under this name."""
+    query = select(users.c.email).join(user_holders).where(user_holders.c.holder == holder)
+    async with db.read() as tx:
+        return (await tx.execute(query)).scalar()
+
+
+async def seats_of(db: Database, ids: Sequence[str]) -> dict[str, list[tuple[str, str, int]]]:
+    """Section, row and number of every seat of these reservations."""
+    c = reservation_seats.c
+    query = select(c.reservation_id, seats.c.section, seats.c.row, seats.c.number).join(seats).order_by(c.idx)
+    found: dict[str, list[tuple[str, str, int]]] = {}
+    async with db.read() as tx:
+        for row in (await tx.execute(query.where(one_of(c.reservation_id, "ids")), {"ids": as_json(ids)})).all():
+            found.setdefault(row.reservation_id, []).append((row.section, row.row, row.number))
+    return found
+
+
+async def methods_of(db: Database, ids: Sequence[str]) -> dict[str, str]:
+    """How each of these reservations was paid for, last."""
+    c = payments.c
+    query = select(c.reservation_id, c.method).where(one_of(c.reservation_id, "ids")).order_by(c.id)
+    async with db.read() as tx:
+        return {row.reservation_id: row.method for row in await tx.execute(query, {"ids": as_json(ids)})}
+
+
 def _filtered(wanted: Wanted) -> Select[Any]:
     c = reservations.c
     counted = select(func.count()).where(reservation_seats.c.reservation_id == c.id).scalar_subquery()
     made = (c.id, c.event_id, c.holder, c.status, c.total_price, c.created_at, c.expires_at, c.ended_at)
-    query = select(*made, events.c.title.label("event_title"), counted.label("seats")).join(events)
+    query = select(*made, events.c.title.label("event_title"), users.c.email, counted.label("seats"))
+    query = query.join(events).outerjoin(user_holders, user_holders.c.holder == c.holder).outerjoin(users)
     if wanted.id is not None:
         query = query.where(c.id.startswith(wanted.id, autoescape=True))
     if wanted.event_id is not None:

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from app.domain.ticket import account_holder, holder_text
 from app.ledger.database import Database, Transaction
 from app.ledger.passwords import hash_password
 from app.ledger.schema import user_holders, users
@@ -49,11 +50,18 @@ async def add(db: Database, user: User) -> bool:
             if (await tx.execute(select(users.c.id).where(users.c.email == user.email))).first():
                 return False
             await tx.execute(insert(users), [values])
+            own = {"holder": own_holder(user.id), "user_id": user.id, "linked_at": user.created_at}
+            await tx.execute(insert(user_holders), [own])  # whose a reservation is can then be told from its holder
     except IntegrityError:  # on a database with several writers, another was first
         if await find(db, user.email) is None:
             raise
         return False
     return True
+
+
+def own_holder(user_id: str) -> str:
+    """The name that an account itself reserves under."""
+    return holder_text(account_holder(user_id))
 
 
 async def find(db: Database, email: str) -> User | None:
@@ -97,6 +105,7 @@ async def _owner(tx: Transaction, holder: str) -> str | None:
 async def holders_of_user(db: Database, user_id: str) -> list[str]:
     """The browsers' ids that belong to an account, newest first."""
     c = user_holders.c
-    query = select(c.holder).where(c.user_id == user_id).order_by(c.linked_at.desc(), c.holder)
+    browsers = select(c.holder).where(c.user_id == user_id, c.holder != own_holder(user_id))
+    query = browsers.order_by(c.linked_at.desc(), c.holder)
     async with db.read() as tx:
         return [str(holder) for (holder,) in (await tx.execute(query.limit(HOLDERS_LISTED_MAX))).all()]

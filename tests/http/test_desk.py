@@ -162,7 +162,7 @@ async def test_the_trail_is_read_in_pages_by_filter(system: System, event_id: st
 async def test_reservations_come_as_a_spreadsheet(
     system: System, event_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [(await held(system, event_id))["id"] for _ in range(3)]
+    made = [(await held(system, event_id, paid=number == 0))["id"] for number in range(3)]
     monkeypatch.setattr("app.http.desk.export.ROWS_PER_PAGE_MAX", 2)  # so that more than one page is read
     async with await admin(system) as client:
         answer = await client.get("/api/admin/export/reservations.csv", params={"eventId": event_id})
@@ -173,6 +173,9 @@ async def test_reservations_come_as_a_spreadsheet(
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(BOM))))
     assert [row["id"] for row in rows] == made[::-1]
     assert {row["seats"] for row in rows} == {"2"}
+    assert [row["payment"] for row in rows] == ["", "", "kakao_pay"]
+    assert re.fullmatch(r"A \d-\d; A \d-\d", rows[0]["places"])
+    assert rows[0]["email"] == "", "a browser's, which no account took over"
     (entry,) = await trail.listed(system.db, trail.Wanted(action="reservations.export"), 1)
     assert entry.who == ADMIN[0]
 
@@ -213,6 +216,8 @@ async def test_the_desk_pages_work_without_a_script(system: System, event_id: st
             assert refused.status_code == 422
         page = f"/admin/reservations/{made['id']}"
         offered = (await client.get(page)).text
+        title = (await client.get(f"/api/events/{event_id}")).json()["event"]["title"]
+        assert (title in offered, "Held until" in offered) == (True, False), "what is paid does not end"
         assert "Give the money back" in offered
         token = {"csrf": re.findall(r'name="csrf" value="([^"]+)"', offered)[-1]}
         done = await client.post(f"{page}/refund", data={"reason": "<b>ill</b>", **token})
@@ -220,7 +225,9 @@ async def test_the_desk_pages_work_without_a_script(system: System, event_id: st
         assert "Refunded" in (await client.get(page)).text
         again = await client.post(f"{page}/refund", data=token)
         assert again.status_code == 303
-        shown = (await client.get("/admin/trail", params={"subject": made["id"]})).text
+        trailed = {"subject": made["id"], "action": "reservation.refund"}
+        shown = (await client.get("/admin/trail", params=trailed)).text
+        assert '<option value="reservation.refund" selected>Refunded a reservation</option>' in shown
         assert "&lt;b&gt;ill&lt;/b&gt;" in shown
         assert "<b>ill" not in shown
         assert (await client.get("/admin/reservations/nobody")).status_code == 404
@@ -241,5 +248,9 @@ async def test_the_reservations_of_an_account_are_found_by_its_email(system: Sys
     async with buyer(system, "direct", headers=await system.bearer(BUYER)) as ann, await admin(system) as client:
         made = await ann.hold(quantity=1)
         assert made["id"] in await found(client, email=BUYER[0].upper())
+        (row,) = (await client.get(LIST, params={"id": made["id"]})).json()["reservations"]
+        assert row["email"] == (await client.get(f"{LIST}/{made['id']}")).json()["reservation"]["email"] == BUYER[0]
+        for page in (f"/admin/reservations?id={made['id']}", f"/admin/reservations/{made['id']}"):
+            assert BUYER[0] in (await client.get(page)).text
         assert await found(client, email="nobody@example.com") == []
         await ann.client.post(f"/api/reservations/{made['id']}/cancel")

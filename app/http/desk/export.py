@@ -26,7 +26,10 @@ CSV = "text/csv"
 BOM = "\ufeff"
 ROWS_MAX = 1_000_000  # a spreadsheet takes 1,048,576
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full width
-COLUMNS = ("id", "event", "title", "status", "holder", "seats", "total", "created", "expires", "ended")
+COLUMNS = (
+    *("id", "event", "title", "status", "holder", "email", "seats", "places", "total", "payment"),
+    *("created", "expires", "ended"),
+)
 
 
 def cell(value: object) -> str:
@@ -51,22 +54,27 @@ async def _reservations(state: State, wanted: desk.Wanted) -> AsyncIterator[str]
     while sent < ROWS_MAX:
         rows = await desk.search(state["db"], wanted, min(ROWS_PER_PAGE_MAX, ROWS_MAX - sent))
         if rows:
-            yield lines(_line(row) for row in rows)
+            ids = [row.id for row in rows]
+            places, methods = await desk.seats_of(state["db"], ids), await desk.methods_of(state["db"], ids)
+            yield lines(_line(row, places.get(row.id, []), methods.get(row.id)) for row in rows)
         sent += len(rows)
         if len(rows) < ROWS_PER_PAGE_MAX:
             return
         wanted = replace(wanted, after=(rows[-1].created_at, rows[-1].id))
 
 
-def _line(row: desk.Row) -> tuple[object, ...]:
+def _line(row: desk.Row, places: list[tuple[str, str, int]], method: str | None) -> tuple[object, ...]:
     return (
         row.id,
         row.event_id,
         row.event_title,
         row.status.value,
         row.holder,
+        row.email,
         row.seats,
+        "; ".join(f"{section} {seat_row}-{number}" for section, seat_row, number in places),
         row.total_price,
+        method,
         row.created_at,
         row.expires_at,
         row.ended_at,

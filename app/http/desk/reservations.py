@@ -57,12 +57,13 @@ class ReservationQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class DeskRow(Shape, frozen=True, kw_only=True):
-    """A reservation in a list: `seats` is how many."""
+    """A reservation in a list: `seats` is how many, `email` that of the account whose it is, if it is one's."""
 
     id: str
     event_id: str
     event_title: str
     holder: str
+    email: str | None
     status: ReservationStatus
     total_price: int
     seats: int
@@ -91,6 +92,7 @@ class DeskReservation(shapes.Reservation, frozen=True, kw_only=True):
     """`number` is the place in line it was made from."""
 
     holder: str
+    email: str | None
     number: int | None
     created_at: datetime
     payments: list[DeskPayment]
@@ -147,6 +149,7 @@ async def detail(state: State, reservation_id: str) -> dict[str, Any]:
     return {
         **await shop.described(state, found),
         "holder": found.holder,
+        "email": await desk.email_of(state["db"], found.holder),
         "number": found.number,
         "createdAt": found.created_at.isoformat(),
         "payments": [msgspec.convert(one, DeskPayment, from_attributes=True) for one in paid],

@@ -31,6 +31,7 @@ from app.ledger import events
 
 DESK_ZONE = "Asia/Seoul"  # lists hold things of many events; one zone for all of a list
 REASON_CHARS_MAX = 500
+ACTION = "desk.action."
 T = TypeVar("T")
 
 
@@ -94,7 +95,9 @@ async def reservation_page(request: Request[State], _: Session) -> Response:
 async def _reservation(request: Request[State], refused: Problem | None = None) -> Response:
     found = await desk.detail(request.state, request.path_params["reservation_id"])
     moments = {name: datetime.fromisoformat(found[name]) for name in ("createdAt", "expiresAt")}
+    titles = await events.titles(request.state["db"], [found["eventId"]], texts_for(request).lang)
     context = {
+        "title": titles[found["eventId"]],
         "reservation": {**found, **moments},
         "zone": DESK_ZONE,
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
@@ -130,6 +133,7 @@ async def trail_page(request: Request[State], _: Session) -> Response:
     except Problem as problem:
         notice, status = problem_words(t, problem), problem.status
     context = {
+        "actions": sorted(action_names(t).items(), key=lambda each: each[1]),
         "fields": fields,
         "rows": [_entry(t, entry) for entry in found.entries],
         "zone": DESK_ZONE,
@@ -139,8 +143,13 @@ async def trail_page(request: Request[State], _: Session) -> Response:
     return page(request, "desk_trail.html", context, status=status)
 
 
+def action_names(t: Texts) -> dict[str, str]:
+    """Everything the trail knows of, in words."""
+    return {key.removeprefix(ACTION): t(key) for key in t.under(ACTION)}
+
+
 def _entry(t: Texts, entry: trail_desk.TrailEntry) -> dict[str, Any]:
-    key = f"desk.action.{entry.action}"
+    key = ACTION + entry.action
     return {
         "id": entry.id,
         "at": entry.at,
