@@ -91,7 +91,10 @@ class FileRead(Shape, frozen=True, kw_only=True):
 
 
 class SeatReport(Shape, frozen=True, kw_only=True):
-    """`imported`: whether this is the event's map now. With faults, nothing is; the first are told, all are counted."""
+    """`imported`: whether this is the event's map now. With faults, nothing is; the first are told, all are counted.
+
+    `grades_gone`: those of the event that no seat of the file has; with their seats they go, and their prices.
+    """
 
     imported: bool
     seats: int
@@ -102,6 +105,7 @@ class SeatReport(Shape, frozen=True, kw_only=True):
     faults: list[FaultTold]
     faults_total: int
     version: int | None = None
+    grades_gone: tuple[str, ...] = ()
 
 
 async def upload(request: Request[State]) -> Response:
@@ -145,7 +149,9 @@ async def take_file(state: State, event_id: str, sent: Upload, options: UploadQu
     version = None
     if reading.plan is not None and not options.check:
         version = await _store(state, event_id, reading.plan, who)
-    return Taken(report_of(sheet, reading, version), reading.plan, reading.faults.kept)
+    gone = () if reading.plan is None else tuple(name for name in given.grades if name not in reading.plan.grades)
+    report = msgspec.structs.replace(report_of(sheet, reading, version), grades_gone=gone)
+    return Taken(report, reading.plan, reading.faults.kept)
 
 
 def _read(data: bytes, kind: str, given: Given) -> tuple[Sheet, Reading]:

@@ -12,7 +12,7 @@ import pytest
 from app.ledger import events
 from tests.http.system import ADMIN, System
 
-EVENTS = 3
+EVENTS = 5
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FORM = {
     "title": "루미나",
@@ -69,6 +69,7 @@ async def test_a_form_makes_an_event_and_shows_it_as_it_was_typed(system: System
         assert [(grade.name, grade.price) for grade in event.grades] == [("R", 100), ("S", 50)]
         assert event.details == {"en": {"title": "Lumina"}}
         form = (await client.get(f"/admin/events/{event_id}/edit")).text
+        assert f'It has no seats yet, so nothing of it can be sold. <a href="/admin/events/{event_id}/files">' in form
         for typed in ("2031-05-01T19:00", "2031-04-01T09:00", "America/New_York", "루미나", "Lumina"):
             assert f'value="{typed}"' in form
         assert "Lumina" in (await client.get("/admin/events", params={"q": "lumina"})).text
@@ -106,23 +107,23 @@ async def test_a_refused_form_says_which_field_and_keeps_what_was_typed(system: 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field", "label"),
+    ("wrong", "field", "said"),
     [
-        ({"price3": ""}, "price3", "Price 4 (KRW)"),
-        ({"grade3": ""}, "grade3", "Grade 4"),
-        ({"price0": "cheap"}, "price0", "Price 1 (KRW)"),
-        ({"title": " "}, "title", "Title"),
-        ({"en_venue": "x" * 201}, "en_venue", "Venue (English)"),
-        ({"event_date": ""}, "event_date", "The event begins"),
-        ({"time_zone": "Mars/Base"}, "time_zone", "Time zone"),
-        ({"opens": "tomorrow"}, "opens", "Sale opens"),
-        ({"rate": "0"}, "rate", "People let in per second"),
-        ({"max_active": "many"}, "max_active", "Room inside for"),
+        ({"price3": ""}, "price3", "Price 4 (KRW): A whole number is needed."),
+        ({"grade3": ""}, "grade3", "Grade 4: This must be filled in."),
+        ({"price0": "cheap"}, "price0", "Price 1 (KRW): A whole number is needed."),
+        ({"title": " "}, "title", "Title: This must be filled in."),
+        ({"en_venue": "x" * 201}, "en_venue", "Venue (English): At most 200 characters."),
+        ({"event_date": ""}, "event_date", "The event begins: This must be filled in."),
+        ({"time_zone": "Mars/Base"}, "time_zone", "Time zone: "),
+        ({"opens": "tomorrow"}, "opens", "Sale opens: A date and a time are needed, such as 2026-05-01 09:00."),
+        ({"rate": "0"}, "rate", "People let in per second: 0.1 is the least."),
+        ({"max_active": "many"}, "max_active", "Room inside for: A whole number is needed."),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 async def test_what_does_not_fit_is_said_beside_its_field(
-    system: System, wrong: dict[str, str], field: str, label: str
+    system: System, wrong: dict[str, str], field: str, said: str
 ) -> None:
     async with admin(system) as client:
         answer = await submit(client, "/admin/events/new", "/admin/events", {**FORM, **wrong})
@@ -132,7 +133,7 @@ async def test_what_does_not_fit_is_said_beside_its_field(
             answer.text,
         )
         assert [name for name, _, _ in marked] == [field]
-        assert marked[0][2].startswith(f"{label}: ")
+        assert marked[0][2].startswith(said)
         assert "$." not in answer.text, "nothing is said in a program's words"
         form = await client.get("/admin/events/new", headers={"accept-language": "ko"})
         sent = {**FORM, **wrong, "csrf": token(form)}
@@ -140,6 +141,16 @@ async def test_what_does_not_fit_is_said_beside_its_field(
         told = re.search(r'role="alert"[^>]*>([^<]+)', korean.text)
         assert told is not None
         assert re.search("[가-힣]{2}", told[1])
+
+
+async def test_a_change_of_what_is_old_leads_to_what_it_is_now(system: System, event_id: str) -> None:
+    async with admin(system) as client:
+        page = f"/admin/events/{event_id}/edit"
+        fields = {**FORM, "version": "1"}
+        assert (await submit(client, page, page, fields)).status_code == 303
+        refused = await submit(client, page, page, fields)
+        assert refused.status_code == 409
+        assert f'<a href="{page}" target="_blank">Open what it is now in another tab</a>' in refused.text
 
 
 async def test_what_was_typed_outlives_the_log_in(system: System, event_id: str) -> None:

@@ -42,6 +42,10 @@ async def test_a_file_is_checked_then_imported(admin: httpx2.AsyncClient, event_
     assert 'rows="3"' in checked.text
     assert "VIP=150,000" in checked.text, "what was typed is still there"
     assert len((await admin.get(f"/api/seats/events/{event_id}")).json()["seats"]) == 12
+    assert "have no seat in the file and would go, with their prices: S." in checked.text
+    made = await upload(admin, event_id, "seats", LABELS, **prices)
+    assert (made.status_code, "3 seats were imported." in made.text) == (200, True)
+    assert "had no seat in the file and are gone, with their prices: S." in made.text
     made = await upload(admin, event_id, "seats", LABELS, **prices)
     assert (made.status_code, made.headers["location"]) == (303, f"/admin/events/{event_id}/files?imported=3")
     after = (await admin.get(made.headers["location"])).text

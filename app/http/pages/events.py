@@ -18,12 +18,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.domain.sale import status_of
-from app.domain.zoned import local_text
+from app.domain.zoned import MOMENT, local_text
 from app.http import event_desk
+from app.http.bodies import misfit
 from app.http.catalog import known_event
 from app.http.credentials import session_of
 from app.http.csrf import FIELD, check_csrf
-from app.http.event_shapes import GRADES_MAX, EventEdit, EventWanted
+from app.http.event_shapes import GRADES_MAX, ONE_LINE, EventEdit, EventWanted
 from app.http.i18n import Texts, lang_of, texts_for
 from app.http.pages.forms import Form, first, read_form
 from app.http.pages.gate import LOGIN, AdminPage, admin_route
@@ -184,7 +185,18 @@ def _converted(sent: Mapping[str, Any], kind: type[T], form: Form) -> T:
             field = f"{place[2]}{_filled(form)[int(place[1])]}"
         elif place := _PLACE.search(str(error)):
             field = ("en_" if place[1] else "") + place[2]
-        raise Problem(422, "payload_invalid", f"The form does not fit: {error}.", field=field) from None
+        wrong, limit = _misfit(str(error))
+        raise Problem(
+            422, "payload_invalid", f"The form does not fit: {misfit(error)}.", field=field, wrong=wrong, limit=limit
+        ) from None
+
+
+def _misfit(error: str) -> tuple[str, str]:
+    """What is wrong with a field, as a word of `eventform.wrong.`, and the limit that it passes."""
+    for pattern, word in _MISFITS:
+        if found := re.search(pattern, error):
+            return word, found[1] if found.groups() else ""
+    return "", ""
 
 
 def _form(
@@ -202,6 +214,8 @@ def _form(
         "zone": values.get("time_zone", ""),
         "notice_text": "" if refused is None else _why(t, refused),
         "wrong": "" if refused is None else _INPUTS.get(field := str(refused.extra.get("field")), field),
+        "conflict": refused is not None and refused.code == "event_changed",
+        "seatless": event is not None and not sum(grade.seats_total for grade in event.grades),
         "stale": refused is not None and refused.code == "form_stale",
         "done": request.query_params.get("done") if refused is None else None,
     }
@@ -213,6 +227,8 @@ def _why(t: Texts, refused: Problem) -> str:
     if refused.code == "form_stale":
         return t("eventform.stale")
     words, field = problem_words(t, refused), str(refused.extra.get("field"))
+    if wrong := refused.extra.get("wrong"):
+        words = t(f"eventform.wrong.{wrong}", limit=refused.extra["limit"])
     if row := _ROW.fullmatch(field):
         return f"{t(f'eventform.{row[1]}', n=int(row[2]) + 1)}: {words}"
     key = _LABELS.get(field, f"eventform.{field}")
@@ -246,6 +262,16 @@ _FIELDS = (
     *("title", "venue", "description", "en_title", "en_venue", "en_description", "time_zone", "version"),
     *("event_date", "opens", "closes", "admission", "rate", "burst", "max_active", "accounts_only"),
     *(f"{name}{row}" for row in range(GRADES_MAX) for name in ("grade", "price")),
+)
+_MISFITS = (
+    (r"required field|of length >= 1|matching regex " + re.escape(repr(ONE_LINE)), "empty"),
+    (r"of length <= (\d+)", "long"),
+    (r"matching regex " + re.escape(repr(MOMENT)), "time"),
+    (r"matching regex", "text"),
+    (r">= ([\d.]+)", "small"),
+    (r"<= ([\d.]+)", "large"),
+    (r"Expected `int`", "whole"),
+    (r"Expected `float`", "number"),
 )
 _GRADE = re.compile(r"\$\.ticketTypes\[(\d+)\]\.(grade|price)")
 _PLACE = re.compile(r"(?:\$\.(?:translations\.(en)\.|room\.)?|required field `)(\w+)")

@@ -63,14 +63,13 @@ async def _show(
         "fixed": event.cancelled_at is not None or await maps.is_reserved(state["db"], event.id),
         "map": _map(shown),
         "drawing": preview(shown),
-        "checked": taken is not None and taken.plan is not None,
         "report": taken.report if taken else None,
         "faults": [(fault.line, seatmaps.fault_words(t, fault)) for fault in taken.faults] if taken else [],
         "seats_refused": problem_words(t, seats) if seats else "",
         "poster_refused": _poster_words(t, poster) if poster else "",
         "example": _example(t, taken) if taken else "",
         "options": options,
-        "imported": _imported(request),
+        "imported": taken.report.seats if taken and taken.report.imported else _imported(request),
         "working": working,
         "refresh_s": REFRESH_S if working and request.method == "GET" else 0,
         "poster_failed": t(f"files.picture.{upload.reason}") if upload and upload.reason else "",
@@ -117,7 +116,7 @@ async def send_seats(request: Request[State], who: Session) -> Response:
         if problem.status in (403, 404):
             raise
         return await _show(request, seats=problem, options=options)
-    if taken.report.imported:
+    if taken.report.imported and not taken.report.grades_gone:
         return see_other(f"/admin/events/{event_id}/files?imported={taken.report.seats}")
     return await _show(request, taken=taken, options=options)
 
