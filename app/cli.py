@@ -218,8 +218,18 @@ def _change(settings: Settings, args: argparse.Namespace) -> int:
     try:
         wanted = msgspec.convert(given, Wanted)
     except msgspec.ValidationError as error:
-        return _refuse(f"{args.what} {args.value}: {str(error).split(' - at')[0]}.", 2)
+        return _refuse(f"{args.what} {args.value}: {_limit(str(error))}.", 2)
     return _asked(console.change(settings, args.event, wanted, _say))
+
+
+def _limit(error: str) -> str:
+    """What a value may be, in words: `Expected `float` >= 0.1 - at `$.ratePerSecond`` says it to programs."""
+    said = error.split(" - at")[0]
+    for sign, words in ((">=", "the least is"), ("length <=", "the longest text has"), ("<=", "the most is")):
+        if sign in said:
+            limit = said.rpartition(" ")[2]
+            return f"{words} {limit}{' characters' if 'length' in sign else ''}"
+    return said
 
 
 def _asked(question: Coroutine[Any, Any, None]) -> int:

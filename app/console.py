@@ -68,10 +68,11 @@ async def _samples(settings: Settings, event_id: str | None, say: Say, *, once: 
     try:
         async with open_operator(settings) as operator:
             wanted = [event_id] if event_id else await operator.event_ids()
-            say(row(COLUMNS))
+            widest = max(map(len, wanted), default=0)
+            say(row(COLUMNS, widest))
             while True:
                 for name in wanted:
-                    say(row(cells(await operator.sample(name))))
+                    say(row(cells(await operator.sample(name)), widest))
                 if once:
                     return
                 await asyncio.sleep(WATCH_EVERY_S)
@@ -98,12 +99,14 @@ def cells(sample: Sample) -> tuple[str, ...]:
     )
 
 
-def row(values: Sequence[str]) -> str:
-    first, *rest = (
+def row(values: Sequence[str], id_chars: int) -> str:
+    """One line of the table; the first column is as wide as the longest id in it."""
+    widths = (max(id_chars, WIDTHS[0]), *WIDTHS[1:])
+    cells = [
         f"{value:<{width}}" if index < 2 else f"{value:>{width}}"
-        for index, (value, width) in enumerate(zip(values, WIDTHS, strict=True))
-    )
-    return " ".join([first, *rest]).rstrip()
+        for index, (value, width) in enumerate(zip(values, widths, strict=True))
+    ]
+    return " ".join(cells).rstrip()
 
 
 def no_room(event_id: str) -> str:

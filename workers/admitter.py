@@ -89,12 +89,13 @@ class Admitter:
         self._work.ticked(event_id, tick.admitted, ended, tick.wished)
         if tick.wished:
             await self._ring(event_id, f"wish-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
-        if tick.admitted or ended:
+        if ended:
+            log.info("turns_ended", event_id=event_id, people=ended)
+        if tick.admitted:
             log.info(
                 "admitted",
                 event_id=event_id,
                 people=tick.admitted,
-                turns_ended=ended,
                 wishes=tick.wished,
                 cursor=tick.cursor,
                 number=tick.number,

@@ -24,6 +24,7 @@ HOT_LOGGED_ONE_IN = 1_000
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PROBES = ("/healthz", "/readyz", "/metrics")
+NOT_READY = 503
 
 log = structlog.get_logger()
 _API_HEADERS = [(b"x-content-type-options", b"nosniff")]
@@ -35,6 +36,7 @@ class Front:
         self._app = app
         self._public_url = public_url
         self._hot_calls = 0
+        self._probed: dict[str, int] = {}  # a probe → its last answer, from the first time it was ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -91,9 +93,18 @@ class Front:
             self._hot_calls += 1
             if self._hot_calls % HOT_LOGGED_ONE_IN:
                 return
-        # A probe asks every few seconds for ever: only a refusal is news.
-        say = log.debug if path in PROBES and status == 200 else log.info
+        say = log.debug if path in PROBES and not self.is_news(path, status) else log.info
         say("request", method=scope["method"], path=path, status=status, ms=round(ms, 2))
+
+    def is_news(self, path: str, status: int) -> bool:
+        """Whether a probe, asked every few seconds for ever, is answered otherwise than before. That we are not ready
+        before we ever were is none.
+        """
+        before = self._probed.get(path, 200)
+        if path not in self._probed and status == NOT_READY:
+            return False
+        self._probed[path] = status
+        return status != before
 
 
 def _count(scope: Scope, status: int, took_s: float) -> None:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from starlette.applications import Starlette
 
 from app.http import health
+from app.http.front import Front
 from config.settings import Settings
 from tests.http.system import System, running_system
 from tests.http.test_stores_away import OwnRedis
@@ -165,3 +167,11 @@ async def test_a_loop_that_does_not_turn_is_unhealthy(system: System, monkeypatc
         monkeypatch.setattr("app.metrics.heart.STUCK_S", -1.0)
         answer = await client.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stuck")
+
+
+async def test_a_probe_is_logged_when_its_answer_changes_once_it_was_ready() -> None:
+    front = Front(Starlette(), "")
+    starting, running = (503, 503, 200, 200), (503, 503, 200, 200)
+    assert [front.is_news("/readyz", status) for status in starting] == [False] * 4
+    assert [front.is_news("/readyz", status) for status in running] == [True, False, True, False]
+    assert front.is_news("/metrics", 403), "a stranger asks"

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import cli
+from app import cli, console
 from app.embedded import wait_until_answering
 from tests.waiting import wait_until
 
@@ -267,11 +267,22 @@ def test_an_unknown_event_is_one_sentence(system: Up, args: tuple[str, ...]) -> 
     assert said.stderr == "tiketi: There is no waiting room for an event 'nothing'; `tiketi status` lists them.\n"
 
 
-@pytest.mark.parametrize("args", [("rate", "demo", "0"), ("burst", "demo", "0"), ("capacity", "demo", "-1")])
-def test_a_value_out_of_range_is_refused_by_name(system: Up, args: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("rate", "demo", "0"), "rate 0.0: the least is 0.1"),
+        (("burst", "demo", "0"), "burst 0: the least is 1"),
+        (("capacity", "demo", "9999999"), "capacity 9999999: the most is 1000000"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_in_plain_words(system: Up, args: tuple[str, ...], why: str) -> None:
     said = system.command(*args)
-    assert said.returncode == 2
-    assert "Traceback" not in said.stderr
+    assert (said.returncode, said.stderr) == (2, f"tiketi: {why}.\n")
+
+
+def test_the_columns_of_the_table_stay_in_line_under_a_long_id() -> None:
+    head, long = (console.row([name, *"bcdefghijk"], 30) for name in ("event", "x" * 30))
+    assert head.index("b") == long.index("b") == 31
 
 
 def test_state_survives_a_restart_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
