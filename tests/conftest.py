@@ -8,6 +8,7 @@ After each test every key it left must be on the permanent list or have a TTL (I
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -23,8 +24,11 @@ from app.room.keys import is_permanent
 from tests.postgres import NoPostgresError, Postgres, make_template
 from tests.postgres import make as make_postgres
 
-# A machine that is busy with others stands still for longer than Hypothesis would let an example take.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that is busy with others stands still for longer than Hypothesis would let an example take. What decides
+# over a change tries the same examples each time; everybody else goes on looking for new ones.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
 settings.load_profile("patient")
 
 
