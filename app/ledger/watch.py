@@ -41,6 +41,8 @@ class Watch:
         connection.info[BEGAN] = time.perf_counter()
 
     def _ended(self, connection: Connection) -> None:
+        if connection.invalidated:  # it broke: its `info` raises, which would hide what broke it
+            return
         info: dict[Any, Any] = connection.info
         began_s = info.pop(BEGAN, None)
         if began_s is not None:

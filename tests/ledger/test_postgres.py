@@ -17,6 +17,7 @@ from app.ledger import events, schema, seats, users
 from app.ledger.database import Database, Limits, again, open_database
 from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable, ValueRefused
 from app.ledger.statements import as_json, insert_rows
+from app.ledger.watch import Watch
 from tests.lane.world import EVENT, START, spec
 from tests.ledger.test_ledger import Decided, holding, reservation
 from tests.postgres import NoPostgresError, Postgres, make
@@ -28,9 +29,10 @@ SHORT = Limits(connections_max=2, statement_s=2.0, lock_s=0.5)
 
 @pytest.fixture
 async def store(postgres: Postgres) -> AsyncIterator[Database]:
-    """An empty store."""
+    """An empty store, watched as in every process."""
     url = await postgres.create()
     db = open_database(url, PATIENT)
+    Watch(db)
     yield db
     await db.close()
     await postgres.drop(url)
@@ -219,16 +221,24 @@ async def test_a_server_that_goes_away_comes_back() -> None:
 
 async def test_a_connection_that_breaks_within_a_transaction_is_said(store: Database, others: list[Database]) -> None:
     mine, end_it = text("SELECT pg_backend_pid()"), text("SELECT pg_terminate_backend(:pid)")
+    loop = asyncio.get_running_loop()
+
+    async def end(pid: int) -> None:
+        async with others[0].read() as another:
+            await another.execute(end_it, {"pid": pid})
 
     async def write() -> None:
         async with store.write() as tx:
-            pid = (await tx.execute(mine)).scalar_one()
-            async with others[0].read() as another:
-                await another.execute(end_it, {"pid": pid})
+            await end((await tx.execute(mine)).scalar_one())
             await tx.execute(mine)
 
-    with pytest.raises(StoreAway):
-        await write()
+    def aside(tx: Connection) -> None:
+        asyncio.run_coroutine_threadsafe(end(tx.execute(mine).scalar_one()), loop).result(WAIT_S)
+        tx.execute(mine)
+
+    for broken in (write(), store.run(aside), store.look(aside)):
+        with pytest.raises(StoreAway):
+            await broken
     assert await events.listed(store) == []
 
 
