@@ -49,7 +49,7 @@ from app.http.live import LiveSeats
 from app.http.openapi import Document
 from app.http.packing import PackedMaps
 from app.http.passes import Tokens
-from app.http.problems import Problem, on_problem
+from app.http.problems import STORE_ERRORS, Problem, on_problem
 from app.http.reservations import member_of
 from app.http.shelf import PosterShelf
 from app.http.state import State
@@ -242,8 +242,7 @@ def create_app(settings: Settings, process: str = "web") -> Front:
         exception_handlers={
             Problem: on_problem,
             HTTPException: pages.on_http_exception,
-            StoreError: pages.on_store_error,
-            RedisError: pages.on_store_error,
+            **dict.fromkeys(STORE_ERRORS, pages.on_store_error),
             Exception: pages.on_crash,
         },
         lifespan=lifespan,

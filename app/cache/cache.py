@@ -29,6 +29,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
+class LoadTooLate(Exception):
+    """What a value is made from did not answer within LOAD_MAX_S."""
+
+
 @dataclass(slots=True, eq=False)
 class _Entry:
     value: Any
@@ -65,7 +69,7 @@ class Cache:
         """The value of `key`, loaded if need be. What a load raises, everyone waiting for it gets, and nothing is kept.
 
         Nothing is kept of a load that finds nothing either (None): made-up names must not push real values out.
-        Cancelling one who waits does not cancel the load. Raises TimeoutError after LOAD_MAX_S.
+        Cancelling one who waits does not cancel the load. Raises LoadTooLate.
         """
         entry = self._entries.get(key)
         if entry is not None and entry.ends_s > self._clock():
@@ -127,8 +131,11 @@ class Cache:
 
     def _begin(self, key: str, tags: frozenset[str], ttl_s: float, load: Callable[[], Awaitable[Any]]) -> _Load:
         async def loaded() -> Any:
-            async with asyncio.timeout(LOAD_MAX_S):
-                return await load()
+            try:
+                async with asyncio.timeout(LOAD_MAX_S):
+                    return await load()
+            except TimeoutError as error:
+                raise LoadTooLate(f"{key} was not loaded within {LOAD_MAX_S:g} s") from error
 
         loading = _Load(asyncio.create_task(loaded()), tags)
         self._loads[key] = loading

@@ -13,9 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.http.credentials import require_admin
-from app.http.problems import Problem
+from app.http.problems import STORE_ERRORS, Problem
 from app.http.state import State
-from app.ledger.errors import StoreError
 
 LIFE_S = 3600.0
 
@@ -33,7 +32,7 @@ async def admin_feed(request: Request[State], event: str, every_s: float, read: 
             try:
                 require_admin(request.state["tokens"], request.scope)
                 body = msgspec.json.encode(await read())
-            except (Problem, StoreError):
+            except (Problem, *STORE_ERRORS):
                 return
             yield b"event: %s\ndata: %s\n\n" % (event.encode(), body)
             await asyncio.sleep(every_s)

@@ -11,11 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.cache.cache import LoadTooLate
 from app.ledger.errors import StoreError, ValueRefused
 
 log = structlog.get_logger()
 
-STORE_ERRORS = (StoreError, RedisError)
+STORE_ERRORS = (StoreError, RedisError, LoadTooLate)  # a refusal wherever they come from: see store_problem
 RETRY_AFTER_S = {429: 5, 503: 1, 504: 2}
 
 
@@ -70,7 +71,7 @@ def store_problem(error: Exception) -> Problem:
         return Problem(503, "line_unavailable", "The line cannot be reached just now. Nothing was lost; try again.")
     if isinstance(error, ValueRefused):
         return Problem(422, "value_refused", "A value is too long, too large or has a character that cannot be kept.")
-    assert isinstance(error, StoreError)
+    assert isinstance(error, StoreError | LoadTooLate)
     log.warning("store_failed", kind=type(error).__name__, error=str(error))
     return Problem(
         503, "store_unavailable", "The shop's database does not answer just now. Nothing was lost; try again."

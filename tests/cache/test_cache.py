@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.cache import cache as caching
-from app.cache.cache import Cache
+from app.cache.cache import Cache, LoadTooLate
 from app.cache.notices import KEPT, STREAM, TAGS_MAX, Notices, Place
 from tests.room.server import server_in
 from tests.waiting import wait_until
@@ -144,7 +144,7 @@ async def test_a_load_has_an_end(redis: Redis, monkeypatch: pytest.MonkeyPatch) 
     async with following(redis) as cache:
         source = Source()
         source.may_answer.clear()
-        with pytest.raises(TimeoutError):
+        with pytest.raises(LoadTooLate):
             await ask(cache, source)
         source.may_answer.set()
         assert await ask(cache, source) == "first"

@@ -12,6 +12,7 @@ import pytest_asyncio
 import sqlalchemy
 from sqlalchemy import update
 
+from app.cache import cache as caching
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS as EVENTS_TAG
 from app.cache.tags import event_tag
@@ -50,6 +51,20 @@ def statements(web: Web) -> Iterator[list[str]]:
     yield said
     for engine in engines:
         sqlalchemy.event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def silent_database(web: Web) -> Iterator[None]:
+    """Nothing is in memory, and SQL does not answer those who wait in the event loop."""
+
+    def say_nothing(*_: object) -> None:
+        sqlalchemy.util.await_only(asyncio.Event().wait())
+
+    engine = web.state["db"].engines[0]
+    web.state["cache"].drop_all()
+    sqlalchemy.event.listen(engine, "before_cursor_execute", say_nothing)
+    yield
+    sqlalchemy.event.remove(engine, "before_cursor_execute", say_nothing)
 
 
 @asynccontextmanager
@@ -184,3 +199,16 @@ async def test_what_the_clock_decides_is_not_kept(system: System, event_id: str)
     assert cached.answer(view, before - timedelta(days=1)) is first, "nothing happened between"
     assert cached.answer(view, after) is not first
     assert datetime.now(UTC) > after
+
+
+async def test_a_load_that_takes_too_long_is_a_refusal_to_be_repeated(
+    system: System, event_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "LOAD_MAX_S", 0.05)
+    async with system.web.client() as client:
+        with silent_database(system.web):
+            answer = await client.get(f"/api/events/{event_id}")
+            page = await client.get(f"/events/{event_id}", headers={"accept": "text/html"})
+        assert_problem(answer, 503, "store_unavailable")
+        assert (answer.headers["retry-after"], page.status_code) == ("1", 503)
+        assert (await client.get(f"/api/events/{event_id}")).status_code == 200
