@@ -111,7 +111,7 @@ async def cached_event(state: State, event_id: str) -> CachedEvent:
     """Raises Problem 404 for an unknown event."""
 
     async def load() -> CachedEvent | None:
-        event = await events.get(state["db"], event_id)
+        event = await events.counted(state["db"], event_id)
         return None if event is None else CachedEvent(event)
 
     found = await state["cache"].get(f"event:{event_id}", (event_tag(event_id),), EVENT_TTL_S, load)

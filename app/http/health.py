@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 from starlette.requests import Request
@@ -36,7 +37,9 @@ async def healthz(request: Request[State]) -> Response:
 
 
 async def readyz(request: Request[State]) -> Response:
-    """Whether a buyer can be served: the stores answer, what we know of them is fresh, every event's room is known."""
+    """Whether a buyer can be served: the stores answer, what we know of them is fresh, and the room of every event that
+    is sold or will be is known. Nobody is turned away for what was lost of the past.
+    """
     state = request.state
     warnings: list[str] = []
     missing = [*_stale(state), *_disk(state)]
@@ -74,7 +77,8 @@ async def _shop(state: State) -> list[str]:
         await state["db"].require_tables()
     except SchemaError as error:
         return [f"database: {error}"]
-    expected = {event.id for event in await events.listed(state["db"]) if event.admission == "room"}
+    now, windows = datetime.now(UTC), await events.windows(state["db"])
+    expected = {event_id for event_id, window in windows.items() if not window.cancelled and window.closes_at > now}
     return [f"room {event_id}: not known here" for event_id in sorted(expected - state["rooms"].views.keys())]
 
 

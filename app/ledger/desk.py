@@ -6,7 +6,7 @@ far back it is, and what is made meanwhile moves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,3 +138,10 @@ def _in_time(query: Select[Any], wanted: Wanted) -> Select[Any]:
         at, name = wanted.after
         query = query.where(or_(c.created_at < at, and_(c.created_at == at, c.id < name)))
     return query
+
+
+async def titles(db: Database, event_ids: Collection[str], lang: str) -> dict[str, str]:
+    """What each of the events is called in a language, or in its own where it has none in that one."""
+    query = select(events.c.id, events.c.title, events.c.details).where(events.c.id.in_(set(event_ids)))
+    async with db.read() as tx:
+        return {row.id: row.details.get(lang, {}).get("title", row.title) for row in await tx.execute(query)}

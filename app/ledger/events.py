@@ -6,8 +6,8 @@ The seat snapshot is one moment of the store: statuses and version belong togeth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,8 @@ class EventSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
+    """`seats_total` is told by `counted` and `read` only, which look at every seat for it; 0 elsewhere."""
+
     name: str
     price: int
     seats_total: int = 0
@@ -131,7 +133,7 @@ async def listed(db: Database) -> list[Event]:
     """Every event, soonest first; of very many those that start last, so that the past pushes out nothing to come."""
     last = select(events).order_by(events.c.starts_at.desc(), events.c.id.desc()).limit(EVENTS_LISTED_MAX)
     async with db.read() as tx:
-        return (await read(tx, last))[::-1]
+        return (await _described(tx, last))[::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ async def search(db: Database, wanted: Search, now: datetime) -> tuple[list[Even
     page = select(events).where(*where).order_by(*order).limit(min(wanted.limit, PAGE_MAX)).offset(wanted.offset)
     async with db.read() as tx:
         total = (await tx.execute(select(func.count()).select_from(events).where(*where))).scalar_one()
-        return await read(tx, page), total
+        return await _described(tx, page), total
 
 
 def _has_word(word: str) -> ColumnElement[bool]:
@@ -186,15 +188,15 @@ async def sold_out(db: Database, now: datetime) -> frozenset[str]:
 
 async def get(db: Database, event_id: str) -> Event | None:
     async with db.read() as tx:
-        found = await read(tx, select(events).where(events.c.id == event_id))
+        found = await _described(tx, select(events).where(events.c.id == event_id))
     return found[0] if found else None
 
 
-async def titles(db: Database, event_ids: Collection[str], lang: str) -> dict[str, str]:
-    """What each of the events is called in a language, or in its own where it has none in that one."""
-    query = select(events.c.id, events.c.title, events.c.details).where(events.c.id.in_(set(event_ids)))
+async def counted(db: Database, event_id: str) -> Event | None:
+    """The event with how many seats each grade has: for what is kept in memory or asked for by few."""
     async with db.read() as tx:
-        return {row.id: row.details.get(lang, {}).get("title", row.title) for row in await tx.execute(query)}
+        found = await read(tx, select(events).where(events.c.id == event_id))
+    return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,24 +277,30 @@ def read_snapshot(tx: Connection, event_id: str) -> SeatSnapshot | None:
 
 
 async def read(tx: Transaction, query: Select[Any]) -> list[Event]:
-    """The events that a query on their table finds, in its order, with their grades."""
+    """The events that a query on their table finds, in its order, with their grades and how many seats those have."""
+    found = await _described(tx, query)
+    place = (seats.c.event_id, seats.c.grade)
+    totals_of = select(*place, func.count()).where(seats.c.event_id.in_([event.id for event in found])).group_by(*place)
+    totals = {(event_id, grade): total for event_id, grade, total in (await tx.execute(totals_of)).all()}
+    return [
+        replace(event, grades=tuple(replace(g, seats_total=totals.get((event.id, g.name), 0)) for g in event.grades))
+        for event in found
+    ]
+
+
+async def _described(tx: Transaction, query: Select[Any]) -> list[Event]:
+    """The same without looking at any seat."""
     rows = (await tx.execute(query)).mappings().all()
     by_event = await _grades(tx, [row["id"] for row in rows])
     return [_event(row, by_event.get(row["id"], ())) for row in rows]
 
 
 async def _grades(tx: Transaction, event_ids: Sequence[str]) -> dict[str, tuple[Grade, ...]]:
-    counted = select(seats.c.event_id, seats.c.grade, func.count().label("total"))
-    from_seats = counted.where(seats.c.event_id.in_(event_ids)).group_by(seats.c.event_id, seats.c.grade).subquery()
-    query = (
-        select(grades.c.event_id, grades.c.name, grades.c.price, from_seats.c.total)
-        .outerjoin(from_seats, (from_seats.c.event_id == grades.c.event_id) & (from_seats.c.grade == grades.c.name))
-        .where(grades.c.event_id.in_(event_ids))
-        .order_by(grades.c.event_id, grades.c.place)
-    )
+    columns = (grades.c.event_id, grades.c.name, grades.c.price)
+    query = select(*columns).where(grades.c.event_id.in_(event_ids)).order_by(grades.c.event_id, grades.c.place)
     found: dict[str, tuple[Grade, ...]] = {}
-    for event_id, name, price, total in (await tx.execute(query)).all():
-        found[event_id] = (*found.get(event_id, ()), Grade(name=name, price=price, seats_total=total or 0))
+    for event_id, name, price in (await tx.execute(query)).all():
+        found[event_id] = (*found.get(event_id, ()), Grade(name=name, price=price))
     return found
 
 

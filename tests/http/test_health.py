@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,8 +16,10 @@ from starlette.applications import Starlette
 
 from app.http import health
 from app.http.front import Front
+from app.ledger import editing, events
 from config.settings import Settings
-from tests.http.system import System, running_system
+from tests.http.system import System, event_spec, running_system
+from tests.http.test_cached_events import statements
 from tests.http.test_stores_away import OwnRedis
 from tests.waiting import wait_until
 
@@ -76,26 +80,54 @@ async def test_a_follower_that_hangs_is_noticed(system: System, monkeypatch: pyt
     assert {missing.split(":")[0] for missing in body["missing"]} == {"room log", "seat maps"}
 
 
-async def test_a_room_that_is_not_known_is_named(system: System) -> None:
+@contextmanager
+def blind(system: System) -> Iterator[Callable[[], None]]:
+    """No room is looked for; call what is given to know none: a look that had begun may have found one again."""
     rooms = system.state["rooms"]
-    event_id, view = next(iter(rooms.views.items()))
     known = rooms.views.copy()
 
     async def never() -> None:
         return None
 
     discover, rooms.discover = rooms.discover, never  # type: ignore[method-assign]
-
-    async def is_named() -> bool:
-        rooms.views.pop(event_id, None)  # a look that had begun may have found it again
-        return f"room {event_id}: not known here" in (await asked(system))[1]["missing"]
-
     try:
-        await wait_until(is_named, description="the room is named")
+        yield rooms.views.clear
     finally:
         rooms.views.update(known)
         rooms.discover = discover  # type: ignore[method-assign]
-    assert view is rooms.views[event_id]
+
+
+async def test_a_room_that_is_not_known_is_named(system: System) -> None:
+    with blind(system) as forget:
+
+        async def is_named() -> bool:
+            forget()
+            return "room event-0: not known here" in (await asked(system))[1]["missing"]
+
+        await wait_until(is_named, description="the room is named")
+
+
+async def test_nobody_is_turned_away_for_a_room_of_the_past(system: System) -> None:
+    now = datetime.now(UTC)
+    await events.create(system.db, event_spec("over", now, closes_at=now - timedelta(minutes=1)), now)
+    await events.create(system.db, event_spec("off", now), now)
+    await editing.cancel(system.db, "off", events.Deed("ann", "event.cancel", {}), now)
+    with blind(system) as forget:
+
+        async def are_named() -> set[str]:
+            forget()
+            return {missing for missing in (await asked(system))[1]["missing"] if missing.startswith("room ")}
+
+        expected = {f"room {event_id}: not known here" for event_id in ("event-0", "later")}
+        assert await wait_until(are_named, description="rooms are named") == expected
+
+
+async def test_a_probe_counts_no_seats(system: System) -> None:
+    """Counting those of a large catalogue takes longer than a probe waits."""
+    with statements(system.web) as said:
+        await until(system, 200)
+    assert any("events" in statement for statement in said)
+    assert [statement for statement in said if "seats" in statement] == []
 
 
 async def test_a_seat_map_that_is_behind_is_named(system: System) -> None:
@@ -112,11 +144,11 @@ async def test_a_seat_map_that_is_behind_is_named(system: System) -> None:
 
 
 async def test_a_database_that_is_gone_is_noticed(system: System) -> None:
-    await system.db.run(lambda tx: tx.exec_driver_sql("ALTER TABLE grades RENAME TO elsewhere"))
+    await system.db.run(lambda tx: tx.exec_driver_sql("ALTER TABLE events RENAME COLUMN admission TO elsewhere"))
     try:
         await until(system, 503, "database: OperationalError")
     finally:
-        await system.db.run(lambda tx: tx.exec_driver_sql("ALTER TABLE elsewhere RENAME TO grades"))
+        await system.db.run(lambda tx: tx.exec_driver_sql("ALTER TABLE events RENAME COLUMN elsewhere TO admission"))
     await until(system, 200)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy
 from redis.asyncio import Redis
 
 from app.domain.sale import SaleStatus, status_of
@@ -30,9 +31,9 @@ async def test_an_edit_gives_before_and_after_and_counts_up(db: Database) -> Non
     done = await editing.edit(db, EVENT, Edit(values={"title": "New"}, version=1), BY, START)
     assert isinstance(done, Edited)
     assert (done.before.title, done.after.title, done.after.version) == ("Gig", "New", 2)
-    assert await events.get(db, EVENT) == done.after
+    assert await events.counted(db, EVENT) == done.after
     assert await editing.edit(db, EVENT, Edit(values={"title": "Late"}, version=1), BY, START) is Refused.changed
-    assert await events.get(db, EVENT) == done.after
+    assert await events.counted(db, EVENT) == done.after
 
 
 async def test_a_refused_edit_changes_nothing_at_all(db: Database) -> None:
@@ -117,6 +118,23 @@ async def test_the_past_pushes_nothing_to_come_out_of_the_list(db: Database, mon
         made = replace(spec(name), starts_at=START + days * DAY, opens_at=START - 90 * DAY)
         await events.create(db, made, START)
     assert [event.id for event in await events.listed(db)] == ["near", EVENT]
+
+
+async def test_only_who_asks_how_many_seats_there_are_makes_sql_look_at_them(db: Database) -> None:
+    """A seat map has tens of thousands of rows: health probes, lists and refusals do without."""
+    said: list[str] = []
+    for engine in db.engines:
+        sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *at: said.append(at[2]))
+    await events.get(db, EVENT)
+    await events.listed(db)
+    await events.windows(db)
+    await events.search(db, Search(), START)
+    assert said
+    assert [statement for statement in said if "seats" in statement] == []
+    counted = await events.counted(db, EVENT)
+    assert counted is not None
+    assert {grade.seats_total for grade in counted.grades} == {6}
+    assert [statement for statement in said if "seats" in statement]
 
 
 async def test_what_is_to_come_is_listed_first_and_then_the_latest_past(db: Database) -> None:

@@ -27,7 +27,7 @@ from app.http.pages.view import change_parts, change_words
 from app.http.passes import Session
 from app.http.problems import Problem
 from app.http.state import State
-from app.ledger import events
+from app.ledger.desk import titles as titles_of
 
 DESK_ZONE = "Asia/Seoul"  # lists hold things of many events; one zone for all of a list
 REASON_CHARS_MAX = 500
@@ -69,7 +69,7 @@ async def reservations_page(request: Request[State], _: Session) -> Response:
         "fields": fields,
         "statuses": [status.value for status in ReservationStatus],
         "rows": found.reservations,
-        "titles": await events.titles(request.state["db"], [row.event_id for row in found.reservations], t.lang),
+        "titles": await titles_of(request.state["db"], [row.event_id for row in found.reservations], t.lang),
         "zone": DESK_ZONE,
         "next_url": next_url("/admin/reservations", fields, "cursor", found.next),
         "csv_url": f"/api/admin/export/reservations.csv?{_without_days(fields)}",
@@ -95,7 +95,7 @@ async def reservation_page(request: Request[State], _: Session) -> Response:
 async def _reservation(request: Request[State], refused: Problem | None = None) -> Response:
     found = await desk.detail(request.state, request.path_params["reservation_id"])
     moments = {name: datetime.fromisoformat(found[name]) for name in ("createdAt", "expiresAt")}
-    titles = await events.titles(request.state["db"], [found["eventId"]], texts_for(request).lang)
+    titles = await titles_of(request.state["db"], [found["eventId"]], texts_for(request).lang)
     context = {
         "title": titles[found["eventId"]],
         "reservation": {**found, **moments},

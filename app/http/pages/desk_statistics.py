@@ -13,7 +13,7 @@ from app.http.pages.gate import admin_route
 from app.http.pages.render import page
 from app.http.passes import Session
 from app.http.state import State
-from app.ledger import events
+from app.ledger.desk import titles as titles_of
 
 TILES = ("revenue", "seatsSold", "conversion", "holdExpiryRate", "waiting", "onWaitlist")
 COLUMNS = ("revenue", "refunded", "seatsSold", "admitted", "paidFromLine", "conversion", "holdExpiryRate", "waiting")
@@ -23,7 +23,7 @@ RATES = ("conversion", "holdExpiryRate")
 
 async def statistics_page(request: Request[State], _: Session) -> Response:
     t, stats = texts_for(request), await stats_of(request.state)
-    titles = await events.titles(request.state["db"], [event.event_id for event in stats.events], t.lang)
+    titles = await titles_of(request.state["db"], [event.event_id for event in stats.events], t.lang)
     grades = [(one.grade, one.sold, one.revenue) for one in stats.totals.grades]
     context = {
         "tiles": cells(t, stats.totals, TILES),
