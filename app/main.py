@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import metadata
 from typing import Protocol, TypeVar
@@ -57,7 +58,7 @@ from app.http.streams import Hub
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
-from app.ledger import events, reservations
+from app.ledger import events, people, reservations
 from app.ledger import posters as posters_ledger
 from app.ledger import seats as seats_ledger
 from app.ledger.database import Database
@@ -118,7 +119,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         hub, live = make_hubs(rooms, seats, member, settings)
         presence.add_source(hub.here)
         ended = Ended(redis, settings.session_s)
-        await ended.load()
+        await learn_what_ended(ended, db, settings.session_s)
         await look_around(rooms, seats, db)
         keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
         keys = load_keys(settings.data_dir, settings.keys_file)
@@ -163,6 +164,13 @@ async def wake_posters(ring: Callable[[str], Awaitable[None]], upload_id: str) -
         await ring(upload_id)
     except (RedisError, OSError) as error:
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
+
+
+async def learn_what_ended(ended: Ended, db: Database, session_s: int) -> None:
+    """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
+    await ended.load()
+    found = await people.ended_since(db, datetime.now(UTC) - timedelta(seconds=session_s))
+    await ended.learn({user_id: at.timestamp() for user_id, at in found.items()})
 
 
 async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:

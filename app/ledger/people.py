@@ -18,6 +18,8 @@ from app.ledger.database import Database
 from app.ledger.schema import users
 
 PAGE_MAX = 200
+STEERED_MAX = 10_000  # of those steered lately, the newest
+ROLE, DISABLE = "user.role", "user.disable"  # as the trail calls what ends every session of an account
 Role = Literal["buyer", "admin"]
 _c = users.c
 _can_steer = (_c.role == "admin") & _c.disabled_at.is_(None)
@@ -72,17 +74,29 @@ async def get(db: Database, user_id: str) -> Person | None:
 
 async def set_role(db: Database, user_id: str, role: Role, *, who: str, now: datetime) -> Steered:
     harmless = _others_can_steer(user_id) if role != "admin" else None
-    return await _steer(db, user_id, {"role": role}, harmless, "user.role", {"role": role}, who, now)
+    return await _steer(db, user_id, {"role": role}, harmless, ROLE, {"role": role}, who, now)
 
 
 async def disable(db: Database, user_id: str, *, who: str, now: datetime) -> Steered:
     return await _steer(
-        db, user_id, {"disabled_at": now}, _others_can_steer(user_id), "user.disable", {"disabled": True}, who, now
+        db, user_id, {"disabled_at": now}, _others_can_steer(user_id), DISABLE, {"disabled": True}, who, now
     )
 
 
 async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> Steered:
     return await _steer(db, user_id, {"disabled_at": None}, None, "user.enable", {"disabled": False}, who, now)
+
+
+async def is_last_admin(db: Database, user_id: str) -> bool:
+    """Whether nobody could steer without this account: to be asked early. The guard is in the write."""
+    query = select(_c.id).where(_c.id == user_id, ~_others_can_steer(user_id))
+    async with db.read() as tx:
+        return (await tx.execute(query)).first() is not None
+
+
+async def ended_since(db: Database, since: datetime) -> dict[str, datetime]:
+    """Whom an admin disabled or gave another role since then, and when: sessions from before that are over."""
+    return await trail.last_of(db, (ROLE, DISABLE), since, STEERED_MAX)
 
 
 def _others_can_steer(user_id: str) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ entry are kept together or not at all; given the database, the entry is a transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -85,6 +85,15 @@ async def listed(db: Database, wanted: Wanted, limit: int) -> list[Entry]:
     async with db.read() as tx:
         rows = (await tx.execute(query)).mappings().all()
     return [Entry(**row) for row in rows]
+
+
+async def last_of(db: Database, actions: Collection[str], since: datetime, limit: int) -> dict[str, datetime]:
+    """Subject → when one of these was last done to it since then; of more than `limit` entries the newest."""
+    found = trail.c.action.in_(actions) & (trail.c.at >= since)
+    query = select(trail.c.subject, trail.c.at).where(found).order_by(trail.c.id.desc()).limit(limit)
+    async with db.read() as tx:
+        rows = (await tx.execute(query)).all()
+    return {subject: at for subject, at in reversed(rows)}  # noqa: C416  # rows are not pairs to mypy
 
 
 async def room_changes(db: Database, event_id: str, limit: int) -> list[Entry]:

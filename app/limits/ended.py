@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -89,6 +90,15 @@ class Ended:
             self._take(entries)
         self.fresh = True
 
+    async def learn(self, accounts: Mapping[str, float]) -> None:
+        """End the sessions these accounts had then (s), everywhere, as far as it is not known: whoever shut them out
+        may have died before it told anybody. After `load`. Raises RedisError.
+        """
+        untold = [(f"u:{each}", at_s) for each, at_s in accounts.items() if at_s > self._over.get(f"u:{each}", 0.0)]
+        for name, ended_s in untold:
+            self._note(name, ended_s)
+        await self._tell(untold)
+
     async def run(self) -> None:
         """Follow what ends anywhere, until cancelled. Redis going away is waited out; what is known stays known."""
         while True:
@@ -117,13 +127,16 @@ class Ended:
     async def _tell_again(self) -> None:
         longest_s = time.time() - self._session_s
         kept = [(name, ended_s) for name, ended_s in self._over.items() if ended_s > longest_s]
-        for start in range(0, len(kept), ENTRIES_PER_READ):
+        await self._tell(kept)
+
+    async def _tell(self, over: Sequence[tuple[str, float]]) -> None:
+        for start in range(0, len(over), ENTRIES_PER_READ):
             async with self._redis.pipeline(transaction=True) as pipe:
-                for name, ended_s in kept[start : start + ENTRIES_PER_READ]:
+                for name, ended_s in over[start : start + ENTRIES_PER_READ]:
                     self._add(pipe, name, ended_s)
                 await pipe.execute()
-        if kept:
-            log.warning("ended_sessions_told_again", sessions=len(kept))
+        if over:
+            log.warning("ended_sessions_told_again", sessions=len(over))
 
     def _add(self, pipe: Any, name: str, ended_s: float) -> None:
         fields: dict[Any, Any] = {"n": name, "t": repr(ended_s)}

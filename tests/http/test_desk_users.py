@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from app.ledger import people, trail, users
 from app.ledger.people import Steered
@@ -86,6 +88,43 @@ async def test_another_role_ends_the_sessions_that_hold_the_old_one(system: Syst
         await ends(system, made)
         assert_problem(await client.post(role, json={"role": "king"}), 422, "payload_invalid")
         assert (await client.post(role, json={"role": "buyer"})).json()["user"]["role"] == "buyer"
+
+
+async def test_whom_a_process_shut_out_and_died_is_out_everywhere_once_another_starts(system: System) -> None:
+    """Killed between the commit and its word to the others."""
+    out, demoted, later = [await registered(system, name) for name in ("unheard", "demoted", "later")]
+    now = datetime.now(UTC)
+    await people.disable(system.db, out["user"]["id"], who="t", now=now)
+    await people.set_role(system.db, demoted["user"]["id"], "admin", who="t", now=now)
+    await people.disable(system.db, later["user"]["id"], who="t", now=now - timedelta(hours=1))
+    await people.enable(system.db, later["user"]["id"], who="t", now=now - timedelta(minutes=59))
+    assert await status_of(system, out) == 403
+    await system.another_web()
+    await ends(system, out)
+    await ends(system, demoted)
+    await people.set_role(system.db, demoted["user"]["id"], "buyer", who="t", now=now)
+    assert await status_of(system, later) == 403, "a session from after it goes on"
+
+
+@pytest.mark.parametrize("verb", ["disable", "role"])
+async def test_sessions_end_before_the_change_is_kept(system: System, verb: str) -> None:
+    """Whoever is killed in between has shut them out of every process already."""
+    made = await registered(system, f"early-{verb}")
+    user_id = made["user"]["id"]
+    were_over: list[bool] = []
+
+    def look(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE users"):
+            were_over.append(system.state["ended"].is_over("any", user_id, time.time() - 3600))
+
+    engine = system.state["db"].engines[0]
+    sqlalchemy.event.listen(engine, "before_cursor_execute", look)
+    async with system.web.client(headers=await system.bearer()) as client:
+        body = {"role": "admin"} if verb == "role" else None
+        assert (await client.post(f"{USERS}/{user_id}/{verb}", json=body)).status_code == 200
+        sqlalchemy.event.remove(engine, "before_cursor_execute", look)
+        assert (await client.post(f"{USERS}/{user_id}/role", json={"role": "buyer"})).status_code == 200
+    assert were_over == [True]
 
 
 async def test_the_last_admin_stays(system: System) -> None:

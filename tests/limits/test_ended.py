@@ -154,3 +154,22 @@ async def test_without_redis_nothing_is_ended_and_the_caller_is_told(monkeypatch
         with pytest.raises(EndingUnavailable):
             await ended.end_session("s1")
         assert not ended.is_over("s1", "ann", time.time())
+
+
+async def test_what_the_shop_s_books_tell_is_told_everywhere_and_undoes_nothing_later(redis: Redis) -> None:
+    now_s = time.time()
+    async with following(redis) as lives:
+        starts = Ended(redis, SESSION_S)
+        await starts.end_account("bob")
+        await starts.load()
+        await starts.learn({"ann": now_s, "bob": now_s - 60})
+        assert starts.is_over("s1", "ann", now_s)
+        assert starts.is_over("s2", "bob", now_s)
+
+        async def known() -> bool:
+            return lives.is_over("s1", "ann", now_s)
+
+        await wait_until(known, description="a process that went on meanwhile knows")
+        assert lives.is_over("s2", "bob", now_s)
+        assert not lives.is_over("s3", "ann", now_s + 1)
+    assert await redis.xlen(KEY) == 2, "what is known is not told again"

@@ -6,6 +6,7 @@ Shutting somebody out ends their sessions at once, and so does another role: the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -82,6 +83,7 @@ async def user_of(state: State, user_id: str) -> DeskUser:
 async def disable(state: State, who: str, user_id: str) -> DeskUser:
     """No log-in any more, and every session ends. Safe to repeat. Raises Problem."""
     user = await user_of(state, user_id)
+    await _end_early(state, user.id)
     _check(await people.disable(state["db"], user.id, who=who, now=datetime.now(UTC)))
     await end_account(state, user.id)
     return await user_of(state, user.id)
@@ -97,9 +99,20 @@ async def set_role(state: State, who: str, user_id: str, role: Role) -> DeskUser
     """Their sessions end, since the old role is in them: they log in again with the new one. Safe to repeat, so that
     sessions which could not be ended the first time are ended then. Raises Problem."""
     user = await user_of(state, user_id)
+    await _end_early(state, user.id, only_if_others=role != "admin")
     _check(await people.set_role(state["db"], user.id, role, who=who, now=datetime.now(UTC)))
     await end_account(state, user.id)
     return await user_of(state, user.id)
+
+
+async def _end_early(state: State, user_id: str, *, only_if_others: bool = True) -> None:
+    """End their sessions before the change as well: killed right after its commit, this process tells nobody, and the
+    others would trust the old role for as long as a session lasts. Raises Problem 409 for the last admin.
+    """
+    if only_if_others and await people.is_last_admin(state["db"], user_id):
+        _check(Steered.last_admin)
+    with suppress(Problem):  # cannot be told now: the change is still worth making, and its end is told after it
+        await end_account(state, user_id)
 
 
 def _check(steered: Steered) -> None:
