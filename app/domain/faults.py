@@ -55,5 +55,6 @@ class BadLine(ValueError):
 
 def shown(text: str) -> str:
     """A value fit to be repeated in a sentence: short, and without anything that does not print."""
-    printed = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    return printed if len(printed) <= SHOWN_CHARACTERS_MAX else f"{printed[: SHOWN_CHARACTERS_MAX - 1]}…"
+    begins = text[:SHOWN_CHARACTERS_MAX]
+    printed = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in begins)
+    return printed if len(text) <= SHOWN_CHARACTERS_MAX else f"{printed[: SHOWN_CHARACTERS_MAX - 1]}…"

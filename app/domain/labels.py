@@ -43,7 +43,7 @@ GRADE_WORDS = frozenset(
 )
 
 _BEFORE = {
-    kind: re.compile(rf"(?:{before})(?:[\s.]+(?P<a>\S.*)|(?P<b>#?\d+|[a-z]))", re.IGNORECASE)
+    kind: re.compile(rf"(?:{before})(?:[\s.]+(?P<a>[^\s.].*)|(?P<b>#?\d+|[a-z]))", re.IGNORECASE)
     for kind, (before, _) in WORDS.items()
 }
 _BEHIND = {kind: re.compile(rf"(.*\S)\s*(?:{behind})", re.IGNORECASE) for kind, (_, behind) in WORDS.items()}

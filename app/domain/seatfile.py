@@ -21,6 +21,8 @@ from app.domain.labels import SEPARATORS
 
 LINES_MAX = 100_000
 COLUMNS_MAX = 50
+HEADING_CHARS_MAX = 200  # a longer one names nothing: some patterns take time by the square of what they read
+VALUE_CHARS_MAX = 1_000  # no value is read that is longer, whatever for
 DELIMITERS = ",;\t"
 HEADINGS: dict[str, str] = {
     "label": "label seatlabel seatname seatcode code 좌석 좌석명 좌석라벨 라벨 좌석코드 자리",
@@ -90,6 +92,8 @@ def _decode(data: bytes, sheet: Sheet) -> str:
 
 def heading(text: str) -> str | None:
     """The field a column's heading names: `좌석등급`, `Seat No.` and `가격(원)` are known; None otherwise."""
+    if len(text) > HEADING_CHARS_MAX:
+        return None
     plain = _IN_BRACKETS.sub("", unicodedata.normalize("NFKC", text).casefold())
     return _FIELD.get(_NO_LETTER.sub("", plain))
 
@@ -218,10 +222,14 @@ def _json_prices(grades: Any) -> dict[str, str]:
 
 
 def _values(at: int, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The values that are there. Raises BadLine for what does not print: it would hide what a person sees."""
+    """The values that are there. Raises BadLine for one that is too long to be looked at, and for what does not print:
+    it would hide what a person sees.
+    """
     values: dict[str, str] = {}
     for name, text in pairs:
         if name:
+            if len(text) > VALUE_CHARS_MAX:
+                raise BadLine(at, "too_long", text, field=name, other=str(VALUE_CHARS_MAX))
             if not text.isprintable() and _UNPRINTABLE.search(text.strip()):
                 raise BadLine(at, "unprintable", text, field=name)
             kept = text if text.startswith(LITERAL) else clean(text)

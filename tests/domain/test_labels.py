@@ -126,3 +126,10 @@ def test_no_text_breaks_the_search(labels: list[str]) -> None:
 )
 def test_a_word_that_only_looks_like_a_dimension_names_none(kind: Dimension, text: str) -> None:
     assert bare(kind, text) is None
+
+
+def test_a_value_begins_behind_the_stops_that_divide_it_from_its_word() -> None:
+    """So nothing is tried twice: every cut between stops and value would be, and each to the end of the text."""
+    assert bare(ROW, "row . 7") == "7"
+    assert bare(GRADE, "grade..") is None
+    assert bare(GRADE, "grade... Gold.") == "Gold."

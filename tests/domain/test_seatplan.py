@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -148,6 +149,43 @@ def test_what_makes_a_whole_file_unusable(text: str | bytes, code: str) -> None:
 )
 def test_json_items_of_the_wrong_shape_are_told_by_their_place(item: object, code: str) -> None:
     assert faults_of(json.dumps(["VIP-1", item])) == [(2, code)]
+
+
+class Sizes:
+    """A pattern that keeps the length of the longest text it was given."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern = pattern
+        self.longest = 0
+
+    def sub(self, by: str, text: str) -> str:
+        self.longest = max(self.longest, len(text))
+        return self.pattern.sub(by, text)
+
+
+@given(st.text("(（[. \"'등급열", min_size=1, max_size=9).map(lambda part: part * 2_000))
+def test_no_text_of_a_file_reaches_a_pattern_whole(text: str) -> None:
+    """One that looks for a closing bracket behind every opening one would hold up the whole process for minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        sizes = Sizes(seatfile._IN_BRACKETS)
+        patch.setattr(seatfile, "_IN_BRACKETS", sizes)
+        for data in (f"{text},row,number\n1,2,3", json.dumps([{text: "1", "label": "VIP-1"}])):
+            read_sheet(data.encode())
+    assert sizes.longest <= seatfile.HEADING_CHARS_MAX
+
+
+def test_a_heading_has_a_length_beyond_which_it_names_nothing() -> None:
+    room = seatfile.HEADING_CHARS_MAX - len("등급")
+    assert seatfile.heading("등급" + " " * room) == "grade"
+    assert seatfile.heading("등급" + " " * (room + 1)) is None
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("text", ["VIP-1" + " " * 1_000, "'row" + "." * 1_000 + "-1"])
+def test_a_value_has_a_length_beyond_which_nobody_looks_at_it(text: str, as_json: bool) -> None:
+    lines = ["VIP-1", text]
+    data = json.dumps(lines) if as_json else "label\n" + "\n".join(lines)
+    assert faults_of(data) == [(2 if as_json else 3, "too_long")]
 
 
 def test_every_bad_line_is_counted_though_only_the_first_are_kept() -> None:
