@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from app.http.passes import Session
 from app.http.problems import Problem
 from app.http.state import State
 from app.ledger import users
-from app.ledger.passwords import TooManyHashes
+from app.ledger.passwords import TooManyHashes, TooManyOfOne
 from app.limits.ended import EndingUnavailable
 from app.limits.limits import Attempt, Limit, LimitsUnavailable, network_of
 
@@ -54,10 +56,8 @@ async def register(request: Request[State], name: str, email: str, password: str
     if bad is not None:
         raise Problem(*BAD_ACCOUNT[bad])
     await _take(state, _by_address(request, "register", state["settings"].registrations_per_address_max))
-    try:
-        password_hash = await state["passwords"].hash(password)
-    except TooManyHashes:
-        raise _busy() from None
+    with _turned_away():
+        password_hash = await state["passwords"].hash(password, _address(request))
     user = users.User(
         id=f"u_{secrets.token_urlsafe(USER_ID_BYTES)}",
         email=email,
@@ -85,10 +85,8 @@ async def log_in(request: Request[State], email: str, password: str) -> Entered:
     attempts = _login_attempts(request, email_of(email))
     await _take(state, attempts)
     user = await users.find(state["db"], email_of(email))
-    try:
-        right = await state["passwords"].check(user.password_hash if user else None, password)
-    except TooManyHashes:
-        raise _busy() from None
+    with _turned_away():
+        right = await state["passwords"].check(user.password_hash if user else None, password, _address(request))
     if user is None or not right:
         raise _refused()
     try:
@@ -109,7 +107,13 @@ def _login_attempts(request: Request[State], email: str) -> list[Attempt]:
 def _by_address(request: Request[State], name: str, times: int) -> list[Attempt]:
     """Nobody's address is known behind a proxy that speaks over a unix socket: nothing is counted by it then."""
     limit = Limit(name=name, times=times, window_s=request.state["settings"].login_window_s)
-    return [(limit, network_of(request.client.host))] if request.client and request.client.host else []
+    address = _address(request)
+    return [(limit, address)] if address else []
+
+
+def _address(request: Request[State]) -> str:
+    """Whom the address stands for that asks; empty where nobody's is known."""
+    return network_of(request.client.host) if request.client and request.client.host else ""
 
 
 async def _take(state: State, attempts: list[Attempt]) -> None:
@@ -128,8 +132,17 @@ def _refused() -> Problem:
     return Problem(401, "login_refused", "No account has this email and password.")
 
 
-def _busy() -> Problem:
-    return Problem(503, "busy", "Too many people are logging in at once. Try again.")
+@contextmanager
+def _turned_away() -> Iterator[None]:
+    """Tell who finds no place for a password when to come again. Raises Problem 429, 503."""
+    try:
+        yield
+    except TooManyOfOne:
+        raise Problem(
+            429, "too_many_at_once", "Too many people log in from your network at once. Try again.", retryAfterSeconds=1
+        ) from None
+    except TooManyHashes:
+        raise Problem(503, "busy", "Too many people are logging in at once. Try again.") from None
 
 
 def _unavailable(error: Exception) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 from app.http.desk import users as desk
-from app.ledger import users
+from app.ledger import passwords, users
 from app.ledger.passwords import Passwords
 from app.limits.limits import Attempt
 from tests.http.buyer import assert_problem
@@ -209,8 +210,8 @@ async def test_an_account_disabled_while_it_logs_in_gets_no_lasting_session(
     user_id = (await register(system, "racer@example.com")).json()["user"]["id"]
     check = Passwords.check
 
-    async def disabled_meanwhile(self: Passwords, password_hash: str | None, password: str) -> bool:
-        right = await check(self, password_hash, password)
+    async def disabled_meanwhile(self: Passwords, password_hash: str | None, password: str, whose: str = "") -> bool:
+        right = await check(self, password_hash, password, whose)
         await desk.disable(system.state, "boss", user_id)
         return right
 
@@ -227,3 +228,24 @@ async def test_when_too_many_wait_for_a_hash_the_next_is_told_to_come_later(
     assert_problem(answer, 503, "busy")
     assert "retry-after" in answer.headers
     assert_problem(await register(system, "busy@example.com"), 503, "busy")
+
+
+async def test_an_address_with_too_many_passwords_under_way_is_told_when_to_come_again(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system.state["passwords"], "_most_of_one", 1)
+    go = threading.Event()
+    monkeypatch.setattr(passwords, "matches", lambda *_: go.wait(10))
+    first = asyncio.create_task(log_in(system.web, *ADMIN))
+
+    async def is_under_way() -> bool:
+        return bool(system.state["passwords"]._asked)
+
+    try:
+        await wait_until(is_under_way, description="the first password is checked")
+        for answer in (await log_in(system.web, *ADMIN), await register(system, "crowded@example.com")):
+            assert_problem(answer, 429, "too_many_at_once")
+            assert answer.headers["retry-after"] == "1"
+    finally:
+        go.set()
+    assert (await first).status_code == 200

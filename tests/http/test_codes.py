@@ -106,6 +106,7 @@ CODES = {
     "ticket_invalid": {401},
     "ticket_missing": {401},
     "ticket_old_epoch": {410},
+    "too_many_at_once": {429},
     "too_many_attempts": {429},
     "too_many_payments": {409},
     "too_many_seats": {422},

@@ -10,7 +10,7 @@ import pytest
 
 from app.ledger import passwords, users
 from app.ledger.database import Database
-from app.ledger.passwords import Passwords, TooManyHashes
+from app.ledger.passwords import Passwords, TooManyHashes, TooManyOfOne
 from tests.waiting import PATIENCE_S, wait_until
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -82,3 +82,25 @@ async def test_only_so_many_hashes_run_at_once_and_only_so_many_wait(monkeypatch
     assert await asyncio.gather(*asked[:4]) == ["hash"] * 4
     assert most == [2]
     await checking.close()
+
+
+async def test_one_address_never_has_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log-ins that succeed are counted by no limit: what bounds them is how many are under way."""
+    go = threading.Event()
+    monkeypatch.setattr(passwords, "hash_password", lambda _: "hash" if go.wait(10) else "")
+    checking = Passwords(2, waiting_max=4, of_one_max=3)
+    asked = [asyncio.create_task(checking.hash("x", "10.0.0.1")) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyOfOne):
+        await checking.hash("x", "10.0.0.1")
+    asked += [asyncio.create_task(checking.hash("x", whose)) for whose in ("10.0.0.2", "")]
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.gather(*asked) == ["hash"] * 5
+    assert await checking.hash("x", "10.0.0.1") == "hash", "its places are given back"
+    assert not checking._asked, "nothing is remembered of an address that has none under way"
+    await checking.close()
+
+
+def test_half_of_the_places_are_for_others() -> None:
+    assert passwords.OF_ONE_MAX * 2 <= passwords.WAITING_MAX
