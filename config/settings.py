@@ -58,6 +58,7 @@ class Settings:
     sockets_max: int = 10_000  # open WebSockets of seat maps per web process
     socket_origins: str = ""  # of other sites whose pages may open them, separated by spaces
     lane_wait_s: float = 5.0  # how long a request waits for the allocator's answer
+    waitlist_per_address_max: int = 20  # who may join one event's waiting list from one address within a day
     seats_per_buyer_max: int = 8
     worker_poll_s: float = 0.01  # how often arq looks for a wake-up
     session_s: int = 12 * 3600
@@ -94,6 +95,7 @@ class Settings:
         _in_range(self, "sockets_max", 1, 1_000_000)
         _in_range(self, "lane_wait_s", 0.1, 60)
         _in_range(self, "seats_per_buyer_max", 1, 100)
+        _in_range(self, "waitlist_per_address_max", 1, 1_000_000)
         _in_range(self, "worker_poll_s", 0.001, 1)
         _in_range(self, "session_s", 60, 30 * 86_400)
         _in_range(self, "logins_per_account_max", 1, 10_000)

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from app.domain.account import PASSWORD_CHARS_MAX, BadAccount, check_account, email_of, name_of
 from app.http.adoption import adopt_everything
+from app.http.attempts import address_of, by_address, take
 from app.http.credentials import SESSION_COOKIE, set_cookie
 from app.http.passes import Session
 from app.http.problems import Problem
@@ -23,7 +24,7 @@ from app.http.state import State
 from app.ledger import users
 from app.ledger.passwords import TooManyHashes, TooManyOfOne
 from app.limits.ended import EndingUnavailable
-from app.limits.limits import Attempt, Limit, LimitsUnavailable, network_of
+from app.limits.limits import Attempt, Limit, LimitsUnavailable
 
 USER_ID_BYTES = 12
 SESSION_ID_BYTES = 12
@@ -57,7 +58,7 @@ async def register(request: Request[State], name: str, email: str, password: str
         raise Problem(*BAD_ACCOUNT[bad])
     await _take(state, _by_address(request, "register", state["settings"].registrations_per_address_max))
     with _turned_away():
-        password_hash = await state["passwords"].hash(password, _address(request))
+        password_hash = await state["passwords"].hash(password, address_of(request))
     user = users.User(
         id=f"u_{secrets.token_urlsafe(USER_ID_BYTES)}",
         email=email,
@@ -86,7 +87,7 @@ async def log_in(request: Request[State], email: str, password: str) -> Entered:
     await _take(state, attempts)
     user = await users.find(state["db"], email_of(email))
     with _turned_away():
-        right = await state["passwords"].check(user.password_hash if user else None, password, _address(request))
+        right = await state["passwords"].check(user.password_hash if user else None, password, address_of(request))
     if user is None or not right:
         raise _refused()
     try:
@@ -105,27 +106,14 @@ def _login_attempts(request: Request[State], email: str) -> list[Attempt]:
 
 
 def _by_address(request: Request[State], name: str, times: int) -> list[Attempt]:
-    """Nobody's address is known behind a proxy that speaks over a unix socket: nothing is counted by it then."""
-    limit = Limit(name=name, times=times, window_s=request.state["settings"].login_window_s)
-    address = _address(request)
-    return [(limit, address)] if address else []
-
-
-def _address(request: Request[State]) -> str:
-    """Whom the address stands for that asks; empty where nobody's is known."""
-    return network_of(request.client.host) if request.client and request.client.host else ""
+    return by_address(request, Limit(name=name, times=times, window_s=request.state["settings"].login_window_s))
 
 
 async def _take(state: State, attempts: list[Attempt]) -> None:
     try:
-        wait_ms = await state["limits"].take(attempts)
+        await take(state, attempts)
     except LimitsUnavailable as error:
         raise _unavailable(error) from None
-    if wait_ms:
-        wait_s = -(-wait_ms // 1000)
-        raise Problem(
-            429, "too_many_attempts", f"Too many attempts. Try again in {wait_s} s.", retryAfterSeconds=wait_s
-        )
 
 
 def _refused() -> Problem:

@@ -23,6 +23,7 @@ from app.domain.waitlist import LIVE_STATES, ListState, fits, may_join
 from app.domain.wish import Wish
 from app.http import reservations as shop
 from app.http.api import ApiRoute, Who
+from app.http.attempts import count_newcomer
 from app.http.bodies import decode, read_body
 from app.http.catalog import known_event
 from app.http.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, session_if_any, set_cookie
@@ -81,6 +82,7 @@ async def join_list(request: Request[State], event_id: str, wish: Wish) -> tuple
         holder = holder_text(os.urandom(HOLDER_BYTES))
         secure = state["settings"].secure_cookies
         cookies = [set_cookie(HOLDER_COOKIE, holder, life_s=COOKIE_LIFE_S, secure=secure)]
+    await count_newcomer(request, event_id, holder)
     try:
         entry, new = await waitlist.join(state["db"], event_id, holder, wish, datetime.now(UTC))
     except waitlist.ListFull:
@@ -191,7 +193,7 @@ routes = [
         who=Who.owner,
         body=WaitlistBody,
         answers={201: Listed, 200: Listed},
-        problems=(409,),
+        problems=(409, 429),
     ),
     ApiRoute("GET", _PATH, show, summary="One's place on the waiting list", who=Who.owner, answers={200: Listed}),
     ApiRoute(

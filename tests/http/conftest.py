@@ -31,6 +31,7 @@ async def system(
             "logins_per_account_max": 1_000,
             "logins_per_address_max": 10_000,  # every buyer of a test has the same one
             "registrations_per_address_max": 10_000,
+            "waitlist_per_address_max": 10_000,
             **module.get("SETTINGS", {}),
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -165,3 +166,26 @@ async def test_ones_own_reservations_come_in_pages(system: System) -> None:
             assert_problem(answer, 422, "payload_invalid")
         for name in made:
             await ann.client.post(f"/api/reservations/{name}/cancel")
+
+
+async def test_one_address_does_not_take_every_place(system: System, event_id: str) -> None:
+    """A browser's id costs nothing: a script has as many as it likes."""
+    few = await system.another_web(waitlist_per_address_max=3)
+    await sell_out(system, event_id)
+    async with few.client() as bob:
+        assert (await bob.post(at(event_id), json=wishing())).status_code == 201
+
+        async def script() -> httpx2.Response:
+            async with few.client() as nobody:
+                return await nobody.post(at(event_id), json=wishing())
+
+        answers = await asyncio.gather(*(script() for _ in range(20)))
+        assert sorted({answer.status_code for answer in answers}) == [201, 429]
+        assert sum(answer.status_code == 201 for answer in answers) == 2
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert_problem(refused, 429, "too_many_attempts")
+        assert int(refused.headers["retry-after"]) > 3600
+        assert (await bob.post(at(event_id), json=wishing())).status_code == 200, "who is on it may ask again"
+        other = system.event()
+        await sell_out(system, other)
+        assert (await bob.post(at(other), json=wishing())).status_code == 201, "each event has a list of its own"
