@@ -12,7 +12,7 @@ from config.settings import Settings
 
 
 class BrokenError(Exception):
-    """An invariant does not hold; the message says of how many events."""
+    """An invariant does not hold; the message says of which events."""
 
 
 async def check(settings: Settings, say: Say) -> None:
@@ -30,5 +30,5 @@ async def check(settings: Settings, say: Say) -> None:
         for violation in violations:
             say(f"{event_id}: {violation.invariant} is broken: {violation.detail}.")
     if found:
-        raise BrokenError(f"Invariants are broken in {len(found)} of the waiting rooms.")
+        raise BrokenError(f"Invariants are broken: {', '.join(sorted(found))}.")
     say("Every invariant holds.")

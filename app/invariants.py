@@ -8,7 +8,7 @@ A log that was cut (the room keeps the last entries only) is judged from where i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +30,7 @@ END_GRACE = timedelta(seconds=1)  # I6: a hold is ended and its seats are free w
 SEEN_TO_WITHIN = timedelta(minutes=1)  # I7: the payer works on whatever is due
 SHOWN_MAX = 20  # of one kind of violation; a store that is broken is broken in thousands of places
 KEYS_PER_CALL = 500
+NO_EVENT = "redis"  # no id of an event: where keys are judged that belong to none
 MOMENT_TRIES = 5  # a room that is closed and opened meanwhile is read again
 EXPECTED_SEAT = {"pending": "held", "confirmed": "sold"}
 
@@ -53,8 +54,10 @@ class Line:
 
 
 async def check_all(redis: Redis, db: Database, now: datetime | None = None) -> dict[str, list[Violation]]:
-    """The violations of every event that has a room, by event; only events that have some."""
-    found = {row.event_id: await check(redis, db, row.event_id, now) for row in await rooms.listed(db)}
+    """The violations of every event, by event; only events that have some. `NO_EVENT`: of keys that belong to none."""
+    event_ids = [row.event_id for row in await rooms.listed(db)]
+    found = {event_id: await check(redis, db, event_id, now) for event_id in event_ids}
+    found[NO_EVENT] = await other_key_violations(redis, event_ids)
     return {event_id: violations for event_id, violations in found.items() if violations}
 
 
@@ -169,16 +172,29 @@ async def _held(redis: Redis, event_id: str, epoch: int) -> list[int]:
 
 async def _key_violations(redis: Redis, event_id: str, retired: int) -> list[Violation]:
     """I10: a key is permanent or has a TTL; those of an epoch that is over have one."""
-    found = []
-    async for names in _batches(redis, f"tiketi:{{{event_id}}}:*"):
+    lasting = await _without_ttl(redis, keys.of_event(event_id, "*"))
+    return _stay([name for name in lasting if 0 < keys.epoch_of(name) <= retired or not keys.is_permanent(name)])
+
+
+async def other_key_violations(redis: Redis, event_ids: Collection[str]) -> list[Violation]:
+    """I10 for every key that is of none of these events: our own ones, arq's, and what a lost event left."""
+    lasting = [name for pattern in keys.ALL for name in await _without_ttl(redis, pattern)]
+    known = frozenset(event_ids)
+    return _stay(name for name in lasting if keys.event_of(name) not in known and not keys.is_permanent(name))
+
+
+async def _without_ttl(redis: Redis, pattern: str) -> list[str]:
+    found: list[str] = []
+    async for names in _batches(redis, pattern):
         pipe = redis.pipeline(transaction=False)
         for name in names:
             pipe.ttl(name)
-        for name, ttl_s in zip(names, await pipe.execute(), strict=True):
-            over = 0 < keys.epoch_of(name) <= retired
-            if ttl_s == -1 and (over or not keys.is_permanent(name)):
-                found.append(Violation("I10", f"{name} would stay for ever"))
-    return _shown(found)
+        found += [name for name, ttl_s in zip(names, await pipe.execute(), strict=True) if ttl_s == -1]
+    return found
+
+
+def _stay(names: Iterable[str]) -> list[Violation]:
+    return _shown(Violation("I10", f"{name} would stay for ever") for name in sorted(names))
 
 
 async def _batches(redis: Redis, pattern: str) -> Any:

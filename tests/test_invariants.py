@@ -88,6 +88,20 @@ async def test_a_key_that_would_stay_for_ever_is_found(room: Room, name: str) ->
     assert await room.violations() == []
 
 
+@pytest.mark.parametrize(
+    "stray", ["tiketi:strange", "tiketi:limit:login:x", "tiketi:{lost}:1:seen:3", "arq:job:x", "arq:queue:other"]
+)
+async def test_a_key_of_no_event_that_would_stay_for_ever_is_found(room: Room, ledger: Database, stray: str) -> None:
+    await room.redis.zadd("arq:queue", {"allocate:gig:1": 1})
+    await room.redis.set("tiketi:notices", 1)
+    assert await invariants.check_all(room.redis, ledger) == {}
+    await room.redis.set(stray, 1)
+    found = await invariants.check_all(room.redis, ledger)
+    assert found == {invariants.NO_EVENT: [Violation("I10", f"{stray} would stay for ever")]}
+    await room.redis.expire(stray, 60)
+    assert await invariants.check_all(room.redis, ledger) == {}
+
+
 async def test_a_key_of_a_line_that_is_over_is_found(room: Room) -> None:
     await room.redis.hset(keys.room(EVENT), "retired", "1")  # type: ignore[misc]
     assert broken(await room.violations()) == {"I10"}

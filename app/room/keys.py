@@ -1,4 +1,4 @@
-"""Every Redis key of a room, in one place, and which of them may live without a TTL.
+"""Every Redis key of a room, in one place, and which keys of all may live without a TTL.
 
 All keys of an event share one hash tag. Keys of one epoch carry its number; when a room is closed for good the
 keeper gives that epoch's keys a TTL.
@@ -11,10 +11,21 @@ from typing import Literal
 
 ROOMS = "tiketi:rooms"  # the set of event ids that have a room
 EPOCH_KEPT_S = 7 * 86_400  # how long a closed epoch can still be looked at
+ALL = ("tiketi:*", "arq:*")  # patterns of every key we and our workers make
 PERMANENT = re.compile(
     r"tiketi:(rooms|notices)$|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
     r"|\d+:(gone|lapsed|skipped|returned|admitted|active|lost|marks|holders:\d+|wishes:\d+))$|arq:queue$"
 )
+
+
+def of_event(event_id: str, name: str) -> str:
+    return f"tiketi:{{{event_id}}}:{name}"
+
+
+def event_of(key: str) -> str | None:
+    """Whose key it is, if an event's."""
+    found = re.match(r"tiketi:\{([^}]*)\}:", key)
+    return found[1] if found else None
 
 
 def room(event_id: str) -> str:
