@@ -215,6 +215,26 @@ async def test_what_nobody_needs_is_forgotten(desk: Desk) -> None:
     assert await posters.read(desk.db, name, thumb=False) is not None
 
 
+@pytest.mark.parametrize("by", ["another", "none"])
+async def test_a_poster_that_was_replaced_is_kept_for_a_while_however_old_it_is(desk: Desk, by: str) -> None:
+    """Pages and caches that were filled a moment ago still ask for it."""
+    await desk.send("u1", picture(seed=1))
+    await desk.maker.round()
+    old = await desk.shown()
+    assert old is not None
+    desk.time.at += timedelta(hours=2)
+    if by == "another":
+        await desk.send("u2", picture(seed=2))
+        await desk.maker.round()
+    else:
+        await posters.remove(desk.db, EVENT, who="ann", now=desk.time.at)
+    assert await desk.shown() != old
+    await posters.prune(desk.db, desk.time.at + posters.UNUSED_KEPT_FOR)
+    assert await posters.read(desk.db, old, thumb=False) is not None
+    await posters.prune(desk.db, desk.time.at + posters.UNUSED_KEPT_FOR + timedelta(seconds=1))
+    assert await posters.read(desk.db, old, thumb=False) is None
+
+
 async def test_no_more_uploads_wait_than_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posters, "WAITING_MAX", 1)
     await desk.send("u1", picture())
