@@ -58,7 +58,7 @@ from app.http.streams import Hub
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
-from app.ledger import events, people, reservations
+from app.ledger import people, reservations
 from app.ledger import posters as posters_ledger
 from app.ledger import seats as seats_ledger
 from app.ledger.database import Database
@@ -67,6 +67,7 @@ from app.ledger.passwords import Passwords
 from app.limits.ended import Ended
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
+from app.near import NearMaps
 from app.operator import Operator
 from app.payments.wiring import make_cashier
 from app.process import Follower, open_redis, open_store, running, timing
@@ -120,12 +121,12 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         presence.add_source(hub.here)
         ended = Ended(redis, settings.session_s)
         await learn_what_ended(ended, db, settings.session_s)
-        await look_around(rooms, seats, db)
+        near = await look_around(rooms, NearMaps(seats, db, lambda: live.watched))
         keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
         keys = load_keys(settings.data_dir, settings.keys_file)
         tickets, csrf, tokens = make_signers(keys, keyring, ended)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
-        followers |= {"cache": cache, "ended": ended, "live": live, "keyring": keyring}
+        followers |= {"cache": cache, "ended": ended, "live": live, "keyring": keyring, "near": near}
         await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
         yield State(
             settings=settings,
@@ -205,11 +206,11 @@ def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings)
     return hub, live
 
 
-async def look_around(rooms: Rooms, seats: SeatViews, db: Database) -> None:
-    """Know every room and every seat map there is, before the first request."""
+async def look_around(rooms: Rooms, near: NearMaps) -> NearMaps:
+    """Know every room there is and the seat maps that are near, before the first request."""
     await rooms.discover()
-    for event in await events.listed(db):
-        await seats.open(event.id)
+    await near.look(datetime.now(UTC))
+    return near
 
 
 def api_routes() -> list[BaseRoute]:

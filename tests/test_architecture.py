@@ -39,7 +39,7 @@ ONLY = {
         *("app.invariants", "app.http.state", "app.metrics", "workers"),
     ),
     "redis.exceptions": (
-        *("app.cache", "app.limits", "app.room", "app.lane", "app.main", "app.check", "app.console"),
+        *("app.cache", "app.limits", "app.room", "app.lane", "app.main", "app.near", "app.check", "app.console"),
         *(
             "app.http.adoption",
             "app.http.lines",

@@ -173,6 +173,11 @@ class LiveSeats:
         self._changed = asyncio.Event()
         seats.on_change(self._on_change)
 
+    @property
+    def watched(self) -> list[str]:
+        """The events whose seats somebody watches."""
+        return list(self._channels)
+
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket, from its handshake to its end, or its refusal."""
         await receive()  # the request to connect

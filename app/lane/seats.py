@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ BLOCK_MS = 1000
 ENTRIES_PER_READ = 500
 RETRY_S = 0.2  # between attempts while Redis or SQL is away
 RETRY_MS = int(RETRY_S * 1000)
+IDLE_S = 300.0  # a view asked for within it may still be in somebody's hands, and is not given up
 
 Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # with the live reservations
 log = structlog.get_logger()
@@ -46,6 +47,8 @@ class SeatViews:
         self._views: dict[str, SeatView] = {}
         self._positions: dict[str, bytes] = {}  # last entry of lane:out that was applied
         self._stale: set[str] = set()
+        self._asked_s: dict[str, float] = {}  # when a view was opened or asked for again
+        self._unwanted: set[str] = set()
         self._opening = asyncio.Lock()
         self._opened = asyncio.Event()
         self._listeners: list[Callable[[str, Outcome], None]] = []
@@ -72,6 +75,7 @@ class SeatViews:
         """The view of an event, read on first use and followed from then on. Raises UnknownEvent."""
         view = self._views.get(event_id)
         if view is not None:
+            self._asked_s[event_id] = time.monotonic()
             return view
         async with self._opening:
             if event_id not in self._views:
@@ -84,7 +88,24 @@ class SeatViews:
                 self._positions[event_id] = position
                 self.read_s = min(self.read_s, time.monotonic())
                 self._opened.set()
+            self._asked_s[event_id] = time.monotonic()
         return self._views[event_id]
+
+    def keep_only(self, event_ids: Collection[str]) -> None:
+        """Give up every other view that nobody asked for lately, soon. Who asks for it again has it read again."""
+        self._unwanted = self._views.keys() - set(event_ids)
+
+    def _give_up(self) -> None:
+        """Only between two reads of the follower, which relies on its views being there."""
+        idle_since_s = time.monotonic() - IDLE_S
+        for event_id in self._unwanted:
+            if self._asked_s.get(event_id, 0.0) <= idle_since_s:
+                for kept in (self._views, self._positions, self._asked_s):
+                    kept.pop(event_id, None)
+                self._stale.discard(event_id)
+        self._unwanted = set()
+        if not self._views:
+            self.read_s = float("inf")  # nothing is read, so nothing is late
 
     async def renew(self, event_id: str) -> None:
         """Read an open view anew: its map was replaced by this very process, which must not show the old one again."""
@@ -99,6 +120,7 @@ class SeatViews:
         """Follow every open view until cancelled. While Redis or SQL is away, views stand still and then catch up."""
         while True:
             try:
+                self._give_up()
                 await self._reload_stale()
                 await self._follow()
             except (RedisError, OSError) as error:

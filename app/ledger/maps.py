@@ -1,7 +1,7 @@
 """Replaces an event's seat map, whole or not at all, as long as nothing of it was ever reserved.
 
 The lane is locked and its fence and version raised in the same transaction: an allocator that decided on the old map
-can write nothing any more, and every web process finds its copy old.
+can write nothing any more, and every web process finds its copy old. Which events' maps those hold is told here too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from app.domain.hall import Drawing
 from app.domain.reservation import SeatStatus
@@ -21,6 +21,7 @@ from app.ledger.schema import events, grades, lanes, reservations, seats
 from app.ledger.statements import as_json, insert_rows
 
 ROWS_PER_STATEMENT = 5_000
+HELD_MAX = 500  # maps a process reads without being asked for them
 REPLACED = "seats.replace"  # in the trail
 
 
@@ -46,6 +47,14 @@ async def current(db: Database, event_id: str) -> tuple[SeatPlan, int] | None:
     grade_prices = {seat.grade: seat.price for seat in snapshot.seats}
     drawing = Drawing(snapshot.focal, snapshot.layout)
     return SeatPlan(grades=grade_prices, seats=list(snapshot.seats), drawing=drawing), snapshot.version
+
+
+async def sold_between(db: Database, begin: datetime, end: datetime) -> list[str]:
+    """Events that are sold at some time between these, those that open first first; HELD_MAX at most."""
+    c, ends_at = events.c, func.coalesce(events.c.closes_at, events.c.starts_at)
+    query = select(c.id).where(c.cancelled_at.is_(None), c.opens_at <= end, ends_at >= begin)
+    async with db.read() as tx:
+        return list((await tx.execute(query.order_by(c.opens_at, c.id).limit(HELD_MAX))).scalars())
 
 
 async def replace(db: Database, event_id: str, plan: SeatPlan, *, who: str, now: datetime) -> int | Unchanged:

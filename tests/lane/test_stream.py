@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from app.domain.reservation import Reservation, SeatSnapshot
 from app.lane import keys, stream
 from app.lane import scripts as lane_scripts
+from app.lane import seats as lane_seats
 from app.lane.commands import Cancel, OutcomeStatus, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import LaneScripts, Released, Sent
@@ -19,6 +20,7 @@ from app.lane.seats import SeatViews, UnknownEvent
 from app.lane.stream import Lane, LaneBusy
 from app.ledger import events, seats
 from tests.lane.world import EVENT, World, confirm, hold, spec, wishing
+from tests.waiting import wait_until
 
 Loaded = tuple[SeatSnapshot, list[Reservation]] | None
 
@@ -216,6 +218,42 @@ async def test_several_events_are_followed_by_one_task(web: Web) -> None:
 async def test_many_openings_at_once_read_the_map_once(web: Web) -> None:
     await asyncio.gather(*[web.views.open(EVENT) for _ in range(50)])
     assert web.loads == 1
+
+
+async def given_up(web: Web, event_id: str) -> None:
+    async def is_gone() -> bool:
+        return web.views.get(event_id) is None
+
+    await wait_until(is_gone, description="the view is given up")
+
+
+async def test_a_map_that_nobody_needs_is_given_up_and_read_again_once_for_who_asks(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_seats, "IDLE_S", 0.0)
+    await events.create(web.world.db, spec("other"), web.world.time.now())
+    await web.lane.submit(EVENT, hold("a", [0]))
+    await web.lane.submit("other", hold("b", [1]))
+    web.views.keep_only(["other"])
+    await given_up(web, EVENT)
+    assert web.views.get("other") is not None
+    web.loads = 0
+    views = await asyncio.gather(*[web.views.open(EVENT) for _ in range(50)])
+    assert web.loads == 1
+    await web.lane.submit(EVENT, hold("c", [2], holder="bob"))
+    assert (views[0].status(0).name, views[0].status(2).name) == ("held", "held"), "it is followed as before"
+    web.views.keep_only([])
+    await given_up(web, EVENT)
+    assert web.views.read_s == float("inf"), "a follower with nothing to read is not late"
+    assert (await web.lane.submit(EVENT, hold("d", [4], holder="cat"))).status is OutcomeStatus.held
+
+
+async def test_a_map_somebody_asked_for_a_moment_ago_is_not_taken_from_them(web: Web) -> None:
+    view = await web.views.open(EVENT)
+    web.views.keep_only([])
+    await web.lane.submit(EVENT, hold("a", [0]))
+    await web.lane.submit(EVENT, hold("b", [1], holder="bob"))  # the follower has gone round
+    assert web.views.get(EVENT) is view
 
 
 async def test_a_reader_who_knows_a_version_is_told_only_the_change(web: Web) -> None:

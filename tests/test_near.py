@@ -1,0 +1,66 @@
+"""A process holds the seat maps of sales that are near, and those somebody watches; the rest only while asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from app.lane import seats as lane_seats
+from app.lane.outcomes import Outcomes
+from app.lane.seats import SeatViews
+from app.ledger import editing, events, maps, seats
+from app.ledger.database import Database
+from app.near import AHEAD, BEHIND, NearMaps
+from tests.lane.world import START, spec
+
+SECOND = timedelta(seconds=1)
+SALES = {  # event → its sale, around START
+    "on": (-SECOND, SECOND),
+    "soon": (AHEAD, AHEAD + SECOND),
+    "later": (AHEAD + SECOND, AHEAD + 2 * SECOND),
+    "just-over": (-2 * BEHIND, -BEHIND),
+    "over": (-2 * BEHIND, -BEHIND - SECOND),
+    "off": (-SECOND, SECOND),
+}
+
+
+@pytest.fixture
+async def db(ledger: Database) -> Database:
+    for event_id, (opens, closes) in SALES.items():
+        starts_at = START + closes if event_id == "on" else START + timedelta(days=90)
+        closes_at = None if event_id == "on" else START + closes
+        made = replace(spec(event_id), opens_at=START + opens, closes_at=closes_at, starts_at=starts_at)
+        await events.create(ledger, made, START)
+    await editing.cancel(ledger, "off", events.Deed("ann", "event.cancel", {}), START)
+    return ledger
+
+
+async def test_the_maps_of_sales_that_are_near_are_held_before_anybody_asks(redis: Redis, db: Database) -> None:
+    views = SeatViews(redis, lambda event_id: seats.load(db, event_id), Outcomes())
+    near = NearMaps(views, db, lambda: ["over"])
+    await near.look(START)
+    assert {event_id for event_id in SALES if views.get(event_id)} == {"on", "soon", "just-over"}
+
+
+async def test_what_is_no_longer_near_is_given_up_unless_it_is_watched(
+    redis: Redis, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_seats, "IDLE_S", 0.0)
+    views = SeatViews(redis, lambda event_id: seats.load(db, event_id), Outcomes())
+    near = NearMaps(views, db, lambda: ["over"])
+    await near.look(START)
+    await views.open("over")
+    await views.open("later")
+    await near.look(START + BEHIND + 2 * SECOND)
+    views._give_up()
+    assert {event_id for event_id in SALES if views.get(event_id)} == {"soon", "later", "over"}
+
+
+async def test_those_that_open_first_come_first_and_not_without_end(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maps, "HELD_MAX", 2)
+    assert await maps.sold_between(db, START - BEHIND, START + AHEAD) == ["just-over", "on"]
