@@ -144,7 +144,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             lane=lane,
             seats=seats,
             packed=PackedMaps(),
-            cashier=make_cashier(db, lane.submit),
+            cashier=make_cashier(db, lane.submit, lane.send),
             webhook_secret=keys.webhook_secret,
             cache=cache,
             posters=PosterShelf(partial(posters_ledger.read, db)),

@@ -48,7 +48,7 @@ ONLY = {
             "app.http.admin",
             "app.http.health",
         ),
-        *("app.http.event_desk", "app.http.desk", "app.http.catalog", "app.http.waitlist", "app.http.problems"),
+        *("app.http.event_desk", "app.http.desk", "app.http.catalog", "app.http.problems"),
         *("app.http.health", "app.metrics.stores", "workers"),
     ),
     "sqlalchemy": ("app.ledger",),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from arq.cron import cron
+from arq.cron import CronJob, cron
+from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
 
 from app import jobs
@@ -21,7 +23,7 @@ from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
-from app.payments.courier import Courier, posting_to
+from app.payments.courier import POSTS_AT_ONCE, Courier, posting_to
 from app.process import exit_if_failed, open_redis, open_store, running, timing
 from app.room.scripts import RoomScripts
 from config.keys import load_keys
@@ -33,6 +35,7 @@ from workers.keeper import keep
 from workers.offerer import Offerer, offer
 from workers.payer import make_payer, settle_payments, tell_news
 from workers.posters import PosterMaker, make_posters, prune_posters
+from workers.rounds import alone
 from workers.sweeper import Sweeper, prune, ring_stranded, sweep
 
 MAX_JOBS = 32  # lanes drained and ticks served at once by one worker
@@ -81,7 +84,9 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["sweeper"] = Sweeper(redis=redis, db=db, ring=ring, now=lambda: datetime.now(UTC))
     ctx["payer"] = make_payer(db, redis, ring)
     keys = load_keys(settings.data_dir, settings.keys_file)
-    post = posting_to(settings.webhook_url)
+    posts = ThreadPoolExecutor(POSTS_AT_ONCE, "courier")
+    stack.callback(posts.shutdown, wait=False, cancel_futures=True)
+    post = posting_to(settings.webhook_url, posts)
     ctx["courier"] = Courier(db=db, post=post, secret=keys.webhook_secret, now=lambda: datetime.now(UTC))
     ctx["closer"] = Closer(redis=redis, db=db, ring=ring)
     ctx["offerer"] = Offerer(redis=redis, db=db, ring=ring, now=lambda: datetime.now(UTC))
@@ -114,25 +119,32 @@ class GentleWorker(Worker):
         await super().close()
 
 
+def rounds(posters: WorkerCoroutine) -> list[CronJob]:
+    """Everything that is done by the clock; none of it beside itself."""
+    sweeping = alone(sweep)
+    return [
+        cron(alone(tend_rooms), second=EVERY_SECOND, microsecond=250_000, keep_result=0),
+        *(cron(sweeping, name=f"sweep:{at}", second=EVERY_SECOND, microsecond=at, keep_result=0) for at in SWEEPS_US),
+        cron(alone(close_cancelled), second=EVERY_SECOND, microsecond=500_000, keep_result=0),
+        cron(alone(ring_stranded), second=EVERY_SECOND, microsecond=750_000, keep_result=0),
+        cron(alone(settle_payments), second=EVERY_SECOND, microsecond=100_000, keep_result=0),
+        cron(alone(tell_news), second=EVERY_SECOND, microsecond=600_000, keep_result=0),
+        cron(alone(prune), second=0, keep_result=0),
+        cron(alone(offer), second=EVERY_SECOND, microsecond=400_000, keep_result=0),
+        cron(posters, name="posters:round", second=set(range(1, 60, 2)), keep_result=0),
+        cron(alone(prune_posters), second=30, keep_result=0),
+    ]
+
+
 def build(settings: Settings, process: str = "worker") -> Worker:
     """The arq worker with every job it knows."""
+    posters = alone(make_posters)
     return GentleWorker(
         functions=[
             func(allocate, name=jobs.ALLOCATE, keep_result=0),
-            func(make_posters, name=jobs.POSTERS, keep_result=0),
+            func(posters, name=jobs.POSTERS, keep_result=0),
         ],
-        cron_jobs=[
-            cron(tend_rooms, second=EVERY_SECOND, microsecond=250_000, keep_result=0),
-            *(cron(sweep, name=f"sweep:{at}", second=EVERY_SECOND, microsecond=at, keep_result=0) for at in SWEEPS_US),
-            cron(close_cancelled, second=EVERY_SECOND, microsecond=500_000, keep_result=0),
-            cron(ring_stranded, second=EVERY_SECOND, microsecond=750_000, keep_result=0),
-            cron(settle_payments, second=EVERY_SECOND, microsecond=100_000, keep_result=0),
-            cron(tell_news, second=EVERY_SECOND, microsecond=600_000, keep_result=0),
-            cron(prune, second=0, keep_result=0),
-            cron(offer, second=EVERY_SECOND, microsecond=400_000, keep_result=0),
-            cron(make_posters, name="posters:round", second=set(range(1, 60, 2)), keep_result=0),
-            cron(prune_posters, second=30, keep_result=0),
-        ],
+        cron_jobs=rounds(posters),
         redis_settings=jobs.redis_settings(settings.redis),
         job_serializer=jobs.serialize,
         job_deserializer=jobs.deserialize,

@@ -42,21 +42,13 @@ class PosterMaker:
     changed: Callable[[str], Awaitable[object]]
     convert: Callable[[bytes], Made | PictureFault] = field(default_factory=lambda: convert)
 
-    def __post_init__(self) -> None:
-        self._one_at_a_time = asyncio.Lock()
-
     async def round(self) -> int:
-        """Work until nothing waits, ROUND_MAX pictures at most; gives how many. A round under way is joined, not
-        repeated: it will find what this one would have.
-        """
-        if self._one_at_a_time.locked():
-            return 0
-        async with self._one_at_a_time:
-            for done in range(ROUND_MAX):
-                taken = await posters.take(self.db, self.now())
-                if taken is None:
-                    return done
-                await self._make(taken)
+        """Work until nothing waits, ROUND_MAX pictures at most; gives how many. One at a time: see `rounds.alone`."""
+        for done in range(ROUND_MAX):
+            taken = await posters.take(self.db, self.now())
+            if taken is None:
+                return done
+            await self._make(taken)
         return ROUND_MAX
 
     async def _make(self, taken: Taken) -> None:

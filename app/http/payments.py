@@ -160,11 +160,7 @@ async def webhook(request: Request[State]) -> Response:
         raise Problem(401, "signature_invalid", "The signature is missing, wrong or too old.")
     news = decode(body, _news_decoder)
     said = Answer(news.status, news.reference, news.amount, news.reason)
-    try:
-        known = await request.state["cashier"].told(news.charge_id, said)
-    except LaneBusy:
-        known = True  # the news is noted: the payer tells the lane
-    if not known:
+    if not await request.state["cashier"].told(news.charge_id, said):
         raise Problem(404, "charge_unknown", "There is no such charge.")
     return answer(WebhookAnswer(received=True))
 

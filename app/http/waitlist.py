@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -96,7 +95,7 @@ async def _have_served(state: State, event_id: str, entry_id: int) -> None:
     """Have the list looked at now. Whoever is on it stays, told or not: the workers look every second."""
     try:
         await state["lane"].send(event_id, [Serve(id=f"offer:{event_id}:{entry_id}")])
-    except (LaneBusy, RedisError, OSError) as error:
+    except LaneBusy as error:
         log.warning("waitlist_not_told", event_id=event_id, error=repr(error))
 
 

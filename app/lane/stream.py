@@ -80,8 +80,12 @@ class Lane:
             return None
 
     async def send(self, event_id: str, commands: Sequence[Command]) -> None:
-        """Send commands whose outcome nobody waits for. Raises LaneBusy if the lane is full."""
-        await send(self._scripts, self._ring, event_id, [pack(command) for command in commands])
+        """Send commands whose outcome nobody waits for. Raises LaneBusy if they may not have arrived."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await send(self._scripts, self._ring, event_id, [pack(command) for command in commands])
+        except (RedisError, OSError) as error:
+            raise LaneBusy(f"Redis is away: {error}") from error
 
     async def announce(self, event_id: str, version: int) -> None:
         """Tell every web process that the whole map is another, after that was committed. Whoever misses it is told by

@@ -59,10 +59,14 @@ async def settle(db: Database, now: datetime, limit: int) -> int:
     return await db.run(lambda tx: tx.execute(statement).rowcount)
 
 
-async def news(db: Database, now: datetime, limit: int) -> list[Booked]:
-    """Charges the gateway has something to tell about."""
-    query = select(gateway_book).where((_b.news_left > 0) & (_b.news_at <= now)).order_by(_b.news_at).limit(limit)
-    return [_booked(row) for row in await db.look(lambda tx: tx.execute(query).all())]
+async def take_news(db: Database, now: datetime, claim: timedelta, limit: int) -> list[Booked]:
+    """Charges the gateway has something to tell about, longest due first. Whoever takes them tells them: for as long as
+    `claim` nobody else is given them.
+    """
+    is_due = (_b.news_left > 0) & (_b.news_at <= now)
+    due = select(_b.charge_id).where(is_due).order_by(_b.news_at).limit(limit)
+    statement = update(gateway_book).where(_b.charge_id.in_(due) & is_due).values(news_at=now + claim)
+    return [_booked(row) for row in await db.run(lambda tx: tx.execute(statement.returning(gateway_book)).all())]
 
 
 async def told(db: Database, booked: Booked, *, heard: bool, again_in: timedelta, now: datetime) -> None:

@@ -7,7 +7,7 @@ by anybody, twice at once included.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,16 +18,18 @@ import structlog
 from app.domain.charge import Charge, ChargeStatus, PaymentMethod
 from app.domain.reservation import PaymentStatus, Reservation
 from app.lane.commands import Confirm, Outcome, OutcomeStatus
+from app.lane.stream import LaneBusy
 from app.ledger import charges, reservations
 from app.ledger.charges import Begun
 from app.ledger.database import Database
 from app.payments.gateway import Answer, Gateway, GatewayError, NetworkFailure
-from app.payments.hearing import CARE_S, confirm_of, heard
+from app.payments.hearing import CARE_S, TOLD_CARE_S, confirm_of, heard
 from app.payments.patience import Patience
 
 log = structlog.get_logger()
 
 Submit = Callable[[str, Confirm], Awaitable[Outcome]]  # (event_id, command)
+Send = Callable[[str, Sequence[Confirm]], Awaitable[None]]  # the same, and nobody waits for what the lane says
 
 
 class PaidStatus(StrEnum):
@@ -55,11 +57,12 @@ class Paid:
 @dataclass(kw_only=True, eq=False)
 class Cashier:
     """`submit` sends a Confirm down the lane and waits for its outcome; what it raises, `pay` raises, and a repeat
-    carries on from there."""
+    carries on from there. `send` does not wait, and need not succeed: it may raise LaneBusy."""
 
     db: Database
     gateway: Gateway
     submit: Submit
+    send: Send
     patience: Patience
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -109,16 +112,26 @@ class Cashier:
         return await charges.turn(self.db, charge, ChargeStatus.settled)
 
     async def told(self, charge_id: str, answer: Answer) -> bool:
-        """What the gateway tells by itself; False if there is no such charge."""
+        """What the gateway tells by itself; False if there is no such charge.
+
+        It is answered for as soon as it is written down, since whoever tells has no patience for a busy lane: a Confirm
+        that gets lost is sent again by the payer, who looks after TOLD_CARE_S.
+        """
         charge = await charges.get(self.db, charge_id)
         if charge is None:
             return False
-        charge = await heard(self.db, charge, answer, self.now())
+        charge = await heard(self.db, charge, answer, self.now(), TOLD_CARE_S)
         if charge.status is ChargeStatus.captured:
             reservation = await reservations.get(self.db, charge.reservation_id)
             assert reservation is not None, "a charge's reservation is never deleted"
-            await self.confirmed(charge, reservation.holder)
+            await self._send(charge, reservation.holder)
         return True
+
+    async def _send(self, charge: Charge, holder: str) -> None:
+        try:
+            await self.send(charge.event_id, [confirm_of(charge, holder)])
+        except LaneBusy as error:
+            log.warning("confirm_not_sent", charge_id=charge.id, error=repr(error))
 
     async def _unanswered(self, charge: Charge, error: GatewayError) -> Paid:
         log.warning("gateway_unanswered", charge_id=charge.id, error=f"{type(error).__name__}: {error}")

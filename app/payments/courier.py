@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -22,9 +23,11 @@ from app.payments.signing import sign
 from app.payments.simulator import answer_of
 
 SIGNATURE_HEADER = "x-tiketi-signature"
-NEWS_MAX = 50  # webhooks per pass
-AGAIN = timedelta(seconds=2)
+POSTS_AT_ONCE = 4  # threads of the courier's own: whoever is slow to answer keeps no thread of anybody else's
 POST_TIMEOUT_S = 5.0
+NEWS_MAX = 20  # webhooks per pass: told in time for its job even if nobody answers one of them
+AGAIN = timedelta(seconds=2)
+CLAIM = timedelta(seconds=NEWS_MAX / POSTS_AT_ONCE * POST_TIMEOUT_S + 5)  # then a courier that died is not waited for
 
 log = structlog.get_logger()
 
@@ -51,7 +54,7 @@ class Courier:
     async def round(self) -> int:
         """One bounded pass; gives how many webhooks were sent."""
         await gateway_book.settle(self.db, self.now(), NEWS_MAX)
-        news = await gateway_book.news(self.db, self.now(), NEWS_MAX)
+        news = await gateway_book.take_news(self.db, self.now(), CLAIM, NEWS_MAX)
         async with asyncio.TaskGroup() as tasks:
             for booked in news:
                 tasks.create_task(self._tell(booked))
@@ -79,8 +82,8 @@ def news_of(booked: Booked) -> bytes:
     return msgspec.json.encode(news)
 
 
-def posting_to(url: str) -> Post:
-    """A POST to our own webhook, as another company would make it."""
+def posting_to(url: str, threads: Executor) -> Post:
+    """A POST to our own webhook, as another company would make it: in `threads`, which are for nothing else."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
 
@@ -96,6 +99,6 @@ def posting_to(url: str) -> Post:
             connection.close()
 
     async def post(body: bytes, headers: dict[str, str]) -> int:
-        return await asyncio.to_thread(send, body, headers)
+        return await asyncio.get_running_loop().run_in_executor(threads, send, body, headers)
 
     return post

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,9 @@ class Counter:
     async def send(self, event_id: str, command: Command) -> None:
         await self.world.send(command)
 
+    async def tell(self, event_id: str, commands: Sequence[Confirm]) -> None:
+        await self.world.send(*commands)
+
     async def post(self, body: bytes, headers: dict[str, str]) -> int:
         self.posted.append((body, headers))
         return 200
@@ -53,11 +57,14 @@ class Counter:
     def gateway(self, db: Database | None = None) -> Simulator:
         return Simulator(db or self.world.db, now=self.world.time.now, sleep=self.sleep, chance=self.chance.random)
 
-    def cashier(self, db: Database | None = None, gateway: Gateway | None = None, submit: Any = None) -> Cashier:
+    def cashier(
+        self, db: Database | None = None, gateway: Gateway | None = None, submit: Any = None, send: Any = None
+    ) -> Cashier:
         return Cashier(
             db=db or self.world.db,
             gateway=gateway or self.gateway(),
             submit=submit or self.submit,
+            send=send or self.tell,
             patience=self.patience(),
             now=self.world.time.now,
             new_id=lambda: f"c_{next(self.names)}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -16,7 +16,9 @@ from app.lane.stream import LaneBusy
 from app.ledger import gateway_book
 from app.ledger.charges import CHARGES_PER_RESERVATION_MAX
 from app.payments.cashier import PaidStatus
+from app.payments.courier import AGAIN, CLAIM, Courier
 from app.payments.gateway import Answer, Verdict
+from app.payments.hearing import TOLD_CARE_S
 from app.payments.simulator import Simulator, answer_of
 from tests.lane.world import EVENT, HOLD_FOR
 from tests.payments.counter import BANK, KAKAO, NAVER, Counter
@@ -191,8 +193,66 @@ async def test_a_gateway_that_answers_later_tells_by_webhook(counter: Counter) -
     told = Answer(Verdict.captured, "sim", held.total_price)
     for _ in range(2):
         assert await counter.cashier().told(waiting.charge.id, told)
+        await counter.world.allocator().run(EVENT)
         assert await status_of(counter, held.id) is ReservationStatus.confirmed
     assert not await counter.cashier().told("c_none", told)
+
+
+async def test_news_is_told_by_one_courier_and_again_only_when_nobody_heard_it(counter: Counter) -> None:
+    """A courier whose webhooks nobody answers must not see to it that the same ones are sent again and again."""
+    held = await counter.held()
+    await counter.behaves(BANK, late_s=30.0)
+    await counter.pay(held, BANK)
+    counter.world.time.pass_s(30)
+    posting, answered = asyncio.Event(), asyncio.Event()
+
+    async def silent(body: bytes, headers: dict[str, str]) -> int:
+        posting.set()
+        await answered.wait()
+        return 0
+
+    db, now = counter.world.db, counter.world.time.now
+    async with asyncio.TaskGroup() as tasks:
+        slow = tasks.create_task(Courier(db=db, post=silent, secret=b"s" * 32, now=now).round())
+        await posting.wait()
+        counter.world.time.pass_s(5)
+        assert await counter.courier().round() == 0, "it is being told"
+        answered.set()
+    assert slow.result() == 1
+    counter.world.time.pass_s(AGAIN.total_seconds())
+    assert await counter.courier().round() == 1
+    counter.world.time.pass_s(AGAIN.total_seconds())
+    assert await counter.courier().round() == 0
+
+
+async def test_news_of_a_courier_that_died_is_told_by_another(counter: Counter) -> None:
+    held = await counter.held()
+    await counter.behaves(BANK, late_s=30.0)
+    await counter.pay(held, BANK)
+    counter.world.time.pass_s(30)
+    await gateway_book.settle(counter.world.db, counter.world.time.at, 10)
+    assert await gateway_book.take_news(counter.world.db, counter.world.time.at, CLAIM, 10)
+    counter.world.time.pass_s(CLAIM.total_seconds())
+    assert await counter.courier().round() == 1
+
+
+async def test_a_webhook_waits_for_no_lane_and_the_payer_sends_a_confirm_that_got_lost(counter: Counter) -> None:
+    async def lost(event_id: str, commands: Sequence[Confirm]) -> None:
+        raise LaneBusy("the lane is full")
+
+    async def never(event_id: str, command: Confirm) -> Outcome:
+        raise AssertionError("a webhook does not wait for the lane")
+
+    held = await counter.held()
+    await counter.behaves(BANK, late_s=30.0)
+    waiting = await counter.pay(held, BANK)
+    counter.world.time.pass_s(30)
+    await gateway_book.settle(counter.world.db, counter.world.time.at, 10)
+    told = Answer(Verdict.captured, "sim", held.total_price)
+    assert await counter.cashier(submit=never, send=lost).told(waiting.charge.id, told)
+    assert await status_of(counter, held.id) is ReservationStatus.pending
+    await counter.later(TOLD_CARE_S)
+    assert await status_of(counter, held.id) is ReservationStatus.confirmed
 
 
 async def test_news_that_come_after_the_refund_change_nothing(counter: Counter) -> None:

@@ -6,7 +6,7 @@ Each example is one seed that decides every fault, every crash and every repeat:
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -111,6 +111,10 @@ class Trouble:
         await self.counter.world.allocator().run(EVENT)
         return (await self.counter.world.answers())[command.id][-1]
 
+    async def tell(self, event_id: str, commands: Sequence[Confirm]) -> None:
+        for command in commands:
+            await self.send(event_id, command)
+
     async def send(self, event_id: str, command: Command) -> None:
         self.fuse.step()
         if self.dice.random() < 0.2:
@@ -201,7 +205,7 @@ class Trouble:
         """The gateway tells what it should, and sometimes anything it ever knew once more."""
         db, now = self.counter.world.db, self.counter.world.time.at
         await gateway_book.settle(db, now, 100)
-        for booked in await gateway_book.news(db, now, 100):
+        for booked in await gateway_book.take_news(db, now, now - now, 100):
             await self.hear(booked.charge_id, answer_of(booked))
             await gateway_book.told(db, booked, heard=self.dice.random() < 0.7, again_in=now - now, now=now)
         for slip in await money_audit.slips(db, EVENT):
@@ -210,8 +214,10 @@ class Trouble:
                 await self.hear(slip.id, answer_of(booked_now))
 
     async def hear(self, charge_id: str, answer: Answer) -> None:
-        cashier = self.counter.cashier(self.victim_db, self.counter.gateway(self.victim_db), self.submit)
+        gateway = self.counter.gateway(self.victim_db)
+        cashier = self.counter.cashier(self.victim_db, gateway, self.submit, self.tell)
         await self.dying(lambda: cashier.told(charge_id, answer))
+        await self.lane()
 
     async def mood(self) -> None:
         """The gateway turns: well, or bad in some way, for one method."""
