@@ -40,7 +40,8 @@ class Waiting:
 
 
 def fits(wish: Wish, left: Mapping[str, int]) -> bool:
-    """Whether the free seats, per grade, are enough for a wish, as the lane chooses for it."""
+    """Whether the free seats, per grade, are enough for a wish, as the lane chooses for it. Of all seats: whether they
+    ever can be."""
     if not wish.grades:
         return sum(left.values()) >= wish.quantity
     return any(left.get(grade, 0) >= wish.quantity for grade in wish.grades)

@@ -103,7 +103,10 @@ async def _check_wish(state: State, event: events.Event, wish: Wish) -> None:
     if status_of(event, datetime.now(UTC)) is not SaleStatus.on_sale:
         raise Problem(409, "not_on_sale", "Nothing is sold for this event now.")
     await shop.check_wish(state, event.id, wish)
-    left = (await shop.seat_view(state, event.id)).left()
+    view = await shop.seat_view(state, event.id)
+    if not fits(wish, view.totals):  # before its map is there as well: the list would take the hall when it comes
+        raise Problem(409, "seats_too_few", "This event does not have so many seats to wait for.", seats=view.totals)
+    left = view.left()
     if fits(wish, left):
         raise Problem(409, "seats_left", "There are seats for this wish: no need to wait for some.", left=left)
 

@@ -5,7 +5,7 @@ Pure: fed by SeatViews, read by the web. Each seat's JSON is made once per statu
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -42,6 +42,7 @@ class SeatView:
         self.version = snapshot.version
         self._layout = _encode(snapshot.layout)
         self._statuses = bytearray(snapshot.statuses)
+        self.totals = Counter(seat.grade for seat in snapshot.seats)  # seats per grade, free or not
         self._left: dict[str, int] = {}
         for seat, status in zip(snapshot.seats, snapshot.statuses, strict=True):
             self._left[seat.grade] = self._left.get(seat.grade, 0) + (status == SeatStatus.available)

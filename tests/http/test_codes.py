@@ -18,6 +18,7 @@ CODES = {
     "waitlist_full": {409},
     "waitlist_bought": {409},
     "seats_left": {409},
+    "seats_too_few": {409},
     "not_on_sale": {409},
     "line_first": {409},
     "grade_unknown": {422},

@@ -189,3 +189,28 @@ async def test_one_address_does_not_take_every_place(system: System, event_id: s
         other = system.event()
         await sell_out(system, other)
         assert (await bob.post(at(other), json=wishing())).status_code == 201, "each event has a list of its own"
+
+
+async def test_nobody_waits_for_more_seats_than_there_ever_are(system: System) -> None:
+    """Whoever did would be offered the whole hall in the moment its seat map is uploaded."""
+    admin = await system.bearer()
+    new = {"title": "New", "venue": "Hall", "eventDate": "2099-06-01T19:00", "admission": "open"}
+    async with system.web.client() as client, system.web.client(headers={"accept-language": "en"}) as bob:
+        made = (await client.post("/api/admin/events", json=new, headers=admin)).json()["event"]["id"]
+        assert_problem(await bob.post(at(made), json=wishing(1)), 409, "seats_too_few")
+        page = f"/events/{made}/waitlist"
+        for lang, words in (("en", "nothing to wait for"), ("ko", "대기할 수 없습니다")):
+            bob.headers["accept-language"] = lang
+            refused = await send(bob, page, page, {"quantity": "1"})
+            assert (refused.status_code, words in refused.text) == (409, True)
+        seats = "grade,section,row,number,price\nR,A,1,1,100\nS,A,2,1,50\nS,A,2,2,50\n"
+        headers = {**admin, "content-type": "text/csv"}
+        uploaded = await client.post(f"/api/admin/events/{made}/seats", content=seats, headers=headers)
+        assert uploaded.status_code == 201, uploaded.text
+        assert set((await Buyer(bob, made).seat_statuses()).values()) == {"available"}
+        assert_problem(await bob.post(at(made), json=wishing(2, "R")), 409, "seats_too_few")
+        assert_problem(await bob.post(at(made), json=wishing(4)), 409, "seats_too_few")
+        assert_problem(await bob.post(at(made), json=wishing(3)), 409, "seats_left")
+        await bob.get(f"/events/{made}")
+        await Buyer(bob, made).hold(quantity=1)
+        assert (await bob.post(at(made), json=wishing(3))).status_code == 201
