@@ -117,12 +117,13 @@ class Batch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What the store knows about a batch: first replies by command id, reservations that ended, who is on the waiting
-    list, in order, and how the sale is."""
+    list, in order, how the sale is, and whether the event has begun."""
 
     replies: Mapping[str, str]
     ended: Mapping[str, Reservation]
     waiting: Sequence[Waiting] = ()
     sale: SaleStatus = SaleStatus.on_sale
+    begun: bool = False
 
 
 def seat_id(idx: int) -> str:

@@ -180,13 +180,26 @@ async def own(state: State, headers: Headers, reservation_id: str) -> Reservatio
 async def cancel(state: State, headers: Headers, reservation_id: str) -> None:
     """Give the seats back; the lane notes money that was paid as due back. A repeat changes nothing."""
     reservation = await own(state, headers, reservation_id)
+    if reservation.status is ReservationStatus.confirmed and await has_begun(state, reservation.event_id):
+        raise begun()
     outcome = await submit(
         state,
         reservation.event_id,
         Cancel(id=f"cancel:{reservation.id}", reservation_id=reservation.id, holder=reservation.holder),
     )
+    if outcome.status is OutcomeStatus.event_begun:
+        raise begun()
     if outcome.status is not OutcomeStatus.cancelled:
         raise over(reservation.status)
+
+
+async def has_begun(state: State, event_id: str) -> bool:
+    """Whether what is paid for an event can be given back by an admin only."""
+    return (await known_event(state, event_id)).starts_at <= datetime.now(UTC)
+
+
+def begun() -> Problem:
+    return Problem(409, "event_begun", "The event has begun: tickets for it cannot be given back any more.")
 
 
 async def drop_hold(state: State, event_id: str, epoch: int, number: int) -> None:

@@ -49,7 +49,8 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel", omit_defaults=True):
-    """Give seats back, refunding them if they were paid. No holder: an operator's doing."""
+    """Give seats back, refunding them if they were paid. No holder: an operator's doing, possible for ever; a buyer may
+    until the event begins."""
 
     id: CommandId
     reservation_id: ReservationId
@@ -83,6 +84,7 @@ class OutcomeStatus(StrEnum):
     not_found = "not_found"  # no such reservation, or not this holder's
     already_holding = "already_holding"  # this place in line has a reservation: that one
     not_on_sale = "not_on_sale"  # before its sale, after it, or cancelled
+    event_begun = "event_begun"  # a buyer gives paid seats back too late
     not_due = "not_due"  # an Expire that came too early
     served = "served"  # the waiting list was looked at
 

@@ -41,6 +41,8 @@ from app.lane.commands import (
 )
 
 _STATUSES = tuple(SeatStatus)
+# Not remembered: what comes at the wrong time would answer with its id for the one that comes at the right one.
+PASSING = frozenset({OutcomeStatus.not_due, OutcomeStatus.served, OutcomeStatus.not_on_sale, OutcomeStatus.event_begun})
 
 Place = tuple[int | None, int | None]
 
@@ -129,8 +131,7 @@ class _Turn:
         outcome = self._answered.get(command.id) or self._replayed(command)
         if outcome is None:
             outcome = self._decided(command)
-            # What comes too early is not remembered: its id would then answer for the one that comes in time.
-            if outcome.status not in (OutcomeStatus.not_due, OutcomeStatus.served, OutcomeStatus.not_on_sale):
+            if outcome.status not in PASSING:
                 self._answered[command.id] = outcome
                 self._replies.append((command.id, pack(outcome).decode()))
         if isinstance(command, Confirm):
@@ -273,6 +274,8 @@ class _Turn:
         match reservation.status:
             case ReservationStatus.pending:
                 ended = replace(reservation, status=ReservationStatus.cancelled)
+            case ReservationStatus.confirmed if command.holder is not None and self._known.begun:
+                return _outcome(command, OutcomeStatus.event_begun, reservation)
             case ReservationStatus.confirmed:
                 ended = replace(reservation, status=ReservationStatus.refunded)
                 self._refunds.append(reservation.id)

@@ -102,6 +102,7 @@ async def apply(
             ended=ended,
             waiting=waitlisted.waiting(tx, event_id, now),
             sale=status_of(lane, now),
+            begun=lane.starts_at <= now,
         )
         decided = decide(known)
         _write(tx, event_id, decided.batch, now)

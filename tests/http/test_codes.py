@@ -37,6 +37,7 @@ CODES = {
     "email_invalid": {422},
     "email_taken": {409},
     "encoding_unsupported": {415},
+    "event_begun": {409},
     "event_cancelled": {409, 410},
     "event_changed": {409},
     "event_has_reservations": {409},

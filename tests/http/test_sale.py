@@ -149,6 +149,24 @@ async def test_without_a_room_the_window_holds_too(system: System) -> None:
         assert_problem(await ann.reserve(seatIds=["s1"]), 410, "event_cancelled")
 
 
+async def test_a_buyer_gives_nothing_back_that_is_paid_once_the_event_has_begun(system: System, event_id: str) -> None:
+    async with buyer(system, event_id, headers={"accept-language": "en"}) as ann, buyer(system, event_id) as ben:
+        names = []
+        for one in (ann, ben):
+            await one.enter()
+            names.append((await one.hold(quantity=1))["id"])
+        paid, held = names
+        await ann.pay(paid)
+        assert f"/reservations/{paid}/cancel" in (await ann.client.get(f"/reservations/{paid}")).text
+        await edit(system, event_id, eventDate=datetime.now(UTC))
+        assert_problem(await ann.client.post(f"/api/reservations/{paid}/cancel"), 409, "event_begun")
+        shown = (await ann.client.get(f"/reservations/{paid}")).text
+        assert "/cancel" not in shown
+        assert (await ben.client.post(f"/api/reservations/{held}/cancel")).status_code == 200, "it was never paid"
+        async with system.web.client(headers=await system.bearer()) as admin:
+            assert (await admin.post(f"/api/admin/reservations/{paid}/refund")).status_code == 200
+
+
 async def test_cancelling_tells_everyone_and_gives_all_of_it_back(system: System, event_id: str) -> None:
     async with (
         buyer(system, event_id) as paid,

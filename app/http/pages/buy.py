@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.domain.charge import PaymentMethod
 from app.domain.line import Place
+from app.domain.reservation import ReservationStatus
 from app.http import payments
 from app.http import reservations as shop
 from app.http.catalog import known_event
@@ -116,9 +117,11 @@ async def reservation_page(request: Request[State]) -> Response:
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
     asked = request.query_params
     method = asked.get("method") or (payment.method if payment else "")
+    kept = found.status is ReservationStatus.confirmed and await shop.has_begun(request.state, found.event_id)
     context = {
         "event": shown,
         "reservation": reservation_view(answer),
+        "can_cancel": found.live and not kept,
         "methods": [method.value for method in PaymentMethod],
         "chosen": method if method in list(PaymentMethod) else next(iter(PaymentMethod)).value,
         "payment": payment,
