@@ -182,6 +182,40 @@ class Allocator:
         return found[0][1] if found else []
 
     async def _batch(self, tenure: _Tenure, entries: Entries) -> bool:
+        """Carry out a batch, or what can be of one that the store will not have; False if the lane is another's."""
+        try:
+            return await self._carry_out(tenure, entries)
+        except seats.REFUSED as error:
+            log.warning("lane_batch_refused", event_id=tenure.event_id, commands=len(entries), error=repr(error))
+        return await self._one_by_one(tenure, entries)
+
+    async def _one_by_one(self, tenure: _Tenure, entries: Entries) -> bool:
+        """Carry out each by itself and drop the one that is refused again: it would block the lane for good.
+
+        Who asked for that hears nothing and may ask again; captured money is told of again by the payer.
+        """
+        if not await self._look_again(tenure):
+            return False
+        for entry in entries:
+            try:
+                mine = await self._carry_out(tenure, [entry])
+            except seats.REFUSED as error:
+                command = entry[1].get(b"c", b"").decode(errors="replace")
+                log.error("lane_command_dropped", event_id=tenure.event_id, command=command, error=repr(error))
+                mine = await self._look_again(tenure) and await self._publish(tenure, [entry], [], [])
+            if not mine:
+                return False
+        return True
+
+    async def _look_again(self, tenure: _Tenure) -> bool:
+        """Know the seats as the store has them, after a write that failed; False if the event is gone."""
+        loaded = await seats.load(self.db, tenure.event_id)
+        if loaded is None:
+            return False
+        tenure.state = await asyncio.to_thread(LaneState, *loaded)
+        return True
+
+    async def _carry_out(self, tenure: _Tenure, entries: Entries) -> bool:
         """Decide, write, then tell; False if the lane is another's by now."""
         began = self.clock()
         commands = _decoded(tenure.event_id, entries)
@@ -193,11 +227,16 @@ class Allocator:
         tenure.commands += len(commands)
         tenure.batches += 1
         # Last, because it takes the commands off the lane: a crash before it makes another allocator repeat all this.
-        published = Published(version=tenure.state.version, seats=decisions.seats, outcomes=decisions.outcomes)
-        done = [entry_id for entry_id, _ in entries]
-        told = await self._scripts.publish(tenure.event_id, tenure.owner, pack(published), done)
+        told = await self._publish(tenure, entries, decisions.seats, decisions.outcomes)
         self._count(tenure.event_id, decisions.outcomes, self.clock() - began)
         return told
+
+    async def _publish(
+        self, tenure: _Tenure, entries: Entries, changed: list[tuple[int, int]], outcomes: list[Outcome]
+    ) -> bool:
+        published = Published(version=tenure.state.version, seats=changed, outcomes=outcomes)
+        done = [entry_id for entry_id, _ in entries]
+        return await self._scripts.publish(tenure.event_id, tenure.owner, pack(published), done)
 
     def _count(self, event_id: str, outcomes: Sequence[Outcome], took_s: float) -> None:
         self.work.batches.add(len(outcomes))

@@ -89,6 +89,10 @@ class OutcomeStatus(StrEnum):
     served = "served"  # the waiting list was looked at
 
 
+# Not remembered: what comes at the wrong time would answer with its id for the one that comes at the right one.
+PASSING = frozenset({OutcomeStatus.not_due, OutcomeStatus.served, OutcomeStatus.not_on_sale, OutcomeStatus.event_begun})
+
+
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reservation as it travels down the lane: seats by position, to be shown with the event's map."""
 

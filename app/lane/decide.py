@@ -27,6 +27,7 @@ from app.domain.reservation import (
 from app.domain.sale import SaleStatus
 from app.domain.seating import Availability
 from app.lane.commands import (
+    PASSING,
     Cancel,
     Command,
     Confirm,
@@ -41,8 +42,6 @@ from app.lane.commands import (
 )
 
 _STATUSES = tuple(SeatStatus)
-# Not remembered: what comes at the wrong time would answer with its id for the one that comes at the right one.
-PASSING = frozenset({OutcomeStatus.not_due, OutcomeStatus.served, OutcomeStatus.not_on_sale, OutcomeStatus.event_begun})
 
 Place = tuple[int | None, int | None]
 

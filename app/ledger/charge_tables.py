@@ -6,7 +6,7 @@ again here. Imported by database.py, so that they are made with all the others.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from app.domain.charge import ChargeStatus, PaymentMethod
 from app.ledger.schema import UtcDateTime, metadata
@@ -19,7 +19,7 @@ charges = Table(
     Column("reservation_id", ForeignKey("reservations.id"), nullable=False),
     Column("event_id", ForeignKey("events.id"), nullable=False),
     Column("method", String(40), nullable=False),
-    Column("amount", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
     Column("key", String(140), nullable=True, unique=True),
     Column("status", String(10), nullable=False),
     Column("reference", String(100), nullable=True),
@@ -51,7 +51,7 @@ gateway_book = Table(  # the simulated gateway's own: nothing of the shop but it
     metadata,
     Column("charge_id", String(40), primary_key=True),
     Column("method", String(40), nullable=False),
-    Column("amount", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
     Column("status", String(10), nullable=False),
     Column("reason", Text, nullable=False),
     Column("settles_at", UtcDateTime, nullable=True),

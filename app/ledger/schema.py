@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -129,7 +130,7 @@ reservations = Table(
     Column("number", Integer, nullable=True),
     Column("holder", String(64), nullable=False),
     Column("status", String(10), nullable=False),
-    Column("total_price", Integer, nullable=False),
+    Column("total_price", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime, nullable=True),
@@ -185,7 +186,7 @@ payments = Table(
     Column("reservation_id", ForeignKey("reservations.id"), nullable=False),
     Column("method", String(40), nullable=False),
     Column("reference", String(100), nullable=False),
-    Column("amount", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
     Column("status", String(10), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("refunded_at", UtcDateTime, nullable=True),

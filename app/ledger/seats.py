@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Executable, bindparam, delete, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
 from app.domain.reservation import LIVE, Batch, Known, Payment, PaymentStatus, Reservation, SeatSnapshot
 from app.domain.sale import status_of
@@ -19,6 +20,7 @@ from app.domain.waitlist import ListState
 from app.ledger import reservations as reading
 from app.ledger import waitlist as waitlisted
 from app.ledger.database import Database
+from app.ledger.errors import ValueRefused
 from app.ledger.events import read_snapshot
 from app.ledger.schema import (
     commands,
@@ -49,6 +51,9 @@ D = TypeVar("D", bound=Decided)
 
 class GuardBroken(RuntimeError):
     """The store was not in the state the batch was decided on: nothing was written, and the state must be read anew."""
+
+
+REFUSED = (GuardBroken, IntegrityError, ValueRefused)  # it is the batch that cannot be written, now or ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ async def apply(
     """Decide and write one batch, all or nothing; None (and nothing decided) if the fence or the version moved on.
 
     `decide` is given the first replies of those commands that have one, and those of the reservations that exist.
-    It runs in another thread. Raises GuardBroken if a row was not in the state the batch says it leaves.
+    It runs in another thread. Raises one of REFUSED if the batch cannot be written, as GuardBroken if a row was not in
+    the state the batch says it leaves.
     """
 
     def work(tx: Connection) -> D | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from dataclasses import replace
+
+from redis.asyncio import Redis
+from sqlalchemy import select, update
 
 from app.domain.reservation import ReservationStatus
+from app.domain.seatplan import PRICE_MAX
 from app.lane import keys
 from app.lane.commands import Cancel, Expire, Outcome, OutcomeStatus
-from app.ledger import reservations
-from app.ledger.schema import payments
-from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, wishing
+from app.ledger import events, reservations, statistics
+from app.ledger.database import Database
+from app.ledger.schema import payments, seats
+from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec, wishing
 from workers.allocator import Ended
 
 
@@ -162,6 +167,54 @@ async def test_an_entry_nobody_can_read_does_not_block_the_lane(world: World) ->
     (held,) = await world.do(hold("a", [0]))
     assert held.status is OutcomeStatus.held
     assert await world.redis.xlen(keys.lane(EVENT)) == 0
+
+
+async def test_what_the_store_will_not_have_does_not_block_the_lane_and_harms_nobody_else(world: World) -> None:
+    """A batch is written whole or not at all: without a second look one command would keep all the others for ever."""
+    allocator = world.allocator()
+    ids = iter(["r_a", *["r_a", "r_c"] * 2])  # bob's is one there is already, each time
+    allocator.new_reservation_id = lambda: next(ids)
+    await world.send(hold("a", [0]))
+    await allocator.run(EVENT)
+    await world.send(hold("bad", [1], holder="bob"), hold("c", [2], holder="cat"))
+    assert await allocator.run(EVENT) is Ended.drained
+    answers = await world.answers()
+    assert {name: outcomes[-1].status for name, outcomes in answers.items()} == {
+        "a": OutcomeStatus.held,
+        "c": OutcomeStatus.held,
+    }
+    assert (await world.statuses())[:3] == bytes([1, 0, 1])
+    await world.send(hold("d", [1], holder="bob"))
+    allocator.new_reservation_id = lambda: "r_d"
+    assert await allocator.run(EVENT) is Ended.drained
+    assert (await world.answers())["d"][-1].status is OutcomeStatus.held
+
+
+async def test_seats_that_are_not_as_an_allocator_remembers_are_looked_at_again(world: World) -> None:
+    allocator = world.allocator()
+    await world.send(hold("a", [0]))
+    await allocator.run(EVENT)
+    async with world.db.write() as tx:
+        await tx.execute(update(seats).where(seats.c.idx == 1).values(status="sold"))
+    await world.send(hold("b", [1], holder="bob"), hold("c", [2], holder="cat"))
+    assert await allocator.run(EVENT) is Ended.drained
+    answers = await world.answers()
+    assert answers["b"][-1].status is OutcomeStatus.unavailable
+    assert answers["c"][-1].status is OutcomeStatus.held
+
+
+async def test_a_hold_costs_as_much_as_its_seats_do_together(redis: Redis, ledger: Database) -> None:
+    dear = [events.GradeSpec(name="R", price=PRICE_MAX), events.GradeSpec(name="S", price=PRICE_MAX)]
+    await events.create(ledger, replace(spec(rows=2, seats_per_row=30), grades=dear), START)
+    world = World(redis, ledger)
+    (held,) = await world.do(hold("a", range(60)))
+    (sold,) = await world.do(confirm("b", held_id(held)))
+    assert sold.status is OutcomeStatus.confirmed
+    stored = await reservations.get(ledger, held_id(held))
+    assert stored is not None
+    assert stored.total_price == 60 * PRICE_MAX
+    await world.do(Cancel(id="c", reservation_id=held_id(held)))
+    assert (await statistics.read(ledger)).total.refunded == 60 * PRICE_MAX
 
 
 async def test_a_lane_of_no_event_is_let_go(world: World) -> None:

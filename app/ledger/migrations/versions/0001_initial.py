@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_1b633fa1"
+revision = "0001_2ed8e419"
 down_revision = None
 
 
@@ -52,7 +52,7 @@ def upgrade() -> None:
     op.create_table('gateway_book',
     sa.Column('charge_id', sa.String(length=40), nullable=False),
     sa.Column('method', sa.String(length=40), nullable=False),
-    sa.Column('amount', sa.Integer(), nullable=False),
+    sa.Column('amount', sa.BigInteger(), nullable=False),
     sa.Column('status', sa.String(length=10), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('settles_at', sa.DateTime(timezone=True), nullable=True),
@@ -119,7 +119,7 @@ def upgrade() -> None:
     sa.Column('number', sa.Integer(), nullable=True),
     sa.Column('holder', sa.String(length=64), nullable=False),
     sa.Column('status', sa.String(length=10), nullable=False),
-    sa.Column('total_price', sa.Integer(), nullable=False),
+    sa.Column('total_price', sa.BigInteger(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
@@ -196,7 +196,7 @@ def upgrade() -> None:
     sa.Column('reservation_id', sa.String(length=22), nullable=False),
     sa.Column('event_id', sa.String(length=40), nullable=False),
     sa.Column('method', sa.String(length=40), nullable=False),
-    sa.Column('amount', sa.Integer(), nullable=False),
+    sa.Column('amount', sa.BigInteger(), nullable=False),
     sa.Column('key', sa.String(length=140), nullable=True),
     sa.Column('status', sa.String(length=10), nullable=False),
     sa.Column('reference', sa.String(length=100), nullable=True),
@@ -220,7 +220,7 @@ def upgrade() -> None:
     sa.Column('reservation_id', sa.String(length=22), nullable=False),
     sa.Column('method', sa.String(length=40), nullable=False),
     sa.Column('reference', sa.String(length=100), nullable=False),
-    sa.Column('amount', sa.Integer(), nullable=False),
+    sa.Column('amount', sa.BigInteger(), nullable=False),
     sa.Column('status', sa.String(length=10), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('refunded_at', sa.DateTime(timezone=True), nullable=True),
