@@ -6,6 +6,7 @@ the lane; nothing here writes.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from app.lane.seats import SeatViews, UnknownEvent
 from app.lane.stream import LaneBusy
 from app.lane.view import SeatView
 from app.ledger import charges, events, reservations
+
+DIGEST_CHARACTERS = 16
 
 
 def member_of(seats: SeatViews) -> Extra:
@@ -103,13 +106,22 @@ async def reserve(
     check_quantity(state, len(seat_ids or ()))
     if wish is not None:
         await check_wish(state, event_id, wish)
+    keyed = header(headers, b"idempotency-key") is not None
     hold = Hold(
-        id=command_id(headers, holder, "hold"), holder=holder, number=number, epoch=epoch, seat_ids=seat_ids, wish=wish
+        id=command_id(headers, holder, "hold"),
+        holder=holder,
+        number=number,
+        epoch=epoch,
+        seat_ids=seat_ids,
+        wish=wish,
+        asked=_digest(seat_ids, wish) if keyed else "",
     )
     outcome = await submit(state, event_id, hold)
+    if outcome.asked != hold.asked:
+        raise Problem(422, "key_reused", "This Idempotency-Key was sent for other seats already.")
     match outcome.status:
         case OutcomeStatus.held if outcome.reservation is not None:
-            return view.describe(outcome.reservation)
+            return await _as_it_is(state, outcome.reservation.id) if keyed else view.describe(outcome.reservation)
         case OutcomeStatus.already_holding if outcome.reservation is not None:
             shown = view.describe(outcome.reservation)
             raise Problem(
@@ -121,6 +133,23 @@ async def reserve(
             raise await not_sold(state, event_id)
         case _:
             raise Problem(409, "seats_unavailable", "Someone else has one of these seats.", left=outcome.left or {})
+
+
+def _digest(seat_ids: list[str] | None, wish: Wish | None) -> str:
+    """Tells what one request wants from what another does."""
+    wanted = msgspec.json.encode((None if seat_ids is None else sorted(set(seat_ids)), wish))
+    return hashlib.sha256(wanted).hexdigest()[:DIGEST_CHARACTERS]
+
+
+async def _as_it_is(state: State, reservation_id: str) -> dict[str, Any]:
+    """The reservation that a key once made. Raises Problem if it is over: its seats are not held any more."""
+    found = await reservations.get(state["db"], reservation_id)
+    assert found is not None, "a reservation is never deleted"
+    shown = await described(state, found)
+    if not found.live:
+        detail = f"The reservation of this Idempotency-Key is {found.status}. Choose seats with another key."
+        raise Problem(409, "reservation_over", detail, reservation=shown)
+    return shown
 
 
 async def not_sold(state: State, event_id: str) -> Problem:

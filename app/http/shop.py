@@ -167,7 +167,7 @@ routes = [
         body=ReserveBody,
         answers={201: Held},
         problems=(404, 409, 410),
-        headers={"Idempotency-Key": "The same key gives the first answer again."},
+        headers={"Idempotency-Key": "The same key gives the same reservation again, and is refused with other seats."},
     ),
     ApiRoute(
         "GET",

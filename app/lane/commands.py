@@ -22,7 +22,8 @@ SeatIds = Annotated[
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hold", omit_defaults=True):
-    """Set seats aside: either exactly these, or the best for the wish. `epoch` and `number` name a place in line."""
+    """Set seats aside: either exactly these, or the best for the wish. `epoch` and `number` name a place in line.
+    `asked` tells what is wanted from anything else wanted by the same id; the answer says it again."""
 
     id: CommandId
     holder: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -30,6 +31,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
     epoch: int | None = None
     seat_ids: SeatIds | None = None
     wish: Wish | None = None
+    asked: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
     def __post_init__(self) -> None:
         if (self.seat_ids is None) == (self.wish is None):
@@ -108,7 +110,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to one command. `left`: free seats per grade. `number`, `epoch`: of the hold, if from the line."""
+    """The answer to one command. `left`: free seats per grade. `number`, `epoch`: of the hold, if from the line.
+    `asked`: as the command that is answered said, which need not be the one that came now."""
 
     id: str
     status: OutcomeStatus
@@ -116,6 +119,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left: dict[str, int] | None = None
     number: int | None = None
     epoch: int | None = None
+    asked: str = ""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

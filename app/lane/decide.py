@@ -170,7 +170,7 @@ class _Turn:
     def _decided(self, command: Command) -> Outcome:
         match command:
             case Hold():
-                return self._hold(command)
+                return replace(self._hold(command), asked=command.asked) if command.asked else self._hold(command)
             case Confirm():
                 return self._confirm(command)
             case Cancel():

@@ -206,6 +206,22 @@ async def test_an_idempotency_key_belongs_to_its_sender(system: System, event_id
         assert hers["reservation"]["id"] != his["reservation"]["id"]
 
 
+async def test_an_idempotency_key_is_of_one_wish_and_tells_how_its_reservation_is_now(
+    system: System, event_id: str
+) -> None:
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        key = {"idempotency-key": "1"}
+        made = (await ann.reserve(headers=key, seatIds=["s0", "s1"])).json()["reservation"]
+        for other in ({"seatIds": ["s0"]}, {"seatIds": ["s2", "s3"]}, {"quantity": 2}):
+            assert_problem(await ann.reserve(headers=key, **other), 422, "key_reused")
+        again = await ann.reserve(headers=key, seatIds=["s1", "s0"])
+        assert (again.status_code, again.json()["reservation"]) == (201, made)
+        await ann.client.post(f"/api/reservations/{made['id']}/cancel")
+        over = assert_problem(await ann.reserve(headers=key, seatIds=["s0", "s1"]), 409, "reservation_over")
+        assert over["reservation"] == {**made, "status": "cancelled"}
+
+
 async def test_who_leaves_is_out_and_may_join_again_at_the_back(system: System, event_id: str) -> None:
     await system.change(event_id, state="paused")
     async with buyer(system, event_id) as ann, buyer(system, event_id) as ben:
