@@ -8,6 +8,7 @@ is due again when its time comes, and everything it did can be done again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,9 @@ from app.payments.hearing import PENDING_LOOK_S, confirm_of, heard
 from app.payments.patience import Patience
 from app.payments.wiring import make_gateway, make_patience
 
-PASS_MAX = 50  # charges, and as many refunds, per pass
+PASS_MAX = 50  # charges, or refunds, in one portion
+PORTIONS_MAX = 20  # of each, per pass: a big cancellation is paid back in minutes
+PASS_S = 10.0  # then a pass begins no further portion; one of a slow gateway still ends in time for its job
 LEASE_S = 20.0  # longer than the gateway's calls for one row may take
 AGAIN_S = 1.0  # the first pause before a row is worked on again; each later one is twice as long
 AGAIN_MAX_S = 300.0
@@ -43,17 +46,26 @@ Send = Callable[[str, Command], Awaitable[None]]  # (event_id, command): down th
 
 @dataclass(kw_only=True, eq=False)
 class Payer:
-    """`now` is the wall clock in UTC."""
+    """`now` is the wall clock in UTC, `clock` a monotonic one in seconds."""
 
     db: Database
     gateway: Gateway
     send: Send
     patience: Patience
     now: Callable[[], datetime]
+    clock: Callable[[], float]
 
     async def round(self) -> int:
-        """One bounded pass; gives how many rows were worked on."""
-        return await self.settle() + await self.pay_back()
+        """One bounded pass, in portions while there may be more; gives how many rows were worked on."""
+        ends, worked = self.clock() + PASS_S, 0
+        todo = [self.settle, self.pay_back]
+        for _ in range(PORTIONS_MAX):
+            done = [(work, await work()) for work in todo]
+            worked += sum(count for _, count in done)
+            todo = [work for work, count in done if count == PASS_MAX]
+            if not todo or self.clock() >= ends:
+                break
+        return worked
 
     async def settle(self) -> int:
         """Bring charges nobody looks after to their end."""
@@ -158,5 +170,10 @@ def make_payer(db: Database, redis: Redis, ring: Ring) -> Payer:
         await send(scripts, ring, event_id, [pack(command)])
 
     return Payer(
-        db=db, gateway=make_gateway(db), send=send_one, patience=make_patience(), now=lambda: datetime.now(UTC)
+        db=db,
+        gateway=make_gateway(db),
+        send=send_one,
+        patience=make_patience(),
+        now=lambda: datetime.now(UTC),
+        clock=time.monotonic,
     )

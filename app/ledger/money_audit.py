@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, and_, cast, literal, null, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, literal, null, select
 from sqlalchemy.engine import Connection
 
 from app.domain.charge import UNDONE
@@ -50,18 +50,34 @@ async def strays(db: Database) -> list[str]:
 
 
 async def undone(db: Database, event_id: str, due_before: datetime | None = None) -> list[str]:
-    """Charges and refunds that somebody must still end; only those that were due before then, if it is given."""
+    """Charges and refunds that somebody must still end; only those that are stuck, if it is given: due before then,
+    and tried already or by nobody tried. While others are worked on, what was never tried only waits for its turn, as
+    after a big cancellation: the longest due comes first.
+    """
     c, p, r = charges.c, payments.c, reservations.c
     open_charges = (c.event_id == event_id) & c.status.in_([status.value for status in UNDONE])
     open_refunds = (r.event_id == event_id) & (p.status == PaymentStatus.refund_due.value)
     if due_before is not None:
-        open_charges &= c.next_at < due_before
-        open_refunds &= p.next_at < due_before
+        open_charges &= (c.next_at < due_before) & ((c.tries > 0) | ~_charges_worked_on(due_before))
+        open_refunds &= (p.next_at < due_before) & ((p.tries > 0) | ~_refunds_worked_on(due_before))
     asked = select(c.id, c.status).where(open_charges)
     owed = select(p.reference, p.status).join(reservations, r.id == p.reservation_id).where(open_refunds)
     return await db.look(
         lambda tx: sorted(f"{name} is {status}" for query in (asked, owed) for name, status in tx.execute(query))
     )
+
+
+def _charges_worked_on(since: datetime) -> ColumnElement[bool]:
+    """Whether some open charge, of any event, was tried since then: trying moves its `next_at` ahead."""
+    c = charges.alias().c
+    return exists().where(c.status.in_([status.value for status in UNDONE]), c.tries > 0, c.next_at >= since)
+
+
+def _refunds_worked_on(since: datetime) -> ColumnElement[bool]:
+    """Whether some refund was tried, or paid back, since then."""
+    p = payments.alias().c
+    tried = (p.status == PaymentStatus.refund_due.value) & (p.tries > 0) & (p.next_at >= since)
+    return exists().where(tried | (p.refunded_at >= since))
 
 
 def _charged(tx: Connection, event_id: str) -> Sequence[Slip]:

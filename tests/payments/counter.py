@@ -77,6 +77,7 @@ class Counter:
             send=send or self.send,
             patience=self.patience(),
             now=self.world.time.now,
+            clock=self.world.time.clock,
         )
 
     def courier(self) -> Courier:

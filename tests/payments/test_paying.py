@@ -13,7 +13,7 @@ from app.domain.charge import PaymentMethod
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Outcome
 from app.lane.stream import LaneBusy
-from app.ledger import gateway_book
+from app.ledger import charges, gateway_book
 from app.ledger.charges import CHARGES_PER_RESERVATION_MAX
 from app.payments.cashier import PaidStatus
 from app.payments.courier import AGAIN, CLAIM, Courier
@@ -22,6 +22,7 @@ from app.payments.hearing import TOLD_CARE_S
 from app.payments.simulator import Simulator, answer_of
 from tests.lane.world import EVENT, HOLD_FOR
 from tests.payments.counter import BANK, KAKAO, NAVER, Counter
+from workers import payer
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +178,48 @@ async def test_cancelling_what_is_paid_pays_back_once_however_often_the_answer_i
     await counter.later()
     assert getattr(await counter.money(held), "status", None) == "refunded"
     assert (await booked(counter))[paid.charge.id] == "refunded"
+
+
+async def owed(counter: Counter, seats: Sequence[int]) -> None:
+    """Paid reservations that were cancelled."""
+    for seat in seats:
+        held = await counter.held(seat, f"buyer-{seat}")
+        await counter.pay(held)
+        await counter.world.do(Cancel(id=f"x-{seat}", reservation_id=held.id))
+
+
+async def test_a_big_cancellation_is_paid_back_in_one_pass_and_a_slow_gateway_ends_it(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payer, "PASS_MAX", 2)
+    await owed(counter, range(5))
+    assert await counter.payer().round() == 5
+    monkeypatch.setattr(payer, "PASS_S", 0.0)
+    await owed(counter, range(5, 10))
+    assert await counter.payer().round() == 2, "no further portion is begun after its time"
+
+
+async def test_what_waits_for_its_turn_is_not_stuck_but_what_nobody_tries_is(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck() -> int:
+        found = await invariants.check(counter.world.redis, counter.world.db, EVENT, counter.world.time.at)
+        return sum(violation.detail.endswith("nobody sees to it") for violation in found)
+
+    await owed(counter, range(4))
+    assert await stuck() == 0
+    counter.world.time.pass_s(61)
+    assert await stuck() == 4, "there is no payer at all"
+    first, *_ = await charges.due_refunds(counter.world.db, counter.world.time.at, 4)
+    assert await charges.claim_refund(counter.world.db, first, counter.world.time.at)
+    counter.world.time.pass_s(61)
+    monkeypatch.setattr(payer, "PASS_MAX", 1)
+    monkeypatch.setattr(payer, "PORTIONS_MAX", 1)
+    assert await counter.payer().round() == 1
+    assert await stuck() == 1, "somebody took it on and died; the other two wait for their turn"
+    monkeypatch.undo()
+    await counter.payer().round()
+    assert await stuck() == 0
 
 
 async def test_a_gateway_that_answers_later_tells_by_webhook(counter: Counter) -> None:
