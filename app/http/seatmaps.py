@@ -31,7 +31,7 @@ from app.http.shapes import Shape
 from app.http.shop import answer
 from app.http.state import State
 from app.http.uploads import Upload, read_upload
-from app.ledger import events, maps
+from app.ledger import events, maps, trail
 
 SECTIONS_TOLD_MAX = 500
 CSV_TYPES = frozenset(
@@ -282,12 +282,23 @@ def fault_words(t: Texts, fault: Fault) -> str:
 
 
 async def download(request: Request[State]) -> Response:
-    """The map as CSV, to be changed and uploaded again. UTF-8 with its mark, so that Excel reads the Korean."""
-    require_admin(request.state["tokens"], request.scope)
+    """The map as CSV, to be changed and uploaded again. UTF-8 with its mark, so that Excel reads the Korean. Who took
+    it is kept in the trail, as of every export.
+    """
+    admin = require_admin(request.state["tokens"], request.scope)
     event_id = request.path_params["event_id"]
     now = await maps.current(request.state["db"], event_id)
     if now is None:
         raise _cannot(maps.Unchanged.unknown_event, event_id)
+    await trail.record(
+        request.state["db"],
+        who=admin.email,
+        action="seats.export",
+        subject=event_id,
+        event_id=event_id,
+        change={"seats": len(now[0].seats)},
+        now=datetime.now(UTC),
+    )
     body = await asyncio.to_thread(_as_csv, now[0])
     headers = {
         "content-disposition": f"attachment; filename*=UTF-8''seats-{quote(event_id, safe='')}.csv",

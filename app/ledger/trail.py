@@ -19,6 +19,7 @@ from app.ledger.schema import trail
 ENTRIES_PER_PAGE_MAX = 200
 ROOM_CHANGE = "room.change"
 REFUSED = "refused"  # the entry that `change["of"]` names had no effect
+UNANSWERED = "unanswered"  # whether that entry had one was not known in time; it may have one yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from app.http.desk.export import BOM, cell
+from app.lane.commands import Cancel
 from app.ledger import desk, trail
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
@@ -121,6 +122,23 @@ async def test_an_admin_cancels_a_hold_and_the_trail_says_so(system: System, eve
     (entry,) = await trail.listed(system.db, trail.Wanted(subject=made["id"]), 9)
     assert (entry.who, entry.action, entry.event_id) == (ADMIN[0], "reservation.cancel", event_id)
     assert entry.change["reason"] == "asked by phone"
+
+
+async def test_the_trail_says_what_was_asked_for_in_vain_or_not_answered(
+    system: System, event_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await held(system, event_id)
+    lane, name = system.state["lane"], f"cancel:{made['id']}:desk"
+    await lane.submit(event_id, Cancel(id=name, reservation_id=made["id"], holder="x"))  # refused, and that stays so
+    async with await admin(system) as client:
+        assert_problem(await client.post(f"{LIST}/{made['id']}/cancel"), 409, "reservation_over")
+        monkeypatch.setattr(lane, "_wait_s", 0.0)
+        assert_problem(await client.post(f"{LIST}/{made['id']}/cancel"), 503, "lane_busy")
+    entries = await trail.listed(system.db, trail.Wanted(subject=made["id"]), 9)
+    late, again, refused, first = entries
+    assert [entry.action for entry in (first, again)] == ["reservation.cancel"] * 2
+    assert (refused.action, refused.change) == ("refused", {"of": first.id, "why": "not_found"})
+    assert (late.action, late.change) == ("unanswered", {"of": again.id, "why": "lane_busy"})
 
 
 async def test_an_admin_refunds_what_was_paid_once(system: System, event_id: str) -> None:

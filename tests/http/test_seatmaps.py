@@ -17,7 +17,7 @@ from tests.http.system import BUYER, System, Web
 from tests.http.watcher import watching
 from tests.waiting import wait_until
 
-EVENTS = 16
+EVENTS = 17
 SETTINGS = {"seat_file_bytes_max": 8_000_000}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PRICES = "VIP=150,000원; R=100000"
@@ -244,6 +244,13 @@ async def test_the_trail_tells_who_replaced_what(system: System, event_id: str) 
     entry = (await trail.listed(system.db, trail.Wanted(event_id=event_id), 1))[0]
     assert (entry.who, entry.action, entry.subject) == ("boss@example.com", "seats.replace", event_id)
     assert entry.change == {"seats": 3, "before": 12, "grades": {"VIP": 150_000, "R": 100_000}, "version": 1}
+
+
+async def test_the_trail_tells_who_downloaded_a_map(system: System, event_id: str) -> None:
+    async with system.web.client(headers=await system.bearer()) as client:
+        assert (await client.get(f"/api/admin/events/{event_id}/seats")).status_code == 200
+    (entry,) = await trail.listed(system.db, trail.Wanted(event_id=event_id, action="seats.export"), 9)
+    assert (entry.who, entry.subject, entry.change) == ("boss@example.com", event_id, {"seats": 12})
 
 
 async def test_two_uploads_at_once_leave_one_whole_map(system: System, event_id: str) -> None:

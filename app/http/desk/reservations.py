@@ -173,19 +173,30 @@ async def end(state: State, who: str, reservation_id: str, action: str, reason: 
         raise Problem(409, "not_paid", f"This reservation is {found.status}: there is nothing to give back.")
     if found.status is ReservationStatus.expired:
         raise Problem(409, "reservation_over", "This reservation is expired: nothing more can be done with it.")
-    await trail.record(
+    change = {"status": found.status.value, "totalPrice": found.total_price, "reason": reason}
+    asked = await _record(state, who, action, found, change)
+    try:
+        cancel = Cancel(id=f"cancel:{found.id}:desk", reservation_id=found.id)
+        outcome = await shop.submit(state, found.event_id, cancel)
+    except Problem as problem:  # sent or not, it may be carried out yet
+        await _record(state, who, trail.UNANSWERED, found, {"of": asked, "why": problem.code})
+        raise
+    if outcome.status is not OutcomeStatus.cancelled or outcome.reservation is None:
+        await _record(state, who, trail.REFUSED, found, {"of": asked, "why": outcome.status.value})
+        raise Problem(409, "reservation_over", "This reservation ended before it could be cancelled.")
+    return outcome.reservation.status.value
+
+
+async def _record(state: State, who: str, action: str, found: Reservation, change: dict[str, Any]) -> int:
+    return await trail.record(
         state["db"],
         who=who,
         action=action,
         subject=found.id,
         event_id=found.event_id,
-        change={"status": found.status.value, "totalPrice": found.total_price, "reason": reason},
+        change=change,
         now=datetime.now(UTC),
     )
-    outcome = await shop.submit(state, found.event_id, Cancel(id=f"cancel:{found.id}:desk", reservation_id=found.id))
-    if outcome.status is not OutcomeStatus.cancelled or outcome.reservation is None:
-        raise Problem(409, "reservation_over", "This reservation ended before it could be cancelled.")
-    return outcome.reservation.status.value
 
 
 async def search(request: Request[State]) -> Response:

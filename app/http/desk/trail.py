@@ -31,7 +31,8 @@ class TrailQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class TrailEntry(Shape, frozen=True, kw_only=True):
-    """`change` holds what was asked for; an action `refused` says which entry (`of`) had no effect."""
+    """`change` holds what was asked for; an action `refused` says which entry (`of`) had no effect, `unanswered` of
+    which that was not known in time."""
 
     id: int
     at: datetime
