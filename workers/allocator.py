@@ -23,9 +23,10 @@ from redis.asyncio import Redis
 from app.domain.reservation import Known
 from app.lane import keys
 from app.lane.commands import Command, Outcome, OutcomeStatus, Published, pack, unpack_command
-from app.lane.decide import Decisions, LaneState, decide
+from app.lane.decide import Decisions, decide
 from app.lane.scripts import LEASE_MS, LaneScripts, Released
 from app.lane.seats import published_in
+from app.lane.state import LaneState
 from app.lane.stream import Ring
 from app.ledger import seats
 from app.ledger.database import Database

@@ -6,13 +6,12 @@ a caller whose write fails must forget that state and read it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from app.domain.layout import SeatMap
 from app.domain.reservation import (
     Batch,
     Known,
@@ -20,12 +19,10 @@ from app.domain.reservation import (
     PaymentStatus,
     Reservation,
     ReservationStatus,
-    SeatSnapshot,
     SeatStatus,
     seat_index,
 )
 from app.domain.sale import SaleStatus
-from app.domain.seating import Availability
 from app.lane.commands import (
     PASSING,
     Cancel,
@@ -40,30 +37,9 @@ from app.lane.commands import (
     pack,
     unpack_outcome,
 )
+from app.lane.state import LaneState
 
 _STATUSES = tuple(SeatStatus)
-
-Place = tuple[int | None, int | None]
-
-
-class LaneState:
-    """An event's seats and live reservations at one version."""
-
-    __slots__ = ("event_id", "free", "live", "places", "prices", "statuses", "version")
-
-    def __init__(self, snapshot: SeatSnapshot, live: Iterable[Reservation]) -> None:
-        self.event_id = snapshot.event_id
-        self.version = snapshot.version
-        self.statuses = bytearray(snapshot.statuses)
-        self.prices = [seat.price for seat in snapshot.seats]
-        self.free = Availability(SeatMap(snapshot.seats, snapshot.focal), snapshot.statuses)
-        self.live = {reservation.id: reservation for reservation in live}
-        self.places: dict[Place, str] = {(r.epoch, r.number): r.id for r in self.live.values() if r.number is not None}
-
-    def needs(self, commands: Iterable[Command]) -> list[str]:
-        """The reservations these commands name that are not live, so that the store must be asked."""
-        named = {command.reservation_id for command in commands if not isinstance(command, Hold | Serve)}
-        return sorted(named - self.live.keys())
 
 
 @dataclass(slots=True)
@@ -198,10 +174,9 @@ class _Turn:
         self._list = still_waiting
 
     def _hold(self, command: Hold) -> Outcome:
-        place = (command.epoch, command.number)
-        holding = self._state.places.get(place)
+        holding = self._state.held_by(command)
         if holding is not None:
-            return _outcome(command, OutcomeStatus.already_holding, self._state.live[holding])
+            return _outcome(command, OutcomeStatus.already_holding, holding)
         if self._known.sale is not SaleStatus.on_sale:
             return Outcome(id=command.id, status=OutcomeStatus.not_on_sale, number=command.number, epoch=command.epoch)
         self._serve_list()
@@ -306,19 +281,11 @@ class _Turn:
 
     def _becomes(self, reservation: Reservation, seats_become: SeatStatus) -> None:
         """Put a reservation and its seats into their new state, remembering the first one of this batch."""
-        state, place = self._state, (reservation.epoch, reservation.number)
+        state = self._state
         if reservation.id not in self._statuses_before:
             self._statuses_before[reservation.id] = state.live[reservation.id].status
         self._touched[reservation.id] = reservation
-        if reservation.live:
-            state.live[reservation.id] = reservation
-        else:
-            del state.live[reservation.id]
-        if reservation.number is not None:
-            if reservation.live:
-                state.places[place] = reservation.id
-            else:
-                del state.places[place]
+        state.keep(reservation)
         for idx in reservation.seats:
             if idx not in self._seats_before:
                 self._seats_before[idx] = _STATUSES[state.statuses[idx]]

@@ -156,7 +156,10 @@ async def test_the_list_as_pages_and_forms(system: System, event_id: str) -> Non
 async def test_ones_own_reservations_come_in_pages(system: System) -> None:
     async with buyer(system, "direct") as ann:
         await ann.client.get("/events/direct")
-        made = [(await ann.hold(quantity=1))["id"] for _ in range(3)]
+        made = []
+        for _ in range(3):
+            made.append((await ann.hold(quantity=1))["id"])
+            assert (await ann.pay(made[-1])).status_code == 201
         first = (await ann.client.get("/api/reservations/my", params={"limit": 2})).json()
         rest = (await ann.client.get("/api/reservations/my", params={"cursor": first["next"]})).json()
         assert [one["id"] for one in first["reservations"] + rest["reservations"]] == made[::-1]

@@ -68,6 +68,22 @@ async def test_a_place_in_line_holds_one_reservation_at_a_time(world: World) -> 
     assert third.status is OutcomeStatus.held
 
 
+async def test_without_a_line_a_holder_holds_once_until_it_is_paid_or_over(world: World) -> None:
+    """Or one browser would set the whole hall aside."""
+    first, second, others = await world.do(hold("a", [0]), wishing("b", 2), hold("c", [1], holder="bob"))
+    assert (second.status, others.status) == (OutcomeStatus.already_holding, OutcomeStatus.held)
+    assert held_id(second) == held_id(first)
+    await world.do(confirm("pay", held_id(first)))
+    again, further = await world.do(hold("d", [2]), hold("e", [3]))
+    assert (again.status, further.status) == (OutcomeStatus.held, OutcomeStatus.already_holding)
+    await world.do(Cancel(id="f", reservation_id=held_id(again), holder="ann"))
+    (anew,) = await world.do(hold("g", [3]))
+    assert anew.status is OutcomeStatus.held
+    await world.send(hold("h", [4]))
+    await world.allocator().run(EVENT)  # one that has to read who holds what
+    assert (await world.answers())["h"][-1].status is OutcomeStatus.already_holding
+
+
 async def test_a_paid_hold_is_sold_and_ends_the_buyers_turn(world: World) -> None:
     (held,) = await world.do(hold("a", [0, 1], number=3))
     (sold,) = await world.do(confirm("b", held_id(held)))
@@ -122,8 +138,8 @@ async def test_money_that_comes_too_late_is_noted_as_due_back_once_however_often
 
 
 async def test_cancelling_gives_seats_back_whether_held_or_sold(world: World) -> None:
-    first, second = await world.do(hold("a", [0]), hold("b", [1]))
-    await world.do(confirm("c", held_id(second)))
+    first, second = await world.do(hold("a", [0]), hold("b", [1], holder="bob"))
+    await world.do(confirm("c", held_id(second), holder="bob"))
     outcomes = await world.do(
         Cancel(id="d", reservation_id=held_id(first), holder="ann"), Cancel(id="e", reservation_id=held_id(second))
     )
@@ -226,7 +242,7 @@ async def test_a_lane_of_no_event_is_let_go(world: World) -> None:
 async def test_an_allocator_takes_on_where_another_left_the_seats(world: World) -> None:
     one, other = world.allocator(), world.allocator()
     for step, allocator in enumerate([one, other, one, other]):
-        await world.send(hold(f"h{step}", [step]))
+        await world.send(hold(f"h{step}", [step], holder=f"buyer{step}"))
         assert await allocator.run(EVENT) is Ended.drained
     assert (await world.statuses())[:5] == bytes([1, 1, 1, 1, 0])
 

@@ -21,7 +21,8 @@ from app.domain.reservation import (
     SeatStatus,
 )
 from app.lane.commands import Cancel, Command, Expire, Outcome, OutcomeStatus
-from app.lane.decide import Decisions, LaneState, decide
+from app.lane.decide import Decisions, decide
+from app.lane.state import LaneState
 from tests.lane.world import HOLD_FOR, START, confirm, hold, wishing
 
 ROW = tuple(

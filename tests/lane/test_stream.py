@@ -259,7 +259,7 @@ async def test_a_map_somebody_asked_for_a_moment_ago_is_not_taken_from_them(web:
 async def test_a_reader_who_knows_a_version_is_told_only_the_change(web: Web) -> None:
     held = await web.lane.submit(EVENT, hold("a", [3]))
     assert held.reservation is not None
-    await web.lane.submit(EVENT, hold("b", [4]))
+    await web.lane.submit(EVENT, hold("b", [4], holder="bob"))
     await web.lane.submit(EVENT, Cancel(id="c", reservation_id=held.reservation.id))
     view = await web.views.open(EVENT)
     assert json.loads(view.since(0)) == {
@@ -277,7 +277,7 @@ async def test_a_gap_in_the_versions_makes_the_view_read_the_map_anew(web: Web) 
     await world.do(hold("a", [0]))
     await web.until(1)
     await world.redis.xadd(keys.out(EVENT), {"o": pack(Published(version=9, seats=[(5, 2)]))})
-    await world.do(hold("b", [1]))
+    await world.do(hold("b", [1], holder="bob"))
     await web.until(2)
     assert web.loads >= 2
     assert [view.status(idx).name for idx in (0, 1, 5)] == ["held", "held", "available"]
@@ -313,14 +313,14 @@ async def test_an_entry_nobody_can_read_makes_the_view_read_the_map_anew(web: We
     await web.world.redis.xadd(keys.out(EVENT), {"o": b'{"version":'})
     await web.until(1)
     assert view.status(0).name == "held"
-    assert (await web.lane.submit(EVENT, hold("b", [1]))).status is OutcomeStatus.held
+    assert (await web.lane.submit(EVENT, hold("b", [1], holder="bob"))).status is OutcomeStatus.held
 
 
 async def test_after_a_loss_of_redis_views_catch_up(web: Web, redis: Redis) -> None:
     view = await web.views.open(EVENT)
     await web.lane.submit(EVENT, hold("a", [0]))
     await redis.flushall()
-    outcome = await web.lane.submit(EVENT, hold("b", [1]))
+    outcome = await web.lane.submit(EVENT, hold("b", [1], holder="bob"))
     assert outcome.status is OutcomeStatus.held
     assert [view.status(idx).name for idx in (0, 1)] == ["held", "held"]
 

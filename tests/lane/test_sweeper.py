@@ -18,10 +18,10 @@ def sweeper(world: World) -> Sweeper:
 
 
 async def test_a_hold_whose_time_is_over_gives_its_seats_back(world: World, sweeper: Sweeper) -> None:
-    kept, sold = await world.do(hold("a", [0]), hold("b", [1]))
+    kept, sold = await world.do(hold("a", [0]), hold("b", [1], holder="bob"))
     assert sold.reservation
     assert kept.reservation
-    await world.do(confirm("c", sold.reservation.id))
+    await world.do(confirm("c", sold.reservation.id, holder="bob"))
     assert await sweeper.sweep() == 0
     world.time.pass_s(HOLD_FOR.total_seconds())
     assert await sweeper.sweep() == 1
@@ -47,7 +47,7 @@ async def test_a_pass_is_bounded_and_takes_the_longest_overdue_first(
 ) -> None:
     await world.do(hold("a", [0]))
     world.time.pass_s(1)
-    await world.do(hold("b", [1]), hold("c", [2]))
+    await world.do(hold("b", [1], holder="bob"), hold("c", [2], holder="cat"))
     world.time.pass_s(HOLD_FOR.total_seconds())
     monkeypatch.setattr(sweeping, "SWEEP_MAX", 1)
     assert await sweeper.sweep() == 1

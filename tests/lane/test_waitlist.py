@@ -39,9 +39,9 @@ async def state(world: World, holder: str) -> waitlist.Entry:
 
 async def sold_out(world: World) -> list[str]:
     """Every seat bought, one reservation each; their ids by seat."""
-    held = await world.do(*(hold(f"h{idx}", [idx], holder="old") for idx in ALL))
+    held = await world.do(*(hold(f"h{idx}", [idx], holder=f"old{idx}") for idx in ALL))
     ids = [outcome.reservation.id for outcome in held if outcome.reservation]
-    await world.do(*(confirm(f"c{name}", name, holder="old") for name in ids))
+    await world.do(*(confirm(f"c{name}", name, holder=f"old{idx}") for idx, name in enumerate(ids)))
     return ids
 
 

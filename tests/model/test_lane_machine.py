@@ -29,7 +29,7 @@ from tests.postgres import Postgres
 from workers.allocator import Allocator
 
 SEATS = 12
-HOLDERS = ("ann", "bob", "cat")
+HOLDERS = ("ann", "bob", "cat", "dan", "eve")
 
 
 @dataclass
@@ -98,6 +98,9 @@ class Model:
 
     def expected_hold(self, command: Hold) -> str:
         if command.number is not None and any(r.live and r.place == command.number for r in self.held.values()):
+            return "already_holding"
+        mine = [r for r in self.held.values() if r.status == "pending" and r.holder == command.holder]
+        if command.number is None and mine:
             return "already_holding"
         if command.wish is not None:
             return "held" if self.grade_for(command) is not None else "unavailable"

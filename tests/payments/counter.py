@@ -83,7 +83,9 @@ class Counter:
     def courier(self) -> Courier:
         return Courier(db=self.world.db, post=self.post, secret=SECRET, now=self.world.time.now)
 
-    async def held(self, seat: int = 0, holder: str = "ann") -> Reservation:
+    async def held(self, seat: int = 0, holder: str = "") -> Reservation:
+        """A hold of one seat, by somebody of its own: ann has the first."""
+        holder = holder or ("ann" if seat == 0 else f"ann-{seat}")
         (outcome,) = await self.world.do(hold(f"hold-{next(self.names)}", [seat], holder=holder))
         assert outcome.reservation is not None
         return await self.reservation(outcome.reservation.id)

@@ -364,7 +364,7 @@ async def test_two_payers_at_once_refund_once_each(counter: Counter) -> None:
     reservations = [await counter.held(seat) for seat in range(4)]
     for held in reservations:
         await counter.pay(held)
-        await counter.world.do(Cancel(id=f"x{held.id}", reservation_id=held.id, holder="ann"))
+        await counter.world.do(Cancel(id=f"x{held.id}", reservation_id=held.id, holder=held.holder))
     counter.world.time.pass_s(1)
     worked = await asyncio.gather(*(counter.payer().round() for _ in range(3)))
     assert sum(worked) == 4
