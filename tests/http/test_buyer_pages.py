@@ -167,3 +167,8 @@ async def test_cancelling_what_was_paid_says_what_becomes_of_the_money(system: S
         assert "₩100 goes back to you" not in await page(one, held)
         await send(one, f"{held}/pay", method="kakao_pay")
         assert "₩100 goes back to you" in await page(one, held)
+
+
+async def test_who_counts_down_is_told_that_the_places_are_drawn(system: System) -> None:
+    async with system.web.client(headers={"accept-language": "en"}) as client:
+        assert "within the first 2 seconds is put in random order" in (await client.get("/events/later")).text

@@ -139,7 +139,7 @@ async def test_a_place_on_the_list_belongs_to_the_account_on_every_device(system
 async def test_the_list_as_pages_and_forms(system: System, event_id: str) -> None:
     (ann, sold), _ = await sell_out(system, event_id)
     async with system.web.client(headers={"accept-language": "en"}) as bob:
-        assert "join the waiting list" in (await bob.get(f"/events/{event_id}")).text
+        assert "Join the waiting list" in (await bob.get(f"/events/{event_id}")).text
         page = f"/events/{event_id}/waitlist"
         assert "Join the list" in (await bob.get(page)).text
         done = await send(bob, page, page, {"quantity": "2"})

@@ -65,6 +65,7 @@ async def event_page(request: Request[State]) -> Response:
         "in_line": in_line,
         "own": [] if in_line else await own_of(request, event),
         "seats_max": request.state["settings"].seats_per_buyer_max,
+        "draw_s": request.state["settings"].opening_draw_s,
     }
     version = (await known_event(request.state, event.event_id)).version
     script = {"eventId": event.event_id, "version": version, "status": event.status, "room": event.room}
