@@ -26,7 +26,7 @@ Ring = Callable[[str, str], Awaitable[None]]
 
 
 class Admitter:
-    """`ring` wakes the allocator when wishes were sent to a lane."""
+    """`ring` wakes the allocator when something was put on a lane: wishes, or what turns that ended leave behind."""
 
     def __init__(self, scripts: RoomScripts, ring: Ring, tick_ms: int, work: Work | None = None) -> None:
         self._scripts = scripts
@@ -87,8 +87,8 @@ class Admitter:
             await self.refresh()
             return
         self._work.ticked(event_id, tick.admitted, ended, tick.wished)
-        if tick.wished:
-            await self._ring(event_id, f"wish-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
+        if tick.wished or ended:
+            await self._ring(event_id, f"tick-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
         if ended:
             log.info("turns_ended", event_id=event_id, people=ended)
         if tick.admitted:

@@ -72,7 +72,7 @@ async def start(ctx: dict[str, Any]) -> None:
         redis=redis,
         db=db,
         ring=ring,
-        finish=scripts.leave_all,
+        finish=scripts.end_served,
         hold_for=timedelta(seconds=settings.hold_s),
         offer_for=timedelta(seconds=settings.waitlist_offer_s),
         now=lambda: datetime.now(UTC),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.line import Place
 from app.domain.ticket import Ticket, holder_text
 from app.http.answers import position_body
 from app.http.api import ApiRoute, Who
@@ -21,12 +21,13 @@ from app.http.lines import view_of
 from app.http.passes import AdmissionPass
 from app.http.problems import Problem
 from app.http.queue import closed_problem
-from app.http.reservations import drop_hold, reservation_of
+from app.http.reservations import reservation_of, submit
 from app.http.shapes import Claimed, Nothing
 from app.http.state import State
+from app.lane.commands import Drop
 from app.room.view import LineView
 
-WISH_WAIT_S = 1.0  # for an answer that takes milliseconds when all is well
+LANE_WAIT_S = 1.0  # for an answer that takes milliseconds when all is well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ async def _held(state: State, ticket: Ticket) -> dict[str, Any] | None:
     seats = state["seats"].get(ticket.event_id)
     if found is not None or not ticket.wish or (seats and seats.answer(ticket.epoch, ticket.number)):
         return found
-    await state["lane"].outcome(ticket.event_id, f"wish:{ticket.epoch}:{ticket.number}", WISH_WAIT_S)
+    await state["lane"].outcome(ticket.event_id, f"wish:{ticket.epoch}:{ticket.number}", LANE_WAIT_S)
     return await reservation_of(state, ticket.event_id, ticket.epoch, ticket.number)
 
 
@@ -107,14 +108,18 @@ async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id:
     """Give the place up for good, and the seats held for it. Idempotent."""
     view = await view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
-    try:
-        status = await state["scripts"].leave(event_id, ticket.epoch, ticket.number)
-    except (RedisError, OSError) as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
-    if status == "missing":
+    drop_id = f"leave:{ticket.epoch}:{ticket.number}:{secrets.token_hex(8)}"  # the place may come back after a loss
+    with state["lane"].expected(event_id, drop_id) as answer:
+        try:
+            left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, drop_id=drop_id)
+        except (RedisError, OSError) as error:
+            raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+        if left.drop:
+            await state["lane"].hurry(event_id, left.drop, answer, LANE_WAIT_S)
+    if left.status == "missing":
         raise _lost()
-    if view.place(ticket.number) in (Place.admitted, Place.claimed) or ticket.number <= view.cursor:
-        await drop_hold(state, event_id, ticket.epoch, ticket.number)
+    if left.status in ("already", "closed") and ticket.number <= view.cursor:  # what a pass holds outlives its turn
+        await submit(state, event_id, Drop(id=drop_id, epoch=ticket.epoch, number=ticket.number))
 
 
 async def leave(request: Request[State]) -> Response:

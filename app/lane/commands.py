@@ -66,13 +66,21 @@ class Expire(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="e
     reservation_id: ReservationId
 
 
+class Drop(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drop"):
+    """A place in line is over: give the seats that are held for it back. What is paid for stays."""
+
+    id: CommandId
+    epoch: int
+    number: int
+
+
 class Serve(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serve"):
     """Look at the waiting list, as every batch does. Not remembered: what it did is in the list."""
 
     id: CommandId
 
 
-Command = Hold | Confirm | Cancel | Expire | Serve
+Command = Hold | Confirm | Cancel | Expire | Drop | Serve
 
 
 class OutcomeStatus(StrEnum):
@@ -82,7 +90,7 @@ class OutcomeStatus(StrEnum):
     expired = "expired"
     unavailable = "unavailable"  # some seat was not free; `left` says what is
     unknown_seat = "unknown_seat"
-    gone = "gone"  # the hold is over (or paid by another payment)
+    gone = "gone"  # the hold is over, or paid: by another payment, or before its place in line was over
     not_found = "not_found"  # no such reservation, or not this holder's
     already_holding = "already_holding"  # this place in line, or this holder without one, has a reservation: that one
     not_on_sale = "not_on_sale"  # before its sale, after it, or cancelled

@@ -28,6 +28,7 @@ from app.lane.commands import (
     Cancel,
     Command,
     Confirm,
+    Drop,
     Expire,
     Hold,
     Outcome,
@@ -153,6 +154,8 @@ class _Turn:
                 return self._cancel(command)
             case Expire():
                 return self._expire(command)
+            case Drop():
+                return self._drop(command)
             case Serve():
                 return Outcome(id=command.id, status=OutcomeStatus.served)
 
@@ -271,6 +274,17 @@ class _Turn:
         expired = replace(reservation, status=ReservationStatus.expired)
         self._becomes(expired, SeatStatus.available)
         return _outcome(command, OutcomeStatus.expired, expired)
+
+    def _drop(self, command: Drop) -> Outcome:
+        holding = self._state.places.get((command.epoch, command.number))
+        if holding is None:
+            return Outcome(id=command.id, status=OutcomeStatus.not_found)
+        reservation = self._state.live[holding]
+        if reservation.status is not ReservationStatus.pending:
+            return Outcome(id=command.id, status=OutcomeStatus.gone)
+        ended = replace(reservation, status=ReservationStatus.cancelled)
+        self._becomes(ended, SeatStatus.available)
+        return _outcome(command, OutcomeStatus.cancelled, ended)
 
     def _find(self, reservation_id: str) -> Reservation | None:
         return (

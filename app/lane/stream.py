@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from redis.asyncio import Redis
@@ -78,6 +79,19 @@ class Lane:
                     return await answer
         except TimeoutError:
             return None
+
+    def expected(self, event_id: str, command_id: str) -> AbstractContextManager[asyncio.Future[Outcome]]:
+        """The answer to a command that somebody else is about to put on the lane, for as long as the block lasts."""
+        return self._outcomes.expected(event_id, command_id)
+
+    async def hurry(self, event_id: str, entry_id: str, answer: asyncio.Future[Outcome], wait_s: float) -> None:
+        """Wake an allocator for a command that is on the lane already, and wait for its answer, `wait_s` at most. It is
+        carried out all the same if neither comes about.
+        """
+        with suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(wait_s):
+                await self._ring(event_id, entry_id)
+                await answer
 
     async def send(self, event_id: str, commands: Sequence[Command]) -> None:
         """Send commands whose outcome nobody waits for. Raises LaneBusy if they may not have arrived."""

@@ -52,6 +52,13 @@ class Adoption(NamedTuple):
     browser: str
 
 
+class Left(NamedTuple):
+    """`drop`: the entry on the lane of the command that gives back the seats of a turn; "" if there was no turn."""
+
+    status: str
+    drop: str
+
+
 class Tick(NamedTuple):
     """What one admission tick did. `state` may also be `old_epoch` or `missing`; `refilled_ms` is for the next call."""
 
@@ -157,7 +164,7 @@ class RoomScripts:
         """
         pipe = self.redis.pipeline(transaction=False)
         due = self._keys(event_id, epoch, "gone", "lapsed", "admitted", "active")
-        due.append(keys.log(event_id))
+        due += [keys.log(event_id), keys.lane(event_id)]
         await self._scripts["due"](due, [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX], client=pipe)
         admit = self._keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active")
         admit.append(keys.log(event_id))
@@ -192,22 +199,26 @@ class RoomScripts:
         status, expires_ms = await self._scripts["claim"]([*names, keys.log(event_id)], args)
         return status.decode(), expires_ms
 
-    async def leave(self, event_id: str, epoch: int, number: int, now_ms: Now = None) -> str:
-        """End a place for good, for who left and for who was served. Idempotent."""
-        answer: bytes = await self._leave(event_id, epoch, number, now_ms)
-        return answer.decode()
+    async def leave(self, event_id: str, epoch: int, number: int, now_ms: Now = None, *, drop_id: str) -> Left:
+        """End the place of somebody who leaves. Idempotent. `drop_id` becomes the id of the lane's command, if one is
+        needed; nobody has been woken for it.
+        """
+        status, entry = await self._leave(event_id, epoch, number, drop_id, now_ms)
+        return Left(status.decode(), entry.decode())
 
-    async def leave_all(self, event_id: str, places: Sequence[tuple[int, int]]) -> None:
-        """End the places of many people, each (epoch, number), in one round trip."""
+    async def end_served(self, event_id: str, places: Sequence[tuple[int, int]]) -> None:
+        """End the places of people who have paid, each (epoch, number), in one round trip. Idempotent."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for epoch, number in places:
-                await self._leave(event_id, epoch, number, None, pipe)
+                await self._leave(event_id, epoch, number, "", None, pipe)
             await pipe.execute()
 
-    async def _leave(self, event_id: str, epoch: int, number: int, now_ms: Now, client: Any = None) -> Any:
+    async def _leave(
+        self, event_id: str, epoch: int, number: int, drop_id: str, now_ms: Now, client: Any = None
+    ) -> Any:
         names = self._keys(event_id, epoch, "gone", "returned", "admitted", "active")
-        names += [keys.log(event_id), keys.of_epoch(event_id, epoch, "wishes:")]
-        args = [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET]
+        names += [keys.log(event_id), keys.of_epoch(event_id, epoch, "wishes:"), keys.lane(event_id)]
+        args = [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, drop_id]
         return await self._scripts["leave"](names, args, client=client)
 
     async def seen(self, event_id: str, epoch: int, numbers: Sequence[int], now_ms: Now = None) -> int:

@@ -112,7 +112,7 @@ def _allocator(kind: type[Allocator], scripts: RoomScripts, db: Database, event_
         redis=scripts.redis,
         db=db,
         ring=ring,
-        finish=scripts.leave_all,
+        finish=scripts.end_served,
         hold_for=timedelta(minutes=5),
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,

@@ -61,8 +61,7 @@ async def _gather(settings: Settings) -> list[str]:
     async with room.scripts_of(settings) as scripts:
         await room.make(scripts, EVENT)
         holders = await room.fill(scripts, EVENT, PEOPLE)
-        for number in range(LEFT_EVERY, PEOPLE, LEFT_EVERY):
-            await scripts.leave(EVENT, room.EPOCH, number)
+        await scripts.end_served(EVENT, [(room.EPOCH, number) for number in range(LEFT_EVERY, PEOPLE, LEFT_EVERY)])
         await scripts.redis.zadd("bench:line", {holder: number for number, holder in enumerate(holders)})
         return holders
 

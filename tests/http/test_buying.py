@@ -9,11 +9,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.lane import keys
 from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 48
+EVENTS = 51
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -243,11 +244,58 @@ async def test_leaving_with_seats_held_frees_them(system: System, event_id: str)
     async with buyer(system, event_id) as ann:
         claimed = await ann.enter()
         await ann.hold(seatIds=["s0"])
+
+        async def nobody_is_awake() -> bool:
+            return not await system.redis.exists(keys.lease(event_id))
+
+        await wait_until(nobody_is_awake, description="the allocator has let go of the lane")
         assert (await ann.post("leave")).status_code == 200
         assert (await ann.seat_statuses())["s0"] == "available"
         await ann.until("left")
         spent = await ann.reserve(headers={"x-admission-pass": claimed["pass"]}, seatIds=["s0"])
         assert_problem(spent, 410, "pass_spent")
+
+
+async def test_leaving_before_the_wish_is_answered_holds_no_seats(system: System, event_id: str) -> None:
+    """The hold is on the lane when the buyer leaves: nobody can know the reservation that it is going to be."""
+    lease = keys.lease(event_id)
+    await system.redis.set(lease, "an allocator that stands still", px=60_000)
+    async with buyer(system, event_id) as ann:
+        await ann.join({"quantity": 3})
+        await ann.until("admitted")
+        assert (await ann.post("leave")).status_code == 200
+        await system.redis.delete(lease)
+
+        async def is_decided() -> bool:
+            return not await system.redis.xlen(keys.lane(event_id))
+
+        await wait_until(is_decided, description="another allocator has carried on")
+        mine = (await ann.client.get("/api/reservations/my")).json()["reservations"]
+        assert [each["status"] for each in mine] == ["cancelled"]
+
+
+async def test_leaving_a_line_that_is_closed_frees_the_seats_too(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        await ann.hold(seatIds=["s0"])
+        await system.change(event_id, state="closed")
+        assert (await ann.seat_statuses())["s0"] == "held", "it may still be paid"
+        assert (await ann.post("leave")).status_code == 200
+        assert (await ann.seat_statuses())["s0"] == "available"
+
+
+async def test_a_pass_that_is_over_does_not_keep_its_buyer_from_giving_the_seats_back(
+    system: System, event_id: str
+) -> None:
+    """A turn ends without its seats: whoever holds some may still pay. Leaving says that they will not."""
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        await ann.hold(seatIds=["s0"])
+        await system.redis.zadd(f"tiketi:{{{event_id}}}:1:active", {"1": 1})  # its time is over
+        await ann.until("lapsed")
+        assert (await ann.seat_statuses())["s0"] == "held"
+        assert (await ann.post("leave")).status_code == 200
+        assert (await ann.seat_statuses())["s0"] == "available"
 
 
 async def test_a_second_tab_is_the_same_place(system: System, event_id: str) -> None:

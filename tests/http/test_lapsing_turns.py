@@ -47,3 +47,16 @@ async def test_nobody_is_let_in_while_all_capacity_is_taken(system: System, even
             return 2 in view.gone
 
         await wait_until(is_over, description="both turns came and lapsed, one after the other")
+
+
+async def test_the_seats_held_for_a_turn_nobody_takes_are_free_when_it_ends(system: System, event_id: str) -> None:
+    """They would be held for minutes more, by somebody who is not there and cannot pay."""
+    async with buyer(system, event_id) as ann:
+        await ann.join({"quantity": 2})
+        await ann.given()
+        await ann.until("lapsed")
+
+        async def are_free() -> bool:
+            return set((await ann.seat_statuses()).values()) == {"available"}
+
+        await wait_until(are_free, description="the seats are free")

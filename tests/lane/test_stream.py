@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisAway
 
 from app.domain.reservation import Reservation, SeatSnapshot
 from app.lane import keys, stream
 from app.lane import scripts as lane_scripts
 from app.lane import seats as lane_seats
-from app.lane.commands import Cancel, OutcomeStatus, Published, pack
+from app.lane.commands import Cancel, Drop, OutcomeStatus, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import LaneScripts, Released, Sent
 from app.lane.seats import SeatViews, UnknownEvent
@@ -82,6 +83,27 @@ async def test_a_hold_is_answered_and_shown_on_the_map(web: Web) -> None:
     assert (shown["layout"], shown["version"], view.etag) == ({"stage": "front"}, 1, '"1"')
     assert view.answer(1, 9) == outcome
     assert view.left() == {"R": 5, "S": 6}
+
+
+async def test_a_command_that_a_script_put_on_the_lane_wakes_an_allocator_and_is_waited_for(web: Web) -> None:
+    await web.lane.submit(EVENT, hold("a", [3], number=9))
+    with web.lane.expected(EVENT, "d") as answer:
+        entry = await web.world.redis.xadd(keys.lane(EVENT), {"c": pack(Drop(id="d", epoch=1, number=9))})
+        await web.lane.hurry(EVENT, entry.decode(), answer, wait_s=20.0)
+        assert answer.result().status is OutcomeStatus.cancelled
+
+
+async def test_a_command_on_the_lane_needs_no_wake_up_to_succeed_in_time(web: Web) -> None:
+    """Whoever left has left, whether or not Redis can be told to hurry, or an allocator answers."""
+
+    async def unheard(event_id: str, entry_id: str) -> None:
+        raise RedisAway("gone")
+
+    lane = Lane(web.world.redis, unheard, web.outcomes, web.views.open, wait_s=20.0)
+    for hurrying in (lane, web.lane):
+        with hurrying.expected(EVENT, "d") as answer:
+            await hurrying.hurry(EVENT, "1-1", answer, wait_s=0.0)
+    assert len(web.outcomes) == 0
 
 
 async def test_a_hundred_requests_at_once_reach_redis_in_few_calls_and_one_wins(

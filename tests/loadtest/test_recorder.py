@@ -42,7 +42,7 @@ async def test_a_room_that_was_followed_is_clean(redis: Redis, ledger: Database,
         await ticker.tick()
         room.clock.pass_ms(1000)
     await room.scripts.claim(EVENT, room.epoch, 1, room.clock.redis_ms)
-    await room.scripts.leave(EVENT, room.epoch, 2, room.clock.redis_ms)
+    await room.leave(2)
     run = await run_of(recorder, tmp_path, joins)
     assert [entry.kind for entry in run.room if entry.admitted] == ["admit"] * 3
     assert run.stores is not None

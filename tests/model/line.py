@@ -171,13 +171,15 @@ class Model:
                 return worth if turns[number] > now_ms else 0
         return 1
 
-    def leave(self, number: int) -> str:
+    def leave(self, number: int, drop_id: str) -> str:
         if number > self.number:
             return "unknown"
         if self.state == "closed":
             return "closed"
         if number in self.over:
             return "already"
+        if number in self.admitted or number in self.active:
+            self.sent.append(drop_id)
         self._end(number, "left")
         self.wishes.pop(number, None)
         return "left"
@@ -198,10 +200,16 @@ class Model:
             self.state = self.state_after
         if 0 < self.closes_ms <= now_ms:
             self.state, self.reason = "closed", "sale_ended"
-        ended = [n for turns in (self.admitted, self.active) for n, end in turns.items() if end <= now_ms]
+        unused, used = (sorted((end, str(n)) for n, end in t.items() if end <= now_ms) for t in self._turns)
+        self.sent += [f"lapse:{self.epoch}:{number}:{now_ms}" for _, number in unused]
+        ended = [int(number) for _, number in unused + used]
         for number in ended:
             self._end(number, "lapsed")
         return len(ended)
+
+    @property
+    def _turns(self) -> tuple[dict[int, int], dict[int, int]]:
+        return self.admitted, self.active
 
     def schedule(self, opens_ms: int, closes_ms: int, now_ms: int) -> bool:
         """The event's sale moves. Whether a line that the clock closed begins anew."""

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from app.domain.reservation import SeatStatus
 from app.lane import keys
-from app.lane.commands import Cancel, Command, Confirm, Expire, Hold, Outcome, OutcomeStatus, Serve
+from app.lane.commands import Cancel, Command, Confirm, Drop, Expire, Hold, Outcome, OutcomeStatus, Serve
 from app.ledger import events, reservations
 from app.ledger.database import Database, open_database
 from tests.lane.audit import broken, empty
@@ -81,6 +81,9 @@ class Model:
         if isinstance(command, Hold):
             return self.expected_hold(command)
         assert not isinstance(command, Serve), "the machine has no waiting list"
+        if isinstance(command, Drop):
+            holding = self.holding(command.number) if command.epoch == 1 else None
+            return "not_found" if holding is None else "gone" if holding.status == "confirmed" else "cancelled"
         found = self.held.get(command.reservation_id)
         if found is None:
             return "not_found"
@@ -97,7 +100,7 @@ class Model:
                 return "expired" if now >= found.ends else "not_due"
 
     def expected_hold(self, command: Hold) -> str:
-        if command.number is not None and any(r.live and r.place == command.number for r in self.held.values()):
+        if command.number is not None and self.holding(command.number) is not None:
             return "already_holding"
         mine = [r for r in self.held.values() if r.status == "pending" and r.holder == command.holder]
         if command.number is None and mine:
@@ -115,6 +118,9 @@ class Model:
         if found.status == "confirmed":
             return "confirmed" if found.reference == command.reference else "gone"
         return "confirmed" if found.status == "pending" and now < found.ends else "gone"
+
+    def holding(self, place: int) -> Held | None:
+        return next((each for each in self.held.values() if each.live and each.place == place), None)
 
     def grade_for(self, command: Hold) -> set[int] | None:
         """The free seats of the first grade that has enough for the wish."""
@@ -149,6 +155,10 @@ class Model:
             case Cancel(), "cancelled":
                 ended = self.held[command.reservation_id]
                 ended.status = {"pending": "cancelled", "confirmed": "refunded"}.get(ended.status, ended.status)
+            case Drop(), "cancelled":
+                dropped = self.holding(command.number)
+                assert dropped is not None
+                dropped.status = "cancelled"
             case Expire(), "expired":
                 self.held[command.reservation_id].status = "expired"
             case _:
@@ -240,6 +250,10 @@ class LaneMachine(RuleBasedStateMachine):
     def expire(self, data: st.DataObject) -> None:
         reservation_id, _ = self.some_reservation(data)
         self.ask(Expire(id=f"expire:{reservation_id}", reservation_id=reservation_id))
+
+    @rule(place=st.integers(1, 4), epoch=st.sampled_from([1, 1, 2]))
+    def leave_the_line(self, place: int, epoch: int) -> None:
+        self.ask(Drop(id=f"c{len(self.asked)}", epoch=epoch, number=place))
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data())

@@ -85,6 +85,7 @@ class LineMachine(RuleBasedStateMachine):
         self.reserved = NUMBERS_AHEAD
         self.checkpoint = 0
         self.saved = state
+        self.leaves = 0
 
     @rule(opens_in_s=st.sampled_from([-60, 0, 5]), closes_in_s=st.sampled_from([6, 60, 9_999]))
     def sell(self, opens_in_s: int, closes_in_s: int) -> None:
@@ -192,7 +193,11 @@ class LineMachine(RuleBasedStateMachine):
     def leave(self, data: st.DataObject, times: int) -> None:
         number = self.some_number(data, sorted({*self.model.wishes, *self.model.skipped}))
         for _ in range(times):
-            assert self.do(self.line.scripts.leave(EVENT, self.model.epoch, number)) == self.model.leave(number)
+            self.leaves += 1
+            drop_id, sent = f"leave:{self.leaves}", len(self.model.sent)
+            left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, drop_id=drop_id))
+            assert left.status == self.model.leave(number, drop_id)
+            assert bool(left.drop) == (len(self.model.sent) > sent)
 
     @rule(browser=st.sampled_from(HOLDERS), account=st.sampled_from(HOLDERS), times=st.integers(1, 2))
     def adopt(self, browser: bytes, account: bytes, times: int) -> None:
@@ -215,7 +220,7 @@ class LineMachine(RuleBasedStateMachine):
         other = self.model.epoch + epoch
         assert self.do(self.line.scripts.join(EVENT, other, [("stranger", "")])) == ("old_epoch", 0, [])
         assert self.do(self.line.scripts.claim(EVENT, other, 1)) == ("old_epoch", 0)
-        assert self.do(self.line.scripts.leave(EVENT, other, 1)) == "old_epoch"
+        assert self.do(self.line.scripts.leave(EVENT, other, 1, drop_id="d")).status == "old_epoch"
         assert self.do(self.line.scripts.adopt(EVENT, other, "stranger", "account")) == ("old_epoch", 0)
         assert self.do(self.line.scripts.seen(EVENT, other, [1])) == 0
         assert self.do(self.line.scripts.tick(EVENT, other, 1000))[1].state == "old_epoch"

@@ -113,7 +113,9 @@ class Room:
         return await self.scripts.claim(EVENT, self.epoch, number, self.clock.redis_ms)
 
     async def leave(self, number: int) -> str:
-        return await self.scripts.leave(EVENT, self.epoch, number, self.clock.redis_ms)
+        """Leave, with the command for the lane named after the number; the status."""
+        drop_id = f"drop:{number}"
+        return (await self.scripts.leave(EVENT, self.epoch, number, self.clock.redis_ms, drop_id=drop_id)).status
 
     async def restore(self, *people: tuple[int, str]) -> int:
         return await self.scripts.restore(EVENT, self.epoch, people, self.clock.redis_ms)

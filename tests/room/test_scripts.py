@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.line import Place, RoomState
 from app.domain.ticket import account_holder, holder_text
+from app.lane.commands import Command, Drop, unpack_command
 from app.room import keys
 from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET, Joined
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
@@ -375,6 +376,46 @@ async def test_a_wish_may_be_changed_until_the_turn_and_goes_with_who_leaves(roo
     assert b'"quantity":5' in commands[0]
 
 
+async def test_whoever_leaves_during_their_turn_frees_their_seats_in_the_same_step_behind_the_hold(room: Room) -> None:
+    await room.change(burst=2)
+    await room.join("anna", "bert", "carl", wish=WISH)
+    await room.tick()
+    await room.claim(2)
+    for number in (1, 2, 3, 1):
+        await room.leave(number)
+    holds, drops = await on_the_lane(room, "hold"), await on_the_lane(room, "drop")
+    assert [hold.id for hold in holds] == ["wish:1:1", "wish:1:2"]
+    assert drops == [Drop(id="drop:1", epoch=1, number=1), Drop(id="drop:2", epoch=1, number=2)]
+    assert await room.redis.xlen(keys.lane(EVENT)) == 4, "the third had no turn, and nobody leaves twice"
+
+
+async def test_whoever_was_served_gives_back_nothing(room: Room) -> None:
+    await room.crowd(2)
+    await room.tick()
+    await room.claim(1)
+    await room.scripts.end_served(EVENT, [(1, 1), (1, 2)])
+    assert await room.redis.xlen(keys.lane(EVENT)) == 0
+    assert (await room.view()).active == {}
+
+
+async def test_a_turn_nobody_takes_up_frees_its_seats_and_a_pass_that_ends_does_not(room: Room) -> None:
+    await room.crowd(2)
+    await room.tick()
+    await room.claim(1)
+    await room.tick(CLAIM_MS)
+    (drop,) = await on_the_lane(room, "drop")
+    assert drop == Drop(id=f"lapse:1:2:{room.clock.redis_ms}", epoch=1, number=2)
+    await room.tick(PASS_MS)
+    assert (await room.view()).place(1) is Place.lapsed
+    assert await room.redis.xlen(keys.lane(EVENT)) == 1
+
+
+async def on_the_lane(room: Room, kind: str) -> list[Command]:
+    """The commands of this kind that a lane has to decide, in their order."""
+    commands = [unpack_command(fields[b"c"]) for _, fields in await room.redis.xrange(keys.lane(EVENT))]
+    return [command for command in commands if type(command).__name__.lower() == kind]
+
+
 async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Room) -> None:
     await room.crowd(5)
     await room.change(state="closed")
@@ -382,7 +423,7 @@ async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Roo
     assert await room.change(state="open") == ("changed", "closed")
     assert await room.scripts.join(EVENT, 1, [("h1", "")], room.clock.redis_ms) == ("old_epoch", 0, [])
     assert await room.scripts.claim(EVENT, 1, 1, room.clock.redis_ms) == ("old_epoch", 0)
-    assert await room.scripts.leave(EVENT, 1, 1, room.clock.redis_ms) == "old_epoch"
+    assert await room.scripts.leave(EVENT, 1, 1, room.clock.redis_ms, drop_id="d") == ("old_epoch", "")
     assert await room.scripts.seen(EVENT, 1, [1], room.clock.redis_ms) == 0
     assert await room.scripts.restore(EVENT, 1, [(1, "h1")], room.clock.redis_ms) == 0
     assert (await room.scripts.tick(EVENT, 1, 1_000, room.clock.redis_ms))[1].state == "old_epoch"

@@ -110,7 +110,7 @@ async def test_a_room_that_goes_away_is_forgotten_and_found_again(room: Room, cl
     assert await room.let_in() == [1, 2, 3, 4, 5]
 
 
-async def test_a_wish_wakes_an_allocator_and_nothing_else_does(room: Room, clock: Clock) -> None:
+async def test_what_goes_on_a_lane_wakes_an_allocator_and_nothing_else_does(room: Room, clock: Clock) -> None:
     rung = Rung()
     worker = Admitter(room.scripts, rung, tick_ms=100)
     await worker.refresh()
@@ -124,7 +124,10 @@ async def test_a_wish_wakes_an_allocator_and_nothing_else_does(room: Room, clock
         clock.pass_ms(500)
         await worker.tick()
     assert [event_id for event_id, _ in rung.rung] == [EVENT, EVENT]
-    assert len(set(rung.rung)) == 2, "each wake-up is a job of its own"
+    clock.pass_ms(TIMING.claim_window_s * 1000)
+    await worker.tick()
+    assert len(rung.rung) == 3, "turns that nobody took up give back seats"
+    assert len(set(rung.rung)) == 3, "each wake-up is a job of its own"
 
 
 async def test_it_ticks_on_when_redis_was_away(room: Room) -> None:
