@@ -19,7 +19,7 @@ from app.ledger.database import Database, Limits, open_database
 from app.room.scripts import Timing
 from config.settings import Settings
 
-REDIS_TIMEOUT_S = 5.0
+REDIS_TIMEOUT_S = 5.0  # to connect, and for each answer; a read that waits for news asks for less
 MIGRATION_S = 600.0  # for one statement, or for another process that is at it
 
 log = structlog.get_logger()
@@ -41,8 +41,12 @@ def timing(settings: Settings) -> Timing:
 
 
 def open_redis(settings: Settings) -> Redis:
-    """A client whose pool is shared by all calls; blocking reads of a stream have no socket timeout of their own."""
-    redis: Redis = Redis.from_url(settings.redis, socket_connect_timeout=REDIS_TIMEOUT_S)
+    """A client whose pool is shared by all calls. Each of them ends in time, with an error if need be: a host that is
+    gone closes no connection, and nobody would ever hear of it. What was asked may have been done all the same.
+    """
+    redis: Redis = Redis.from_url(
+        settings.redis, socket_connect_timeout=REDIS_TIMEOUT_S, socket_timeout=REDIS_TIMEOUT_S
+    )
     return redis
 
 

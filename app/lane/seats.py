@@ -23,11 +23,13 @@ from app.lane.outcomes import Outcomes
 from app.lane.view import SeatView
 
 BLOCK_MS = 1000
+READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
 ENTRIES_PER_READ = 500
 RETRY_S = 0.2  # between attempts while Redis or SQL is away
 RETRY_MS = int(RETRY_S * 1000)
 IDLE_S = 300.0  # a view asked for within it may still be in somebody's hands, and is not given up
 
+News = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]  # of each stream its entries
 Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # with the live reservations
 log = structlog.get_logger()
 
@@ -140,7 +142,7 @@ class SeatViews:
         reading = None
         if streams:
             block_ms = RETRY_MS if self._stale else BLOCK_MS
-            reading = asyncio.ensure_future(self._redis.xread(streams, count=ENTRIES_PER_READ, block=block_ms))
+            reading = asyncio.create_task(self._read(streams, block_ms))
             tasks.add(reading)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -152,7 +154,12 @@ class SeatViews:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _take(self, streams: list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]) -> None:
+    async def _read(self, streams: dict[Any, Any], block_ms: int) -> News:
+        async with asyncio.timeout(block_ms / 1000 + READ_TIMEOUT_S):
+            news: News = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=block_ms)
+            return news
+
+    async def _take(self, streams: News) -> None:
         by_key = {keys.out(event_id).encode(): event_id for event_id in self._views}
         for key, entries in streams:
             event_id = by_key[key]

@@ -21,6 +21,7 @@ KEY = "tiketi:ended"  # lives as long as a session after the last entry
 ENDED_MAX = 200_000
 ENTRIES_PER_READ = 1_000
 BLOCK_MS = 500
+READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
 RETRY_S = 0.2
 
 log = structlog.get_logger()
@@ -103,7 +104,8 @@ class Ended:
         """Follow what ends anywhere, until cancelled. Redis going away is waited out; what is known stays known."""
         while True:
             try:
-                news = await self._redis.xread({KEY: self._last}, count=ENTRIES_PER_READ, block=BLOCK_MS)
+                async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
+                    news = await self._redis.xread({KEY: self._last}, count=ENTRIES_PER_READ, block=BLOCK_MS)
                 for _, entries in news:
                     self._take(entries)
                 if not news:
@@ -111,7 +113,7 @@ class Ended:
                 self.fresh = True
             except (RedisError, OSError) as error:
                 self.fresh = False
-                log.warning("ended_sessions_unreadable", error=str(error), retry_s=RETRY_S)
+                log.warning("ended_sessions_unreadable", error=repr(error), retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _recheck(self) -> None:

@@ -22,6 +22,7 @@ from app.room.scripts import RoomScripts
 from app.room.view import LineView
 
 BLOCK_MS = 500  # also how often a new room is looked for
+READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
 ENTRIES_PER_READ = 1_000
 RETRY_S = 0.2
 SNAPSHOT_TRIES = 5
@@ -51,7 +52,7 @@ class Rooms:
                 await self._follow()
             except (RedisError, OSError) as error:
                 self.fresh = False
-                log.warning("room_log_unreadable", error=str(error), retry_s=RETRY_S)
+                log.warning("room_log_unreadable", error=repr(error), retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -59,7 +60,8 @@ class Rooms:
         while True:
             streams: dict[Any, Any] = {keys.log(view.event_id): view.log_id for view in self.views.values()}
             if streams:
-                news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
+                async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
+                    news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
                 for name, entries in news:
                     await self._take(name.decode(), entries)
                 if not news:

@@ -21,17 +21,20 @@ from app.tally import SECONDS, SIZES, Spread
 BATCH_MAX = 500  # people per call: about 2 ms of Redis
 CALLS_MAX = 2  # under way per room: one is carried out and written to disk while the other is on its way
 PENDING_MAX = 20_000  # people waiting for a number in one process and room
-CALL_TIMEOUT_S = 5.0
+CALL_TIMEOUT_S = 5.0  # nobody waits for longer: those for whom there was no call yet fail with the one before them
 
 
 class JoinUnavailable(Exception):
     """Nobody can be given a number right now; asking again is safe. The text says why."""
 
 
+_Waiting = tuple[str, str, asyncio.Future[tuple[str, Joined]]]  # holder, wish and their answer
+
+
 @dataclass(slots=True)
 class _Door:
     epoch: int = 0
-    waiting: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]] = field(default_factory=list)
+    waiting: list[_Waiting] = field(default_factory=list)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
     drawn: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]] = field(default_factory=list)
 
@@ -92,21 +95,21 @@ class Joiner:
         try:
             while door.waiting:
                 batch, door.waiting = door.waiting[:BATCH_MAX], door.waiting[BATCH_MAX:]
-                await self._flush(event_id, door.epoch, batch)
+                await self._flush(event_id, door, batch)
         finally:  # at once: whoever comes next finds room for a call, or a call that looks for them
             door.calls.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    async def _flush(
-        self, event_id: str, epoch: int, batch: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]]
-    ) -> None:
+    async def _flush(self, event_id: str, door: _Door, batch: list[_Waiting]) -> None:
         clock = asyncio.get_running_loop().time
         began_s = clock()
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 people = [(who, wish) for who, wish, _ in batch]
-                state, _, joined = await self._scripts.join(event_id, epoch, people, client=self._redis)
+                state, _, joined = await self._scripts.join(event_id, door.epoch, people, client=self._redis)
         except Exception as error:
-            away = isinstance(error, RedisError | OSError | TimeoutError)
+            away = isinstance(error, RedisError | OSError)
+            if away:  # each call after this one would hang as long, and those who wait now would wait for all of them
+                batch, door.waiting = batch + door.waiting, []
             self._count(event_id, "failed", len(batch))
             why = JoinUnavailable(f"the line cannot be reached: {type(error).__name__}") if away else error
             for _, _, future in batch:

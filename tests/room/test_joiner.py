@@ -133,6 +133,19 @@ async def test_a_call_that_hangs_is_given_up(
         await door.join(EVENT, 1, "h", "")
 
 
+async def test_everyone_who_waits_behind_a_call_that_hangs_fails_with_it(
+    room: Room, scripts: Counting, door: Joiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands wait for one call after another, and each of these would hang as long as the first."""
+    monkeypatch.setattr(joiner, "CALL_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(joiner, "BATCH_MAX", 5)
+    scripts.gate.clear()
+    told = await asyncio.gather(*(door.join(EVENT, 1, f"h{n}", "") for n in range(100)), return_exceptions=True)
+    assert {type(each) for each in told} == {JoinUnavailable}
+    assert len(scripts.batches) <= joiner.CALLS_MAX
+    assert door.answers == {(EVENT, "failed"): 100}
+
+
 async def test_a_full_buffer_refuses_at_once(
     room: Room, scripts: Counting, door: Joiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,174 @@
+"""Redis's host is gone and closes no connection: nobody waits for ever, and who follows something follows it again.
+
+A dead connection is given up with the call that found it out, so the next call has another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app import jobs, process
+from app.lane import seats as seat_views
+from app.lane.commands import OutcomeStatus
+from app.lane.outcomes import Outcomes
+from app.lane.seats import SeatViews
+from app.ledger import seats
+from app.ledger.database import Database
+from app.limits import ended as endings
+from app.limits.ended import Ended
+from app.room import follow, joiner
+from app.room.follow import Rooms
+from app.room.joiner import Joiner, JoinUnavailable
+from app.room.scripts import RoomScripts
+from config.settings import Settings
+from tests.faults.relay import Relay
+from tests.lane.world import EVENT as LANE_EVENT
+from tests.lane.world import hold, make_world
+from tests.room.room import EVENT, TIMING, Room
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+async def relay(redis_socket: Path, tmp_path: Path) -> AsyncIterator[Relay]:
+    async with Relay(tmp_path / "relay", redis_socket).serving() as relay:
+        yield relay
+
+
+@pytest.fixture
+async def behind(relay: Relay) -> AsyncIterator[Redis]:
+    """A client on that wire that waits for ever, unless whoever uses it does not."""
+    async with Redis(unix_socket_path=str(relay.path)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def running(follower: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(follower)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_lines_are_followed_again(
+    room: Room, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "READ_TIMEOUT_S", 0.1)
+    rooms = Rooms(behind, RoomScripts(behind, TIMING))
+
+    async def is_fresh() -> bool:
+        return rooms.fresh
+
+    async def is_known_to_be_behind() -> bool:
+        return not rooms.fresh
+
+    async def let_in() -> bool:
+        return rooms.views[EVENT].cursor == 3
+
+    async with running(rooms.run()):
+        await wait_until(is_fresh, description="the line is followed")
+        relay.cut()
+        await room.crowd(3)
+        await room.tick()
+        await wait_until(is_known_to_be_behind, description="the loss is noticed")
+        await wait_until(let_in, description="the line is followed again")
+
+
+async def test_the_seats_are_followed_again(
+    redis: Redis, behind: Redis, relay: Relay, ledger: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seat_views, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(seat_views, "BLOCK_MS", 50)
+    world = await make_world(redis, ledger)
+    views = SeatViews(behind, lambda event_id: seats.load(ledger, event_id), Outcomes())
+    view = await views.open(LANE_EVENT)
+    since_s = views.read_s
+
+    async def is_read() -> bool:
+        return views.read_s > since_s
+
+    async def is_held() -> bool:
+        return view.version == 1
+
+    async with running(views.run()):
+        await wait_until(is_read, description="the seats are followed")
+        relay.cut()
+        (outcome,) = await world.do(hold("a", [3]))
+        assert outcome.status is OutcomeStatus.held
+        await wait_until(is_held, description="the seats are followed again")
+
+
+async def test_what_ended_elsewhere_is_followed_again(
+    redis: Redis, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "READ_TIMEOUT_S", 0.1)
+    here, elsewhere = Ended(behind, 3600), Ended(redis, 3600)
+    await here.load()
+
+    async def is_known_to_be_behind() -> bool:
+        return not here.fresh
+
+    async def is_over() -> bool:
+        return here.is_over("stolen", "ann", 1.0)
+
+    async with running(here.run()):
+        await elsewhere.end_session("one before")
+        relay.cut()
+        await elsewhere.end_session("stolen")
+        await wait_until(is_known_to_be_behind, description="the loss is noticed")
+        await wait_until(is_over, description="it is followed again")
+
+
+async def test_a_claim_and_a_leave_are_refused_in_time_and_may_be_repeated(
+    room: Room, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "REDIS_TIMEOUT_S", 0.1)
+    await room.crowd(2)
+    await room.tick()
+    async with process.open_redis(Settings(data_dir=tmp_path, redis_url=f"unix://{relay.path}")) as client:
+        scripts = RoomScripts(client, TIMING)
+        await scripts.redis.ping()
+        relay.cut()
+        with pytest.raises(RedisError):
+            await scripts.claim(EVENT, 1, 1)
+        assert (await scripts.claim(EVENT, 1, 1, room.clock.redis_ms))[0] == "claimed"
+        relay.cut()
+        with pytest.raises(RedisError):
+            await scripts.leave(EVENT, 1, 1, drop_id="d")
+        assert (await scripts.leave(EVENT, 1, 1, drop_id="d")).status == "left"
+
+
+async def test_whoever_wakes_an_allocator_is_not_kept(
+    redis: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ring that hangs would keep every later command of its event from being sent."""
+    monkeypatch.setattr(jobs, "RING_TIMEOUT_S", 0.1)
+    pool = await jobs.open_jobs(f"unix://{relay.path}")
+    relay.cut()
+    with pytest.raises(TimeoutError):
+        await jobs.ring(pool, EVENT, "1-0")
+    await jobs.ring(pool, EVENT, "1-0")
+    await pool.aclose()
+    assert await redis.zcard("arq:queue") == 1
+
+
+async def test_whoever_joins_is_told_in_time_and_the_next_one_is_served(
+    room: Room, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joiner, "CALL_TIMEOUT_S", 0.2)
+    door = Joiner(RoomScripts(behind, TIMING))
+    assert (await door.join(EVENT, 1, "first", ""))[1].number == 1
+    relay.cut()
+    with pytest.raises(JoinUnavailable):
+        await door.join(EVENT, 1, "second", "")
+    assert (await door.join(EVENT, 1, "second", ""))[1].number == 2
+    await door.close()
