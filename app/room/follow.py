@@ -19,12 +19,13 @@ from app.domain.line import RoomState
 from app.room import keys
 from app.room.presence import People
 from app.room.scripts import RoomScripts
-from app.room.view import LineView
+from app.room.view import LineView, place_in_log
 
 BLOCK_MS = 500  # also how often a new room is looked for
 READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
 ENTRIES_PER_READ = 1_000
 RETRY_S = 0.2
+RECHECK_S = 1.0
 SNAPSHOT_TRIES = 5
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ class Rooms:
         self.fresh = False  # whether the last read of Redis worked
         self.read_s = time.monotonic()  # when it last did, by a steady clock
         self._redis = redis
+        self._in_doubt = False  # whether another Redis may have taken over, which knows less
+        self._rechecked_s = 0.0
         self._listeners: list[Callable[[LineView], None]] = []
         self._finding = asyncio.Lock()
 
@@ -52,11 +55,14 @@ class Rooms:
                 await self._follow()
             except (RedisError, OSError) as error:
                 self.fresh = False
+                self._in_doubt = True
                 log.warning("room_log_unreadable", error=repr(error), retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
         await self.discover()
+        if self._in_doubt:
+            await self._reload_all()
         while True:
             streams: dict[Any, Any] = {keys.log(view.event_id): view.log_id for view in self.views.values()}
             if streams:
@@ -64,11 +70,12 @@ class Rooms:
                     news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
                 for name, entries in news:
                     await self._take(name.decode(), entries)
-                if not news:
-                    await self.recheck()
             else:
                 await asyncio.sleep(BLOCK_MS / 1000)
             now_s = time.monotonic()
+            if now_s - self._rechecked_s >= RECHECK_S:
+                await self.recheck()
+                self._rechecked_s = now_s
             for view in self.views.values():
                 view.measure(now_s)
             self.fresh = True
@@ -76,11 +83,24 @@ class Rooms:
             await self.discover()
 
     async def recheck(self) -> None:
-        """Load what was made again by a Redis whose clock is behind the lost one's: its log looks like the past."""
-        for event_id, view in list(self.views.items()):  # an event made meanwhile adds one
-            rev = await self._redis.hget(keys.room(event_id), "rev")  # type: ignore[misc]
-            if rev is not None and int(rev) < view.rev:
+        """Load every room of which Redis knows less than we do: it was made again by a clock that is behind, or a
+        replica took over before it had heard everything. What is logged then looks like the past: no read would tell.
+        """
+        known = list(self.views.items())  # an event made meanwhile adds one
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for event_id, _ in known:
+                pipe.hget(keys.room(event_id), "rev")
+                pipe.xrevrange(keys.log(event_id), count=1)
+            found = await pipe.execute()
+        for (event_id, view), rev, last in zip(known, found[::2], found[1::2], strict=True):
+            last_id = last[0][0] if last else b"0-0"
+            if rev is not None and (int(rev) < view.rev or place_in_log(last_id) < place_in_log(view.log_id)):
                 await self.reload(event_id)
+
+    async def _reload_all(self) -> None:
+        for event_id in list(self.views):
+            await self.reload(event_id)
+        self._in_doubt = False
 
     def awaited(self) -> Iterable[tuple[LineView, People]]:
         """The lines somebody waits in, for presence: that this process listens is told even if it sees nobody."""

@@ -70,7 +70,7 @@ class LineView:
         self.full = False
         self.full_s = float("-inf")  # when it last was, by the clock of `measure`
 
-    def load(self, snapshot: list[Any], log_id: bytes | None = None) -> None:
+    def load(self, snapshot: list[Any]) -> None:
         """Take the room as snapshot.lua answered it."""
         flat, last_id, gone, skipped, lapsed, lost, admitted, active = snapshot
         fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
@@ -87,7 +87,7 @@ class LineView:
         self.closes_ms = int(fields["closes_ms"])
         self.reason = fields["reason"]  # why it is closed: sale_ended, event_cancelled, or "" for an operator's doing
         self.rev = int(fields["rev"])
-        self.log_id: bytes = log_id or last_id
+        self.log_id: bytes = last_id
         self.updated_ms = int(last_id.split(b"-")[0])
         self.gone, self.skipped, self.lapsed, self.lost = Bits(gone), Bits(skipped), Bits(lapsed), Bits(lost)
         self.admitted = _turns(admitted)
@@ -96,11 +96,14 @@ class LineView:
             self.pace, self.full = None, False
 
     def apply(self, log_id: bytes, entry: dict[bytes, bytes]) -> bool:
-        """Take one log entry. False if something before it was missed or it changes what only a snapshot tells."""
-        rev = int(entry[b"r"])
-        if rev <= self.rev:
-            self.log_id = log_id
+        """Take one log entry. False if it does not follow the last one or changes what only a snapshot tells.
+
+        One that was taken before, or is in the snapshot, changes nothing. A newer one with a revision that is known
+        comes from a Redis that does not know of all that we have seen, as when a replica took over too early.
+        """
+        if place_in_log(log_id) <= place_in_log(self.log_id):
             return True
+        rev = int(entry[b"r"])
         if rev != self.rev + 1 or entry[b"k"] == b"config":
             return False
         self.rev, self.log_id, self.updated_ms = rev, log_id, int(entry[b"t"])
@@ -196,6 +199,12 @@ class LineView:
         eta_s = eta_range_s(people, self.pace)
         wait_s = eta_s[0] if eta_s else None
         return Position(Place.waiting, people, eta_s, poll_after_ms(number, wait_s, people, self.poll_max_ms), 0)
+
+
+def place_in_log(log_id: bytes) -> tuple[int, int]:
+    """What the ids of a log's entries are compared by."""
+    at_ms, _, count = log_id.partition(b"-")
+    return int(at_ms), int(count)
 
 
 def _numbers(csv: bytes) -> list[int]:

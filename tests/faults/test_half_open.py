@@ -24,7 +24,7 @@ from app.ledger import seats
 from app.ledger.database import Database
 from app.limits import ended as endings
 from app.limits.ended import Ended
-from app.room import follow, joiner
+from app.room import follow, joiner, keys
 from app.room.follow import Rooms
 from app.room.joiner import Joiner, JoinUnavailable
 from app.room.scripts import RoomScripts
@@ -81,6 +81,38 @@ async def test_the_lines_are_followed_again(
         await room.tick()
         await wait_until(is_known_to_be_behind, description="the loss is noticed")
         await wait_until(let_in, description="the line is followed again")
+
+
+async def test_a_line_that_another_redis_took_over_is_read_anew(
+    room: Room, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had not heard the latest, and its clock was behind: what it said first looks like the past, what comes next
+    like the next word."""
+    monkeypatch.setattr(follow, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(follow, "RECHECK_S", 3600.0)
+    rooms, log = Rooms(behind, RoomScripts(behind, TIMING)), keys.log(EVENT)
+    await room.crowd(3)
+
+    async def leave(number: int, entry_id: str) -> None:
+        rev = await room.redis.hincrby(keys.room(EVENT), "rev", 1)  # type: ignore[misc]
+        await room.redis.setbit(keys.of_epoch(EVENT, 1, "gone"), number, 1)
+        await room.redis.xadd(log, {"r": rev, "k": "left", "t": 1, "n": number}, id=entry_id)
+
+    async def everyone_is_known_to_have_left() -> bool:
+        return all(number in rooms.views[EVENT].gone for number in (2, 3))
+
+    async def the_first_is_known() -> bool:
+        return EVENT in rooms.views and 1 in rooms.views[EVENT].gone
+
+    async with running(rooms.run()):
+        await leave(1, "90000000000000-0")
+        await wait_until(the_first_is_known, description="the line is followed")
+        relay.cut()
+        await room.redis.delete(log)
+        await room.redis.hincrby(keys.room(EVENT), "rev", -1)  # type: ignore[misc]
+        await leave(2, "80000000000000-0")
+        await leave(3, "90000000000000-1")
+        await wait_until(everyone_is_known_to_have_left, description="the line is read anew")
 
 
 async def test_the_seats_are_followed_again(

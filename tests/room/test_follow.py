@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.domain.line import Place, RoomState
 from app.ledger.database import Database
-from app.room import keys
+from app.room import follow, keys
 from app.room.follow import Rooms
-from app.room.view import LineView
-from tests.room.room import EVENT, Room
+from app.room.scripts import RoomScripts
+from app.room.view import LineView, place_in_log
+from tests.room.room import BIRTH, EVENT, Room
 from tests.room.server import server_in
 from tests.waiting import wait_until
 
@@ -129,8 +131,58 @@ async def test_a_gap_loads_a_snapshot(room: Room) -> None:
     assert not view.apply(*entries[1]), "an entry was taken though the one before it was missed"
     assert view.apply(*entries[0])
     assert view.apply(*entries[1])
+    known = view.log_id
     assert view.apply(*entries[0]), "an entry that is known already is no gap"
-    assert view.cursor == 10
+    assert (view.cursor, view.log_id) == (10, known)
+
+
+async def test_what_a_snapshot_has_already_is_passed_over(room: Room) -> None:
+    """Whoever read the log before they took the snapshot has entries from before it, settings among them."""
+    await room.crowd(30)
+    await room.tick()
+    await room.change(message="The band is late.")
+    view = await room.view()
+    for entry in await room.log():
+        assert view.apply(*entry), "a snapshot was asked for again"
+    assert view.cursor == 5
+
+
+async def test_a_redis_that_has_forgotten_the_latest_is_believed_from_its_next_word_on(room: Room) -> None:
+    """A replica took over that had not heard everything: its revisions are such as the view has seen."""
+    counting = Counting(room.redis, room.timing)
+    rooms = Rooms(room.redis, counting)
+    await room.crowd(9)
+    await rooms.discover()
+    for number in (1, 2, 3):
+        await room.leave(number)
+    await rooms._take(keys.log(EVENT), (await room.log())[1:])
+    view = rooms.views[EVENT]
+    log_id = view.log_id
+    await forget(room, left=[1, 2, 3])
+    for _ in range(4):
+        await room.tick(200)
+        news = [entry for entry in await room.log() if place_in_log(entry[0]) > place_in_log(view.log_id)]
+        await rooms._take(keys.log(EVENT), news)
+    assert place_in_log(view.log_id) > place_in_log(log_id)
+    assert [view.place(number) for number in (1, 2, 3, 4)] == [Place.admitted] * 4
+    assert counting.snapshots == 2, "it was read anew more than once"
+
+
+async def forget(room: Room, left: list[int]) -> None:
+    """Make Redis one that has not heard of these people leaving, one after the other."""
+    await room.redis.hincrby(keys.room(EVENT), "rev", -len(left))  # type: ignore[misc]
+    for number in left:
+        await room.redis.setbit(keys.of_epoch(EVENT, room.epoch, "gone"), number, 0)
+
+
+class Counting(RoomScripts):
+    """Real scripts that count the snapshots."""
+
+    snapshots = 0
+
+    async def snapshot(self, event_id: str, epoch: int) -> list[Any]:
+        self.snapshots += 1
+        return await super().snapshot(event_id, epoch)
 
 
 async def test_a_reader_behind_the_end_of_the_log_loads_a_snapshot(room: Room) -> None:
@@ -181,6 +233,45 @@ async def test_a_room_made_again_by_a_clock_that_is_behind_is_noticed(room: Room
     assert rooms.views[EVENT].state is RoomState.recovering
 
 
+async def test_a_log_that_goes_on_in_the_past_is_noticed_whatever_its_revisions_are(room: Room) -> None:
+    rooms = Rooms(room.redis, room.scripts)
+    await room.crowd(3)
+    await rooms.discover()
+    await ahead_of_its_time(room, rooms)
+    await room.redis.flushall()
+    room.clock.pass_ms(10_000)
+    await room.make_again(number=9, state=RoomState.recovering)
+    assert await room.field("rev") > rooms.views[EVENT].rev
+    await rooms.recheck()
+    assert rooms.views[EVENT].state is RoomState.recovering
+
+
+async def ahead_of_its_time(room: Room, rooms: Rooms) -> int:
+    """Somebody leaves by a clock that is a minute ahead, and the view knows; gives that clock's time."""
+    at_ms = int((await room.redis.time())[0] + 60) * 1000
+    rev = await room.redis.hincrby(keys.room(EVENT), "rev", 1)  # type: ignore[misc]
+    await room.redis.setbit(keys.of_epoch(EVENT, room.epoch, "gone"), 1, 1)
+    await room.redis.xadd(keys.log(EVENT), {"r": rev, "k": "left", "t": at_ms, "n": 1}, id=f"{at_ms}-0")
+    await rooms._take(keys.log(EVENT), (await room.log())[-1:])
+    assert rooms.views[EVENT].log_id == b"%d-0" % at_ms
+    return at_ms
+
+
+async def test_what_is_behind_is_looked_for_while_there_is_news(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another room never stops talking, and this one talks in the past."""
+    monkeypatch.setattr(follow, "RECHECK_S", 0.05)
+    await room.scripts.create("busy", BIRTH)
+    async with following(room) as rooms:
+        view = await until(rooms, lambda view: rooms.fresh, "the rooms are known")
+        view.log_id = b"99999999999999-0"
+
+        async def is_read_anew() -> bool:
+            await room.scripts.change("busy", {"message": "more"})
+            return view.log_id < b"99999999999999-0"
+
+        await wait_until(is_read_anew, description="it was looked at in spite of all the news")
+
+
 async def test_views_answer_on_while_redis_is_away_and_follow_again_when_it_is_back(
     tmp_path: Path, ledger: Database
 ) -> None:
@@ -206,6 +297,7 @@ async def test_a_room_that_is_found_while_the_others_are_looked_at_ends_nothing(
 ) -> None:
     rooms = Rooms(room.redis, room.scripts)
     await rooms.discover()
+    rooms.views[EVENT].rev += 1  # it is read anew
     ask = room.redis.hget
 
     async def found_meanwhile(name: str, key: str) -> bytes | None:
