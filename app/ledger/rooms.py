@@ -69,7 +69,7 @@ async def set_config(db: Database, event_id: str, config: Mapping[str, Any]) -> 
 
 async def follow_epoch(db: Database, event_id: str, epoch: int, opened_after: int) -> None:
     """Note that the line was begun anew, in this epoch behind that number: tickets of earlier epochs are void, and the
-    cursor goes on above every number given. Never goes back, so any number of processes may note it at once.
+    cursor stands where the line begins. Never goes back, so any number of processes may note it at once.
     """
     async with db.write() as tx:
         row = await _row(tx, event_id)
@@ -77,7 +77,7 @@ async def follow_epoch(db: Database, event_id: str, epoch: int, opened_after: in
             raise UnknownRoom(event_id)
         if row.epoch < epoch:
             config = {**row.config, "opened_after": opened_after, "state": "open"}  # what stopped the old line is over
-            new = {"epoch": epoch, "cursor": row.number_bound, "config": config}
+            new = {"epoch": epoch, "cursor": opened_after, "config": config}
             await tx.execute(update(rooms).where(rooms.c.event_id == event_id).values(new))
 
 

@@ -118,6 +118,27 @@ async def test_losing_all_of_redis_loses_no_place(
     await client.aclose()
 
 
+async def test_a_line_that_was_begun_anew_is_where_it_was_after_a_loss(room: Room) -> None:
+    """Its cursor is remembered from its beginning on: whoever waits is still told how many are ahead."""
+    await room.crowd(20)
+    await room.change(state="closed")
+    await room.change(state="open")
+    room.epoch = 2
+    joined = await room.join(*(holder_text(ticket_holder(number)) for number in range(21, 81)))
+    assert [each.number for each in joined] == list(range(21, 81))
+    await keep(room.redis, room.scripts, room.db)
+    await room.tick()
+    assert await room.let_in() == list(range(21, 31))
+    await keep(room.redis, room.scripts, room.db)
+    await room.redis.flushall()
+    await keep(room.redis, room.scripts, room.db)
+    await room.restore(*((number, holder_text(ticket_holder(number))) for number in range(21, 81)))
+    view = await room.view()
+    assert (view.cursor, view.waiting) == (30, 50)
+    assert [view.position(number).ahead for number in (21, 31, 32, 80)] == [0, 0, 1, 49]
+    assert await room.violations() == []
+
+
 async def test_a_keeper_that_read_the_store_before_the_loss_does_not_give_numbers_again(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,11 @@ async def test_a_cursor_never_steps_back_within_its_epoch(db: Database) -> None:
         await rooms.follow_epoch(db, EVENT, epoch, 30)
     row = await rooms.get(db, EVENT)
     assert row is not None
-    assert (row.epoch, row.cursor, row.config) == (2, 50, {"opened_after": 30, "state": "open"})
+    assert (row.epoch, row.cursor, row.config) == (2, 30, {"opened_after": 30, "state": "open"})
+    await rooms.checkpoint_cursor(db, EVENT, 2, 31)
+    row = await rooms.get(db, EVENT)
+    assert row is not None
+    assert row.cursor == 31, "the first one let in of the new line is not remembered"
 
 
 async def test_a_room_keeps_its_settings(db: Database) -> None:

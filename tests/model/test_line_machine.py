@@ -93,7 +93,7 @@ class LineMachine(RuleBasedStateMachine):
         times = self.now_ms + opens_in_s * 1000, self.now_ms + closes_in_s * 1000
         self.do(self.line.sell(*times))
         if self.model.schedule(*times, self.now_ms):
-            self.checkpoint = self.reserved
+            self.checkpoint = self.model.opened_after
 
     @rule(people=people)
     def join(self, people: list[tuple[str, str]]) -> None:
@@ -260,7 +260,7 @@ class LineMachine(RuleBasedStateMachine):
         if any(value is not None for value in given.values()):
             self.saved = self.model.state
         if reopened:
-            self.checkpoint = self.reserved  # SQL does not know the last number given, only that none is above this
+            self.checkpoint = self.model.opened_after
 
     @rule()
     def keep(self) -> None:
