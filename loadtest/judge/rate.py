@@ -1,27 +1,30 @@
 """I4: how fast people were let in, and how many were inside, against what the operator had set at that moment.
 
 Exact, in Redis's own milliseconds: a bucket of `burst` tokens refilled at `rate` allows at most burst + the integral of
-the rate in any window, also over changes of either, so every window between two admissions is held to that.
+the rate in any window, also over changes of either, so every window between two admissions is held to that. Only a
+window over a moment at which Redis's clock was set back is not: its length is not known.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import NamedTuple
 
 from loadtest.judge.finding import Finding, People
-from loadtest.judge.replay import Replay, changes
+from loadtest.judge.replay import Replay, Step, changes, stretches
 from loadtest.records import RoomSettings
 
 WINDOW_MS = 1_000
 TOLERANCE = 1e-6  # people: tokens are kept as doubles
 LETS_IN = ("open", "draining")
+Batches = list[tuple[int, list[int]]]  # when, and who was let in then
 
 
 class Allowed:
-    """The settings over time."""
+    """The settings over time, while the clock ran on."""
 
-    def __init__(self, played: Replay) -> None:
-        steps = list(changes(played))
+    def __init__(self, stretch: list[Step]) -> None:
+        steps = list(changes(stretch))
         self._from_ms = [at_ms for at_ms, _ in steps]
         self._settings = [settings for _, settings in steps]
         self._granted = [0.0]  # by the start of each step, counted from the second one
@@ -46,20 +49,25 @@ def judge_rate(played: Replay | None, people: People) -> Finding:
     if played is None or played.gap:
         finding.unproven = played.gap if played else "the room's log was not read"
         return finding
-    allowed = Allowed(played)
-    batches = [(step.entry.at_ms, step.entry.admitted) for step in played.steps if step.entry.admitted]
-    if not batches:
+    parts = [(_batches(stretch), Allowed(stretch)) for stretch in stretches(played)]
+    parts = [(batches, allowed) for batches, allowed in parts if batches]
+    if not parts:
         finding.text = "nobody was let in"
         return finding
-    _check_windows(batches, allowed, people, finding)
+    for batches, allowed in parts:
+        _check_windows(batches, allowed, people, finding)
     for step in played.steps:
         if step.entry.admitted and step.settings.state not in LETS_IN:
             finding.breach(f"let in while the room was {step.settings.state}", people.number(step.entry.admitted[0]))
-    finding.text, finding.claim = _busiest(batches, allowed), "; no window of any length above"
+    finding.text, finding.claim = _shown(parts), "; no window of any length above"
     return finding
 
 
-def _check_windows(batches: list[tuple[int, list[int]]], allowed: Allowed, people: People, finding: Finding) -> None:
+def _batches(stretch: list[Step]) -> Batches:
+    return [(step.entry.at_ms, step.entry.admitted) for step in stretch if step.entry.admitted]
+
+
+def _check_windows(batches: Batches, allowed: Allowed, people: People, finding: Finding) -> None:
     """For all i <= j: let in from i to j <= burst at i + the rate's integral. One pass, keeping one minimum."""
     total, least, begins = 0, float("inf"), 0
     for at_ms, numbers in batches:
@@ -75,8 +83,15 @@ def _check_windows(batches: list[tuple[int, list[int]]], allowed: Allowed, peopl
             least += over  # told once: who comes after is held to what they add
 
 
-def _busiest(batches: list[tuple[int, list[int]]], allowed: Allowed) -> str:
-    most, room = 0, 0.0
+class Busiest(NamedTuple):
+    """The second in which most people were let in, and how many might have been."""
+
+    most: int
+    room: float
+
+
+def _busiest(batches: Batches, allowed: Allowed) -> Busiest:
+    busiest = Busiest(0, 0.0)
     first = 0
     count = 0
     for at_ms, numbers in batches:
@@ -84,12 +99,19 @@ def _busiest(batches: list[tuple[int, list[int]]], allowed: Allowed) -> str:
         while batches[first][0] <= at_ms - WINDOW_MS:
             count -= len(batches[first][1])
             first += 1
-        if count > most:
+        if count > busiest.most:
             begins = at_ms - WINDOW_MS
-            most, room = count, allowed.at(begins).burst + allowed.granted(at_ms) - allowed.granted(begins)
-    people, span_s = sum(len(numbers) for _, numbers in batches), (batches[-1][0] - batches[0][0]) / 1000
+            room = allowed.at(begins).burst + allowed.granted(at_ms) - allowed.granted(begins)
+            busiest = Busiest(count, room)
+    return busiest
+
+
+def _shown(parts: list[tuple[Batches, Allowed]]) -> str:
+    busiest = max(_busiest(batches, allowed) for batches, allowed in parts)
+    people = sum(len(numbers) for batches, _ in parts for _, numbers in batches)
+    span_s = sum(batches[-1][0] - batches[0][0] for batches, _ in parts) / 1000
     mean = f"{people / span_s:.2f} per second over {span_s:.1f} s" if span_s else f"{people} at once"
-    return f"busiest second {most} of {room:g} allowed (rate + burst); {mean}"
+    return f"busiest second {busiest.most} of {busiest.room:g} allowed (rate + burst); {mean}"
 
 
 def judge_capacity(played: Replay | None, people: People) -> Finding:

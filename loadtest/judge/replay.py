@@ -91,9 +91,26 @@ def _admit(played: Replay, entry: RoomEntry) -> None:
         played.skips[number].append(entry.at_ms)
 
 
-def changes(played: Replay) -> Iterator[tuple[float, RoomSettings]]:
-    """(from when, the settings) in order, the ones at the start first."""
-    yield float("-inf"), played.start.settings
+def stretches(played: Replay) -> Iterator[list[Step]]:
+    """What let people in or changed the settings, divided where Redis's clock was set back.
+
+    How long it really was between the two nobody can say, so a stretch is judged by itself, as app.replay does it.
+    """
+    stretch: list[Step] = []
     for step in played.steps:
+        if not step.entry.admitted and step.entry.settings is None:
+            continue
+        if stretch and step.entry.at_ms < stretch[-1].entry.at_ms:
+            yield stretch
+            stretch = []
+        stretch.append(step)
+    if stretch:
+        yield stretch
+
+
+def changes(stretch: list[Step]) -> Iterator[tuple[float, RoomSettings]]:
+    """(from when, the settings) in order, the ones at the start first."""
+    yield float("-inf"), stretch[0].settings
+    for step in stretch:
         if step.entry.settings is not None:
             yield step.entry.at_ms, step.entry.settings

@@ -194,6 +194,28 @@ def test_a_change_of_rate_is_respected_from_its_moment_on() -> None:
     assert "I4" not in verdict(replace(fast, room=sorted(fast.room, key=lambda entry: entry.at_ms)))[1]
 
 
+@pytest.mark.parametrize(("again_s", "is_broken"), [(-59.9, False), (1.1, True)])
+def test_a_clock_that_is_set_back_accuses_nobody(again_s: float, is_broken: bool) -> None:
+    """Redis's clock a minute back: nobody can say how long it was, so both sides of it are judged by themselves."""
+    more = RoomEntry(rev=0, kind="admit", at_ms=at(again_s), cursor=3, number=5, admitted=[3])
+    wider = RoomEntry(rev=0, kind="config", at_ms=at(again_s), settings=replace(SETTINGS, max_active=9))
+    for forged in (after(1, more)(clean()), after(1, more)(after(1, wider)(clean()))):
+        assert ("rate" in broken_by(forged)) == is_broken
+
+
+def test_too_many_at_once_are_found_behind_a_clock_that_was_set_back() -> None:
+    late = [RoomEntry(rev=0, kind="admit", at_ms=at(-60), cursor=n, number=5, admitted=[n]) for n in (3, 4)]
+    run = with_room(1, admitted=[1, 2])(clean())
+    for entry in (*late, replace(late[0], admitted=[5])):
+        run = after(1, entry)(run)
+    assert "rate" in broken_by(run)
+
+
+def broken_by(run: Records) -> set[str]:
+    """The topics that have a breach."""
+    return {finding.topic for finding in audit.judge(run) if finding.breaches}
+
+
 def test_lowering_the_capacity_blames_nobody_who_is_inside() -> None:
     lower = RoomEntry(rev=0, kind="config", at_ms=at(1.2), settings=replace(SETTINGS, max_active=1))
     higher = RoomEntry(rev=0, kind="config", at_ms=at(11), settings=SETTINGS)
