@@ -1,7 +1,8 @@
 """Lets the lines in: one tick every `tick_ms` on every worker.
 
-All workers tick all rooms. Rate, capacity and order are kept by admit.lua, atomically, so a second worker adds
-nothing but safety: when one dies the others go on without a gap and without admitting anyone twice.
+All workers tick all rooms but the closed ones, which cost nothing until they are opened again. Rate, capacity and order
+are kept by admit.lua, atomically, so a second worker adds nothing but safety: when one dies the others go on without a
+gap and without admitting anyone twice.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
+from app.domain.line import RoomState
 from app.metrics.work import Work
 from app.room import keys
 from app.room.scripts import RoomScripts
 
-REFRESH_S = 1.0  # how often new rooms and new epochs are looked for
+REFRESH_S = 1.0  # how often all rooms are looked at; one that is made or opened is told of before
 CALL_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
@@ -33,7 +36,8 @@ class Admitter:
         self._ring = ring
         self._work = work or Work()
         self._tick_s = tick_ms / 1000
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[str, int] = {}  # of the rooms that are not closed
+        self._opened_id = b"0-0"  # the last entry of `opened` that was read
         self._last: dict[str, tuple[float, float]] = {}  # when it was called, by our clock, and its refilled_ms
 
     async def run(self) -> None:
@@ -60,18 +64,26 @@ class Admitter:
             log.warning("tick_failed", error=f"{type(error).__name__}: {error}")
 
     async def refresh(self) -> None:
-        """Learn which rooms there are and their epochs."""
-        redis = self._scripts.redis
-        members = await redis.smembers(keys.ROOMS)  # type: ignore[misc]  # redis-py types it for both clients
-        for member in members:
-            event_id = member.decode()
-            epoch = await redis.hget(keys.room(event_id), "epoch")  # type: ignore[misc]
-            if epoch is not None and self._epochs.get(event_id) != int(epoch):
+        """Learn which rooms are not closed and their epochs, in two calls however many there are."""
+        async with self._scripts.redis.pipeline(transaction=False) as pipe:
+            pipe.xrevrange(keys.OPENED, count=1)  # first: what comes after it is news
+            pipe.smembers(keys.ROOMS)
+            last, members = await pipe.execute()
+            event_ids = [member.decode() for member in members]
+            for event_id in event_ids:
+                pipe.hmget(keys.room(event_id), ["epoch", "state"])
+            found = await pipe.execute()
+        self._opened_id = last[0][0] if last else b"0-0"
+        for event_id, (epoch, state) in zip(event_ids, found, strict=True):
+            if epoch is not None and state != RoomState.closed.encode() and self._epochs.get(event_id) != int(epoch):
                 self._epochs[event_id] = int(epoch)
                 self._last.pop(event_id, None)
 
     async def tick(self) -> None:
-        """One tick of every room. All of them have ended when it returns, however it does."""
+        """One tick of every room that is not closed. All of them have ended when it returns, however it does."""
+        opened: dict[Any, Any] = {keys.OPENED: self._opened_id}
+        if await self._scripts.redis.xread(opened, count=1):
+            await self.refresh()
         ticks = (self._tick_room(event_id, epoch) for event_id, epoch in list(self._epochs.items()))
         for error in await asyncio.gather(*ticks, return_exceptions=True):
             if error is not None:
@@ -82,9 +94,9 @@ class Admitter:
         called_s, since_ms = self._last.get(event_id, (now_s, None))
         ended, tick = await self._scripts.tick(event_id, epoch, (now_s - called_s) * 1000, since_ms=since_ms)
         self._last[event_id] = now_s, tick.refilled_ms
-        if tick.state in ("old_epoch", "missing"):
+        if tick.state in ("old_epoch", "missing", RoomState.closed):
             del self._epochs[event_id], self._last[event_id]
-            await self.refresh()
+        if tick.state in ("old_epoch", "missing"):
             return
         self._work.ticked(event_id, tick.admitted, ended, tick.wished)
         if tick.wished or ended:

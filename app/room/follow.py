@@ -1,7 +1,8 @@
 """Keeps a LineView per room up to date from the room logs, in one task per web process.
 
-Nothing is missed: a gap in a log, a changed setting or a room made again loads a snapshot. Whoever wants to know of
-a change registers a callback, which runs in the event loop and must not block.
+Nothing is missed: a gap in a log, a changed setting or a room made again loads a snapshot. The logs of closed rooms are
+not read: there may be hundreds of these, and one that is opened is told of in one stream for all. Whoever wants to know
+of a change registers a callback, which runs in the event loop and must not block.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from app.room.presence import People
 from app.room.scripts import RoomScripts
 from app.room.view import LineView, place_in_log
 
-BLOCK_MS = 500  # also how often a new room is looked for
+BLOCK_MS = 500
 READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
 ENTRIES_PER_READ = 1_000
 RETRY_S = 0.2
-RECHECK_S = 1.0
+LOOK_S = 1.0  # how often everything is compared with what Redis has, whatever was told
 SNAPSHOT_TRIES = 5
 
 log = structlog.get_logger()
@@ -41,7 +42,7 @@ class Rooms:
         self.read_s = time.monotonic()  # when it last did, by a steady clock
         self._redis = redis
         self._in_doubt = False  # whether another Redis may have taken over, which knows less
-        self._rechecked_s = 0.0
+        self._opened_id = b""  # the last entry of `opened` that was taken
         self._listeners: list[Callable[[LineView], None]] = []
         self._finding = asyncio.Lock()
 
@@ -60,31 +61,54 @@ class Rooms:
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
-        await self.discover()
+        await self.look()
         if self._in_doubt:
-            await self._reload_all()
+            for view in self._live():
+                await self.reload(view.event_id)
+            self._in_doubt = False
+        looked_s = time.monotonic()
         while True:
-            streams: dict[Any, Any] = {keys.log(view.event_id): view.log_id for view in self.views.values()}
-            if streams:
-                async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
-                    news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
-                for name, entries in news:
-                    await self._take(name.decode(), entries)
-            else:
-                await asyncio.sleep(BLOCK_MS / 1000)
+            await self._read()
             now_s = time.monotonic()
-            if now_s - self._rechecked_s >= RECHECK_S:
-                await self.recheck()
-                self._rechecked_s = now_s
-            for view in self.views.values():
+            for view in self._live():
                 view.measure(now_s)
             self.fresh = True
             self.read_s = now_s
-            await self.discover()
+            if now_s - looked_s >= LOOK_S:
+                await self.look()
+                looked_s = now_s
+
+    def _live(self) -> list[LineView]:
+        return [view for view in self.views.values() if view.state is not RoomState.closed]
+
+    async def _read(self) -> None:
+        """Take the next news, or none if there are none for a while."""
+        live = {keys.log(view.event_id): view for view in self._live()}
+        streams: dict[Any, Any] = {name: view.log_id for name, view in live.items()}
+        streams[keys.OPENED] = self._opened_id
+        async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
+            news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
+        for name, entries in news:
+            if name.decode() in live:
+                await self._take(live[name.decode()], entries)
+            else:
+                for event_id in {entry[b"e"].decode() for _, entry in entries}:
+                    await self.reload(event_id)
+                self._opened_id = entries[-1][0]
+
+    async def look(self) -> None:
+        """Know every room there is, as it is: also one whose log or whose opening cannot have been heard of."""
+        last = await self._redis.xrevrange(keys.OPENED, count=1)
+        last_id = last[0][0] if last else b"0-0"
+        if not self._opened_id or place_in_log(last_id) < place_in_log(self._opened_id):
+            self._opened_id = last_id  # what comes after it is heard of, what came before it is looked at now
+        await self.discover()
+        await self.recheck()
 
     async def recheck(self) -> None:
         """Load every room of which Redis knows less than we do: it was made again by a clock that is behind, or a
         replica took over before it had heard everything. What is logged then looks like the past: no read would tell.
+        And closed ones of which it knows anything else.
         """
         known = list(self.views.items())  # an event made meanwhile adds one
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -94,13 +118,11 @@ class Rooms:
             found = await pipe.execute()
         for (event_id, view), rev, last in zip(known, found[::2], found[1::2], strict=True):
             last_id = last[0][0] if last else b"0-0"
-            if rev is not None and (int(rev) < view.rev or place_in_log(last_id) < place_in_log(view.log_id)):
+            if rev is None or (int(rev) == view.rev and last_id == view.log_id):
+                continue
+            is_behind = int(rev) < view.rev or place_in_log(last_id) < place_in_log(view.log_id)
+            if is_behind or view.state is RoomState.closed:
                 await self.reload(event_id)
-
-    async def _reload_all(self) -> None:
-        for event_id in list(self.views):
-            await self.reload(event_id)
-        self._in_doubt = False
 
     def awaited(self) -> Iterable[tuple[LineView, People]]:
         """The lines somebody waits in, for presence: that this process listens is told even if it sees nobody."""
@@ -123,8 +145,7 @@ class Rooms:
             if event_id not in self.views:
                 await self.reload(event_id)
 
-    async def _take(self, name: str, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        view = next(view for view in self.views.values() if keys.log(view.event_id) == name)
+    async def _take(self, view: LineView, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for log_id, entry in entries:
             if not view.apply(log_id, entry):
                 await self.reload(view.event_id)

@@ -10,10 +10,11 @@ import re
 from typing import Literal
 
 ROOMS = "tiketi:rooms"  # the set of event ids that have a room
+OPENED = "tiketi:opened"  # stream of event ids: a room was made, or one that was closed is changed. A hint, to be quick
 EPOCH_KEPT_S = 7 * 86_400  # how long a closed epoch can still be looked at
 ALL = ("tiketi:*", "arq:*")  # patterns of every key we and our workers make
 PERMANENT = re.compile(
-    r"tiketi:(rooms|notices)$|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
+    r"tiketi:(rooms|opened|notices)$|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
     r"|\d+:(gone|lapsed|skipped|returned|admitted|active|lost|marks|holders:\d+|wishes:\d+))$|arq:queue$"
 )
 

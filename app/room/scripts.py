@@ -265,17 +265,19 @@ class RoomScripts:
 
         Answers (changed | missing | refused, state before).
         """
-        args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX]
+        args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, event_id]
         for field, value in fields.items():
             args += (field, value)
-        status, before = await self._scripts["change"]([keys.room(event_id), keys.log(event_id)], args)
+        names = [keys.room(event_id), keys.log(event_id), keys.OPENED]
+        status, before = await self._scripts["change"](names, args)
         return status.decode(), before.decode()
 
     async def schedule(self, event_id: str, times: Schedule, now_ms: Now = None) -> tuple[str, int, int]:
         """Set when the clock opens and closes the room. See schedule.lua for the answer."""
         cancelled = "cancelled" if times.cancelled else ""
-        args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled, times.message]
-        status, epoch, opened_after = await self._scripts["schedule"]([keys.room(event_id), keys.log(event_id)], args)
+        args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled, times.message, event_id]
+        names = [keys.room(event_id), keys.log(event_id), keys.OPENED]
+        status, epoch, opened_after = await self._scripts["schedule"](names, args)
         return status.decode(), epoch, opened_after
 
     async def reserve(self, event_id: str, bound: int) -> int:
@@ -292,7 +294,7 @@ class RoomScripts:
     async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
         """Make the room if it is not there. Answers whether it was made."""
         names = [keys.room(event_id), keys.log(event_id), keys.ROOMS]
-        names += [keys.of_epoch(event_id, birth.epoch, name) for name in ("gone", "lost")]
+        names += [*(keys.of_epoch(event_id, birth.epoch, name) for name in ("gone", "lost")), keys.OPENED]
         args = [
             *(
                 _now(now_ms),

@@ -15,7 +15,7 @@ from app.operator import Operator
 from app.room import keys, scripts
 from app.room.follow import Rooms
 from app.room.presence import Presence
-from app.room.scripts import WISH_BUCKET, RoomScripts
+from app.room.scripts import WISH_BUCKET, Now, RoomScripts, Tick, Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
 from tests.room.room import TIMING, Clock, nobody_bought
@@ -34,12 +34,26 @@ class Stores:
     clock: Clock
 
 
+class Ticking(RoomScripts):
+    """Real scripts that keep the epochs that were ticked."""
+
+    def __init__(self, redis: Redis, timing: Timing) -> None:
+        super().__init__(redis, timing)
+        self.ticked: list[int] = []
+
+    async def tick(
+        self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
+    ) -> tuple[int, Tick]:
+        self.ticked.append(epoch)
+        return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
+
+
 class Line:
     """The stores, and everything of ours that touches them: workers, an operator, a web process."""
 
     def __init__(self, stores: Stores) -> None:
         self.redis, self.db, self.clock = stores.redis, stores.db, stores.clock
-        self.scripts = RoomScripts(self.redis, TIMING)
+        self.scripts = Ticking(self.redis, TIMING)
         self.rooms = Rooms(self.redis, self.scripts)
         self.operator = Operator(self.redis, self.rooms, self.db, self.now)
         self.presence = Presence(self.scripts, 5, nobody_bought)
@@ -86,7 +100,7 @@ class Line:
         view = self.rooms.views[EVENT]
         news = await self.entries(view.log_id)
         if news:
-            await self.rooms._take(keys.log(EVENT), news)
+            await self.rooms._take(view, news)
         await self.rooms.recheck()
         return view
 

@@ -157,9 +157,10 @@ class LineMachine(RuleBasedStateMachine):
             self.one_tick(which)
 
     def one_tick(self, which: int) -> None:
-        knew = self.line.workers[which]._epochs.get(EVENT)
+        self.line.scripts.ticked.clear()
         self.do(self.line.workers[which].tick())
-        if knew != self.model.epoch:
+        if self.model.epoch not in self.line.scripts.ticked:
+            assert self.model.state == "closed" or self.line.scripts.ticked, "the line is not served"
             return
         self.model.due(self.now_ms)
         admits = [entry for _, entry in self.news() if entry[b"k"] == b"admit"]

@@ -155,14 +155,14 @@ async def test_a_redis_that_has_forgotten_the_latest_is_believed_from_its_next_w
     await rooms.discover()
     for number in (1, 2, 3):
         await room.leave(number)
-    await rooms._take(keys.log(EVENT), (await room.log())[1:])
+    await rooms._take(rooms.views[EVENT], (await room.log())[1:])
     view = rooms.views[EVENT]
     log_id = view.log_id
     await forget(room, left=[1, 2, 3])
     for _ in range(4):
         await room.tick(200)
         news = [entry for entry in await room.log() if place_in_log(entry[0]) > place_in_log(view.log_id)]
-        await rooms._take(keys.log(EVENT), news)
+        await rooms._take(rooms.views[EVENT], news)
     assert place_in_log(view.log_id) > place_in_log(log_id)
     assert [view.place(number) for number in (1, 2, 3, 4)] == [Place.admitted] * 4
     assert counting.snapshots == 2, "it was read anew more than once"
@@ -213,6 +213,68 @@ async def test_a_room_made_later_is_found(room: Room) -> None:
         await until(rooms, lambda view: view.state is RoomState.open, "the new room is known")
 
 
+async def test_a_closed_room_that_is_changed_or_opened_again_is_known_at_once_and_its_log_is_not_read(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LOOK_S", 3600.0)
+    await room.scripts.create("open-air", BIRTH)
+    read: list[set[str]] = []
+    xread = room.redis.xread
+
+    async def noted(streams: dict[Any, Any], **options: int) -> Any:
+        read.append(set(streams))
+        return await xread(streams, **options)
+
+    monkeypatch.setattr(room.redis, "xread", noted)
+    async with following(room) as rooms:
+        await until(rooms, lambda view: rooms.fresh, "the rooms are known")
+        assert read[-1] == {keys.log(EVENT), keys.log("open-air"), keys.OPENED}
+        await room.change(state="closed")
+        await until(rooms, lambda view: view.state is RoomState.closed, "the end is known")
+
+        async def is_not_read() -> bool:
+            return read[-1] == {keys.log("open-air"), keys.OPENED}
+
+        await wait_until(is_not_read, description="only the other log is read")
+        await room.change(message="See you next year.")
+        await until(rooms, lambda view: bool(view.message), "the message is known")
+        await room.change(state="open")
+        await until(rooms, lambda view: view.epoch == 2, "the new line is known")
+        room.epoch = 2
+        await room.crowd(3)
+        await room.tick()
+        await until(rooms, lambda view: view.cursor == 3, "the new line is followed")
+        await room.scripts.create("late", BIRTH)
+
+        async def is_known() -> bool:
+            return "late" in rooms.views
+
+        await wait_until(is_known, description="a room made later is known")
+
+
+async def test_a_closed_room_whose_opening_was_told_to_nobody_is_found_by_looking(room: Room) -> None:
+    await room.change(state="closed")
+    rooms = Rooms(room.redis, room.scripts)
+    await rooms.look()
+    await room.change(state="open")
+    await room.redis.delete(keys.OPENED)
+    await rooms.look()
+    assert rooms.views[EVENT].epoch == 2
+
+
+async def test_after_a_loss_the_next_opening_is_heard_of_again(room: Room) -> None:
+    """The ids of what is told begin anew, below the last one heard, where the clock is behind."""
+    rooms = Rooms(room.redis, room.scripts)
+    await rooms.look()
+    rooms._opened_id = b"99999999999999-0"
+    await rooms.look()
+    await room.change(state="closed")
+    await rooms.reload(EVENT)
+    await room.change(state="open")
+    await rooms._read()
+    assert rooms.views[EVENT].epoch == 2
+
+
 async def test_a_room_made_a_moment_ago_is_found_by_who_asks_for_it(room: Room) -> None:
     """Nobody is told that there is no line because this process has not looked since it was made."""
     rooms = Rooms(room.redis, room.scripts)
@@ -252,14 +314,14 @@ async def ahead_of_its_time(room: Room, rooms: Rooms) -> int:
     rev = await room.redis.hincrby(keys.room(EVENT), "rev", 1)  # type: ignore[misc]
     await room.redis.setbit(keys.of_epoch(EVENT, room.epoch, "gone"), 1, 1)
     await room.redis.xadd(keys.log(EVENT), {"r": rev, "k": "left", "t": at_ms, "n": 1}, id=f"{at_ms}-0")
-    await rooms._take(keys.log(EVENT), (await room.log())[-1:])
+    await rooms._take(rooms.views[EVENT], (await room.log())[-1:])
     assert rooms.views[EVENT].log_id == b"%d-0" % at_ms
     return at_ms
 
 
 async def test_what_is_behind_is_looked_for_while_there_is_news(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another room never stops talking, and this one talks in the past."""
-    monkeypatch.setattr(follow, "RECHECK_S", 0.05)
+    monkeypatch.setattr(follow, "LOOK_S", 0.05)
     await room.scripts.create("busy", BIRTH)
     async with following(room) as rooms:
         view = await until(rooms, lambda view: rooms.fresh, "the rooms are known")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
+from app.domain.line import RoomState
 from app.room import keys, scripts
-from app.room.scripts import Now, RoomScripts, Tick
+from app.room.scripts import Now, RoomScripts, Schedule, Tick
 from tests.room.room import BIRTH, EVENT, TIMING, Clock, Room
 from tests.waiting import wait_until
 from workers import admitter
@@ -93,6 +96,88 @@ async def test_every_room_is_ticked_and_a_new_one_is_found(room: Room, clock: Cl
         await worker.tick()
     assert await room.field("cursor") == 1
     assert await room.redis.hget(keys.room("other"), "cursor") == b"1"  # type: ignore[misc]
+
+
+async def test_closed_rooms_cost_no_ticks(room: Room, clock: Clock) -> None:
+    for number in range(30):
+        await room.scripts.create(f"past-{number}", replace(BIRTH, state=RoomState.closed))
+    recording = Recording(room.redis)
+    worker = Admitter(recording, Rung(), tick_ms=100)
+    await worker.refresh()
+    await worker.tick()
+    assert len(recording.vouched) == 1
+    await room.change(state="closed")
+    for _ in range(5):
+        await worker.tick()
+        await worker.refresh()
+    assert len(recording.vouched) == 2, "it was ticked although it had answered that it is closed"
+
+
+@pytest.mark.parametrize("how", ["by an operator", "by its sale"])
+async def test_a_closed_room_that_is_opened_again_is_ticked_at_the_next_tick(
+    room: Room, clock: Clock, how: str
+) -> None:
+    ends_ms = clock.redis_ms + 100
+    await room.scripts.schedule(EVENT, Schedule(opens_ms=0, closes_ms=ends_ms))
+    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    await worker.refresh()
+    clock.pass_ms(100)
+    for _ in range(2):
+        await worker.tick()
+    assert worker._epochs == {}, "the sale is over, and with it the line"
+    if how == "by an operator":
+        await room.scripts.schedule(EVENT, Schedule(opens_ms=0))
+        await room.change(state="closed")
+        await worker.tick()
+        await room.change(state="open")
+    else:
+        await room.scripts.schedule(EVENT, Schedule(opens_ms=0, closes_ms=ends_ms + 60_000))
+    room.epoch = int(await room.field("epoch"))
+    await room.join("a")
+    await worker.tick()
+    clock.pass_ms(1_000)
+    await worker.tick()
+    assert await room.let_in() == [1]
+
+
+async def test_a_room_whose_opening_was_told_to_nobody_is_found_by_looking(room: Room, clock: Clock) -> None:
+    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    await worker.refresh()
+    await room.change(state="closed")
+    await worker.tick()
+    await room.change(state="open")
+    await room.redis.delete(keys.OPENED)
+    await worker.tick()
+    assert worker._epochs == {}
+    await worker.refresh()
+    assert worker._epochs == {EVENT: 2}
+
+
+async def test_a_room_made_while_the_others_are_looked_at_is_found_at_the_next_tick(
+    room: Room, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not among those that were asked for, and may not pass for one that was told of."""
+    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    make = room.redis.pipeline
+
+    def pipeline(transaction: bool) -> Any:
+        pipe = make(transaction=transaction)
+        execute = pipe.execute
+
+        async def and_stand_still() -> list[Any]:
+            answers: list[Any] = await execute()
+            await room.scripts.create("other", BIRTH)
+            return answers
+
+        pipe.execute = and_stand_still  # type: ignore[method-assign,assignment]
+        return pipe
+
+    monkeypatch.setattr(room.redis, "pipeline", pipeline)
+    await worker.refresh()
+    monkeypatch.setattr(room.redis, "pipeline", make)
+    assert set(worker._epochs) == {EVENT}
+    await worker.tick()
+    assert set(worker._epochs) == {EVENT, "other"}
 
 
 async def test_a_room_that_goes_away_is_forgotten_and_found_again(room: Room, clock: Clock) -> None:
