@@ -197,7 +197,7 @@ async def test_whoever_joins_is_told_in_time_and_the_next_one_is_served(
     room: Room, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joiner, "CALL_TIMEOUT_S", 0.2)
-    door = Joiner(RoomScripts(behind, TIMING))
+    door = Joiner(RoomScripts(behind, TIMING), list.reverse)
     assert (await door.join(EVENT, 1, "first", ""))[1].number == 1
     relay.cut()
     with pytest.raises(JoinUnavailable):
