@@ -153,3 +153,18 @@ async def send(scripts: LaneScripts, ring: Ring, event_id: str, packed: Sequence
                 await ring(event_id, oldest)
             case Sent.awake:
                 pass
+
+
+async def oldest_wait_s(redis: Redis, event_ids: Sequence[str]) -> float:
+    """How long the command has waited that has waited longest in these lanes, by Redis's clock; 0.0 if none waits.
+
+    More than a request waits for an answer means that nothing is sold: no worker, or one that cannot write.
+    """
+    pipe = redis.pipeline(transaction=False)
+    pipe.time()
+    for event_id in event_ids:
+        pipe.xrange(keys.lane(event_id), count=1)
+    async with pipe:  # cancelled, it would keep its connection
+        (seconds, microseconds), *lanes = await pipe.execute()
+    sent_ms = [int(entries[0][0].partition(b"-")[0]) for entries in lanes if entries]
+    return max(0.0, seconds + microseconds / 1_000_000 - min(sent_ms) / 1000) if sent_ms else 0.0

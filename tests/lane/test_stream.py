@@ -18,10 +18,10 @@ from app.lane.commands import Cancel, Drop, OutcomeStatus, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import LaneScripts, Released, Sent
 from app.lane.seats import SeatViews, UnknownEvent
-from app.lane.stream import Lane, LaneBusy
+from app.lane.stream import Lane, LaneBusy, oldest_wait_s
 from app.ledger import events, seats
 from tests.lane.world import EVENT, World, confirm, hold, spec, wishing
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 Loaded = tuple[SeatSnapshot, list[Reservation]] | None
 
@@ -367,3 +367,13 @@ async def test_a_request_that_gave_up_leaves_nothing_behind(web: Web) -> None:
     await asyncio.gather(asking, return_exceptions=True)
     await web.lane.close()
     assert len(web.outcomes) == 0
+
+
+async def test_how_long_a_command_has_waited_is_known_until_it_is_answered(world: World) -> None:
+    assert await oldest_wait_s(world.redis, []) == await oldest_wait_s(world.redis, [EVENT, "none"]) == 0.0
+    seconds, _ = await world.redis.time()
+    await world.redis.xadd(keys.lane(EVENT), {"c": pack(hold("a", [0]))}, id=f"{(seconds - 60) * 1000}-0")
+    await world.send(hold("b", [1], holder="bob"))
+    assert 60 <= await oldest_wait_s(world.redis, ["none", EVENT]) < 60 + PATIENCE_S
+    await world.allocator().run(EVENT)
+    assert await oldest_wait_s(world.redis, [EVENT]) == 0.0
