@@ -30,9 +30,9 @@ def closer(world: World) -> Closer:
 
 async def reserved(world: World, count: int) -> list[str]:
     """`count` reservations of one seat each, every other one paid."""
-    held = await world.do(*(hold(f"h{n}", [n]) for n in range(count)))
+    held = await world.do(*(hold(f"h{n}", [n], holder=f"buyer{n}") for n in range(count)))
     ids = [outcome.reservation.id for outcome in held if outcome.reservation is not None]
-    await world.do(*(confirm(f"c{n}", ids[n], reference=f"pay-{n}") for n in range(0, count, 2)))
+    await world.do(*(confirm(f"c{n}", ids[n], holder=f"buyer{n}", reference=f"pay-{n}") for n in range(0, count, 2)))
     return ids
 
 
