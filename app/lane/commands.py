@@ -92,7 +92,7 @@ class OutcomeStatus(StrEnum):
     unknown_seat = "unknown_seat"
     gone = "gone"  # the hold is over, or paid: by another payment, or before its place in line was over
     not_found = "not_found"  # no such reservation, or not this holder's
-    already_holding = "already_holding"  # this place in line, or this holder without one, has a reservation: that one
+    already_holding = "already_holding"  # this place in line has a reservation: that one
     not_on_sale = "not_on_sale"  # before its sale, after it, or cancelled
     event_begun = "event_begun"  # a buyer gives paid seats back too late
     not_due = "not_due"  # an Expire that came too early

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.domain.layout import SeatMap
-from app.domain.reservation import Reservation, ReservationStatus, SeatSnapshot
+from app.domain.reservation import Reservation, SeatSnapshot
 from app.domain.seating import Availability
 from app.lane.commands import Cancel, Command, Confirm, Expire, Hold
 
@@ -15,7 +15,7 @@ Place = tuple[int | None, int | None]  # epoch and number
 class LaneState:
     """An event's seats and live reservations at one version."""
 
-    __slots__ = ("event_id", "free", "live", "pending", "places", "prices", "statuses", "version")
+    __slots__ = ("event_id", "free", "live", "places", "prices", "statuses", "version")
 
     def __init__(self, snapshot: SeatSnapshot, live: Iterable[Reservation]) -> None:
         self.event_id = snapshot.event_id
@@ -25,10 +25,6 @@ class LaneState:
         self.free = Availability(SeatMap(snapshot.seats, snapshot.focal), snapshot.statuses)
         self.live = {reservation.id: reservation for reservation in live}
         self.places: dict[Place, str] = {(r.epoch, r.number): r.id for r in self.live.values() if r.number is not None}
-
-        self.pending: dict[str, dict[str, None]] = {}  # by holder, in the order in which they were made
-        for reservation in self.live.values():
-            self._note(reservation)
 
     def keep(self, reservation: Reservation) -> None:
         """Know a reservation as it is from now on."""
@@ -42,26 +38,11 @@ class LaneState:
                 self.places[place] = reservation.id
             else:
                 del self.places[place]
-        self._note(reservation)
 
     def held_by(self, command: Hold) -> Reservation | None:
-        """What keeps the sender from a further hold: any reservation of their place in line, or without a line, where
-        one person could otherwise set the whole hall aside, one that they have not paid yet.
-        """
-        if command.number is not None:
-            name = self.places.get((command.epoch, command.number))
-        else:
-            name = next(iter(self.pending.get(command.holder, ())), None)
+        """What keeps the sender from a further hold: any reservation of their place in line."""
+        name = self.places.get((command.epoch, command.number)) if command.number is not None else None
         return None if name is None else self.live[name]
-
-    def _note(self, reservation: Reservation) -> None:
-        mine = self.pending.setdefault(reservation.holder, {})
-        if reservation.status is ReservationStatus.pending:
-            mine[reservation.id] = None
-        else:
-            mine.pop(reservation.id, None)
-        if not mine:
-            del self.pending[reservation.holder]
 
     def needs(self, commands: Iterable[Command]) -> list[str]:
         """The reservations these commands name that are not live, so that the store must be asked."""

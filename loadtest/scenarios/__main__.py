@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.domain.ticket import HOLDER_BYTES, holder_text
 from loadtest.bench.machine import ALL_CORES, others_s
 from loadtest.options import OwnRoom
 from loadtest.scenarios.shop import Shop
@@ -59,20 +58,19 @@ async def seat_map(shop: Shop, loads: Loads) -> list[Figure]:
 
 async def one_seat(shop: Shop, loads: Loads) -> list[Figure]:
     """A hundred at once for one seat, several times over, on an event sold directly and on one with a line."""
+    bearer = await asyncio.to_thread(shop.bearer)
     figures = []
     for event_id in (DIRECT, LINE):
-        rounds = [await _one_seat_round(shop, event_id, number) for number in range(ROUNDS)]
+        rounds = [await _one_seat_round(shop, event_id, bearer, number) for number in range(ROUNDS)]
         loads += [load for load, _ in rounds]
         figures += _one_seat_figures(f"3 one seat, {event_id}", rounds)
     return figures
 
 
-async def _one_seat_round(shop: Shop, event_id: str, number: int) -> tuple[Load, int]:
-    """The load, and how many hold the seat in SQL afterwards. Each round is of another browser: one that holds seats
-    gets no more of them.
-    """
+async def _one_seat_round(shop: Shop, event_id: str, bearer: str, number: int) -> tuple[Load, int]:
+    """The load, and how many hold the seat in SQL afterwards."""
     seat_id = (await asyncio.to_thread(shop.seats_free, event_id))[number * 7]
-    headers = ["-H", f"Cookie: tiketi_holder={holder_text(os.urandom(HOLDER_BYTES))}"]
+    headers = ["-H", f"Authorization: {bearer}"]
     if event_id == LINE:
         headers += ["-H", f"X-Admission-Pass: {await asyncio.to_thread(shop.admission_pass, event_id)}"]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
@@ -102,8 +100,9 @@ async def mixed(shop: Shop, loads: Loads) -> list[Figure]:
     """A conflict is a right answer to a seat that is taken; the cache's own numbers say how often it had the answer."""
     names = ("tiketi_cache_hits_total", "tiketi_cache_misses_total")
     seats = await asyncio.to_thread(shop.seats_total, DIRECT)
+    bearer = await asyncio.to_thread(shop.bearer)
     before = [await asyncio.to_thread(shop.metric, name) for name in names]
-    load = await asyncio.to_thread(run_wrk, shop.url, 4, 100, 30, str(MIXED), DIRECT, str(seats))
+    load = await asyncio.to_thread(run_wrk, shop.url, 4, 100, 30, str(MIXED), DIRECT, str(seats), bearer)
     await asyncio.sleep(1.5)  # every process tells its numbers once a second
     hits, misses = [await asyncio.to_thread(shop.metric, name) - was for name, was in zip(names, before, strict=True)]
     loads.append(load)

@@ -1,5 +1,5 @@
--- mixed: 70 % event detail, 20 % seat map, 10 % reserve, in an order that never changes; one seat at random each, for another browser each.
--- Arguments: 1 event id  2 seats in the hall
+-- mixed: 70 % event detail, 20 % seat map, 10 % reserve, in an order that never changes; one seat at random each.
+-- Arguments: 1 event id  2 seats in the hall  3 Authorization header
 -- Prints: `scenario NAME VALUE` lines for tools.py. A connection that broke or timed out is `failed`.
 local threads = {}
 local made = 0
@@ -10,7 +10,7 @@ function setup(thread)
 end
 
 function init(args)
-  event, seats = args[1], tonumber(args[2])
+  event, seats, bearer = args[1], tonumber(args[2]), args[3]
   detail = wrk.format("GET", "/api/events/" .. event)
   map = wrk.format("GET", "/api/seats/events/" .. event)
   math.randomseed(id)
@@ -24,8 +24,7 @@ function request()
   if turn < 7 then return detail end
   if turn < 9 then return map end
   local body = string.format('{"eventId":"%s","seatIds":["s%d"]}', event, math.random(0, seats - 1))
-  local browser = string.format("tiketi_holder=%02d%019dA", id, made) -- who holds seats gets no more of them
-  return wrk.format("POST", "/api/seats/reserve", {["Content-Type"] = "application/json", ["Cookie"] = browser}, body)
+  return wrk.format("POST", "/api/seats/reserve", {["Content-Type"] = "application/json", ["Authorization"] = bearer}, body)
 end
 
 function response(status)

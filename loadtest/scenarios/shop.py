@@ -1,4 +1,4 @@
-"""The shop as the scenarios see it from outside: a place in line and its pass, the seats, the metrics.
+"""The shop as the scenarios see it from outside: a log-in, a place in line and its pass, the seats, the metrics.
 
 And, where the truth is wanted, its SQL: who really holds a seat.
 """
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.ledger import audit
 from app.ledger.database import open_database
+from config.demo import ACCOUNTS
 from config.settings import Settings
 from loadtest.scenarios.tools import ToolError
 from loadtest.system import CALL_S, ask
@@ -28,6 +29,12 @@ POLL_S = 0.05
 class Shop:
     url: str
     settings: Settings
+
+    def bearer(self) -> str:
+        """The demo buyer's Authorization header."""
+        buyer = next(account for account in ACCOUNTS if account.role == "buyer")
+        body = {"email": buyer.email, "password": buyer.password}
+        return f"Bearer {ask('POST', f'{self.url}/api/auth/login', body)['token']}"
 
     def seats_free(self, event_id: str) -> list[str]:
         seats = ask("GET", f"{self.url}/api/seats/events/{event_id}")["seats"]

@@ -102,9 +102,6 @@ class Model:
     def expected_hold(self, command: Hold) -> str:
         if command.number is not None and self.holding(command.number) is not None:
             return "already_holding"
-        mine = [r for r in self.held.values() if r.status == "pending" and r.holder == command.holder]
-        if command.number is None and mine:
-            return "already_holding"
         if command.wish is not None:
             return "held" if self.grade_for(command) is not None else "unavailable"
         wanted = {int(name[1:]) for name in command.seat_ids or ()}
