@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class SaleStatus(StrEnum):
@@ -42,3 +42,12 @@ def status_of(event: Sold, now: datetime) -> SaleStatus:
     if now >= sale_ends_at(event):
         return SaleStatus.ended
     return SaleStatus.on_sale if now >= event.opens_at else SaleStatus.upcoming
+
+
+Supply = Literal["some", "none", "sold_out"]  # of seats to be had; none: it has no seats yet
+
+
+def supply_of(*, has_seats: bool, has_free: bool) -> Supply:
+    if has_free:
+        return "some"
+    return "sold_out" if has_seats else "none"

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.cache.tags import EVENTS, event_tag
+from app.domain.sale import Supply, supply_of
 from app.http.event_shapes import detail, event_list
 from app.http.problems import Problem
 from app.http.state import State
@@ -24,7 +25,7 @@ from app.ledger import events
 
 EVENT_TTL_S = 60.0
 LIST_TTL_S = 30.0
-SOLD_OUT_TTL_S = 5.0
+SUPPLY_TTL_S = 5.0
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -132,18 +133,19 @@ async def cached_list(state: State) -> CachedList:
     return await state["cache"].get("events", (EVENTS,), LIST_TTL_S, load)
 
 
-async def sold_out(state: State, listed: Sequence[events.Event]) -> set[str]:
-    """Those of the events of which no seat is free: of an open map at once, of any other some seconds late."""
+async def supplies(state: State, listed: Sequence[events.Event]) -> dict[str, Supply]:
+    """What there is to be had of each of the events: of an open map as it is now, of any other some seconds late."""
 
-    async def load() -> frozenset[str]:
-        return await events.sold_out(state["db"], datetime.now(UTC))
+    async def load() -> dict[str, bool]:
+        return await events.without_free_seats(state["db"], datetime.now(UTC))
 
-    told = await state["cache"].get("sold_out", (EVENTS,), SOLD_OUT_TTL_S, load)
+    bare = await state["cache"].get("without_free_seats", (EVENTS,), SUPPLY_TTL_S, load)
     views = {event.id: state["seats"].get(event.id) for event in listed}
     return {
-        event_id
+        event_id: supply_of(has_seats=bare.get(event_id, True), has_free=event_id not in bare)
+        if view is None
+        else supply_of(has_seats=bool(view.seats), has_free=any(view.left().values()))
         for event_id, view in views.items()
-        if (event_id in told if view is None else bool(view.seats) and not any(view.left().values()))
     }
 
 

@@ -159,7 +159,7 @@ def shown(event: Event, now: datetime) -> EventShown:
 def detail(event: Event, left: Mapping[str, int], now: datetime) -> EventDetail:
     """`left`: free seats per grade."""
     kinds = [
-        TicketType(grade=g.name, price=g.price, total=g.seats_total, available=left.get(g.name, 0))
+        TicketType(grade=g.name, price=g.price, total=g.seats_total or 0, available=left.get(g.name, 0))
         for g in event.grades
     ]
     return EventDetail(event=shown(event, now), ticket_types=kinds)

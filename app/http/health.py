@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.http.state import State
+from app.lane.stream import oldest_wait_s
 from app.ledger import events
 from app.ledger.figures import UNREADABLE
 from app.ledger.migrations import SchemaError
@@ -66,6 +67,9 @@ async def _redis(state: State, warnings: list[str]) -> list[str]:
     pipe.exists(WORKER_ALIVE)
     async with pipe:  # cancelled, it would keep its connection
         persistence, worker = await pipe.execute()
+    waited_s = await oldest_wait_s(state["redis"], state["seats"].event_ids)
+    if waited_s > state["settings"].lane_wait_s:
+        warnings.append(f"seats: a request has waited for {waited_s:.0f} s, so nothing is sold where it waits")
     if not worker:
         warnings.append("workers: none has said for ten seconds that it lives, so nobody is let in")
     broken = persistence.get("aof_last_write_status", "ok") != "ok"

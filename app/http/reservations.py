@@ -231,13 +231,5 @@ def begun() -> Problem:
     return Problem(409, "event_begun", "The event has begun: tickets for it cannot be given back any more.")
 
 
-async def drop_hold(state: State, event_id: str, epoch: int, number: int) -> None:
-    """Free the seats held for a place in line that was given up; what is paid for stays."""
-    found = await reservations.by_number(state["db"], event_id, epoch, number)
-    if found is not None and found.status is ReservationStatus.pending:
-        cancelling = Cancel(id=f"cancel:{found.id}", reservation_id=found.id, holder=found.holder)
-        await submit(state, event_id, cancelling)
-
-
 def over(status: ReservationStatus) -> Problem:
     return Problem(409, "reservation_over", f"This reservation is {status}: nothing more can be done with it.")

@@ -69,6 +69,11 @@ class SeatViews:
         return self._views.get(event_id)
 
     @property
+    def event_ids(self) -> list[str]:
+        """The events whose map is open here."""
+        return sorted(self._views)
+
+    @property
     def stale(self) -> list[str]:
         """Events whose map could not be read anew: theirs may be behind."""
         return sorted(self._stale)

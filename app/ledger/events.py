@@ -67,11 +67,11 @@ class EventSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """`seats_total` is told by `counted` and `read` only, which look at every seat for it; 0 elsewhere."""
+    """`seats_total` is told by `counted` and `read` only, which look at every seat for it."""
 
     name: str
     price: int
-    seats_total: int = 0
+    seats_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +177,13 @@ def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
             return and_(events.c.cancelled_at.is_(None), ends_at > now, events.c.opens_at > now)
 
 
-async def sold_out(db: Database, now: datetime) -> frozenset[str]:
-    """The events on sale that have seats, none of them free."""
+async def without_free_seats(db: Database, now: datetime) -> dict[str, bool]:
+    """The events on sale of which no seat is free, and whether they have any seats."""
     of_event = select(seats.c.idx).where(seats.c.event_id == events.c.id)
     free = of_event.where(seats.c.status == SeatStatus.available.name)
-    query = select(events.c.id).where(_has_status(SaleStatus.on_sale, now), of_event.exists(), ~free.exists())
+    query = select(events.c.id, of_event.exists()).where(_has_status(SaleStatus.on_sale, now), ~free.exists())
     async with db.read() as tx:
-        return frozenset((await tx.scalars(query)).all())
+        return {event_id: bool(has_seats) for event_id, has_seats in (await tx.execute(query)).all()}
 
 
 async def get(db: Database, event_id: str) -> Event | None:

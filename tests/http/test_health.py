@@ -16,6 +16,8 @@ from starlette.applications import Starlette
 
 from app.http import health
 from app.http.front import Front
+from app.lane import keys
+from app.lane.commands import Serve, pack
 from app.ledger import editing, events
 from config.settings import Settings
 from tests.http.system import System, event_spec, running_system
@@ -116,7 +118,7 @@ async def test_nobody_is_turned_away_for_a_room_of_the_past(system: System) -> N
 
         async def are_named() -> set[str]:
             forget()
-            return {missing for missing in (await asked(system))[1]["missing"] if missing.startswith("room ")}
+            return {missing for missing in (await asked(system))[1]["missing"] if missing.endswith(": not known here")}
 
         expected = {f"room {event_id}: not known here" for event_id in ("event-0", "later")}
         assert await wait_until(are_named, description="rooms are named") == expected
@@ -168,6 +170,20 @@ async def test_a_full_disk_is_noticed(system: System, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(3_000_000))
     assert "disk: 3 MB are free" in (await asked(system))[1]["missing"]
+
+
+async def test_a_request_that_no_allocator_answers_is_warned_of(system: System) -> None:
+    """Seats are not sold, and nothing else would say so: somebody has the lane and does nothing."""
+    await system.state["seats"].open("event-0")
+    await system.redis.set(keys.lease("event-0"), "somebody who hangs", px=600_000)
+    await system.redis.xadd(keys.lane("event-0"), {"c": pack(Serve(id="stuck"))}, id="1-1")
+    try:
+        code, body = await asked(system)
+        assert code == 200
+        assert any(warning.startswith("seats: a request has waited for ") for warning in body["warnings"])
+    finally:
+        await system.redis.delete(keys.lane("event-0"), keys.lease("event-0"))
+    assert not any(warning.startswith("seats:") for warning in (await asked(system))[1]["warnings"])
 
 
 async def test_without_a_worker_buyers_are_served_but_the_operator_is_warned(system: System) -> None:

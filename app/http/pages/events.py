@@ -215,7 +215,7 @@ def _form(
         "notice_text": "" if refused is None else _why(t, refused),
         "wrong": "" if refused is None else _INPUTS.get(field := str(refused.extra.get("field")), field),
         "conflict": refused is not None and refused.code == "event_changed",
-        "seatless": event is not None and not sum(grade.seats_total for grade in event.grades),
+        "seatless": event is not None and not any(grade.seats_total for grade in event.grades),
         "stale": refused is not None and refused.code == "form_stale",
         "done": request.query_params.get("done") if refused is None else None,
     }

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.sale import SaleStatus
-from app.http.catalog import cached_list, sold_out
+from app.http.catalog import cached_list, supplies
 from app.http.i18n import lang_of
 from app.http.pages.line import room_of
 from app.http.pages.render import page
@@ -43,13 +43,11 @@ async def index(request: Request[State]) -> Response:
         listed, total = cached.listed, cached.total
     else:
         listed, total = await events.search(state["db"], wanted, now)
-    gone = await sold_out(state, listed)
+    supply = await supplies(state, listed)
     asked = {"q": wanted.text, "status": wanted.status.value if wanted.status else ""}
     end = wanted.offset + PAGE_MAX
     context = {
-        "events": [
-            event_view(event, room_of(state, event.id), {} if event.id in gone else None, now, lang) for event in listed
-        ],
+        "events": [event_view(event, room_of(state, event.id), None, now, lang, supply[event.id]) for event in listed],
         "statuses": [status.value for status in SaleStatus],
         "searched": any(asked.values()),
         "next_url": f"/?{urlencode({**asked, 'from': end})}" if end < total else "",

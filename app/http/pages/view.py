@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from app.domain.sale import SaleStatus, sale_ends_at, status_of
+from app.domain.sale import SaleStatus, Supply, sale_ends_at, status_of, supply_of
 from app.domain.wish import Wish
 from app.http.i18n import Lang, Texts
 from app.http.shapes import Poster, poster_of
@@ -24,8 +24,6 @@ TURN_REFRESH_S = 30  # slower at the turn: a refresh must not pull the button fr
 
 RoomWord = Literal["scheduled", "open", "paused", "draining", "closed", "recovering", "direct"]
 LineWord = RoomWord | Literal["full"]  # an open room that nobody more fits into
-
-Supply = Literal["some", "none", "sold_out"]  # none: it has no seats yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +72,17 @@ _STOPPED: dict[SaleStatus, Literal["ended", "cancelled"]] = {
 }
 
 
-def event_view(event: Event, room: RoomWord, left: Mapping[str, int] | None, now: datetime, lang: Lang) -> EventView:
-    """The event in the reader's language, where its details have it. `left`: free seats by grade, empty if sold out."""
+def event_view(
+    event: Event,
+    room: RoomWord,
+    left: Mapping[str, int] | None,
+    now: datetime,
+    lang: Lang,
+    supply: Supply | None = None,
+) -> EventView:
+    """The event in the reader's language, where its details have it. `left` is free seats by grade; who does not know
+    them may know the `supply`.
+    """
     words = event.details.get(lang, {})
     status = status_of(event, now)
     return EventView(
@@ -90,7 +97,7 @@ def event_view(event: Event, room: RoomWord, left: Mapping[str, int] | None, now
         zone=event.time_zone,
         room="direct" if event.admission == "open" else room,
         stopped=_STOPPED.get(status, ""),
-        supply=_supply(event, left),
+        supply=supply or _supply(event, left),
         grades=tuple(
             GradeView(name=grade.name, price=grade.price, left=None if left is None else left.get(grade.name))
             for grade in event.grades
@@ -100,9 +107,8 @@ def event_view(event: Event, room: RoomWord, left: Mapping[str, int] | None, now
 
 
 def _supply(event: Event, left: Mapping[str, int] | None) -> Supply:
-    if not any(grade.seats_total for grade in event.grades):
-        return "none"
-    return "some" if left is None or any(left.values()) else "sold_out"
+    has_free = left is None or any(left.values())
+    return supply_of(has_seats=any(grade.seats_total for grade in event.grades), has_free=has_free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
