@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import TimeoutError as RedisLate
 
 from app.ledger.database import Database, Limits, open_database
 from app.room.scripts import Timing
@@ -40,13 +41,33 @@ def timing(settings: Settings) -> Timing:
     )
 
 
+class _Bounded:
+    """A connection whose answers come in time, or it is given up. redis-py's own `socket_timeout` bounds writes too, by
+    asyncio.wait_for: before Python 3.12 that loses a cancellation which comes as the write ends, so the task goes on,
+    and whoever waits for it waits for ever.
+    """
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                return await super().read_response(*args, **options)  # type: ignore[misc]
+        except TimeoutError as error:
+            raise RedisLate(f"no answer within {REDIS_TIMEOUT_S:g} s") from error
+
+
+_BOUNDED: dict[type[Any], type[Any]] = {
+    kind: type(f"Bounded{kind.__name__}", (_Bounded, kind), {})
+    for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
+}
+
+
 def open_redis(settings: Settings) -> Redis:
     """A client whose pool is shared by all calls. Each of them ends in time, with an error if need be: a host that is
     gone closes no connection, and nobody would ever hear of it. What was asked may have been done all the same.
     """
-    redis: Redis = Redis.from_url(
-        settings.redis, socket_connect_timeout=REDIS_TIMEOUT_S, socket_timeout=REDIS_TIMEOUT_S
-    )
+    redis: Redis = Redis.from_url(settings.redis, socket_connect_timeout=REDIS_TIMEOUT_S)
+    pool = redis.connection_pool
+    pool.connection_class = _BOUNDED[pool.connection_class]
     return redis
 
 

@@ -33,7 +33,7 @@ from tests.faults.relay import Relay
 from tests.lane.world import EVENT as LANE_EVENT
 from tests.lane.world import hold, make_world
 from tests.room.room import EVENT, TIMING, Room
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -204,3 +204,22 @@ async def test_whoever_joins_is_told_in_time_and_the_next_one_is_served(
         await door.join(EVENT, 1, "second", "")
     assert (await door.join(EVENT, 1, "second", ""))[1].number == 2
     await door.close()
+
+
+async def test_a_cancellation_is_never_lost_wherever_it_comes(redis_socket: Path) -> None:
+    """It was, where it met the end of a write: whoever waited for the task that went on waited for ever."""
+    client = process.open_redis(Settings(redis_url=f"unix://{redis_socket}"))
+
+    async def ask_on_and_on() -> None:
+        while True:
+            await client.ping()
+
+    for turns in range(200):
+        asking = asyncio.create_task(ask_on_and_on())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        done, _ = await asyncio.wait({asking}, timeout=PATIENCE_S)
+        assert done, f"the task goes on though it was cancelled after {turns} turns of the loop"
+        assert asking.cancelled()
+    await client.aclose()
