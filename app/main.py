@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import metadata
@@ -66,7 +66,7 @@ from app.ledger.errors import StoreError
 from app.ledger.passwords import Passwords
 from app.limits.ended import Ended
 from app.limits.limits import Limits
-from app.metrics.web import Meters, WebMetrics
+from app.metrics.web import Meters, WebMetrics, WebSources
 from app.near import NearMaps
 from app.operator import Operator
 from app.payments.wiring import make_cashier
@@ -232,10 +232,23 @@ def api_routes() -> list[BaseRoute]:
     ]
 
 
+def measured(state: State) -> AbstractAsyncContextManager[None]:
+    """The metrics of this process, served while the block runs."""
+    counted = WebSources(
+        meters=state["meters"],
+        joiner=state["joiner"],
+        streams=state["hub"],
+        sockets=state["live"],
+        lane=state["lane"],
+        cache=state["cache"],
+    )
+    return state["metrics"].told_of(counted)
+
+
 def create_app(settings: Settings, process: str = "web") -> Front:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        async with open_state(settings, process) as state, state["metrics"].told_of(state):
+        async with open_state(settings, process) as state, measured(state):
             yield state
 
     api = api_routes()

@@ -16,7 +16,8 @@ import structlog
 from redis.asyncio import Connection, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import TimeoutError as RedisLate
 
-from app.ledger.database import Database, Limits, open_database
+from app.ledger.connection_limits import ConnectionLimits
+from app.ledger.database import Database, open_database
 from app.room.scripts import Timing
 from config.settings import Settings
 
@@ -73,7 +74,7 @@ def open_redis(settings: Settings) -> Redis:
 
 def open_store(settings: Settings, *, patient: bool = False) -> Database:
     """The shop's database, which it connects to at the first transaction. `patient`: to change its tables."""
-    limits = Limits(
+    limits = ConnectionLimits(
         connections_max=settings.database_connections_max,
         connect_s=settings.database_connect_s,
         statement_s=MIGRATION_S if patient else settings.database_statement_s,

@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,23 @@ def test_the_domain_is_pure() -> None:
                 assert top in {*sys.stdlib_module_names, "msgspec", "app"} - set(forbidden), f"{name}: {imported}"
             waits = [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
             assert waits == [], name
+
+
+def imported_modules(names: set[str], tree: ast.Module) -> set[str]:
+    """Which of `names` a file imports anywhere: for the type checker only and inside functions as well."""
+    found = set()
+    for imported in imports(tree):
+        module = imported if imported in names else imported.rpartition(".")[0]
+        found |= {module} & names
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    trees = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text())
+        for path in sources()
+    }
+    TopologicalSorter({name: imported_modules(set(trees), tree) for name, tree in trees.items()}).prepare()
 
 
 @pytest.mark.parametrize("library", ONLY)

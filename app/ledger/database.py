@@ -13,7 +13,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sqlalchemy import URL, Engine, make_url
@@ -21,24 +20,17 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger import migrations
+from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.errors import REPEATABLE, StoreBusy, sqlstate
+from app.ledger.postgres import PostgresStore, postgres_url
 from app.ledger.schema import metadata
+from app.ledger.sqlite import SqliteStore
 
 ATTEMPTS_MAX = 4  # of work that others' transactions got in the way of
 PAUSE_S = 0.02  # before the second attempt, and twice as long before each further one; shortened at random
 
 Transaction = AsyncConnection
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one process may take of the database, and how long it waits. SQLite uses the first and the last."""
-
-    connections_max: int = 8  # for requests; a PostgreSQL has four more for the lanes and the long reads
-    connect_s: float = 5.0
-    statement_s: float = 10.0
-    lock_s: float = 5.0  # how long a transaction waits for another one
 
 
 class Store(Protocol):
@@ -139,12 +131,9 @@ async def again(attempt: Callable[[], Awaitable[T]]) -> T:
     return await attempt()
 
 
-def open_database(url: URL | str, limits: Limits | None = None) -> Database:
+def open_database(url: URL | str, limits: ConnectionLimits | None = None) -> Database:
     """The store behind `url` (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`). Connects at the first transaction."""
-    from app.ledger.postgres import PostgresStore, postgres_url
-    from app.ledger.sqlite import SqliteStore
-
-    parsed, limits = make_url(url), limits or Limits()
+    parsed, limits = make_url(url), limits or ConnectionLimits()
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         parsed = postgres_url(parsed)
         return Database(parsed, PostgresStore(parsed, limits))

@@ -11,17 +11,15 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, bindparam, event, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.errors import connecting, in_our_words
-
-if TYPE_CHECKING:
-    from app.ledger.database import Limits
 
 ASIDE_CONNECTIONS_MAX = 4  # lanes written and long reads done at once by one process
 GRACE_S = 2.0  # after the server should have given up, we do
@@ -43,7 +41,7 @@ _schema = select(func.pg_advisory_xact_lock(SCHEMA))
 class PostgresStore:
     """Two engines on one database: one for the event loop that opened it, one for the loop in the thread."""
 
-    def __init__(self, url: URL, limits: Limits) -> None:
+    def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         self._engine = _engine(url, limits, limits.connections_max)
         self._side = _SideLoop(_engine(url, limits, ASIDE_CONNECTIONS_MAX))
         self.engines = (self._engine.sync_engine, self._side.engine.sync_engine)
@@ -118,7 +116,7 @@ def postgres_url(url: URL) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
-def _engine(url: URL, limits: Limits, connections_max: int) -> AsyncEngine:
+def _engine(url: URL, limits: ConnectionLimits, connections_max: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=connections_max,
@@ -138,7 +136,7 @@ def _engine(url: URL, limits: Limits, connections_max: int) -> AsyncEngine:
     return engine
 
 
-def _server_settings(limits: Limits) -> dict[str, str]:
+def _server_settings(limits: ConnectionLimits) -> dict[str, str]:
     return {
         "application_name": "tiketi",
         "timezone": "UTC",

@@ -10,16 +10,14 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.errors import in_our_words
-
-if TYPE_CHECKING:
-    from app.ledger.database import Limits
 
 STATEMENTS_CACHED_MAX = 500
 
@@ -29,7 +27,7 @@ T = TypeVar("T")
 class SqliteStore:
     """Two engines on one file: a driver for the event loop, and a plain one for work done whole in a thread."""
 
-    def __init__(self, url: URL, limits: Limits) -> None:
+    def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         options: dict[str, Any] = {"query_cache_size": STATEMENTS_CACHED_MAX}
         self._engine = create_async_engine(url, pool_size=limits.connections_max, **options)
         self._in_thread = create_engine(url.set(drivername="sqlite"), pool_size=1, **options)

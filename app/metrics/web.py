@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sized
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Protocol
 
 from redis.asyncio import Redis
 
+from app.cache.cache import Cache
+from app.lane.stream import Lane
 from app.ledger.database import Database
 from app.metrics.eta import Forecasts
 from app.metrics.metrics import Metrics
@@ -16,13 +19,9 @@ from app.metrics.readings import Reading, read_counts, read_spread
 from app.metrics.stores import Stores
 from app.process import running
 from app.room.follow import Rooms
-from app.room.joiner import PENDING_MAX
+from app.room.joiner import PENDING_MAX, Joiner
 from app.tally import SECONDS, Spreads
 from config.settings import Settings
-
-if TYPE_CHECKING:
-    from app.http.live import LiveSeats
-    from app.http.state import State
 
 ROUTES_TOLD_MAX = 1_000  # of (method, route, status)
 
@@ -47,6 +46,45 @@ class Meters:
         self.refusals[code,] = self.refusals.get((code,), 0) + 1
 
 
+class StreamCounts(Protocol):
+    """What is read of the open event streams of this process."""
+
+    opened: int
+    messages: int
+    dropped: int
+
+    @property
+    def streams_max(self) -> int: ...
+
+    @property
+    def streams(self) -> Sized: ...
+
+
+class SocketCounts(Protocol):
+    """What is read of the open WebSockets of this process."""
+
+    written: int
+    dropped: int
+
+    @property
+    def sockets_max(self) -> int: ...
+
+    @property
+    def sockets(self) -> Sized: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSources:
+    """The objects of a web process whose counts are its metrics."""
+
+    meters: Meters
+    joiner: Joiner
+    streams: StreamCounts
+    sockets: SocketCounts
+    lane: Lane
+    cache: Cache
+
+
 class WebMetrics(Metrics):
     """A web process also knows the rooms: it asks the stores, and judges what the line was told to expect."""
 
@@ -58,26 +96,28 @@ class WebMetrics(Metrics):
         rooms.on_change(self.forecasts.look)
 
     @asynccontextmanager
-    async def told_of(self, state: State) -> AsyncIterator[None]:
+    async def told_of(self, web: WebSources) -> AsyncIterator[None]:
         """The numbers of this process and of the stores, told while the block runs."""
-        self.sources.append(lambda: web_readings(state))
+        self.sources.append(lambda: [*web_readings(web), *self._own_readings()])
         async with running(stores=self.stores.run()), self.told():
             yield
 
+    def _own_readings(self) -> Iterator[Reading]:
+        yield read_spread("tiketi_redis_ping_seconds", self.stores.pings_s)
+        yield from read_counts("tiketi_eta_forecasts", self.forecasts.verdicts)
+        yield read_spread("tiketi_wait_seconds", self.forecasts.waits)
+        yield read_spread("tiketi_wait_over_predicted_ratio", self.forecasts.ratios)
 
-def web_readings(state: State) -> Iterator[Reading]:
-    yield from _requests(state["meters"])
-    yield from _line(state)
-    yield from _sockets(state["live"])
-    yield from _lane(state)
-    yield Reading("tiketi_cache_hits", (), state["cache"].hits)
-    yield Reading("tiketi_cache_misses", (), state["cache"].misses)
-    yield Reading("tiketi_cache_shared", (), state["cache"].shared)
-    yield read_spread("tiketi_redis_ping_seconds", state["metrics"].stores.pings_s)
-    forecasts = state["metrics"].forecasts
-    yield from read_counts("tiketi_eta_forecasts", forecasts.verdicts)
-    yield read_spread("tiketi_wait_seconds", forecasts.waits)
-    yield read_spread("tiketi_wait_over_predicted_ratio", forecasts.ratios)
+
+def web_readings(web: WebSources) -> Iterator[Reading]:
+    yield from _requests(web.meters)
+    yield from _joins(web.joiner)
+    yield from _streams(web.streams)
+    yield from _sockets(web.sockets)
+    yield from _lane(web.lane)
+    yield Reading("tiketi_cache_hits", (), web.cache.hits)
+    yield Reading("tiketi_cache_misses", (), web.cache.misses)
+    yield Reading("tiketi_cache_shared", (), web.cache.shared)
 
 
 def _requests(meters: Meters) -> Iterator[Reading]:
@@ -88,13 +128,15 @@ def _requests(meters: Meters) -> Iterator[Reading]:
         yield read_spread("tiketi_request_seconds", spread, *labels)
 
 
-def _line(state: State) -> Iterator[Reading]:
-    joiner, hub = state["joiner"], state["hub"]
+def _joins(joiner: Joiner) -> Iterator[Reading]:
     yield from read_counts("tiketi_joins", joiner.answers)
     yield read_spread("tiketi_join_batch_people", joiner.batches)
     yield read_spread("tiketi_join_call_seconds", joiner.calls_s)
     yield Reading("tiketi_join_pending", (), joiner.pending)
     yield Reading("tiketi_join_pending_max", (), PENDING_MAX)
+
+
+def _streams(hub: StreamCounts) -> Iterator[Reading]:
     yield Reading("tiketi_streams_open", (), len(hub.streams))
     yield Reading("tiketi_streams_max", (), hub.streams_max)
     yield Reading("tiketi_streams_opened", (), hub.opened)
@@ -102,15 +144,14 @@ def _line(state: State) -> Iterator[Reading]:
     yield Reading("tiketi_streams_dropped", (), hub.dropped)
 
 
-def _sockets(live: LiveSeats) -> Iterator[Reading]:
+def _sockets(live: SocketCounts) -> Iterator[Reading]:
     yield Reading("tiketi_sockets_open", (), len(live.sockets))
     yield Reading("tiketi_sockets_max", (), live.sockets_max)
     yield Reading("tiketi_socket_messages", (), live.written)
     yield Reading("tiketi_sockets_dropped", (), live.dropped)
 
 
-def _lane(state: State) -> Iterator[Reading]:
-    lane = state["lane"]
+def _lane(lane: Lane) -> Iterator[Reading]:
     yield Reading("tiketi_lane_busy", (), lane.busy)
     for command, spread in list(lane.waits_s.by_key.items()):
         yield read_spread("tiketi_lane_wait_seconds", spread, command)

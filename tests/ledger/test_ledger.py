@@ -25,7 +25,8 @@ from app.domain.reservation import (
     seat_index,
 )
 from app.ledger import editing, events, reservations, rooms, schema, seats, users
-from app.ledger.database import Database, Limits, open_database
+from app.ledger.connection_limits import ConnectionLimits
+from app.ledger.database import Database, open_database
 from app.ledger.errors import StoreUnusable
 from tests.lane.world import EVENT, START, spec
 
@@ -275,7 +276,7 @@ async def test_a_failing_transaction_leaves_nothing(db: Database) -> None:
 
 async def test_what_a_writing_transaction_reads_stays_true_until_it_commits(db: Database) -> None:
     """Two processes raise the same cursor by one, forty times each: no step is lost."""
-    patient = Limits(connections_max=40, connect_s=60, lock_s=60)  # the last in line waits for all the others
+    patient = ConnectionLimits(connections_max=40, connect_s=60, lock_s=60)  # the last in line waits for all the others
     one, other = open_database(db.url, patient), open_database(db.url, patient)
 
     async def step(which: Database) -> None:

@@ -12,6 +12,7 @@ from app.ledger import migrations
 from app.ledger.database import Database, open_database
 from app.ledger.migrations import SchemaError, alembic
 from app.ledger.migrations.make import digest, write
+from app.ledger.migrations.step_files import VERSIONS, steps
 from app.ledger.schema import metadata
 from tests.postgres import Postgres
 
@@ -48,7 +49,7 @@ async def test_the_steps_make_the_tables_of_the_schema(ledger: Database) -> None
     wanted = await ledger.look(shape)
     assert len(wanted) > len(metadata.tables)
     await ledger.run(drop_all)
-    assert await ledger.migrate() == list(migrations.steps())
+    assert await ledger.migrate() == list(steps())
     assert await ledger.look(alembic.differences) == [], "run `make migration`"
     assert sorted(map(normal, await ledger.look(shape))) == sorted(map(normal, wanted)), "run `make migration`"
 
@@ -61,7 +62,7 @@ def normal(row: tuple[object, ...]) -> str:
 async def test_steps_are_taken_once(empty: Database) -> None:
     with pytest.raises(SchemaError, match=r"no tables of ours yet. Run `tiketi migrate` first"):
         await empty.require_tables()
-    assert await empty.migrate() == list(migrations.steps())
+    assert await empty.migrate() == list(steps())
     assert await empty.migrate() == []
     await empty.require_tables()
 
@@ -69,7 +70,7 @@ async def test_steps_are_taken_once(empty: Database) -> None:
 async def test_processes_that_migrate_at_once_do_not_disturb_each_other(empty: Database) -> None:
     others = [open_database(empty.url) for _ in range(4)]
     taken = await asyncio.gather(*[db.migrate() for db in (empty, *others)])
-    assert sorted(map(len, taken)) == [0, 0, 0, 0, len(migrations.steps())]
+    assert sorted(map(len, taken)) == [0, 0, 0, 0, len(steps())]
     for db in others:
         await db.close()
 
@@ -112,19 +113,19 @@ async def test_a_step_that_fails_leaves_nothing(empty: Database, monkeypatch: py
 
 def test_the_newest_step_is_named_after_the_tables() -> None:
     """Until the first release: so that a database of another day is noticed."""
-    assert migrations.steps()[-1] == f"0001_{digest()}", "run `make migration`"
+    assert steps()[-1] == f"0001_{digest()}", "run `make migration`"
 
 
 def test_what_make_migration_writes_is_what_is_there(tmp_path: Path) -> None:
     file = write(tmp_path)
-    assert file.read_text() == (migrations.VERSIONS / file.name).read_text(), "run `make migration`"
+    assert file.read_text() == (VERSIONS / file.name).read_text(), "run `make migration`"
 
 
 def test_a_further_step_follows_the_newest(tmp_path: Path) -> None:
     file = write(tmp_path, "keep what is new")
     said = file.read_text()
     assert file.name == "0002_keep_what_is_new.py"
-    assert f'down_revision = "{migrations.steps()[-1]}"' in said
+    assert f'down_revision = "{steps()[-1]}"' in said
     assert "    pass" in said
 
 

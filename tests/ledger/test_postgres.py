@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Connection, select, text, update
 
 from app.ledger import events, schema, seats, users
-from app.ledger.database import Database, Limits, again, open_database
+from app.ledger.connection_limits import ConnectionLimits
+from app.ledger.database import Database, again, open_database
 from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable, ValueRefused
 from app.ledger.statements import as_json, insert_rows
 from app.ledger.watch import Watch
@@ -23,8 +24,8 @@ from tests.ledger.test_ledger import Decided, holding, reservation
 from tests.postgres import NoPostgresError, Postgres, make
 
 WAIT_S = 30.0
-PATIENT = Limits(connections_max=8, connect_s=WAIT_S, statement_s=2 * WAIT_S, lock_s=WAIT_S)
-SHORT = Limits(connections_max=2, statement_s=2.0, lock_s=0.5)
+PATIENT = ConnectionLimits(connections_max=8, connect_s=WAIT_S, statement_s=2 * WAIT_S, lock_s=WAIT_S)
+SHORT = ConnectionLimits(connections_max=2, statement_s=2.0, lock_s=0.5)
 
 
 @pytest.fixture

@@ -11,34 +11,16 @@ read, completed and tried on both databases by a person.
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from pathlib import Path
-
 from sqlalchemy import Connection, inspect, text
 
 from app.ledger import charge_tables, poster_tables  # noqa: F401  # their tables join those of schema.py
+from app.ledger.migrations.step_files import steps
 
-VERSIONS = Path(__file__).with_name("versions")
 TABLE = "alembic_version"
-_DECLARED = re.compile(r'^(revision|down_revision)(?:: [^=]+)? = "(\w+)"', re.MULTILINE)
 
 
 class SchemaError(Exception):
     """The tables are not those this program knows; the message says what to do."""
-
-
-@cache
-def steps() -> tuple[str, ...]:
-    """Every step, oldest first. Read from the files as text: what only asks for this need not load Alembic."""
-    after: dict[str, str] = {}
-    for file in sorted(VERSIONS.glob("[!_]*.py")):
-        declared = dict(_DECLARED.findall(file.read_text()))
-        after[declared.get("down_revision", "")] = declared["revision"]
-    found = [after[""]]
-    while found[-1] in after:
-        found.append(after[found[-1]])
-    return tuple(found)
 
 
 def step_of(tx: Connection) -> str | None:

@@ -14,7 +14,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from app.ledger.migrations import VERSIONS
+from app.ledger.migrations.step_files import VERSIONS
 from app.ledger.schema import metadata
 
 

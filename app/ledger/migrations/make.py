@@ -19,7 +19,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-from app.ledger.migrations import VERSIONS, migrate, steps
+from app.ledger.migrations import migrate
+from app.ledger.migrations.step_files import VERSIONS, steps
 from app.ledger.schema import UtcDateTime, metadata
 
 INITIAL = "0001"
