@@ -15,13 +15,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from app import redis_keys
 from app.agreement import money_violations
 from app.domain.line import Bits
 from app.ledger import audit, money_audit, rooms
 from app.ledger.audit import Books
 from app.ledger.database import Database
 from app.replay import Violation, rate_violations, replay
-from app.room import keys
 from app.room.scripts import HOLDER_BUCKETS
 
 __all__ = ["Violation", "check", "check_all", "rate_violations"]
@@ -63,7 +63,7 @@ async def check_all(redis: Redis, db: Database, now: datetime | None = None) -> 
 
 async def check(redis: Redis, db: Database, event_id: str, now: datetime | None = None) -> list[Violation]:
     """What does not hold for one event; empty is good. `now`, in UTC, is when holds are looked at."""
-    log = await redis.xrange(keys.log(event_id))
+    log = await redis.xrange(redis_keys.room_log(event_id))
     line = await _line(redis, event_id)
     books = await audit.books(db, event_id, (now or datetime.now(UTC)) - END_GRACE)
     found = [*replay(log), *book_violations(books), *await _money_violations(db, event_id, now or datetime.now(UTC))]
@@ -137,15 +137,15 @@ async def _line(redis: Redis, event_id: str) -> Line | None:
     """The line as it is now; None if there is no room."""
     names = ("epoch", "number", "bound", "cursor", "opened_after", "retired", "state")
     for _ in range(MOMENT_TRIES):
-        first = await redis.hmget(keys.room(event_id), list(names))  # type: ignore[misc]  # redis-py types it for both clients
+        first = await redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]  # redis-py types it for both clients
         if first[0] is None:
             return None
         epoch = int(first[0])
-        gone_key = keys.of_epoch(event_id, epoch, "gone")
+        gone_key = redis_keys.of_epoch(event_id, epoch, "gone")
         gone_before = Bits(await redis.get(gone_key) or b"")
         held = await _held(redis, event_id, epoch)
         gone = Bits(await redis.get(gone_key) or b"")
-        last = await redis.hmget(keys.room(event_id), list(names))  # type: ignore[misc]
+        last = await redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]
         if last[0] == first[0]:
             return Line(
                 epoch=epoch,
@@ -166,21 +166,25 @@ async def _line(redis: Redis, event_id: str) -> Line | None:
 async def _held(redis: Redis, event_id: str, epoch: int) -> list[int]:
     pipe = redis.pipeline(transaction=False)
     for bucket in range(HOLDER_BUCKETS):
-        pipe.hvals(keys.of_epoch(event_id, epoch, f"holders:{bucket}"))
+        pipe.hvals(redis_keys.holders(event_id, epoch, bucket))
     return [int(number) for numbers in await pipe.execute() for number in numbers]
 
 
 async def _key_violations(redis: Redis, event_id: str, retired: int) -> list[Violation]:
     """I10: a key is permanent or has a TTL; those of an epoch that is over have one."""
-    lasting = await _without_ttl(redis, keys.of_event(event_id, "*"))
-    return _stay([name for name in lasting if 0 < keys.epoch_of(name) <= retired or not keys.is_permanent(name)])
+    lasting = await _without_ttl(redis, redis_keys.pattern_of_event(event_id))
+    return _stay(
+        [name for name in lasting if 0 < redis_keys.epoch_of(name) <= retired or not redis_keys.is_permanent(name)]
+    )
 
 
 async def other_key_violations(redis: Redis, event_ids: Collection[str]) -> list[Violation]:
     """I10 for every key that is of none of these events: our own ones, arq's, and what a lost event left."""
-    lasting = [name for pattern in keys.ALL for name in await _without_ttl(redis, pattern)]
+    lasting = [name for pattern in redis_keys.ALL_PATTERNS for name in await _without_ttl(redis, pattern)]
     known = frozenset(event_ids)
-    return _stay(name for name in lasting if keys.event_of(name) not in known and not keys.is_permanent(name))
+    return _stay(
+        name for name in lasting if redis_keys.event_of(name) not in known and not redis_keys.is_permanent(name)
+    )
 
 
 async def _without_ttl(redis: Redis, pattern: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from redis.asyncio import Redis
 
-from app import windows
+from app import redis_keys, windows
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
 from app.domain.line import RoomState
@@ -26,7 +26,6 @@ from app.ledger import editing, events, rooms, trail
 from app.ledger.database import Database
 from app.marks import Mark, Past, flows_per_s, history, marks_of, oldest_wait_s
 from app.process import open_redis, open_store, running, timing
-from app.room import keys
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
@@ -112,7 +111,7 @@ class Operator:
 
     async def _follow_epoch(self, event_id: str) -> None:
         names = ["epoch", "opened_after"]
-        epoch, opened_after = await self.redis.hmget(keys.room(event_id), names)  # type: ignore[misc]
+        epoch, opened_after = await self.redis.hmget(redis_keys.room(event_id), names)  # type: ignore[misc]
         await rooms.follow_epoch(self.db, event_id, int(epoch), int(opened_after))
 
     async def _opening(self, event_id: str) -> SaleStatus:
@@ -166,7 +165,7 @@ class Operator:
         names = ("state", "rate", "burst", "max_active", "accounts_only", "message", "opened_after")
         state, rate, burst, max_active, accounts_only, message, opened_after = (
             (value or b"").decode()
-            for value in await self.redis.hmget(keys.room(event_id), list(names))  # type: ignore[misc]
+            for value in await self.redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]
         )
         config = {
             "state": state,
@@ -191,7 +190,7 @@ class Operator:
         event_ids = sorted(self.rooms.views)
         pipe = self.redis.pipeline(transaction=False)
         for event_id in event_ids:
-            pipe.hget(keys.room(event_id), "admitted_total")
+            pipe.hget(redis_keys.room(event_id), "admitted_total")
         return {event_id: int(count or 0) for event_id, count in zip(event_ids, await pipe.execute(), strict=True)}
 
     async def event_ids(self) -> list[str]:
@@ -201,8 +200,8 @@ class Operator:
         """The room now, from this process's view of it and the keeper's marks. One Redis call. Raises UnknownRoom."""
         view = await self._view(event_id)
         pipe = self.redis.pipeline(transaction=False)
-        pipe.lrange(keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)
-        pipe.hmget(keys.room(event_id), ["number", "admitted_total"])
+        pipe.lrange(redis_keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)
+        pipe.hmget(redis_keys.room(event_id), ["number", "admitted_total"])
         async with pipe:  # cancelled, it would keep its connection
             raw, (number, let_in) = await pipe.execute()
         now_ms = int(time.time() * 1000)
@@ -211,7 +210,7 @@ class Operator:
     async def history(self, event_id: str) -> list[Past]:
         """The last ten minutes of the room as it is now, not of the one before it. Raises UnknownRoom."""
         view = await self._view(event_id)
-        raw = await self.redis.lrange(keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)  # type: ignore[misc]
+        raw = await self.redis.lrange(redis_keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)  # type: ignore[misc]
         return history(marks_of(raw), int(time.time() * 1000))
 
     async def _view(self, event_id: str) -> LineView:

@@ -19,15 +19,14 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import redis_keys
 from app.domain.reservation import ReservationStatus
 from app.invariants import check
-from app.lane import keys as lane_keys
 from app.lane.commands import Outcome, unpack_published
 from app.ledger import events
 from app.ledger.database import Database
 from app.ledger.schema import payments, reservation_seats, reservations
 from app.process import open_store
-from app.room import keys
 from app.room.scripts import RoomScripts, Timing, holder_bucket
 from config.settings import Settings
 from loadtest import records
@@ -63,13 +62,13 @@ class Recorder:
     async def start(self) -> RoomStart:
         """Note where everything stands. Raises NoStores."""
         try:
-            out = await self._redis.xrevrange(lane_keys.out(self._event_id), count=1)
-            self._positions[lane_keys.out(self._event_id)] = out[0][0] if out else b"0-0"
+            out = await self._redis.xrevrange(redis_keys.lane_out(self._event_id), count=1)
+            self._positions[redis_keys.lane_out(self._event_id)] = out[0][0] if out else b"0-0"
             fields, log_id, gone, skipped, _, admitted, active = await self._snapshot()
             await events.seat_snapshot(self._db, self._event_id)
         except (RedisError, OSError, SQLAlchemyError) as error:
             raise NoStores(f"{type(error).__name__}: {error}") from error
-        self._positions[keys.log(self._event_id)] = log_id
+        self._positions[redis_keys.room_log(self._event_id)] = log_id
         cursor = int(fields["cursor"])
         self.started = RoomStart(
             at_ms=now_ms(),
@@ -101,7 +100,7 @@ class Recorder:
         for key, entries in found:
             name = key.decode()
             for entry_id, entry in entries:
-                if name == keys.log(self._event_id):
+                if name == redis_keys.room_log(self._event_id):
                     await self._note_room(entry)
                 else:
                     self._lane.add(_lane_entry(entry_id, entry[b"o"]))
@@ -131,7 +130,7 @@ class Recorder:
         """What is set from this entry on. The clock's own changes of state do not say the rest, which is as it was."""
         if b"rate" in entry:
             return _settings({name: entry[name.encode()].decode() for name in CONFIG})
-        values = await self._redis.hmget(keys.room(self._event_id), list(CONFIG))  # type: ignore[misc]
+        values = await self._redis.hmget(redis_keys.room(self._event_id), list(CONFIG))  # type: ignore[misc]
         return _settings({name: value.decode() for name, value in zip(CONFIG, values, strict=True)})
 
     async def rest(self, at_most_s: float) -> None:
@@ -175,7 +174,7 @@ class Recorder:
         return stores
 
     async def _snapshot(self) -> tuple[dict[str, str], bytes, set[int], set[int], set[int], list[int], list[int]]:
-        epoch = await self._redis.hget(keys.room(self._event_id), "epoch")  # type: ignore[misc]
+        epoch = await self._redis.hget(redis_keys.room(self._event_id), "epoch")  # type: ignore[misc]
         if epoch is None:
             raise NoStores(f"this Redis has no waiting room for {self._event_id!r}")
         flat, log_id, gone, skipped, lapsed, _, admitted, active = await self._scripts.snapshot(
@@ -191,7 +190,7 @@ class Recorder:
             some = holders[start : start + HOLDERS_PER_CALL]
             pipe = self._redis.pipeline(transaction=False)
             for holder in some:
-                pipe.hget(keys.of_epoch(self._event_id, epoch, f"holders:{holder_bucket(holder)}"), holder)
+                pipe.hget(redis_keys.holders(self._event_id, epoch, holder_bucket(holder)), holder)
             answers = await pipe.execute()
             found.update((holder, int(number)) for holder, number in zip(some, answers, strict=True) if number)
         return found

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from app.embedded import command, find_server, wait_until_answering
 from app.ledger.database import Database, open_database
-from app.room.keys import is_permanent
+from app.redis_keys import is_permanent
 from tests.postgres import NoPostgresError, Postgres, make_template
 from tests.postgres import make as make_postgres
 

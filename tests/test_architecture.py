@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 import sys
 from collections.abc import Iterator
@@ -23,12 +24,13 @@ ALLOWED = {
     "config": ("config",),
     "app.domain": ("app.domain",),
     "app.lua": (),
+    "app.redis_keys": (),
     "app.tally": (),
-    "app.room": ("app.room", "app.domain", "app.lua", "app.tally"),
-    "app.cache": ("app.cache", "app.lua"),
+    "app.room": ("app.room", "app.redis_keys", "app.domain", "app.lua", "app.tally"),
+    "app.cache": ("app.cache", "app.redis_keys", "app.lua"),
     "app.ledger": ("app.ledger", "app.domain", "app.tally"),
-    "app.lane": ("app.lane", "app.domain", "app.lua", "app.tally"),
-    "app.limits": ("app.limits", "app.domain", "app.lua"),
+    "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.lua", "app.tally"),
+    "app.limits": ("app.limits", "app.redis_keys", "app.domain", "app.lua"),
     "app.payments": ("app.payments", "app.domain", "app.lane", "app.ledger"),
     "app": ("app", "config"),
     "workers": ("workers", "app", "config"),
@@ -163,6 +165,26 @@ def test_only_the_settings_read_the_environment() -> None:
     # these hand it on, to config.settings.load or to the processes they start
     handing_on = ("app.cli", "app.children", "app.supervisor", "workers.__main__", "loadtest")
     assert {name for name in readers if not within(name, handing_on)} == set()
+
+
+def strings(tree: ast.Module) -> Iterator[str]:
+    """Every string a program works with: its literals and the fixed parts of its f-strings, without docstrings."""
+    spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spoken:
+            yield node.value
+
+
+def test_one_module_makes_the_names_of_redis_keys() -> None:
+    """Also no Lua names one: scripts are told their keys. A token's audience begins alike and is no key."""
+    audiences = {"tiketi:pass", "tiketi:session"}
+    makers = {
+        name
+        for name, tree in modules().items()
+        if any(re.match(r"(tiketi|arq):[\w{*]", text) for text in set(strings(tree)) - audiences)
+    }
+    assert makers == {"app.redis_keys"}
+    assert [path.name for path in (ROOT / "app").rglob("*.lua") if re.search(r"(tiketi|arq):", path.read_text())] == []
 
 
 def sources(packages: tuple[str, ...] = PACKAGES) -> list[Path]:

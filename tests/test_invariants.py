@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from app import invariants
+from app import invariants, redis_keys
 from app.ledger.database import Database
 from app.replay import Entry, Violation, rate_violations, replay
-from app.room import keys
 from tests.lane.world import EVENT, HOLD_FOR, World, hold, make_world
 from tests.payments.counter import Counter
 from tests.room.room import BIRTH, Room
@@ -50,7 +49,7 @@ def broken(violations: list[Violation]) -> set[str]:
 
 
 async def set_holder(room: Room, holder: str, number: int) -> None:
-    await room.redis.hset(keys.of_epoch(EVENT, 1, "holders:0"), holder, str(number))  # type: ignore[misc]
+    await room.redis.hset(redis_keys.of_epoch(EVENT, 1, "holders:0"), holder, str(number))  # type: ignore[misc]
 
 
 async def test_a_number_held_twice_is_found(room: Room) -> None:
@@ -65,15 +64,15 @@ async def test_a_number_that_was_never_given_is_found(room: Room) -> None:
 
 @pytest.mark.parametrize(("field", "value"), [("bound", 19), ("cursor", 21), ("bound", 5_000), ("opened_after", 6)])
 async def test_counts_that_contradict_each_other_are_found(room: Room, field: str, value: int) -> None:
-    await room.redis.hset(keys.room(EVENT), field, str(value))  # type: ignore[misc]  # redis-py types it for both clients
+    await room.redis.hset(redis_keys.room(EVENT), field, str(value))  # type: ignore[misc]  # redis-py types it for both clients
     assert "I1" in broken(await room.violations())
 
 
 async def test_a_holder_with_two_places_is_found(room: Room) -> None:
     """One entry per holder is all that Redis has: who was given a second number left the first without an owner."""
-    await room.redis.hset(keys.room(EVENT), "number", "21")  # type: ignore[misc]
+    await room.redis.hset(redis_keys.room(EVENT), "number", "21")  # type: ignore[misc]
     for bucket in range(1024):
-        name = keys.of_epoch(EVENT, 1, f"holders:{bucket}")
+        name = redis_keys.of_epoch(EVENT, 1, f"holders:{bucket}")
         if await room.redis.hexists(name, "h9"):  # type: ignore[misc]
             await room.redis.hset(name, "h9", "21")  # type: ignore[misc]
     assert broken(await room.violations()) == {"I2"}
@@ -103,7 +102,7 @@ async def test_a_key_of_no_event_that_would_stay_for_ever_is_found(room: Room, l
 
 
 async def test_a_key_of_a_line_that_is_over_is_found(room: Room) -> None:
-    await room.redis.hset(keys.room(EVENT), "retired", "1")  # type: ignore[misc]
+    await room.redis.hset(redis_keys.room(EVENT), "retired", "1")  # type: ignore[misc]
     assert broken(await room.violations()) == {"I10"}
 
 
@@ -150,7 +149,7 @@ async def test_all_rooms_are_checked_and_only_broken_ones_are_told(world: World)
 
 async def test_thousands_of_one_kind_are_shown_as_a_few(room: Room) -> None:
     await room.scripts.reserve(EVENT, BIRTH.bound)
-    await room.redis.hset(keys.room(EVENT), "number", "900")  # type: ignore[misc]
+    await room.redis.hset(redis_keys.room(EVENT), "number", "900")  # type: ignore[misc]
     found = await room.violations()
     assert len(found) == invariants.SHOWN_MAX + 1
     assert found[-1] == Violation("I2", f"and {880 - invariants.SHOWN_MAX} more")

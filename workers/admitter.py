@@ -15,9 +15,9 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from app import redis_keys
 from app.domain.line import RoomState
 from app.metrics.work import Work
-from app.room import keys
 from app.room.scripts import RoomScripts
 
 REFRESH_S = 1.0  # how often all rooms are looked at; one that is made or opened is told of before
@@ -66,12 +66,12 @@ class Admitter:
     async def refresh(self) -> None:
         """Learn which rooms are not closed and their epochs, in two calls however many there are."""
         async with self._scripts.redis.pipeline(transaction=False) as pipe:
-            pipe.xrevrange(keys.OPENED, count=1)  # first: what comes after it is news
-            pipe.smembers(keys.ROOMS)
+            pipe.xrevrange(redis_keys.OPENED, count=1)  # first: what comes after it is news
+            pipe.smembers(redis_keys.ROOMS)
             last, members = await pipe.execute()
             event_ids = [member.decode() for member in members]
             for event_id in event_ids:
-                pipe.hmget(keys.room(event_id), ["epoch", "state"])
+                pipe.hmget(redis_keys.room(event_id), ["epoch", "state"])
             found = await pipe.execute()
         self._opened_id = last[0][0] if last else b"0-0"
         for event_id, (epoch, state) in zip(event_ids, found, strict=True):
@@ -81,7 +81,7 @@ class Admitter:
 
     async def tick(self) -> None:
         """One tick of every room that is not closed. All of them have ended when it returns, however it does."""
-        opened: dict[Any, Any] = {keys.OPENED: self._opened_id}
+        opened: dict[Any, Any] = {redis_keys.OPENED: self._opened_id}
         if await self._scripts.redis.xread(opened, count=1):
             await self.refresh()
         ticks = (self._tick_room(event_id, epoch) for event_id, epoch in list(self._epochs.items()))

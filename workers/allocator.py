@@ -20,8 +20,8 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from app import redis_keys
 from app.domain.reservation import Known
-from app.lane import keys
 from app.lane.commands import Command, Outcome, OutcomeStatus, Published, pack, unpack_command
 from app.lane.decide import Decisions, decide
 from app.lane.scripts import LEASE_MS, LaneScripts, Released
@@ -154,7 +154,7 @@ class Allocator:
         return _Tenure(event_id, owner, fenced.fence, state)
 
     async def _last_published(self, event_id: str) -> int:
-        last = await self.redis.xrevrange(keys.out(event_id), count=1)
+        last = await self.redis.xrevrange(redis_keys.lane_out(event_id), count=1)
         return published_in(event_id, last[0][1]).version if last else 0
 
     async def _drain(self, tenure: _Tenure, slice_ends: float) -> Ended:
@@ -178,7 +178,7 @@ class Allocator:
 
     async def _read(self, event_id: str) -> Entries:
         """The oldest commands waiting; waits a little if there are none. What is done has been deleted."""
-        streams: dict[Any, Any] = {keys.lane(event_id): "0-0"}
+        streams: dict[Any, Any] = {redis_keys.lane(event_id): "0-0"}
         found = await self.redis.xread(streams, count=BATCH_MAX, block=self.linger_ms or None)
         return found[0][1] if found else []
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from app.lane import keys
+from app import redis_keys
 from app.lane.commands import Cancel, pack
 from app.lane.scripts import LaneScripts
 from app.lane.stream import Ring, send
@@ -43,7 +43,7 @@ class Closer:
             by_event.setdefault(event_id, []).append(pack(cancel))
         sent = 0
         for event_id, packed in by_event.items():
-            if await self.redis.xlen(keys.lane(event_id)) < BACKLOG_MAX:
+            if await self.redis.xlen(redis_keys.lane(event_id)) < BACKLOG_MAX:
                 await send(self._scripts, self.ring, event_id, packed)
                 sent += len(packed)
         if sent:

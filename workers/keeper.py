@@ -8,16 +8,16 @@ import time
 
 from redis.asyncio import Redis
 
-from app import windows
+from app import redis_keys, windows
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
 from app.ledger.events import Window
 from app.marks import Mark, marks_of
-from app.room import keys
 from app.room.scripts import RoomScripts
 
 FIELDS = ("state", "epoch", "number", "bound", "cursor", "admitted_total", "retired", "opened_after")
+EPOCH_KEPT_S = 7 * 86_400  # how long a closed epoch can still be looked at
 SCAN_COUNT = 1_000
 MARKS_MAX = 3_600  # one a second: an hour of how the line was
 MARK_MIN_MS = 900
@@ -32,7 +32,7 @@ async def keep(redis: Redis, scripts: RoomScripts, db: Database) -> None:
 
 
 async def _keep_room(redis: Redis, scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window) -> None:
-    fields = await redis.hmget(keys.room(row.event_id), [*FIELDS, *windows.FIELDS])  # type: ignore[misc]
+    fields = await redis.hmget(redis_keys.room(row.event_id), [*FIELDS, *windows.FIELDS])  # type: ignore[misc]
     if not windows.is_in_line(window, fields[len(FIELDS) :]):
         await windows.bring_in_line(scripts, db, window)
     if fields[0] is None:
@@ -55,13 +55,13 @@ async def _keep_room(redis: Redis, scripts: RoomScripts, db: Database, row: room
 
 async def _mark(redis: Redis, event_id: str, epoch: int, number: int, cursor: int, let_in: int) -> None:
     """Note how the line is by now, if that is news: waits, rates of flow and charts are read from these."""
-    name, now_ms = keys.of_epoch(event_id, epoch, "marks"), int(time.time() * 1000)
+    name, now_ms = redis_keys.of_epoch(event_id, epoch, "marks"), int(time.time() * 1000)
     last = await redis.lindex(name, -1)  # type: ignore[misc]
-    gone_name, first = keys.of_epoch(event_id, epoch, "gone"), (cursor + 1) >> 3
+    gone_name, first = redis_keys.of_epoch(event_id, epoch, "gone"), (cursor + 1) >> 3
     gone = await redis.bitcount(gone_name, first, -1)
     edge = await redis.getrange(gone_name, first, first)
-    admitted = await redis.zcard(keys.of_epoch(event_id, epoch, "admitted"))
-    active = await redis.zcard(keys.of_epoch(event_id, epoch, "active"))
+    admitted = await redis.zcard(redis_keys.of_epoch(event_id, epoch, "admitted"))
+    active = await redis.zcard(redis_keys.of_epoch(event_id, epoch, "active"))
     passed = (edge[0] >> 8 - (cursor + 1) % 8).bit_count() if edge else 0  # gone, in the first byte, up to the cursor
     mark = Mark(now_ms, number, let_in, max(0, number - cursor - gone + passed), admitted, active)
     if last is not None:
@@ -83,7 +83,7 @@ async def _retire(redis: Redis, event_id: str, epoch: int, retired: bytes | None
     done = int(retired or 0)
     if done >= epoch:
         return
-    async for name in redis.scan_iter(match=keys.of_epoch(event_id, "*", "*"), count=SCAN_COUNT):
-        if done < keys.epoch_of(name.decode()) <= epoch:
-            await redis.expire(name, keys.EPOCH_KEPT_S)
-    await redis.hset(keys.room(event_id), "retired", str(epoch))  # type: ignore[misc]
+    async for name in redis.scan_iter(match=redis_keys.of_epoch(event_id, "*", "*"), count=SCAN_COUNT):
+        if done < redis_keys.epoch_of(name.decode()) <= epoch:
+            await redis.expire(name, EPOCH_KEPT_S)
+    await redis.hset(redis_keys.room(event_id), "retired", str(epoch))  # type: ignore[misc]

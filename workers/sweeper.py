@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from app.lane import keys
+from app import redis_keys
 from app.lane.commands import Expire, pack
 from app.lane.scripts import LaneScripts
 from app.lane.stream import LaneBusy, Ring, send
@@ -74,8 +74,8 @@ class Sweeper:
     async def _stranded(self, event_ids: list[str]) -> list[tuple[str, str]]:
         async with self.redis.pipeline(transaction=False) as pipe:
             for event_id in event_ids:
-                pipe.xrange(keys.lane(event_id), count=1)
-                pipe.exists(keys.lease(event_id))
+                pipe.xrange(redis_keys.lane(event_id), count=1)
+                pipe.exists(redis_keys.lane_lease(event_id))
             answers = await pipe.execute()
         return [
             (event_id, first[0][0].decode())

@@ -16,8 +16,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from app.lua import load
+from app.redis_keys import NOTICES
 
-STREAM = "tiketi:notices"  # permanent; bounded by KEPT
 KEPT = 1_000  # a reader further behind drops everything it has
 TAGS_MAX = 100  # in one notice
 READ_MAX = 500  # notices per read
@@ -55,16 +55,16 @@ class Notices:
     async def tell(self, tags: Sequence[str]) -> None:
         """Say that everything with one of these tags is out of date. Raises RedisError and OSError."""
         for start in range(0, len(tags), TAGS_MAX):
-            await self._tell([STREAM], [KEPT, msgspec.json.encode(tags[start : start + TAGS_MAX]), self.teller])
+            await self._tell([NOTICES], [KEPT, msgspec.json.encode(tags[start : start + TAGS_MAX]), self.teller])
 
     async def last(self) -> Place:
         """Where somebody begins to read who wants to know of what comes from now on."""
-        found = await self._redis.xrevrange(STREAM, count=1)
+        found = await self._redis.xrevrange(NOTICES, count=1)
         return _notice(*found[0]).place if found else Place()
 
     async def after(self, place: Place, wait_ms: int) -> list[Notice]:
         """The notices behind that one, at most READ_MAX; waits for the first, and gives none if none came in time."""
-        read = await self._redis.xread({STREAM: place.entry_id}, count=READ_MAX, block=wait_ms)
+        read = await self._redis.xread({NOTICES: place.entry_id}, count=READ_MAX, block=wait_ms)
         return [_notice(*entry) for _, entries in read for entry in entries]
 
 

@@ -22,7 +22,7 @@ from app.lane.stream import oldest_wait_s
 from app.ledger import events
 from app.ledger.figures import UNREADABLE
 from app.ledger.migrations import SchemaError
-from app.metrics.stores import WORKER_ALIVE
+from app.redis_keys import ARQ_ALIVE
 
 ANSWER_S = 1.0  # what a store gets: probes give up soon after
 STALE_S = 5.0  # a follower reads at least every second
@@ -64,7 +64,7 @@ async def _within(what: str, ask: Callable[[], Awaitable[list[str]]]) -> list[st
 async def _redis(state: State, warnings: list[str]) -> list[str]:
     pipe = state["redis"].pipeline(transaction=False)
     pipe.info("persistence")
-    pipe.exists(WORKER_ALIVE)
+    pipe.exists(ARQ_ALIVE)
     async with pipe:  # cancelled, it would keep its connection
         persistence, worker = await pipe.execute()
     waited_s = await oldest_wait_s(state["redis"], state["seats"].event_ids)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from app.lane import keys
+from app import redis_keys
 from app.lua import load
 
 LUA = Path(__file__).parent / "lua"
@@ -47,7 +47,7 @@ class LaneScripts:
     async def send(self, event_id: str, commands: Sequence[bytes]) -> tuple[Sent, str]:
         """What became of them, and the id of the oldest command waiting."""
         args = [COMMANDS_MAX, *commands]
-        status, oldest = await self._send([keys.lane(event_id), keys.lease(event_id)], args)
+        status, oldest = await self._send([redis_keys.lane(event_id), redis_keys.lane_lease(event_id)], args)
         return Sent(status.decode()), oldest.decode()
 
     async def take(self, event_id: str, owner: str) -> bool:
@@ -59,16 +59,16 @@ class LaneScripts:
         return await self._leased(event_id, owner, "keep") is Lease.kept
 
     async def _leased(self, event_id: str, owner: str, how: str) -> Lease:
-        return Lease((await self._lease([keys.lease(event_id)], [owner, LEASE_MS, how])).decode())
+        return Lease((await self._lease([redis_keys.lane_lease(event_id)], [owner, LEASE_MS, how])).decode())
 
     async def release(self, event_id: str, owner: str, *, even_if_waiting: bool = False) -> tuple[Released, str]:
         """What became of the lease, and the id of the oldest command waiting ("" if none is)."""
         args = [owner, "now" if even_if_waiting else "if_empty"]
-        status, oldest = await self._release([keys.lane(event_id), keys.lease(event_id)], args)
+        status, oldest = await self._release([redis_keys.lane(event_id), redis_keys.lane_lease(event_id)], args)
         return Released(status.decode()), oldest.decode()
 
     async def publish(self, event_id: str, owner: str, published: bytes, done: Sequence[bytes] = ()) -> bool:
         """Publish and delete the `done` entries; False if the lease was lost (then nothing happened)."""
-        names = [keys.lane(event_id), keys.lease(event_id), keys.out(event_id)]
+        names = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id), redis_keys.lane_out(event_id)]
         answer = await self._publish(names, [owner, LEASE_MS, OUT_KEPT, published, *done])
         return bool(answer == b"published")

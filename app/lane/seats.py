@@ -16,8 +16,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app import redis_keys
 from app.domain.reservation import Reservation, SeatSnapshot
-from app.lane import keys
 from app.lane.commands import Outcome, Published, unpack_published
 from app.lane.outcomes import Outcomes
 from app.lane.view import SeatView
@@ -135,7 +135,7 @@ class SeatViews:
                 await asyncio.sleep(RETRY_S)
 
     async def _last_entry(self, event_id: str) -> bytes:
-        last = await self._redis.xrevrange(keys.out(event_id), count=1)
+        last = await self._redis.xrevrange(redis_keys.lane_out(event_id), count=1)
         return bytes(last[0][0]) if last else b"0-0"
 
     async def _follow(self) -> None:
@@ -143,7 +143,9 @@ class SeatViews:
         self._opened.clear()
         opened = asyncio.create_task(self._opened.wait())
         tasks: set[asyncio.Task[object]] = {opened}
-        streams: dict[Any, Any] = {keys.out(event_id): position for event_id, position in self._positions.items()}
+        streams: dict[Any, Any] = {
+            redis_keys.lane_out(event_id): position for event_id, position in self._positions.items()
+        }
         reading = None
         if streams:
             block_ms = RETRY_MS if self._stale else BLOCK_MS
@@ -165,7 +167,7 @@ class SeatViews:
             return news
 
     async def _take(self, streams: News) -> None:
-        by_key = {keys.out(event_id).encode(): event_id for event_id in self._views}
+        by_key = {redis_keys.lane_out(event_id).encode(): event_id for event_id in self._views}
         for key, entries in streams:
             event_id = by_key[key]
             for entry_id, fields in entries:

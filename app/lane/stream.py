@@ -16,7 +16,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.lane import keys
+from app import redis_keys
 from app.lane.commands import Command, Outcome, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import OUT_KEPT, LaneScripts, Sent
@@ -106,7 +106,7 @@ class Lane:
         the next allocator, which finds that the last thing told is not of the map's version.
         """
         told: dict[Any, Any] = {"o": pack(Published(version=version, reload=True))}
-        await self._redis.xadd(keys.out(event_id), told, maxlen=OUT_KEPT, approximate=True)
+        await self._redis.xadd(redis_keys.lane_out(event_id), told, maxlen=OUT_KEPT, approximate=True)
 
     @property
     def pending(self) -> int:
@@ -163,7 +163,7 @@ async def oldest_wait_s(redis: Redis, event_ids: Sequence[str]) -> float:
     pipe = redis.pipeline(transaction=False)
     pipe.time()
     for event_id in event_ids:
-        pipe.xrange(keys.lane(event_id), count=1)
+        pipe.xrange(redis_keys.lane(event_id), count=1)
     async with pipe:  # cancelled, it would keep its connection
         (seconds, microseconds), *lanes = await pipe.execute()
     sent_ms = [int(entries[0][0].partition(b"-")[0]) for entries in lanes if entries]

@@ -17,7 +17,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-KEY = "tiketi:ended"  # lives as long as a session after the last entry
+from app.redis_keys import REVOKED_SESSIONS
+
 ENDED_MAX = 200_000
 ENTRIES_PER_READ = 1_000
 BLOCK_MS = 500
@@ -84,10 +85,10 @@ class Ended:
 
     async def load(self) -> None:
         """Learn what is over so far. Raises RedisError: a process that does not know must not serve."""
-        if await self._redis.xlen(KEY) >= self._max:  # older entries may have been cut off
-            ((_, oldest),) = await self._redis.xrange(KEY, count=1)
+        if await self._redis.xlen(REVOKED_SESSIONS) >= self._max:  # older entries may have been cut off
+            ((_, oldest),) = await self._redis.xrange(REVOKED_SESSIONS, count=1)
             self._floor_s = max(self._floor_s, float(oldest[b"t"]))
-        while entries := await self._redis.xrange(KEY, min=f"({self._last}", count=ENTRIES_PER_READ):
+        while entries := await self._redis.xrange(REVOKED_SESSIONS, min=f"({self._last}", count=ENTRIES_PER_READ):
             self._take(entries)
         self.fresh = True
 
@@ -105,7 +106,9 @@ class Ended:
         while True:
             try:
                 async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
-                    news = await self._redis.xread({KEY: self._last}, count=ENTRIES_PER_READ, block=BLOCK_MS)
+                    news = await self._redis.xread(
+                        {REVOKED_SESSIONS: self._last}, count=ENTRIES_PER_READ, block=BLOCK_MS
+                    )
                 for _, entries in news:
                     self._take(entries)
                 if not news:
@@ -119,7 +122,7 @@ class Ended:
     async def _recheck(self) -> None:
         """A Redis made again knows nothing: tell it what is known here. With a clock that is behind it gives ids that
         look old: read it from its beginning."""
-        newest = await self._redis.xrevrange(KEY, count=1)
+        newest = await self._redis.xrevrange(REVOKED_SESSIONS, count=1)
         if not newest:
             await self._tell_again()
         elif _parts(newest[0][0].decode()) < _parts(self._last):
@@ -142,8 +145,8 @@ class Ended:
 
     def _add(self, pipe: Any, name: str, ended_s: float) -> None:
         fields: dict[Any, Any] = {"n": name, "t": repr(ended_s)}
-        pipe.xadd(KEY, fields, maxlen=self._max, approximate=True)
-        pipe.expire(KEY, self._session_s + 60)
+        pipe.xadd(REVOKED_SESSIONS, fields, maxlen=self._max, approximate=True)
+        pipe.expire(REVOKED_SESSIONS, self._session_s + 60)
 
     def _take(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for entry_id, entry in entries:

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.lua import Args, load
+from app.redis_keys import LIMITS_PREFIX
 
-PREFIX = "tiketi:limit:"
 LUA = Path(__file__).parent / "lua"
 IPV6_NETWORK_BITS = 64  # what one customer of a provider has: addresses in it are as many as anyone likes
 
@@ -55,7 +55,7 @@ class Limits:
         for limit, who in attempts:
             args += (_name(limit, who), limit.interval_ms, limit.times)
         try:
-            wait_ms: int = await self._take([PREFIX], args)
+            wait_ms: int = await self._take([LIMITS_PREFIX], args)
         except (RedisError, OSError) as error:
             raise LimitsUnavailable(type(error).__name__) from error
         return wait_ms
@@ -66,7 +66,7 @@ class Limits:
         for limit, who in attempts:
             args += (_name(limit, who), limit.interval_ms)
         try:
-            await self._give([PREFIX], args)
+            await self._give([LIMITS_PREFIX], args)
         except (RedisError, OSError) as error:
             raise LimitsUnavailable(type(error).__name__) from error
 

@@ -17,15 +17,14 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app import redis_keys
 from app.domain.line import RoomState
-from app.lane import keys as lane_keys
 from app.lane.scripts import COMMANDS_MAX
 from app.ledger import figures
 from app.ledger.database import Database
 from app.ledger.figures import UNREADABLE
 from app.marks import marks_of, oldest_wait_s
 from app.metrics.readings import Reading
-from app.room import keys
 from app.room.follow import Rooms
 from app.room.view import LineView
 from app.tally import SECONDS, Spread
@@ -33,7 +32,6 @@ from app.tally import SECONDS, Spread
 KEPT_S = 2.0
 PART_S = 2.0  # what one store gets to answer
 PING_EVERY_S = 1.0
-WORKER_ALIVE = "arq:queue:health-check"  # arq's own key, with a TTL a little longer than its interval
 
 log = structlog.get_logger()
 
@@ -83,11 +81,11 @@ class Stores:
     async def _redis_facts(self, views: list[LineView]) -> Iterable[Reading]:
         pipe = self._redis.pipeline(transaction=False)
         pipe.info()
-        pipe.exists(WORKER_ALIVE)
+        pipe.exists(redis_keys.ARQ_ALIVE)
         for view in views:
-            pipe.hmget(keys.room(view.event_id), ["number", "admitted_total", "bound"])
-            pipe.lrange(keys.of_epoch(view.event_id, view.epoch, "marks"), 0, -1 if view.waiting else 0)
-            pipe.xlen(lane_keys.lane(view.event_id))
+            pipe.hmget(redis_keys.room(view.event_id), ["number", "admitted_total", "bound"])
+            pipe.lrange(redis_keys.of_epoch(view.event_id, view.epoch, "marks"), 0, -1 if view.waiting else 0)
+            pipe.xlen(redis_keys.lane(view.event_id))
         async with pipe:  # cancelled, it would keep its connection
             info, worker, *rest = await pipe.execute()
         found = [*_info(info), Reading("tiketi_workers_seen", (), worker)]

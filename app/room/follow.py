@@ -16,8 +16,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app import redis_keys
 from app.domain.line import RoomState
-from app.room import keys
 from app.room.presence import People
 from app.room.scripts import RoomScripts
 from app.room.view import LineView, place_in_log
@@ -83,9 +83,9 @@ class Rooms:
 
     async def _read(self) -> None:
         """Take the next news, or none if there are none for a while."""
-        live = {keys.log(view.event_id): view for view in self._live()}
+        live = {redis_keys.room_log(view.event_id): view for view in self._live()}
         streams: dict[Any, Any] = {name: view.log_id for name, view in live.items()}
-        streams[keys.OPENED] = self._opened_id
+        streams[redis_keys.OPENED] = self._opened_id
         async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
             news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
         for name, entries in news:
@@ -98,7 +98,7 @@ class Rooms:
 
     async def look(self) -> None:
         """Know every room there is, as it is: also one whose log or whose opening cannot have been heard of."""
-        last = await self._redis.xrevrange(keys.OPENED, count=1)
+        last = await self._redis.xrevrange(redis_keys.OPENED, count=1)
         last_id = last[0][0] if last else b"0-0"
         if not self._opened_id or place_in_log(last_id) < place_in_log(self._opened_id):
             self._opened_id = last_id  # what comes after it is heard of, what came before it is looked at now
@@ -113,8 +113,8 @@ class Rooms:
         known = list(self.views.items())  # an event made meanwhile adds one
         async with self._redis.pipeline(transaction=False) as pipe:
             for event_id, _ in known:
-                pipe.hget(keys.room(event_id), "rev")
-                pipe.xrevrange(keys.log(event_id), count=1)
+                pipe.hget(redis_keys.room(event_id), "rev")
+                pipe.xrevrange(redis_keys.room_log(event_id), count=1)
             found = await pipe.execute()
         for (event_id, view), rev, last in zip(known, found[::2], found[1::2], strict=True):
             last_id = last[0][0] if last else b"0-0"
@@ -140,7 +140,7 @@ class Rooms:
 
     async def discover(self) -> None:
         """Load every room that is not known yet."""
-        for member in await self._redis.smembers(keys.ROOMS):  # type: ignore[misc]  # redis-py types it for both clients
+        for member in await self._redis.smembers(redis_keys.ROOMS):  # type: ignore[misc]  # redis-py types it for both clients
             event_id = member.decode()
             if event_id not in self.views:
                 await self.reload(event_id)
@@ -155,7 +155,7 @@ class Rooms:
     async def reload(self, event_id: str) -> None:
         """Take a room's snapshot, whichever epoch it is in by then."""
         for _ in range(SNAPSHOT_TRIES):
-            epoch = await self._redis.hget(keys.room(event_id), "epoch")  # type: ignore[misc]
+            epoch = await self._redis.hget(redis_keys.room(event_id), "epoch")  # type: ignore[misc]
             if epoch is None:
                 return
             snapshot = await self.scripts.snapshot(event_id, int(epoch))

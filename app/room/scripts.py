@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.asyncio import Redis
 
+from app import redis_keys
 from app.domain.line import RoomState
 from app.domain.pacing import POLL_MAX_MS, POLL_MIN_MS
 from app.domain.ticket import ACCOUNT_PATTERN
 from app.lua import load
-from app.room import keys
 from app.room.ordered import OrderedCalls
 
 LUA = Path(__file__).parent / "lua"
@@ -164,14 +164,14 @@ class RoomScripts:
         """
         pipe = self.redis.pipeline(transaction=False)
         due = self._keys(event_id, epoch, "gone", "lapsed", "admitted", "active")
-        due += [keys.log(event_id), keys.lane(event_id)]
+        due += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
         await self._scripts["due"](due, [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX], client=pipe)
         admit = self._keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active")
-        admit.append(keys.log(event_id))
+        admit.append(redis_keys.room_log(event_id))
         admit += [
-            keys.of_epoch(event_id, epoch, "seen:"),
-            keys.of_epoch(event_id, epoch, "wishes:"),
-            keys.lane(event_id),
+            redis_keys.of_epoch(event_id, epoch, "seen:"),
+            redis_keys.of_epoch(event_id, epoch, "wishes:"),
+            redis_keys.lane(event_id),
         ]
         timing = self.timing
         await self._scripts["admit"](
@@ -188,7 +188,7 @@ class RoomScripts:
 
     async def wish(self, event_id: str, epoch: int, number: int) -> str:
         """The packed wish that is kept for a number until its turn, or "". Only for whom the number is proven to be."""
-        bucket = f"{keys.of_epoch(event_id, epoch, 'wishes:')}{number // WISH_BUCKET}"
+        bucket = redis_keys.wishes(event_id, epoch, number // WISH_BUCKET)
         said: bytes | None = await self.redis.hget(bucket, str(number))  # type: ignore[misc]
         return said.decode().partition(" ")[2] if said else ""
 
@@ -196,7 +196,7 @@ class RoomScripts:
         """Take the admission up. Answers (status, expires_ms); see claim.lua for the statuses."""
         names = self._keys(event_id, epoch, "gone", "lapsed", "admitted", "active")
         args = [_now(now_ms), epoch, number, self.timing.pass_s * 1000, LOG_ENTRIES_MAX]
-        status, expires_ms = await self._scripts["claim"]([*names, keys.log(event_id)], args)
+        status, expires_ms = await self._scripts["claim"]([*names, redis_keys.room_log(event_id)], args)
         return status.decode(), expires_ms
 
     async def leave(self, event_id: str, epoch: int, number: int, now_ms: Now = None, *, drop_id: str) -> Left:
@@ -217,7 +217,11 @@ class RoomScripts:
         self, event_id: str, epoch: int, number: int, drop_id: str, now_ms: Now, client: Any = None
     ) -> Any:
         names = self._keys(event_id, epoch, "gone", "returned", "admitted", "active")
-        names += [keys.log(event_id), keys.of_epoch(event_id, epoch, "wishes:"), keys.lane(event_id)]
+        names += [
+            redis_keys.room_log(event_id),
+            redis_keys.of_epoch(event_id, epoch, "wishes:"),
+            redis_keys.lane(event_id),
+        ]
         args = [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, drop_id]
         return await self._scripts["leave"](names, args, client=client)
 
@@ -238,7 +242,7 @@ class RoomScripts:
         for number, holder in people:
             args += (number, holder_bucket(holder), holder)
         names = self._keys(event_id, epoch, "gone", "lost", "skipped", "returned", "holders:", "seen:")
-        back: int = await self._scripts["restore"]([*names, keys.log(event_id)], args)
+        back: int = await self._scripts["restore"]([*names, redis_keys.room_log(event_id)], args)
         return back
 
     async def adopt(self, event_id: str, epoch: int, browser: str, account: str, now_ms: Now = None) -> tuple[str, int]:
@@ -256,7 +260,10 @@ class RoomScripts:
     async def _adopt(self, place: Adoption, account: str, now_ms: Now, client: Any = None) -> Any:
         event_id, epoch, browser = place
         names = self._keys(event_id, epoch, "gone", "returned", "admitted", "active")
-        names += [keys.log(event_id), *(keys.of_epoch(event_id, epoch, prefix) for prefix in ("holders:", "wishes:"))]
+        names += [
+            redis_keys.room_log(event_id),
+            *(redis_keys.of_epoch(event_id, epoch, prefix) for prefix in ("holders:", "wishes:")),
+        ]
         args: list[Any] = [_now(now_ms), epoch, holder_bucket(browser), browser, holder_bucket(account), account]
         return await self._scripts["adopt"](names, [*args, LOG_ENTRIES_MAX, WISH_BUCKET], client=client)
 
@@ -268,7 +275,7 @@ class RoomScripts:
         args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, event_id]
         for field, value in fields.items():
             args += (field, value)
-        names = [keys.room(event_id), keys.log(event_id), keys.OPENED]
+        names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
         status, before = await self._scripts["change"](names, args)
         return status.decode(), before.decode()
 
@@ -276,25 +283,25 @@ class RoomScripts:
         """Set when the clock opens and closes the room. See schedule.lua for the answer."""
         cancelled = "cancelled" if times.cancelled else ""
         args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled, times.message, event_id]
-        names = [keys.room(event_id), keys.log(event_id), keys.OPENED]
+        names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
         status, epoch, opened_after = await self._scripts["schedule"](names, args)
         return status.decode(), epoch, opened_after
 
     async def reserve(self, event_id: str, bound: int) -> int:
         """Let numbers be given up to `bound`, which SQL has reserved. Answers the bound in force, 0 without a room."""
-        in_force: int = await self._scripts["reserve"]([keys.room(event_id)], [bound])
+        in_force: int = await self._scripts["reserve"]([redis_keys.room(event_id)], [bound])
         return in_force
 
     async def snapshot(self, event_id: str, epoch: int) -> list[Any]:
         """Everything at one moment; see snapshot.lua for the order."""
         names = self._keys(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active")
-        answer: list[Any] = await self._scripts["snapshot"]([names[0], keys.log(event_id), *names[1:]], [])
+        answer: list[Any] = await self._scripts["snapshot"]([names[0], redis_keys.room_log(event_id), *names[1:]], [])
         return answer
 
     async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
         """Make the room if it is not there. Answers whether it was made."""
-        names = [keys.room(event_id), keys.log(event_id), keys.ROOMS]
-        names += [*(keys.of_epoch(event_id, birth.epoch, name) for name in ("gone", "lost")), keys.OPENED]
+        names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.ROOMS]
+        names += [*(redis_keys.of_epoch(event_id, birth.epoch, name) for name in ("gone", "lost")), redis_keys.OPENED]
         args = [
             *(
                 _now(now_ms),
@@ -312,7 +319,7 @@ class RoomScripts:
         return bool(await self._scripts["create"](names, args))
 
     def _keys(self, event_id: str, epoch: int, *names: str) -> list[str]:
-        return [keys.room(event_id), *(keys.of_epoch(event_id, epoch, name) for name in names)]
+        return [redis_keys.room(event_id), *(redis_keys.of_epoch(event_id, epoch, name) for name in names)]
 
 
 def _now(now_ms: Now) -> str | int:

@@ -9,9 +9,9 @@ import time
 from bisect import bisect_left
 from dataclasses import replace
 
+from app import redis_keys
 from app.domain.line import RoomState
 from app.operator import Wanted, open_operator
-from app.room import keys
 from app.room.scripts import RoomScripts
 from config.settings import Settings
 from loadtest.bench import room
@@ -64,7 +64,7 @@ async def _run(settings: Settings, web: Web, say: Say) -> list[int]:
         await _wait(scripts, LEAD_S + SECONDS / 2)
         _kill_a_worker(web, say)
         await _wait(scripts, SECONDS / 2 + TAIL_S)
-        entries = await scripts.redis.xrange(keys.log(EVENT))
+        entries = await scripts.redis.xrange(redis_keys.room_log(EVENT))
     times_ms = [
         int(entry[b"t"])
         for _, entry in entries

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from statistics import median_low
 from typing import Any, NamedTuple
 
+from app import redis_keys
 from app.domain.reservation import SeatStatus
-from app.lane import keys
 from app.lane.commands import Cancel, Command, Confirm, Hold, pack
 from app.lane.scripts import LaneScripts
 from app.ledger import events
@@ -36,7 +36,7 @@ class OneByOne(Allocator):
     """The same allocator, taking one command at a time: a transaction and an answer for each."""
 
     async def _read(self, event_id: str) -> Entries:
-        streams: dict[Any, Any] = {keys.lane(event_id): "0-0"}
+        streams: dict[Any, Any] = {redis_keys.lane(event_id): "0-0"}
         found = await self.redis.xread(streams, count=1, block=self.linger_ms)
         return found[0][1] if found else []
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from app import redis_keys
 from app.domain.wish import Wish, pack_wish
-from app.room import keys
 from app.room.scripts import LOG_ENTRIES_MAX, RoomScripts
 from config.settings import Settings
 from loadtest.bench import room
@@ -54,7 +54,7 @@ async def _bytes_each(settings: Settings, people: int, wish: str) -> tuple[float
             await admitter.tick()
         await _tell(scripts, "bench", people)
         used = await _used(scripts) - before
-        name = keys.log("bench")
+        name = redis_keys.room_log("bench")
         per_entry = await scripts.redis.memory_usage(name, samples=0) / await scripts.redis.xlen(name)
         return used / people, per_entry * LOG_ENTRIES_MAX / 1e6
 

@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 
 from app.cache import cache as caching
 from app.cache.cache import Cache, LoadTooLate
-from app.cache.notices import KEPT, STREAM, TAGS_MAX, Notices, Place
+from app.cache.notices import KEPT, TAGS_MAX, Notices, Place
+from app.redis_keys import NOTICES
 from tests.room.server import server_in
 from tests.waiting import wait_until
 
@@ -237,7 +238,7 @@ async def test_a_missed_notice_drops_everything(redis: Redis) -> None:
     async with following(redis) as cache:
         source = Source()
         await ask(cache, source)
-        await redis.xadd(STREAM, {"n": 2, "t": b'["another"]', "by": ""})  # where is number 1?
+        await redis.xadd(NOTICES, {"n": 2, "t": b'["another"]', "by": ""})  # where is number 1?
         await until(lambda: len(cache) == 0, "nothing is kept")
         assert cache.following
         await ask(cache, source)
@@ -251,7 +252,7 @@ async def test_an_unreadable_notice_drops_everything(redis: Redis) -> None:
     async with following(redis) as cache:
         source = Source()
         await ask(cache, source)
-        await redis.xadd(STREAM, {"n": 1, "t": b"\xff"})
+        await redis.xadd(NOTICES, {"n": 1, "t": b"\xff"})
         await until(lambda: len(cache) == 0, "nothing is kept")
 
 
@@ -263,8 +264,8 @@ async def test_notices_that_began_anew_drop_everything(redis: Redis) -> None:
     async with following(redis) as cache:
         source = Source()
         await ask(cache, source)
-        await redis.delete(STREAM)
-        await redis.xadd(STREAM, {"n": 1, "t": b'["tag:a"]', "by": ""}, id="5-0")
+        await redis.delete(NOTICES)
+        await redis.xadd(NOTICES, {"n": 1, "t": b'["tag:a"]', "by": ""}, id="5-0")
         await until(lambda: len(cache) == 0, "nothing is kept")
         source.value = "new"
         assert await ask(cache, source) == "new"
@@ -307,7 +308,7 @@ async def test_the_notices_are_bounded_and_numbered_without_a_gap(redis: Redis) 
     assert await notices.last() == Place()
     for _ in range(KEPT + 300):
         await notices.tell(["x"])
-    assert await redis.xlen(STREAM) < KEPT + 200  # whole nodes of the stream are trimmed
+    assert await redis.xlen(NOTICES) < KEPT + 200  # whole nodes of the stream are trimmed
     assert (await notices.last()).number == KEPT + 300
     await notices.tell([f"t{number}" for number in range(TAGS_MAX + 1)])
     assert (await notices.last()).number == KEPT + 302, "too many tags for one notice are told in two"

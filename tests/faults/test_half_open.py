@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import jobs, process
+from app import jobs, process, redis_keys
 from app.lane import seats as seat_views
 from app.lane.commands import OutcomeStatus
 from app.lane.outcomes import Outcomes
@@ -24,7 +24,7 @@ from app.ledger import seats
 from app.ledger.database import Database
 from app.limits import ended as endings
 from app.limits.ended import Ended
-from app.room import follow, joiner, keys
+from app.room import follow, joiner
 from app.room.follow import Rooms
 from app.room.joiner import Joiner, JoinUnavailable
 from app.room.scripts import RoomScripts
@@ -90,12 +90,12 @@ async def test_a_line_that_another_redis_took_over_is_read_anew(
     like the next word."""
     monkeypatch.setattr(follow, "READ_TIMEOUT_S", 0.1)
     monkeypatch.setattr(follow, "LOOK_S", 3600.0)
-    rooms, log = Rooms(behind, RoomScripts(behind, TIMING)), keys.log(EVENT)
+    rooms, log = Rooms(behind, RoomScripts(behind, TIMING)), redis_keys.room_log(EVENT)
     await room.crowd(3)
 
     async def leave(number: int, entry_id: str) -> None:
-        rev = await room.redis.hincrby(keys.room(EVENT), "rev", 1)  # type: ignore[misc]
-        await room.redis.setbit(keys.of_epoch(EVENT, 1, "gone"), number, 1)
+        rev = await room.redis.hincrby(redis_keys.room(EVENT), "rev", 1)  # type: ignore[misc]
+        await room.redis.setbit(redis_keys.of_epoch(EVENT, 1, "gone"), number, 1)
         await room.redis.xadd(log, {"r": rev, "k": "left", "t": 1, "n": number}, id=entry_id)
 
     async def everyone_is_known_to_have_left() -> bool:
@@ -109,7 +109,7 @@ async def test_a_line_that_another_redis_took_over_is_read_anew(
         await wait_until(the_first_is_known, description="the line is followed")
         relay.cut()
         await room.redis.delete(log)
-        await room.redis.hincrby(keys.room(EVENT), "rev", -1)  # type: ignore[misc]
+        await room.redis.hincrby(redis_keys.room(EVENT), "rev", -1)  # type: ignore[misc]
         await leave(2, "80000000000000-0")
         await leave(3, "90000000000000-1")
         await wait_until(everyone_is_known_to_have_left, description="the line is read anew")

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 from redis.asyncio import Redis
 
-from app.lane import keys
+from app import redis_keys
 from app.lane.commands import Cancel, Command, Expire, Outcome, OutcomeStatus, unpack_published
 from app.lane.decide import Decisions
 from app.ledger import events, seats
@@ -72,7 +72,7 @@ async def check(world: World, expected: dict[str, OutcomeStatus]) -> None:
         given = answers.get(command_id, [])
         assert {outcome.status for outcome in given} == {status}, command_id
         assert len(set(map(str, given))) == 1, f"{command_id} was answered in different ways: {given}"
-    assert await world.redis.xlen(keys.lane(EVENT)) == 0
+    assert await world.redis.xlen(redis_keys.lane(EVENT)) == 0
     assert await broken(world.db) == []
     assert (EVENT, 1, 1) in world.finished
     snapshot = await events.seat_snapshot(world.db, EVENT)
@@ -90,7 +90,7 @@ async def killed_at(call: int, fuse: Fuse, world: World, victim: Allocator) -> b
     except BaseException as error:
         if not was_killed(error):
             raise
-    await world.redis.delete(keys.lease(EVENT))  # its time is over
+    await world.redis.delete(redis_keys.lane_lease(EVENT))  # its time is over
     await world.allocator().run(EVENT)
     await check(world, EXPECTED)
     return fuse.blown
@@ -141,7 +141,7 @@ async def test_an_allocator_paused_past_its_lease_cannot_write_what_another_has_
     commands = await script(world)
 
     async def another_takes_over() -> None:
-        await world.redis.delete(keys.lease(EVENT))
+        await world.redis.delete(redis_keys.lane_lease(EVENT))
         await world.allocator().run(EVENT)
 
     await world.send(*commands)
@@ -151,13 +151,13 @@ async def test_an_allocator_paused_past_its_lease_cannot_write_what_another_has_
 
 async def test_the_fence_alone_stops_a_paused_allocator(world: World) -> None:
     async def another_only_arrives() -> None:
-        await world.redis.delete(keys.lease(EVENT))
+        await world.redis.delete(redis_keys.lane_lease(EVENT))
         assert await seats.take_fence(world.db, EVENT)
 
     await world.send(hold("a", [0]))
     assert await paused(world, another_only_arrives).run(EVENT) is Ended.lost
     assert set(await world.statuses()) == {0}
-    await world.redis.delete(keys.lease(EVENT))
+    await world.redis.delete(redis_keys.lane_lease(EVENT))
     assert await world.allocator().run(EVENT) is Ended.drained
     assert (await world.statuses())[0] == 1
 
@@ -190,7 +190,7 @@ async def test_an_allocator_paused_after_its_commit_does_not_publish_over_anothe
 
     async def another_takes_over(event_id: str, places: Sequence[tuple[int, int]]) -> None:
         await world.finish(event_id, places)
-        await world.redis.delete(keys.lease(EVENT))
+        await world.redis.delete(redis_keys.lane_lease(EVENT))
         await world.allocator().run(EVENT)
         await world.do(hold("later", [5], holder="zoe"))
 
@@ -198,7 +198,7 @@ async def test_an_allocator_paused_after_its_commit_does_not_publish_over_anothe
     await world.send(*commands)
     assert await sleeper.run(EVENT) is Ended.lost
     await check(world, EXPECTED | {"later": OutcomeStatus.held})
-    published = [unpack_published(fields[b"o"]) for _, fields in await world.redis.xrange(keys.out(EVENT))]
+    published = [unpack_published(fields[b"o"]) for _, fields in await world.redis.xrange(redis_keys.lane_out(EVENT))]
     versions = [each.version for each in published]
     assert versions == sorted(versions)
 
@@ -209,7 +209,7 @@ async def test_two_allocators_at_once_give_each_command_one_outcome(world: World
     first, second = world.allocator(), world.allocator()
 
     async def insist(each: Allocator) -> None:
-        while await world.redis.xlen(keys.lane(EVENT)):
+        while await world.redis.xlen(redis_keys.lane(EVENT)):
             await each.run(EVENT)
 
     for start in range(0, len(contenders), 400):
@@ -241,7 +241,7 @@ async def test_a_stranded_lane_is_rung_and_a_served_one_is_not(world: World) -> 
     world.time.pass_s(1)
     assert await sweeper.ring_stranded() == 1
     assert len(set(world.rung)) == 2, "each second's ring must be a job of its own"
-    await world.redis.set(keys.lease(EVENT), "someone", px=60_000)
+    await world.redis.set(redis_keys.lane_lease(EVENT), "someone", px=60_000)
     assert await sweeper.ring_stranded() == 0
 
 
@@ -254,7 +254,7 @@ async def test_an_allocator_whose_write_failed_forgets_what_it_had_decided(world
     await world.send(confirm("b", held.reservation.id))
     with commits_failing(world.db), pytest.raises(ExceptionGroup):
         await cursed.run(EVENT)
-    await world.redis.delete(keys.lease(EVENT))
+    await world.redis.delete(redis_keys.lane_lease(EVENT))
     world.time.pass_s(HOLD_FOR.total_seconds())
     (expired,) = await world.do(Expire(id="c", reservation_id=held.reservation.id))
     assert expired.status is OutcomeStatus.expired

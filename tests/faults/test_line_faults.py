@@ -8,11 +8,11 @@ import random
 import pytest
 from redis.asyncio import Redis
 
+from app import redis_keys
 from app.domain.line import Place
 from app.lane.commands import Drop, Hold, unpack_command
 from app.ledger.database import Database
 from app.replay import rate_violations
-from app.room import keys
 from app.room.scripts import RoomScripts
 from tests.lane.audit import empty
 from tests.lane.killing import Fuse
@@ -83,7 +83,7 @@ async def test_a_worker_killed_between_any_two_calls_is_missed_by_nobody(
             alive = await killed_at(call, fuse, room, victim)
             assert await room.let_in() == [1, 2, 3, 6, 7, 9, 10, 11, 12, 13, 5], f"killed at call {call}"
             assert (await room.view()).place(1) is Place.lapsed
-            commands = [unpack_command(fields[b"c"]) for _, fields in await redis.xrange(keys.lane(EVENT))]
+            commands = [unpack_command(fields[b"c"]) for _, fields in await redis.xrange(redis_keys.lane(EVENT))]
             assert [each.id for each in commands if isinstance(each, Hold)] == ["wish:1:6", "wish:1:7", "wish:1:9"]
             assert [each.number for each in commands if isinstance(each, Drop)] == [1, 2]
             assert await room.violations() == []

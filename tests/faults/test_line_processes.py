@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from app import invariants
+from app import invariants, redis_keys
 from app.ledger import events
 from app.ledger.database import open_database
-from app.room import keys
 from app.room.scripts import RoomScripts
 from tests.lane.world import spec
 from tests.room.room import TIMING
@@ -64,7 +63,7 @@ async def test_a_worker_process_that_is_gone_or_stands_still_is_missed_by_nobody
 
         async def let_in(people: int) -> None:
             async def they_are() -> bool:
-                return int(await redis.hget(keys.room(EVENT), "admitted_total") or 0) >= people  # type: ignore[misc]
+                return int(await redis.hget(redis_keys.room(EVENT), "admitted_total") or 0) >= people  # type: ignore[misc]
 
             await wait_until(they_are, description=f"{people} people are let in")
 
@@ -80,7 +79,7 @@ async def test_a_worker_process_that_is_gone_or_stands_still_is_missed_by_nobody
             await let_in(PEOPLE * 2 // 3)
             one.send_signal(signal.SIGCONT)  # the one that stood still wakes up
             await let_in(PEOPLE)
-        log = await redis.xrange(keys.log(EVENT))
+        log = await redis.xrange(redis_keys.room_log(EVENT))
         admitted = b",".join(entry[b"a"] for _, entry in log if entry.get(b"a"))
         assert [int(number) for number in admitted.split(b",")] == list(range(1, PEOPLE + 1))
         assert await invariants.check(redis, db, EVENT) == []

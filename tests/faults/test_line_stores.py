@@ -12,12 +12,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import windows
+from app import redis_keys, windows
 from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.ledger import rooms
 from app.ledger.database import Database
-from app.room import keys
 from app.room.follow import Rooms
 from app.room.presence import Presence
 from app.room.scripts import Joined, RoomScripts
@@ -160,7 +159,7 @@ async def test_a_late_keeper_leaves_no_half_a_room(room: Room) -> None:
     """What it notes after a loss must not pass for a room, nor lower a bound."""
     await room.redis.flushall()
     assert await room.scripts.reserve(EVENT, 20_000) == 0
-    await room.redis.hset(keys.room(EVENT), "retired", "1")  # type: ignore[misc]  # redis-py types it for both clients
+    await room.redis.hset(redis_keys.room(EVENT), "retired", "1")  # type: ignore[misc]  # redis-py types it for both clients
     await keep(room.redis, room.scripts, room.db)
     assert (await room.view()).state is RoomState.recovering
     bound = await room.field("bound")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.lane import keys
+from app import redis_keys
 from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
@@ -246,7 +246,7 @@ async def test_leaving_with_seats_held_frees_them(system: System, event_id: str)
         await ann.hold(seatIds=["s0"])
 
         async def nobody_is_awake() -> bool:
-            return not await system.redis.exists(keys.lease(event_id))
+            return not await system.redis.exists(redis_keys.lane_lease(event_id))
 
         await wait_until(nobody_is_awake, description="the allocator has let go of the lane")
         assert (await ann.post("leave")).status_code == 200
@@ -258,7 +258,7 @@ async def test_leaving_with_seats_held_frees_them(system: System, event_id: str)
 
 async def test_leaving_before_the_wish_is_answered_holds_no_seats(system: System, event_id: str) -> None:
     """The hold is on the lane when the buyer leaves: nobody can know the reservation that it is going to be."""
-    lease = keys.lease(event_id)
+    lease = redis_keys.lane_lease(event_id)
     await system.redis.set(lease, "an allocator that stands still", px=60_000)
     async with buyer(system, event_id) as ann:
         await ann.join({"quantity": 3})
@@ -267,7 +267,7 @@ async def test_leaving_before_the_wish_is_answered_holds_no_seats(system: System
         await system.redis.delete(lease)
 
         async def is_decided() -> bool:
-            return not await system.redis.xlen(keys.lane(event_id))
+            return not await system.redis.xlen(redis_keys.lane(event_id))
 
         await wait_until(is_decided, description="another allocator has carried on")
         mine = (await ann.client.get("/api/reservations/my")).json()["reservations"]

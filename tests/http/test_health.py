@@ -14,9 +14,9 @@ import pytest_asyncio
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from app import redis_keys
 from app.http import health
 from app.http.front import Front
-from app.lane import keys
 from app.lane.commands import Serve, pack
 from app.ledger import editing, events
 from config.settings import Settings
@@ -175,14 +175,14 @@ async def test_a_full_disk_is_noticed(system: System, monkeypatch: pytest.Monkey
 async def test_a_request_that_no_allocator_answers_is_warned_of(system: System) -> None:
     """Seats are not sold, and nothing else would say so: somebody has the lane and does nothing."""
     await system.state["seats"].open("event-0")
-    await system.redis.set(keys.lease("event-0"), "somebody who hangs", px=600_000)
-    await system.redis.xadd(keys.lane("event-0"), {"c": pack(Serve(id="stuck"))}, id="1-1")
+    await system.redis.set(redis_keys.lane_lease("event-0"), "somebody who hangs", px=600_000)
+    await system.redis.xadd(redis_keys.lane("event-0"), {"c": pack(Serve(id="stuck"))}, id="1-1")
     try:
         code, body = await asked(system)
         assert code == 200
         assert any(warning.startswith("seats: a request has waited for ") for warning in body["warnings"])
     finally:
-        await system.redis.delete(keys.lane("event-0"), keys.lease("event-0"))
+        await system.redis.delete(redis_keys.lane("event-0"), redis_keys.lane_lease("event-0"))
     assert not any(warning.startswith("seats:") for warning in (await asked(system))[1]["warnings"])
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
+from app import redis_keys
 from app.http import live
 from app.http.live import ONLY_TELLS, SILENT, SLOW
-from app.lane import keys
 from app.lane.commands import Published, pack
 from app.lane.view import SeatView
 from app.ledger import events
@@ -42,7 +42,7 @@ async def publish(system: System, event_id: str, version: int, *batches: list[tu
     async with system.redis.pipeline(transaction=False) as pipe:
         for seats in batches:
             version += 1
-            pipe.xadd(keys.out(event_id), {"o": pack(Published(version=version, seats=seats))})
+            pipe.xadd(redis_keys.lane_out(event_id), {"o": pack(Published(version=version, seats=seats))})
         await pipe.execute()
     return version
 

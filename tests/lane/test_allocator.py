@@ -7,9 +7,9 @@ from dataclasses import replace
 from redis.asyncio import Redis
 from sqlalchemy import select, update
 
+from app import redis_keys
 from app.domain.reservation import ReservationStatus
 from app.domain.seatplan import PRICE_MAX
-from app.lane import keys
 from app.lane.commands import Cancel, Drop, Expire, Outcome, OutcomeStatus
 from app.ledger import events, reservations, statistics
 from app.ledger.database import Database
@@ -195,11 +195,11 @@ async def test_a_repeated_command_gets_its_first_answer_again(world: World) -> N
 
 
 async def test_an_entry_nobody_can_read_does_not_block_the_lane(world: World) -> None:
-    await world.redis.xadd(keys.lane(EVENT), {"c": b'{"kind":"hold","id":'})
-    await world.redis.xadd(keys.lane(EVENT), {"nonsense": b""})
+    await world.redis.xadd(redis_keys.lane(EVENT), {"c": b'{"kind":"hold","id":'})
+    await world.redis.xadd(redis_keys.lane(EVENT), {"nonsense": b""})
     (held,) = await world.do(hold("a", [0]))
     assert held.status is OutcomeStatus.held
-    assert await world.redis.xlen(keys.lane(EVENT)) == 0
+    assert await world.redis.xlen(redis_keys.lane(EVENT)) == 0
 
 
 async def test_what_the_store_will_not_have_does_not_block_the_lane_and_harms_nobody_else(world: World) -> None:
@@ -253,7 +253,7 @@ async def test_a_hold_costs_as_much_as_its_seats_do_together(redis: Redis, ledge
 async def test_a_lane_of_no_event_is_let_go(world: World) -> None:
     await world.send(hold("a", [0]), event_id="none")
     assert await world.allocator().run("none") is Ended.unknown_event
-    assert not await world.redis.exists(keys.lease("none"))
+    assert not await world.redis.exists(redis_keys.lane_lease("none"))
 
 
 async def test_an_allocator_takes_on_where_another_left_the_seats(world: World) -> None:

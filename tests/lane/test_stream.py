@@ -10,10 +10,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
+from app import redis_keys
 from app.domain.reservation import Reservation, SeatSnapshot
-from app.lane import keys, stream
 from app.lane import scripts as lane_scripts
 from app.lane import seats as lane_seats
+from app.lane import stream
 from app.lane.commands import Cancel, Drop, OutcomeStatus, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import LaneScripts, Released, Sent
@@ -88,7 +89,7 @@ async def test_a_hold_is_answered_and_shown_on_the_map(web: Web) -> None:
 async def test_a_command_that_a_script_put_on_the_lane_wakes_an_allocator_and_is_waited_for(web: Web) -> None:
     await web.lane.submit(EVENT, hold("a", [3], number=9))
     with web.lane.expected(EVENT, "d") as answer:
-        entry = await web.world.redis.xadd(keys.lane(EVENT), {"c": pack(Drop(id="d", epoch=1, number=9))})
+        entry = await web.world.redis.xadd(redis_keys.lane(EVENT), {"c": pack(Drop(id="d", epoch=1, number=9))})
         await web.lane.hurry(EVENT, entry.decode(), answer, wait_s=20.0)
         assert answer.result().status is OutcomeStatus.cancelled
 
@@ -152,7 +153,7 @@ async def test_only_the_owner_keeps_releases_or_publishes(world: World) -> None:
     assert not await scripts.keep(EVENT, "other")
     assert (await scripts.release(EVENT, "other"))[0] is Released.lost
     assert not await scripts.publish(EVENT, "other", b"{}")
-    assert await world.redis.xlen(keys.out(EVENT)) == 0
+    assert await world.redis.xlen(redis_keys.lane_out(EVENT)) == 0
     assert await scripts.keep(EVENT, "me")
 
 
@@ -166,7 +167,7 @@ async def test_a_lease_that_was_released_is_not_brought_back_by_a_late_keep(worl
 
 async def test_a_lease_ends_by_itself(world: World) -> None:
     await LaneScripts(world.redis).take(EVENT, "me")
-    assert 0 < await world.redis.pttl(keys.lease(EVENT)) <= lane_scripts.LEASE_MS
+    assert 0 < await world.redis.pttl(redis_keys.lane_lease(EVENT)) <= lane_scripts.LEASE_MS
 
 
 async def test_what_is_published_while_a_map_is_first_read_is_not_missed(world: World) -> None:
@@ -205,7 +206,7 @@ async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.Mon
     await world.send(hold("a", [0]), hold("b", [0]))
     with pytest.raises(LaneBusy, match="full"):
         await lane.submit(EVENT, hold("c", [0]))
-    assert await world.redis.xlen(keys.lane(EVENT)) == 2
+    assert await world.redis.xlen(redis_keys.lane(EVENT)) == 2
     await lane.close()
 
 
@@ -298,7 +299,7 @@ async def test_a_gap_in_the_versions_makes_the_view_read_the_map_anew(web: Web) 
     view = await web.views.open(EVENT)
     await world.do(hold("a", [0]))
     await web.until(1)
-    await world.redis.xadd(keys.out(EVENT), {"o": pack(Published(version=9, seats=[(5, 2)]))})
+    await world.redis.xadd(redis_keys.lane_out(EVENT), {"o": pack(Published(version=9, seats=[(5, 2)]))})
     await world.do(hold("b", [1], holder="bob"))
     await web.until(2)
     assert web.loads >= 2
@@ -317,7 +318,7 @@ async def test_a_view_that_cannot_be_read_anew_is_tried_again(web: Web) -> None:
 
     web.views._load = failing
     await world_change_unheard(web.world)
-    await web.world.redis.xadd(keys.out(EVENT), {"o": pack(Published(version=1, reload=True))})
+    await web.world.redis.xadd(redis_keys.lane_out(EVENT), {"o": pack(Published(version=1, reload=True))})
     await web.until(1)
     assert view.status(0).name == "held"
 
@@ -325,14 +326,14 @@ async def test_a_view_that_cannot_be_read_anew_is_tried_again(web: Web) -> None:
 async def world_change_unheard(world: World) -> None:
     """Hold seat 0, and lose what was published about it."""
     await world.do(hold("a", [0]))
-    last = await world.redis.xrevrange(keys.out(EVENT), count=1)
-    await world.redis.xdel(keys.out(EVENT), last[0][0])
+    last = await world.redis.xrevrange(redis_keys.lane_out(EVENT), count=1)
+    await world.redis.xdel(redis_keys.lane_out(EVENT), last[0][0])
 
 
 async def test_an_entry_nobody_can_read_makes_the_view_read_the_map_anew(web: Web) -> None:
     view = await web.views.open(EVENT)
     await world_change_unheard(web.world)
-    await web.world.redis.xadd(keys.out(EVENT), {"o": b'{"version":'})
+    await web.world.redis.xadd(redis_keys.lane_out(EVENT), {"o": b'{"version":'})
     await web.until(1)
     assert view.status(0).name == "held"
     assert (await web.lane.submit(EVENT, hold("b", [1], holder="bob"))).status is OutcomeStatus.held
@@ -372,7 +373,7 @@ async def test_a_request_that_gave_up_leaves_nothing_behind(web: Web) -> None:
 async def test_how_long_a_command_has_waited_is_known_until_it_is_answered(world: World) -> None:
     assert await oldest_wait_s(world.redis, []) == await oldest_wait_s(world.redis, [EVENT, "none"]) == 0.0
     seconds, _ = await world.redis.time()
-    await world.redis.xadd(keys.lane(EVENT), {"c": pack(hold("a", [0]))}, id=f"{(seconds - 60) * 1000}-0")
+    await world.redis.xadd(redis_keys.lane(EVENT), {"c": pack(hold("a", [0]))}, id=f"{(seconds - 60) * 1000}-0")
     await world.send(hold("b", [1], holder="bob"))
     assert 60 <= await oldest_wait_s(world.redis, ["none", EVENT]) < 60 + PATIENCE_S
     await world.allocator().run(EVENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.lane import keys
+from app import redis_keys
 from app.lane.commands import OutcomeStatus
 from app.ledger import events
 from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, spec
@@ -62,7 +62,7 @@ async def test_each_event_gets_its_own_expiries(world: World, sweeper: Sweeper) 
     await world.do(hold("a", [0]))
     world.time.pass_s(HOLD_FOR.total_seconds())
     assert await sweeper.sweep() == 2
-    assert [await world.redis.xlen(keys.lane(name)) for name in (EVENT, "other")] == [1, 1]
+    assert [await world.redis.xlen(redis_keys.lane(name)) for name in (EVENT, "other")] == [1, 1]
     assert await sweeper.prune() == 0
 
 
@@ -77,7 +77,7 @@ async def test_a_full_lane_keeps_no_other_event_s_holds(
     monkeypatch.setattr("app.lane.scripts.COMMANDS_MAX", 1)
     await world.send(hold("b", [1]))
     assert await sweeper.sweep() == 1
-    assert await world.redis.xlen(keys.lane("other")) == 1
+    assert await world.redis.xlen(redis_keys.lane("other")) == 1
 
 
 async def test_answers_are_forgotten_after_a_day(world: World, sweeper: Sweeper) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
+from app import redis_keys
 from app.domain.wish import Wish
-from app.lane import keys
 from app.lane.commands import Command, Confirm, Hold, Outcome, pack, unpack_published
 from app.lane.scripts import LaneScripts
 from app.ledger import events
@@ -83,7 +83,7 @@ class World:
     async def answers(self, event_id: str = EVENT) -> dict[str, list[Outcome]]:
         """Every published outcome by command id, oldest first."""
         found: dict[str, list[Outcome]] = {}
-        for _, fields in await self.redis.xrange(keys.out(event_id)):
+        for _, fields in await self.redis.xrange(redis_keys.lane_out(event_id)):
             for outcome in unpack_published(fields[b"o"]).outcomes:
                 found.setdefault(outcome.id, []).append(outcome)
         return found

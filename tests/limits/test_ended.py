@@ -11,7 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from app.limits import ended as module
-from app.limits.ended import KEY, Ended, EndingUnavailable
+from app.limits.ended import Ended, EndingUnavailable
+from app.redis_keys import REVOKED_SESSIONS
 from tests.waiting import wait_until
 
 SESSION_S = 3600
@@ -76,7 +77,7 @@ async def test_an_ending_that_is_told_late_brings_no_later_one_back_to_life(redi
 
 async def test_what_is_kept_outlives_every_session_and_no_more(redis: Redis) -> None:
     await Ended(redis, SESSION_S).end_session("s1")
-    assert SESSION_S <= await redis.ttl(KEY) <= SESSION_S + 60
+    assert SESSION_S <= await redis.ttl(REVOKED_SESSIONS) <= SESSION_S + 60
 
 
 async def test_memory_is_bounded_and_nothing_forgotten_comes_back_to_life(redis: Redis) -> None:
@@ -94,7 +95,7 @@ async def test_a_process_that_starts_after_entries_were_cut_off_trusts_no_older_
     first = Ended(redis, SESSION_S, ended_max=20)
     for number in range(50):
         await first.end_session(f"s{number}")
-    await redis.xtrim(KEY, maxlen=20, approximate=False)
+    await redis.xtrim(REVOKED_SESSIONS, maxlen=20, approximate=False)
     late = Ended(redis, SESSION_S, ended_max=20)
     await late.load()
     assert all(late.is_over(f"s{number}", "ann", began_s) for number in range(50))
@@ -118,9 +119,9 @@ async def test_a_redis_made_again_with_an_older_clock_is_read_from_its_beginning
             return ended._last != "0-0"
 
         await wait_until(followed, description="the entry was read")
-        await redis.delete(KEY)
-        await redis.xadd(KEY, {"n": "s:s2", "t": repr(time.time())}, id="5-1")
-        await redis.expire(KEY, SESSION_S)
+        await redis.delete(REVOKED_SESSIONS)
+        await redis.xadd(REVOKED_SESSIONS, {"n": "s:s2", "t": repr(time.time())}, id="5-1")
+        await redis.expire(REVOKED_SESSIONS, SESSION_S)
 
         async def known() -> bool:
             return ended.is_over("s2", "ann", time.time())
@@ -137,14 +138,14 @@ async def test_a_redis_that_lost_everything_is_told_again(redis: Redis) -> None:
         await redis.flushall()
 
         async def told() -> bool:
-            return bool(await redis.xlen(KEY) == 2)
+            return bool(await redis.xlen(REVOKED_SESSIONS) == 2)
 
         await wait_until(told, description="Redis knows again")
         late = Ended(redis, SESSION_S)
         await late.load()
         assert late.is_over("s1", "bob", began_s)
         assert late.is_over("s2", "ann", began_s)
-        assert await redis.ttl(KEY) > 0
+        assert await redis.ttl(REVOKED_SESSIONS) > 0
 
 
 async def test_without_redis_nothing_is_ended_and_the_caller_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,4 +173,4 @@ async def test_what_the_shop_s_books_tell_is_told_everywhere_and_undoes_nothing_
         await wait_until(known, description="a process that went on meanwhile knows")
         assert lives.is_over("s2", "bob", now_s)
         assert not lives.is_over("s3", "ann", now_s + 1)
-    assert await redis.xlen(KEY) == 2, "what is known is not told again"
+    assert await redis.xlen(REVOKED_SESSIONS) == 2, "what is known is not told again"

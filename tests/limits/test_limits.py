@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from app.limits.limits import PREFIX, Limit, Limits, LimitsUnavailable, network_of
+from app.limits.limits import Limit, Limits, LimitsUnavailable, network_of
+from app.redis_keys import LIMITS_PREFIX
 
 FEW = Limit(name="few", times=3, window_s=30)
 MANY = Limit(name="many", times=5, window_s=10)
@@ -61,7 +62,7 @@ async def test_a_clock_that_steps_back_shuts_nobody_out_for_long(redis: Redis) -
 
 async def test_a_key_ends_by_itself_and_tells_nobody_s_email(redis: Redis) -> None:
     await Limits(redis).take([(FEW, "ann@example.com")])
-    (key,) = await redis.keys(f"{PREFIX}*")
+    (key,) = await redis.keys(f"{LIMITS_PREFIX}*")
     assert b"ann" not in key
     assert 0 < await redis.pttl(key) <= 10_000
 

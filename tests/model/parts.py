@@ -8,11 +8,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from app import windows
+from app import redis_keys, windows
 from app.ledger import editing, events, rooms
 from app.ledger.database import Database
 from app.operator import Operator
-from app.room import keys, scripts
+from app.room import scripts
 from app.room.follow import Rooms
 from app.room.presence import Presence
 from app.room.scripts import WISH_BUCKET, Now, RoomScripts, Tick, Timing
@@ -91,7 +91,9 @@ class Line:
         await keeper.keep(self.redis, self.scripts, self.db)
 
     async def entries(self, after: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        found: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(keys.log(EVENT), min=b"(" + after)
+        found: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(
+            redis_keys.room_log(EVENT), min=b"(" + after
+        )
         return found
 
     async def follow(self) -> LineView:
@@ -115,19 +117,19 @@ class Line:
             ("state", "reason", "message"),
             ("epoch", "number", "bound", "cursor", "opened_after", "burst", "max_active"),
         )
-        room = await self.redis.hmget(keys.room(EVENT), [*words, "rate", *counts])  # type: ignore[misc]
+        room = await self.redis.hmget(redis_keys.room(EVENT), [*words, "rate", *counts])  # type: ignore[misc]
         pipe = self.redis.pipeline()
         for bucket in range(scripts.HOLDER_BUCKETS):
-            pipe.hgetall(keys.of_epoch(EVENT, epoch, f"holders:{bucket}"))
+            pipe.hgetall(redis_keys.of_epoch(EVENT, epoch, f"holders:{bucket}"))
         for bucket in range(NUMBERS_MAX // WISH_BUCKET + 1):
-            pipe.hgetall(keys.of_epoch(EVENT, epoch, f"wishes:{bucket}"))
+            pipe.hgetall(redis_keys.of_epoch(EVENT, epoch, f"wishes:{bucket}"))
         hashes = await pipe.execute()
         flat = [(key.decode(), value.decode()) for found in hashes for key, value in found.items()]
         sorted_sets = {}
         for name in ("returned", "admitted", "active"):
-            found = await self.redis.zrange(keys.of_epoch(EVENT, epoch, name), 0, -1, withscores=True)
+            found = await self.redis.zrange(redis_keys.of_epoch(EVENT, epoch, name), 0, -1, withscores=True)
             sorted_sets[name] = {int(number): int(score) for number, score in found}
-        lane = await self.redis.xrange(keys.lane(EVENT))
+        lane = await self.redis.xrange(redis_keys.lane(EVENT))
         return {
             "room": [*(word.decode() for word in room[:3]), float(room[3]), *map(int, room[4:])],
             "holders": {key: int(value) for key, value in flat if not key.isdigit()},

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from redis.asyncio import Redis
 
+from app import redis_keys
 from app.domain.reservation import SeatStatus
-from app.lane import keys
 from app.lane.commands import Cancel, Command, Confirm, Drop, Expire, Hold, Outcome, OutcomeStatus, Serve
 from app.ledger import events, reservations
 from app.ledger.database import Database, open_database
@@ -275,7 +275,7 @@ class LaneMachine(RuleBasedStateMachine):
         victim.finish = fused(self.stores.fuse, victim.finish)
         self.stores.fuse.arm(call)
         self.run(dies(victim))
-        self.run(self.stores.redis.delete(keys.lease(EVENT)))
+        self.run(self.stores.redis.delete(redis_keys.lane_lease(EVENT)))
         self.allocate(0)
 
     @precondition(lambda self: self.waiting)
@@ -305,7 +305,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.agree()
 
     def agree(self) -> None:
-        assert self.run(self.stores.redis.xlen(keys.lane(EVENT))) == 0
+        assert self.run(self.stores.redis.xlen(redis_keys.lane(EVENT))) == 0
         assert self.run(broken(self.stores.db)) == []
         snapshot = self.run(events.seat_snapshot(self.stores.db, EVENT))
         expected = [self.model.status(idx) for idx in range(SEATS)]
@@ -329,9 +329,9 @@ async def dies(victim: Allocator) -> None:
 async def both(redis: Redis, thefts: int, first: Allocator, second: Allocator) -> None:
     running = asyncio.gather(first.run(EVENT), second.run(EVENT))
     for _ in range(thefts):
-        await redis.delete(keys.lease(EVENT))
+        await redis.delete(redis_keys.lane_lease(EVENT))
     await running
-    await redis.delete(keys.lease(EVENT))
+    await redis.delete(redis_keys.lane_lease(EVENT))
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from app import redis_keys
 from app.ledger.database import Database
-from app.room import keys
 from tests.room.room import EVENT, Room
 from tests.room.server import server_in
 
@@ -32,7 +32,7 @@ async def test_it_says_whether_everything_holds(tmp_path: Path, ledger: Database
         where = {"REDIS_URL": server.url, "DATABASE_URL": url, "TIKETI_DATA_DIR": str(tmp_path)}
         said = tiketi_check(**where)
         assert (said.returncode, said.stdout) == (0, "Every invariant holds.\n"), said.stderr
-        await redis.hset(keys.room(EVENT), "cursor", "9")  # type: ignore[misc]  # redis-py types it for both clients
+        await redis.hset(redis_keys.room(EVENT), "cursor", "9")  # type: ignore[misc]  # redis-py types it for both clients
         said = tiketi_check(**where)
         assert said.returncode == 1
         assert said.stdout.startswith(f"{EVENT}: I1 is broken: ")

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from app import invariants
+from app import invariants, redis_keys
 from app.domain.charge import PaymentMethod
 from app.domain.reservation import Reservation, ReservationStatus
-from app.lane import keys
 from app.lane.commands import Cancel, Command, Confirm, Expire, Outcome
 from app.lane.stream import LaneBusy
 from app.ledger import gateway_book, money_audit, reservations
@@ -84,7 +83,7 @@ class Trouble:
             victim = world.allocator(self.victim_redis, self.victim_db)
             victim.finish = fused(self.fuse, victim.finish)
             await self.dying(lambda: victim.run(EVENT))
-            await self.counter.world.redis.delete(keys.lease(EVENT))
+            await self.counter.world.redis.delete(redis_keys.lane_lease(EVENT))
         await world.allocator().run(EVENT)
 
     async def dying(self, visit: Callable[[], Awaitable[object]]) -> bool:

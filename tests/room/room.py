@@ -8,11 +8,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from app import invariants
+from app import invariants, redis_keys
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
-from app.room import keys
 from app.room.scripts import Birth, Joined, RoomScripts, Tick, Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
@@ -137,7 +136,7 @@ class Room:
         return view
 
     async def log(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        entries: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(keys.log(EVENT))
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(redis_keys.room_log(EVENT))
         return entries
 
     async def let_in(self) -> list[int]:
@@ -146,7 +145,7 @@ class Room:
         return [int(number) for csv in admits if csv for number in csv.split(b",")]
 
     async def field(self, name: str) -> float:
-        value = await self.redis.hget(keys.room(EVENT), name)  # type: ignore[misc]  # redis-py types it for both clients
+        value = await self.redis.hget(redis_keys.room(EVENT), name)  # type: ignore[misc]  # redis-py types it for both clients
         assert value is not None
         return float(value)
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from app import redis_keys
 from app.domain.line import Place
-from app.room import keys
 from app.room.scripts import Adoption, Joined
 from tests.room.room import EVENT, TIMING, Room
 
@@ -90,13 +90,13 @@ async def test_a_pass_whose_time_is_over_is_not_kept(room: Room) -> None:
 async def test_a_wish_goes_with_its_number_and_says_whose_it_is_now(room: Room) -> None:
     await room.scripts.join(EVENT, 1, [("x", ""), ("browser", WISH)], room.clock.redis_ms)
     await adopt(room, "browser", "account")
-    wishes = await room.redis.hgetall(keys.of_epoch(EVENT, 1, "wishes:0"))  # type: ignore[misc]
+    wishes = await room.redis.hgetall(redis_keys.of_epoch(EVENT, 1, "wishes:0"))  # type: ignore[misc]
     assert wishes == {b"2": f"account {WISH}".encode()}
     await room.join("early")
     await room.scripts.join(EVENT, 1, [("late", WISH)], room.clock.redis_ms)
     await adopt(room, "early", "second")
     assert await adopt(room, "late", "second") == ("kept", 3)
-    assert await room.redis.hkeys(keys.of_epoch(EVENT, 1, "wishes:0")) == [b"2"]  # type: ignore[misc]
+    assert await room.redis.hkeys(redis_keys.of_epoch(EVENT, 1, "wishes:0")) == [b"2"]  # type: ignore[misc]
 
 
 async def test_a_place_that_is_over_is_not_taken_over(room: Room) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from app import redis_keys
 from app.domain.line import Place, RoomState
 from app.ledger.database import Database
-from app.room import follow, keys
+from app.room import follow
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from app.room.view import LineView, place_in_log
@@ -170,9 +171,9 @@ async def test_a_redis_that_has_forgotten_the_latest_is_believed_from_its_next_w
 
 async def forget(room: Room, left: list[int]) -> None:
     """Make Redis one that has not heard of these people leaving, one after the other."""
-    await room.redis.hincrby(keys.room(EVENT), "rev", -len(left))  # type: ignore[misc]
+    await room.redis.hincrby(redis_keys.room(EVENT), "rev", -len(left))  # type: ignore[misc]
     for number in left:
-        await room.redis.setbit(keys.of_epoch(EVENT, room.epoch, "gone"), number, 0)
+        await room.redis.setbit(redis_keys.of_epoch(EVENT, room.epoch, "gone"), number, 0)
 
 
 class Counting(RoomScripts):
@@ -191,7 +192,7 @@ async def test_a_reader_behind_the_end_of_the_log_loads_a_snapshot(room: Room) -
         await room.crowd(30)
         await room.tick()
         await room.tick()
-        await room.redis.xtrim(keys.log(EVENT), maxlen=1, approximate=False)
+        await room.redis.xtrim(redis_keys.room_log(EVENT), maxlen=1, approximate=False)
         await until(rooms, lambda view: view.cursor == 10, "the line is known in spite of the gap")
 
 
@@ -228,12 +229,12 @@ async def test_a_closed_room_that_is_changed_or_opened_again_is_known_at_once_an
     monkeypatch.setattr(room.redis, "xread", noted)
     async with following(room) as rooms:
         await until(rooms, lambda view: rooms.fresh, "the rooms are known")
-        assert read[-1] == {keys.log(EVENT), keys.log("open-air"), keys.OPENED}
+        assert read[-1] == {redis_keys.room_log(EVENT), redis_keys.room_log("open-air"), redis_keys.OPENED}
         await room.change(state="closed")
         await until(rooms, lambda view: view.state is RoomState.closed, "the end is known")
 
         async def is_not_read() -> bool:
-            return read[-1] == {keys.log("open-air"), keys.OPENED}
+            return read[-1] == {redis_keys.room_log("open-air"), redis_keys.OPENED}
 
         await wait_until(is_not_read, description="only the other log is read")
         await room.change(message="See you next year.")
@@ -257,7 +258,7 @@ async def test_a_closed_room_whose_opening_was_told_to_nobody_is_found_by_lookin
     rooms = Rooms(room.redis, room.scripts)
     await rooms.look()
     await room.change(state="open")
-    await room.redis.delete(keys.OPENED)
+    await room.redis.delete(redis_keys.OPENED)
     await rooms.look()
     assert rooms.views[EVENT].epoch == 2
 
@@ -311,9 +312,9 @@ async def test_a_log_that_goes_on_in_the_past_is_noticed_whatever_its_revisions_
 async def ahead_of_its_time(room: Room, rooms: Rooms) -> int:
     """Somebody leaves by a clock that is a minute ahead, and the view knows; gives that clock's time."""
     at_ms = int((await room.redis.time())[0] + 60) * 1000
-    rev = await room.redis.hincrby(keys.room(EVENT), "rev", 1)  # type: ignore[misc]
-    await room.redis.setbit(keys.of_epoch(EVENT, room.epoch, "gone"), 1, 1)
-    await room.redis.xadd(keys.log(EVENT), {"r": rev, "k": "left", "t": at_ms, "n": 1}, id=f"{at_ms}-0")
+    rev = await room.redis.hincrby(redis_keys.room(EVENT), "rev", 1)  # type: ignore[misc]
+    await room.redis.setbit(redis_keys.of_epoch(EVENT, room.epoch, "gone"), 1, 1)
+    await room.redis.xadd(redis_keys.room_log(EVENT), {"r": rev, "k": "left", "t": at_ms, "n": 1}, id=f"{at_ms}-0")
     await rooms._take(rooms.views[EVENT], (await room.log())[-1:])
     assert rooms.views[EVENT].log_id == b"%d-0" % at_ms
     return at_ms

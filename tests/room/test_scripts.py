@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from app import redis_keys
 from app.domain.line import Place, RoomState
 from app.domain.ticket import account_holder, holder_text
 from app.lane.commands import Command, Drop, unpack_command
-from app.room import keys
 from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET, Joined
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
 
@@ -23,7 +23,7 @@ async def test_numbers_are_given_in_order_and_once_per_holder(room: Room) -> Non
 
 
 async def test_no_number_is_given_above_the_bound(room: Room) -> None:
-    await room.redis.hset(keys.room(EVENT), "bound", "2")  # type: ignore[misc]  # redis-py types it for both clients
+    await room.redis.hset(redis_keys.room(EVENT), "bound", "2")  # type: ignore[misc]  # redis-py types it for both clients
     assert await room.join("a", "b", "c", "a") == [
         Joined("joined", 1),
         Joined("joined", 2),
@@ -340,7 +340,7 @@ async def test_a_wish_is_sent_to_the_lane_in_number_order_with_its_owner_and_onl
     await room.change(rate=1_000, burst=1_000, max_active=1_000)
     tick = await room.tick()
     assert tick.wished == 3
-    commands = [fields[b"c"].decode() for _, fields in await room.redis.xrange(keys.lane(EVENT))]
+    commands = [fields[b"c"].decode() for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
     first = WISH_BUCKET - 1
     assert commands == [
         f'{{"kind":"hold","id":"wish:1:{first + at}","holder":"{name}","number":{first + at},"epoch":1,"wish":{WISH}}}'
@@ -359,7 +359,7 @@ async def test_a_wish_of_somebody_passed_over_is_kept_for_their_turn(room: Room)
     await room.join("bert", wish=WISH)
     await room.seen(1)
     assert (await room.tick()).wished == 1, "one had the turn already"
-    lane = await room.redis.xrange(keys.lane(EVENT))
+    lane = await room.redis.xrange(redis_keys.lane(EVENT))
     assert [b'"id":"wish:1:1"' in fields[b"c"] for _, fields in lane] == [True]
 
 
@@ -367,11 +367,11 @@ async def test_a_wish_may_be_changed_until_the_turn_and_goes_with_who_leaves(roo
     await room.join("anna", "bert", wish=WISH)
     await room.join("anna", wish='{"quantity":5}')
     await room.leave(2)
-    assert list(await room.redis.hgetall(keys.of_epoch(EVENT, 1, "wishes:0"))) == [b"1"]  # type: ignore[misc]
+    assert list(await room.redis.hgetall(redis_keys.of_epoch(EVENT, 1, "wishes:0"))) == [b"1"]  # type: ignore[misc]
     await room.tick()
     await room.join("anna", wish='{"quantity":7}')
     await room.tick()
-    commands = [fields[b"c"] for _, fields in await room.redis.xrange(keys.lane(EVENT))]
+    commands = [fields[b"c"] for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
     assert len(commands) == 1
     assert b'"quantity":5' in commands[0]
 
@@ -386,7 +386,7 @@ async def test_whoever_leaves_during_their_turn_frees_their_seats_in_the_same_st
     holds, drops = await on_the_lane(room, "hold"), await on_the_lane(room, "drop")
     assert [hold.id for hold in holds] == ["wish:1:1", "wish:1:2"]
     assert drops == [Drop(id="drop:1", epoch=1, number=1), Drop(id="drop:2", epoch=1, number=2)]
-    assert await room.redis.xlen(keys.lane(EVENT)) == 4, "the third had no turn, and nobody leaves twice"
+    assert await room.redis.xlen(redis_keys.lane(EVENT)) == 4, "the third had no turn, and nobody leaves twice"
 
 
 async def test_whoever_was_served_gives_back_nothing(room: Room) -> None:
@@ -394,7 +394,7 @@ async def test_whoever_was_served_gives_back_nothing(room: Room) -> None:
     await room.tick()
     await room.claim(1)
     await room.scripts.end_served(EVENT, [(1, 1), (1, 2)])
-    assert await room.redis.xlen(keys.lane(EVENT)) == 0
+    assert await room.redis.xlen(redis_keys.lane(EVENT)) == 0
     assert (await room.view()).active == {}
 
 
@@ -407,12 +407,12 @@ async def test_a_turn_nobody_takes_up_frees_its_seats_and_a_pass_that_ends_does_
     assert drop == Drop(id=f"lapse:1:2:{room.clock.redis_ms}", epoch=1, number=2)
     await room.tick(PASS_MS)
     assert (await room.view()).place(1) is Place.lapsed
-    assert await room.redis.xlen(keys.lane(EVENT)) == 1
+    assert await room.redis.xlen(redis_keys.lane(EVENT)) == 1
 
 
 async def on_the_lane(room: Room, kind: str) -> list[Command]:
     """The commands of this kind that a lane has to decide, in their order."""
-    commands = [unpack_command(fields[b"c"]) for _, fields in await room.redis.xrange(keys.lane(EVENT))]
+    commands = [unpack_command(fields[b"c"]) for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
     return [command for command in commands if type(command).__name__.lower() == kind]
 
 
@@ -442,8 +442,8 @@ async def test_a_room_is_made_once_and_missing_before(room: Room) -> None:
 async def test_the_log_is_bounded(room: Room) -> None:
     pipe = room.redis.pipeline()
     for _ in range(LOG_ENTRIES_MAX):
-        pipe.xadd(keys.log(EVENT), {"r": 1, "k": "none", "t": 0})
+        pipe.xadd(redis_keys.room_log(EVENT), {"r": 1, "k": "none", "t": 0})
     await pipe.execute()
     for _ in range(300):
         await room.change(message="x")
-    assert await room.redis.xlen(keys.log(EVENT)) < LOG_ENTRIES_MAX + 200
+    assert await room.redis.xlen(redis_keys.room_log(EVENT)) < LOG_ENTRIES_MAX + 200

@@ -13,8 +13,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
+from app import redis_keys
 from app.domain.line import RoomState
-from app.room import keys, scripts
+from app.room import scripts
 from app.room.scripts import Now, RoomScripts, Schedule, Tick
 from tests.room.room import BIRTH, EVENT, TIMING, Clock, Room
 from tests.waiting import wait_until
@@ -95,7 +96,7 @@ async def test_every_room_is_ticked_and_a_new_one_is_found(room: Room, clock: Cl
         clock.pass_ms(1_000)
         await worker.tick()
     assert await room.field("cursor") == 1
-    assert await room.redis.hget(keys.room("other"), "cursor") == b"1"  # type: ignore[misc]
+    assert await room.redis.hget(redis_keys.room("other"), "cursor") == b"1"  # type: ignore[misc]
 
 
 async def test_closed_rooms_cost_no_ticks(room: Room, clock: Clock) -> None:
@@ -146,7 +147,7 @@ async def test_a_room_whose_opening_was_told_to_nobody_is_found_by_looking(room:
     await room.change(state="closed")
     await worker.tick()
     await room.change(state="open")
-    await room.redis.delete(keys.OPENED)
+    await room.redis.delete(redis_keys.OPENED)
     await worker.tick()
     assert worker._epochs == {}
     await worker.refresh()

@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app import windows
+from app import redis_keys, windows
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
 from app.marks import marks_of
 from app.operator import Operator, Wanted
-from app.room import keys
 from app.room.follow import Rooms
 from app.room.view import LineView
 from tests.lane.world import spec
@@ -48,7 +47,7 @@ async def test_a_new_event_gets_a_room_with_its_settings_once(room: Room) -> Non
     view = await view_of(room, "new")
     assert (view.state, view.rate_per_s, view.burst, view.max_active) == ("paused", 2.5, 3, 4)
     assert (view.message, view.number, view.cursor) == ("Hello", 0, 0)
-    assert await room.redis.xlen(keys.log("new")) == 1
+    assert await room.redis.xlen(redis_keys.room_log("new")) == 1
     assert (await row_of(room.db, "new")).number_bound >= windows.NUMBERS_AHEAD
 
 
@@ -65,7 +64,7 @@ async def test_a_room_without_a_set_state_opens_with_its_sale(room: Room, in_hou
 async def test_an_event_open_to_all_has_no_room(room: Room) -> None:
     await events.create(room.db, replace(spec("free"), admission="open"), NOW)
     await round_of(room)
-    assert not await room.redis.exists(keys.room("free"))
+    assert not await room.redis.exists(redis_keys.room("free"))
 
 
 async def test_numbers_are_reserved_before_they_run_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +94,7 @@ async def test_the_cursor_is_remembered_and_never_goes_back(room: Room) -> None:
     await room.tick()
     await round_of(room)
     assert (await row_of(room.db)).cursor == 5
-    await room.redis.hset(keys.room(EVENT), "cursor", "3")  # type: ignore[misc]  # redis-py types it for both clients
+    await room.redis.hset(redis_keys.room(EVENT), "cursor", "3")  # type: ignore[misc]  # redis-py types it for both clients
     await round_of(room)
     assert (await row_of(room.db)).cursor == 5
 
@@ -112,7 +111,7 @@ async def test_a_closed_line_ends_with_all_its_keys(room: Room) -> None:
     await room.join("h200", wish='{"quantity":2}')  # the first wish among its neighbours
     await room.seen(7)
     await round_of(room)
-    found = [name async for name in room.redis.scan_iter(match=keys.of_epoch(EVENT, 1, "*"))]
+    found = [name async for name in room.redis.scan_iter(match=redis_keys.of_epoch(EVENT, 1, "*"))]
     assert len(found) > 10
     assert [name for name in found if await room.redis.ttl(name) < 0] == []
     assert await room.violations() == []
@@ -130,8 +129,8 @@ async def test_lines_that_were_closed_and_opened_between_two_rounds_end_too(room
     await room.crowd(3)
     await room.change(state=ends)
     await round_of(room)
-    found = [name async for name in room.redis.scan_iter(match=keys.of_epoch(EVENT, "*", "*"))]
-    permanent = {keys.epoch_of(name.decode()) for name in found if await room.redis.ttl(name) < 0}
+    found = [name async for name in room.redis.scan_iter(match=redis_keys.of_epoch(EVENT, "*", "*"))]
+    permanent = {redis_keys.epoch_of(name.decode()) for name in found if await room.redis.ttl(name) < 0}
     assert permanent == ({3} if ends == "open" else set())
     assert await room.violations() == []
 
@@ -146,7 +145,7 @@ async def test_a_lost_room_comes_back_with_what_the_operator_set(room: Room) -> 
     view = await room.view()
     assert view.state is RoomState.recovering
     assert (view.rate_per_s, view.burst, view.max_active, view.message) == (7.5, 3, 9, "Soon")
-    await room.redis.hset(keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
+    await room.redis.hset(redis_keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
     await room.tick()
     assert (await room.view()).state is RoomState.paused
 
@@ -158,7 +157,7 @@ async def test_a_room_whose_settings_were_changed_while_it_recovered_recovers_ag
     await Operator(room.redis, Rooms(room.redis, room.scripts), room.db).change(EVENT, "ann", Wanted(burst=3))
     await room.redis.flushall()
     await round_of(room)
-    await room.redis.hset(keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
+    await room.redis.hset(redis_keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
     await room.tick()
     assert (await room.view()).state is RoomState.open
 
@@ -175,7 +174,7 @@ async def test_a_closed_room_that_was_lost_stays_closed(room: Room) -> None:
 async def test_marks_say_which_number_was_given_when(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "MARK_MIN_MS", 0)
     monkeypatch.setattr(keeper, "MARKS_MAX", 3)
-    name = keys.of_epoch(EVENT, 1, "marks")
+    name = redis_keys.of_epoch(EVENT, 1, "marks")
     await round_of(room)
     await round_of(room)
     assert await room.redis.llen(name) == 1, "nothing new is not noted"  # type: ignore[misc]
@@ -199,7 +198,7 @@ async def test_marks_count_the_people_in_line_and_inside_as_the_line_itself_does
             await room.claim(6 * step - 4)
         await round_of(room)
         view = await room.view()
-        (last,) = marks_of(await room.redis.lrange(keys.of_epoch(EVENT, 1, "marks"), -1, -1))  # type: ignore[misc]
+        (last,) = marks_of(await room.redis.lrange(redis_keys.of_epoch(EVENT, 1, "marks"), -1, -1))  # type: ignore[misc]
         assert (last.number, last.waiting) == (view.number, view.waiting)
         assert (last.admitted, last.active) == (len(view.admitted), len(view.active))
 
@@ -221,6 +220,6 @@ async def test_a_line_begun_anew_by_its_sale_is_not_lost_as_what_the_one_before_
     await room.redis.flushall()
     await round_of(room)
     assert (await room.view()).state is RoomState.recovering
-    await room.redis.hset(keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
+    await room.redis.hset(redis_keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
     await room.scripts.tick(EVENT, 2, 0)
     assert (await room.view()).state is RoomState.open

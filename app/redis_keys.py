@@ -1,0 +1,90 @@
+"""Makes the name of every Redis key, and says which keys may live without a TTL.
+
+Keys of one event share a hash tag (the braces), so that a script that takes several of them finds them on one node.
+Keys of one epoch carry its number; when a room is closed for good the keeper gives the keys of that epoch a TTL.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+ROOMS = "tiketi:rooms"  # the set of event ids that have a room
+OPENED = "tiketi:opened"  # stream of event ids: a room was made, or one that was closed is changed. A hint, to be quick
+NOTICES = "tiketi:notices"  # stream of cache tags that are out of date, bounded by its writer
+REVOKED_SESSIONS = (
+    "tiketi:ended"  # stream of sessions that were revoked; lives as long as a session after the last entry
+)
+LIMITS_PREFIX = "tiketi:limit:"  # one key per limit and who it counts for, with a TTL
+ALL_PATTERNS = ("tiketi:*", "arq:*")  # match every key that we and our workers make
+
+ARQ_JOBS = "arq:queue"  # arq's own: the jobs that wait
+ARQ_ALIVE = "arq:queue:health-check"  # arq's own: its worker is alive; with a TTL a little longer than its interval
+
+_PERMANENT = re.compile(
+    r"tiketi:(rooms|opened|notices)$|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
+    r"|\d+:(gone|lapsed|skipped|returned|admitted|active|lost|marks|holders:\d+|wishes:\d+))$|arq:queue$"
+)
+
+
+def is_permanent(key: str) -> bool:
+    """Whether a key may live without a TTL; every other key must have one."""
+    return _PERMANENT.match(key) is not None
+
+
+def room(event_id: str) -> str:
+    """Hash: the settings and counters of a room."""
+    return f"tiketi:{{{event_id}}}:room"
+
+
+def room_log(event_id: str) -> str:
+    """Stream: everything that happened in a room, bounded by its writers."""
+    return f"tiketi:{{{event_id}}}:log"
+
+
+def lane(event_id: str) -> str:
+    """Stream of seat commands, one field `c` each, deleted once committed."""
+    return f"tiketi:{{{event_id}}}:lane"
+
+
+def lane_lease(event_id: str) -> str:
+    """Who allocates for this event; with a TTL."""
+    return f"tiketi:{{{event_id}}}:lane:lease"
+
+
+def lane_out(event_id: str) -> str:
+    """Stream of what the allocator did, one field `o` per batch, bounded by its writer."""
+    return f"tiketi:{{{event_id}}}:lane:out"
+
+
+def of_epoch(event_id: str, epoch: int | Literal["*"], name: str) -> str:
+    """`gone`, `lapsed`, `skipped`, `lost`: bitmaps by number; `returned`, `admitted`, `active`: sorted sets of numbers;
+    `marks`: list of line samples; `holders:`, `wishes:`, `seen:`: prefixes, each for the keys of many buckets."""
+    return f"tiketi:{{{event_id}}}:{epoch}:{name}"
+
+
+def holders(event_id: str, epoch: int, bucket: int) -> str:
+    """Hash of one bucket: holder → number."""
+    return of_epoch(event_id, epoch, f"holders:{bucket}")
+
+
+def wishes(event_id: str, epoch: int, bucket: int) -> str:
+    """Hash of one bucket: number → holder and packed wish."""
+    return of_epoch(event_id, epoch, f"wishes:{bucket}")
+
+
+def pattern_of_event(event_id: str) -> str:
+    """Matches every key of an event."""
+    return f"tiketi:{{{event_id}}}:*"
+
+
+def event_of(key: str) -> str | None:
+    """Whose key it is, if an event's."""
+    found = re.match(r"tiketi:\{([^}]*)\}:", key)
+    return found[1] if found else None
+
+
+def epoch_of(key: str) -> int:
+    """Which epoch a key is of; 0 if of none."""
+    part = key.split(":")[2]
+    return int(part) if part.isdigit() else 0
