@@ -88,9 +88,9 @@ def _add_changes(add: Callable[[str, Run, str], argparse.ArgumentParser]) -> Non
 
 
 def _up(settings: Settings, _: argparse.Namespace) -> int:
-    from app.embedded import NoServerError
-    from app.folder import FolderError
-    from app.supervisor import StartError, Supervisor
+    from app.run.data_folder import FolderError
+    from app.run.redis_server import NoServerError
+    from app.run.supervisor import StartError, Supervisor
 
     try:
         return asyncio.run(Supervisor(settings, _say).run())
@@ -99,8 +99,8 @@ def _up(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _web(settings: Settings, args: argparse.Namespace) -> int:
-    from app.serve import serve
-    from app.supervisor import StartError
+    from app.run.supervisor import StartError
+    from app.run.web import serve
     from config.logging import logged
 
     if (code := _ready(settings)) != 0:
@@ -120,13 +120,13 @@ def _worker(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _seed(settings: Settings, _: argparse.Namespace) -> int:
-    from app.prepare import prepare
+    from app.run.database import prepare
 
     return _stored(lambda: _logged(settings, "seed", lambda: asyncio.run(prepare(settings))))
 
 
 def _migrate(settings: Settings, _: argparse.Namespace) -> int:
-    from app.prepare import migrate
+    from app.run.database import migrate
 
     def work() -> int:
         taken = asyncio.run(migrate(settings))
@@ -138,7 +138,7 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
 
 def _ready(settings: Settings) -> int:
     """0 if the database has the tables we know; else why not was said, and what to do."""
-    from app.prepare import require_tables
+    from app.run.database import require_tables
 
     def work() -> int:
         asyncio.run(require_tables(settings))
@@ -165,7 +165,7 @@ def _keys(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
-    from app.folder import FolderError, forget
+    from app.run.data_folder import FolderError, forget
 
     try:
         strangers = forget(settings.data_dir)
@@ -181,13 +181,13 @@ def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _status(settings: Settings, args: argparse.Namespace) -> int:
-    from app import console
+    from app.run import console
 
     return _asked(console.status(settings, args.event, _say))
 
 
 def _watch(settings: Settings, args: argparse.Namespace) -> int:
-    from app import console
+    from app.run import console
 
     with suppress(KeyboardInterrupt):  # how watching ends
         return _asked(console.watch(settings, args.event, _say))
@@ -195,7 +195,7 @@ def _watch(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _check(settings: Settings, _: argparse.Namespace) -> int:
-    from app.check import BrokenError, check
+    from app.run.check import BrokenError, check
 
     try:
         return _asked(check(settings, _say))
@@ -206,8 +206,8 @@ def _check(settings: Settings, _: argparse.Namespace) -> int:
 def _change(settings: Settings, args: argparse.Namespace) -> int:
     import msgspec
 
-    from app import console
-    from app.operator import Wanted
+    from app.control.rooms import Wanted
+    from app.run import console
 
     field = {"rate": "ratePerSecond", "capacity": "maxActive"}.get(args.what, args.what)
     given: dict[str, Any] = {field: args.value}
@@ -233,8 +233,8 @@ def _limit(error: str) -> str:
 
 
 def _asked(question: Coroutine[Any, Any, None]) -> int:
-    from app.console import ConsoleError, NotRunningError
     from app.ledger.errors import StoreError
+    from app.run.console import ConsoleError, NotRunningError
 
     try:
         asyncio.run(question)

@@ -23,6 +23,9 @@ from starlette.routing import BaseRoute, Route
 
 from app import jobs
 from app.cache.cache import Cache
+from app.connections import Follower, open_redis, open_store, running, timing
+from app.control.rooms import Operator
+from app.control.seat_map_warmer import NearMaps
 from app.domain.ticket import TicketSigner
 from app.http import (
     admin,
@@ -67,10 +70,7 @@ from app.ledger.passwords import Passwords
 from app.limits.ended import Ended
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics, WebSources
-from app.near import NearMaps
-from app.operator import Operator
 from app.payments.wiring import make_cashier
-from app.process import Follower, open_redis, open_store, running, timing
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
 from app.room.presence import Presence

@@ -1,7 +1,7 @@
 """The demo: four events that show what the shop does, and two people to log in as.
 
-Pure data, relative to a given moment; app/seed.py puts it into the stores once. The passwords are public on purpose:
-a real installation starts with TIKETI_DEMO=0.
+Pure data, relative to a given moment; app/run/demo.py puts it into the stores once. The passwords are public on
+purpose: a real installation starts with TIKETI_DEMO=0.
 """
 
 from __future__ import annotations

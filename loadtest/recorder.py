@@ -20,13 +20,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import redis_keys
+from app.audit.invariants import check
+from app.connections import open_store
 from app.domain.reservation import ReservationStatus
-from app.invariants import check
 from app.lane.commands import Outcome, unpack_published
 from app.ledger import events
 from app.ledger.database import Database
 from app.ledger.schema import payments, reservation_seats, reservations
-from app.process import open_store
 from app.room.scripts import RoomScripts, Timing, holder_bucket
 from config.settings import Settings
 from loadtest import records

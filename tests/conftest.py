@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
-from app.embedded import command, find_server, wait_until_answering
 from app.ledger.database import Database, open_database
 from app.redis_keys import is_permanent
+from app.run.redis_server import command, find_server, wait_until_answering
 from tests.postgres import NoPostgresError, Postgres, make_template
 from tests.postgres import make as make_postgres
 
@@ -64,7 +64,7 @@ async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
 
 
 ON_BOTH = (  # modules
-    *("tests.ledger.", "tests.payments.test_paying", "tests.test_invariants", "tests.model.test_lane_machine"),
+    *("tests.ledger.", "tests.payments.test_paying", "tests.audit.test_invariants", "tests.model.test_lane_machine"),
     *("tests.lane.test_allocator", "tests.lane.test_waitlist", "tests.workers.test_posters"),
 )
 

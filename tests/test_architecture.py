@@ -25,11 +25,11 @@ ALLOWED = {
     "app.domain": ("app.domain",),
     "app.lua": (),
     "app.redis_keys": (),
-    "app.tally": (),
-    "app.room": ("app.room", "app.redis_keys", "app.domain", "app.lua", "app.tally"),
+    "app.histogram": (),
+    "app.room": ("app.room", "app.redis_keys", "app.domain", "app.lua", "app.histogram"),
     "app.cache": ("app.cache", "app.redis_keys", "app.lua"),
-    "app.ledger": ("app.ledger", "app.domain", "app.tally"),
-    "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.lua", "app.tally"),
+    "app.ledger": ("app.ledger", "app.domain", "app.histogram"),
+    "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.lua", "app.histogram"),
     "app.limits": ("app.limits", "app.redis_keys", "app.domain", "app.lua"),
     "app.payments": ("app.payments", "app.domain", "app.lane", "app.ledger"),
     "app": ("app", "config"),
@@ -38,14 +38,23 @@ ALLOWED = {
 # library → the modules that may import it
 ONLY = {
     "redis.asyncio": (
-        *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.process", "app.operator"),
-        *("app.invariants", "app.http.state", "app.metrics", "workers"),
+        *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.connections", "app.control.rooms"),
+        *("app.audit.invariants", "app.http.state", "app.metrics", "workers"),
     ),
     "redis.exceptions": (
-        *("app.cache", "app.limits", "app.room", "app.lane", "app.main", "app.near", "app.check", "app.console"),
+        *(
+            "app.cache",
+            "app.limits",
+            "app.room",
+            "app.lane",
+            "app.main",
+            "app.control.seat_map_warmer",
+            "app.run.check",
+            "app.run.console",
+        ),
         *("app.http.adoption", "app.http.lines", "app.http.queue", "app.http.turn", "app.http.admin"),
         *("app.http.event_desk", "app.http.desk", "app.http.catalog", "app.http.problems", "app.http.health"),
-        *("app.metrics.stores", "app.process", "workers"),
+        *("app.metrics.stores", "app.connections", "workers"),
     ),
     "sqlalchemy": ("app.ledger",),
     "asyncpg": ("app.ledger",),
@@ -53,7 +62,7 @@ ONLY = {
     "prometheus_client": ("app.metrics", "app.http.metrics"),
     "arq": ("app.jobs", "workers"),
     "starlette": ("app.http", "app.main"),
-    "uvicorn": ("app.http", "app.serve"),
+    "uvicorn": ("app.http", "app.run.web"),
     "locust": (),
 }
 
@@ -146,7 +155,7 @@ def test_a_library_is_used_only_where_it_belongs(library: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["app.main", "app.http", "app.operator", "app.console", "app.process", "app.jobs", "workers"]
+    "name", ["app.main", "app.http", "app.control.rooms", "app.run.console", "app.connections", "app.jobs", "workers"]
 )
 def test_above_the_stores_nobody_sends_redis_scripts_of_their_own(name: str) -> None:
     for module, tree in modules().items():
@@ -163,7 +172,7 @@ def test_only_the_settings_read_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
     # these hand it on, to config.settings.load or to the processes they start
-    handing_on = ("app.cli", "app.children", "app.supervisor", "workers.__main__", "loadtest")
+    handing_on = ("app.cli", "app.run.children", "app.run.supervisor", "workers.__main__", "loadtest")
     assert {name for name in readers if not within(name, handing_on)} == set()
 
 
@@ -225,4 +234,4 @@ def test_everything_that_prints_is_meant_for_a_terminal() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
-    assert {name for name in printing if not within(name, ("loadtest",))} <= {"app.cli", "app.supervisor"}
+    assert {name for name in printing if not within(name, ("loadtest",))} <= {"app.cli", "app.run.supervisor"}

@@ -8,12 +8,13 @@ import time
 
 from redis.asyncio import Redis
 
-from app import redis_keys, windows
+from app import redis_keys
+from app.control import sale_schedule as windows
 from app.domain.line import RoomState
+from app.domain.samples import Mark, marks_of
 from app.ledger import events, rooms
 from app.ledger.database import Database
 from app.ledger.events import Window
-from app.marks import Mark, marks_of
 from app.room.scripts import RoomScripts
 
 FIELDS = ("state", "epoch", "number", "bound", "cursor", "admitted_total", "retired", "opened_after")

@@ -21,10 +21,10 @@ from arq.worker import Worker, func
 from app import jobs
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
+from app.connections import exit_if_failed, open_redis, open_store, running, timing
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
 from app.payments.courier import POSTS_AT_ONCE, Courier, posting_to
-from app.process import exit_if_failed, open_redis, open_store, running, timing
 from app.room.scripts import RoomScripts
 from config.keys import load_keys
 from config.settings import Settings

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from app.domain.faults import BadLine, Faults
 from app.domain.labels import SEPARATORS
+from app.domain.seatfile_errors import BadLine, Faults
 
 LINES_MAX = 100_000
 COLUMNS_MAX = 50

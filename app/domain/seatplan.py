@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
-from app.domain.faults import BadLine, Faults
 from app.domain.hall import Drawing, Spot, draw, drawn_as_given
 from app.domain.labels import PARTS_MAX, Dimension, Scheme, bare, find_scheme
 from app.domain.layout import Seat
 from app.domain.seatfile import LITERAL, Sheet, clean
+from app.domain.seatfile_errors import BadLine, Faults
 
 SEATS_MAX = 100_000
 GRADES_MAX = 50

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.control.rooms import RefusedChange, Sample, UnknownRoom, Wanted
 from app.http.api import ApiRoute, Who
 from app.http.bodies import decode, read_body
 from app.http.credentials import require_admin
@@ -16,7 +17,6 @@ from app.http.feeds import admin_feed
 from app.http.problems import Problem
 from app.http.shapes import Change
 from app.http.state import State
-from app.operator import RefusedChange, Sample, UnknownRoom, Wanted
 
 FEED_EVERY_S = 1.0
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from starlette.types import Receive
 
-from app.domain.zoned import EXAMPLE, MOMENT
+from app.domain.local_time import EXAMPLE, MOMENT
 from app.http.event_shapes import MANY_LINES, ONE_LINE
 from app.http.paging import WITH_OFFSET
 from app.http.problems import Problem

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.control.sale_schedule import bring_in_line
 from app.http.api import ApiRoute, Who
 from app.http.bodies import decode, read_body
 from app.http.catalog import changed, map_changed
@@ -29,7 +30,6 @@ from app.http.state import State
 from app.ledger import editing, events
 from app.ledger.editing import Edited, Refused
 from app.ledger.events import Deed
-from app.windows import bring_in_line
 
 BODY_BYTES_MAX = 65_536  # an event's words in two languages
 ID_TRIES = 3

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX, ZONE_CHARS_MAX, BadTime, moment_of, zone_of
 from app.domain.sale import SaleStatus, status_of
-from app.domain.zoned import MOMENT, MOMENT_CHARS_MAX, ZONE_CHARS_MAX, BadTime, moment_of, zone_of
 from app.http.problems import Problem
 from app.http.shapes import Poster, Shape, poster_of
 from app.ledger.editing import Edit

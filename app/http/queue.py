@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.control.sale_schedule import CANCELLED
+from app.domain.eta import until_draw_s
 from app.domain.line import RoomState
-from app.domain.pacing import until_draw_s
 from app.domain.ticket import Ticket, holder_text
 from app.domain.wish import Wish, pack_wish
 from app.http.adoption import adopt_here, brings_a_place
@@ -43,7 +44,6 @@ from app.http.streams import STREAM_HEADERS
 from app.room.joiner import JoinUnavailable
 from app.room.scripts import Joined
 from app.room.view import LineView
-from app.windows import CANCELLED
 
 
 class JoinBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,9 +18,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.faults import Fault
 from app.domain.labels import PARTS_MAX, Dimension
 from app.domain.seatfile import Sheet, clean, read_sheet
+from app.domain.seatfile_errors import Fault
 from app.domain.seatplan import GRADES_MAX, LENGTH_MAX, Given, Reading, SeatPlan, price_of, read_plan, rows_of
 from app.http import catalog
 from app.http.api import ApiRoute, Who, query_of

@@ -8,6 +8,7 @@ from typing import TypedDict
 from redis.asyncio import Redis
 
 from app.cache.cache import Cache
+from app.control.rooms import Operator
 from app.domain.ticket import TicketSigner
 from app.http.answers import Extra
 from app.http.csrf import Csrf
@@ -23,7 +24,6 @@ from app.ledger.passwords import Passwords
 from app.limits.ended import Ended
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
-from app.operator import Operator
 from app.payments.cashier import Cashier
 from app.room.follow import Rooms
 from app.room.joiner import Joiner

@@ -17,10 +17,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app import redis_keys
+from app.histogram import SECONDS, Spreads
 from app.lane.commands import Command, Outcome, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import OUT_KEPT, LaneScripts, Sent
-from app.tally import SECONDS, Spreads
 
 SEND_MAX = 500  # commands per call to Redis
 KINDS_MAX = 20  # of commands, whose waits are told apart

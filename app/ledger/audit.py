@@ -1,4 +1,4 @@
-"""What the store says of an event's seats, holds and money at one moment, for `app.invariants` to judge.
+"""What the store says of an event's seats, holds and money at one moment, for `app.audit.invariants` to judge.
 
 Reads only. Facts, not verdicts: which rules they must keep is said there.
 """

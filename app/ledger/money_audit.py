@@ -1,4 +1,4 @@
-"""Both books of the money at one moment, ours and the gateway's, for `app.agreement` to judge. Reads only."""
+"""Both books of the money at one moment, ours and the gateway's, for `app.audit.money` to judge. Reads only."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import QueuePool
 
+from app.histogram import SECONDS, Spread
 from app.ledger.database import Database
-from app.tally import SECONDS, Spread
 
 BEGAN = "tiketi_began_s"
 KINDS = ("read", "write")

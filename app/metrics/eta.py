@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.domain.pacing import eta_range_s
+from app.domain.eta import eta_range_s
+from app.histogram import WAITS_S, Spread
 from app.room.view import LineView
-from app.tally import WAITS_S, Spread
 
 SAMPLE_S = 2.0
 PENDING_MAX = 2_000  # forecasts per room: an hour of them

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 
-from app.tally import SECONDS, Spread
+from app.histogram import SECONDS, Spread
 
 BEAT_S = 0.25
 REMEMBERED = 40  # beats: ten seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from app.connections import running
 from app.ledger.database import Database
 from app.ledger.watch import Watch
 from app.metrics.board import Board, Facts, Source
@@ -12,7 +13,6 @@ from app.metrics.heart import Heart
 from app.metrics.port import listening
 from app.metrics.process import process_readings
 from app.metrics.readings import Reading, read_spread
-from app.process import running
 from config.settings import Settings
 
 

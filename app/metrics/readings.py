@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.histogram import Spread
 from app.metrics.catalogue import CATALOGUE, Spec
-from app.tally import Spread
 
 EVENTS_TOLD_MAX = 100
 REST = "other"

@@ -19,15 +19,15 @@ from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.domain.line import RoomState
+from app.domain.samples import marks_of, oldest_wait_s
+from app.histogram import SECONDS, Spread
 from app.lane.scripts import COMMANDS_MAX
 from app.ledger import figures
 from app.ledger.database import Database
 from app.ledger.figures import UNREADABLE
-from app.marks import marks_of, oldest_wait_s
 from app.metrics.readings import Reading
 from app.room.follow import Rooms
 from app.room.view import LineView
-from app.tally import SECONDS, Spread
 
 KEPT_S = 2.0
 PART_S = 2.0  # what one store gets to answer

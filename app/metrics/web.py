@@ -11,16 +11,16 @@ from typing import Protocol
 from redis.asyncio import Redis
 
 from app.cache.cache import Cache
+from app.connections import running
+from app.histogram import SECONDS, Spreads
 from app.lane.stream import Lane
 from app.ledger.database import Database
 from app.metrics.eta import Forecasts
 from app.metrics.metrics import Metrics
 from app.metrics.readings import Reading, read_counts, read_spread
 from app.metrics.stores import Stores
-from app.process import running
 from app.room.follow import Rooms
 from app.room.joiner import PENDING_MAX, Joiner
-from app.tally import SECONDS, Spreads
 from config.settings import Settings
 
 ROUTES_TOLD_MAX = 1_000  # of (method, route, status)

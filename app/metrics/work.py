@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.histogram import SECONDS, SIZES, Spread
 from app.metrics.readings import Reading, read_counts, read_spread
-from app.tally import SECONDS, SIZES, Spread
 
 Counts = dict[tuple[str, ...], int]
 

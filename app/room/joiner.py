@@ -14,9 +14,9 @@ from typing import Any, cast
 
 from redis.exceptions import RedisError
 
+from app.histogram import SECONDS, SIZES, Spread
 from app.room.ordered import OrderedCalls
 from app.room.scripts import Joined, RoomScripts
-from app.tally import SECONDS, SIZES, Spread
 
 BATCH_MAX = 500  # people per call: about 2 ms of Redis
 CALLS_MAX = 2  # under way per room: one is carried out and written to disk while the other is on its way

@@ -17,8 +17,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.domain.eta import POLL_MAX_MS, POLL_MIN_MS
 from app.domain.line import RoomState
-from app.domain.pacing import POLL_MAX_MS, POLL_MIN_MS
 from app.domain.ticket import ACCOUNT_PATTERN
 from app.lua import load
 from app.room.ordered import OrderedCalls

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from app.domain.eta import POLL_MAX_MS, DrainMeter, Pace, eta_range_s, poll_after_ms
 from app.domain.line import Bits, Place, RoomState, ahead
-from app.domain.pacing import POLL_MAX_MS, DrainMeter, Pace, eta_range_s, poll_after_ms
 
 FULL_LINGERS_S = 2.0  # a place that comes free is given away a tick later: the room was full all the while
 

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from app import redis_keys
+from app.control.rooms import Wanted, open_operator
 from app.domain.line import RoomState
-from app.operator import Wanted, open_operator
 from app.room.scripts import RoomScripts
 from config.settings import Settings
 from loadtest.bench import room

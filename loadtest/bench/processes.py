@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app import embedded
-from app.children import TETHER
-from app.prepare import prepare
-from app.supervisor import BACKLOG, own_command
+from app.run import redis_server as embedded
+from app.run.children import TETHER
+from app.run.database import prepare
+from app.run.supervisor import BACKLOG, own_command
 from config.settings import Settings, environment
 from loadtest.bench.client import Address
 from loadtest.bench.machine import ALL_CORES, CLIENT_CORE, SERVER_CORE, on_cores

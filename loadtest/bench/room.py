@@ -6,9 +6,9 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from app.connections import open_redis, timing
 from app.domain.line import RoomState
 from app.domain.ticket import HOLDER_BYTES, Ticket, TicketSigner, holder_bytes, holder_text
-from app.process import open_redis, timing
 from app.room.scripts import Birth, RoomScripts
 from config.keys import load_keys
 from config.settings import Settings

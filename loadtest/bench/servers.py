@@ -21,12 +21,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.connections import open_redis, timing
 from app.http.fast import FastProtocol
 from app.http.sockets import SOCKETS
 from app.main import create_app
-from app.process import open_redis, timing
 from app.room.scripts import RoomScripts
-from app.serve import Server
+from app.run.web import Server
 from config.settings import Settings, load
 
 LOOK_S = 0.001
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--answer", default="{}", help="the JSON to answer with")
     given = parser.parse_args()
-    config = uvicorn.Config(  # app/serve.py's, but for the application
+    config = uvicorn.Config(  # app/run/web.py's, but for the application
         KINDS[given.kind](load(os.environ), given.answer),
         loop="uvloop",
         http=FastProtocol if given.kind == "watched" else "httptools",  # the product's own, or as anyone has it

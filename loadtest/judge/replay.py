@@ -94,7 +94,8 @@ def _admit(played: Replay, entry: RoomEntry) -> None:
 def stretches(played: Replay) -> Iterator[list[Step]]:
     """What let people in or changed the settings, divided where Redis's clock was set back.
 
-    How long it really was between the two nobody can say, so a stretch is judged by itself, as app.replay does it.
+    How long it really was between the two nobody can say, so a stretch is judged by itself, as
+    app.audit.line_replay does it.
     """
     stretch: list[Step] = []
     for step in played.steps:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.http import pages
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.people import NewContext, join, log_in_admin
-from tests.ops.test_up import Up
+from tests.run.test_up import Up
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE = {"width": 360, "height": 740}

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.people import NewContext, log_in_admin
-from tests.ops.test_up import Up
+from tests.run.test_up import Up
 
 PROGRAM = {"X-Requested-With": "tiketi"}
 TYPED = "2031-04-01T09:00"

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.people import NewContext, log_in_admin
 from tests.browser.test_accessibility import assert_accessible
-from tests.ops.test_up import Up
 from tests.pictures import picture
+from tests.run.test_up import Up
 
 EVENT = "upcoming"  # nobody can have reserved its seats
 SEATS = "\n".join(

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.people import NewContext, join, log_in_admin
-from tests.ops.test_up import Up
+from tests.run.test_up import Up
 
 # Whoever comes back to a page is told at once; who stays is told within a minute, which no test waits for.
 COMING_BACK = "setInterval(() => document.dispatchEvent(new Event('visibilitychange')), 500)"

@@ -14,8 +14,8 @@ from tests.browser.conftest import PATIENCE_MS
 from tests.browser.people import NewContext, join, log_in_admin
 from tests.browser.test_files import file_of, send
 from tests.browser.test_journeys import press_until_focused
-from tests.ops.test_up import Up
 from tests.pictures import picture
+from tests.run.test_up import Up
 
 Sell = Callable[..., str]
 

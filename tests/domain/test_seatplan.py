@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import seatfile, seatplan
-from app.domain.faults import FAULTS_KEPT_MAX, Fault
 from app.domain.layout import Seat, SeatMap
 from app.domain.seatfile import read_sheet
+from app.domain.seatfile_errors import FAULTS_KEPT_MAX, Fault
 from app.domain.seatplan import Given, Reading, SeatPlan, read_plan, rows_of
 
 PRICES = {"VIP": 150_000, "R": 100_000, "S": 70_000}

@@ -15,7 +15,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import jobs, process, redis_keys
+from app import connections as process
+from app import jobs, redis_keys
 from app.lane import seats as seat_views
 from app.lane.commands import OutcomeStatus
 from app.lane.outcomes import Outcomes

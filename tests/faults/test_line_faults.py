@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.audit.line_replay import rate_violations
 from app.domain.line import Place
 from app.lane.commands import Drop, Hold, unpack_command
 from app.ledger.database import Database
-from app.replay import rate_violations
 from app.room.scripts import RoomScripts
 from tests.lane.audit import empty
 from tests.lane.killing import Fuse

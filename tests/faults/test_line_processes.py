@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from app import invariants, redis_keys
+from app import redis_keys
+from app.audit import invariants
 from app.ledger import events
 from app.ledger.database import open_database
 from app.room.scripts import RoomScripts

@@ -12,7 +12,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import redis_keys, windows
+from app import redis_keys
+from app.control import sale_schedule as windows
 from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.ledger import rooms

@@ -19,15 +19,15 @@ import httpx2
 import uvicorn
 from redis.asyncio import Redis
 
-from app import process
+from app import connections as process
+from app.connections import timing
+from app.control.rooms import Wanted
 from app.http.fast import FastProtocol
 from app.http.sockets import SOCKETS
 from app.http.state import State
 from app.ledger import events, users
 from app.ledger.database import Database, open_database
 from app.main import create_app
-from app.operator import Wanted
-from app.process import timing
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from config.settings import Settings

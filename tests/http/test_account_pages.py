@@ -8,7 +8,7 @@ import pytest
 
 from app.http.pages.account import own_path
 from tests.http.browser import Browser
-from tests.ops.test_up import Up, up
+from tests.run.test_up import Up, up
 
 PASSWORD = "correct horse"
 

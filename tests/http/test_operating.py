@@ -15,10 +15,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.control.rooms import Operator, Wanted
 from app.http import admin
 from app.http.passes import PASS_AUDIENCE, SESSION_AUDIENCE, Session
 from app.ledger import trail
-from app.operator import Operator, Wanted
 from tests.http.buyer import Stream, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until

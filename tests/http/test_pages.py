@@ -13,7 +13,7 @@ import pytest
 import app.http
 from app.http.headers import CONTENT_SECURITY_POLICY
 from tests.http.browser import Browser
-from tests.ops.test_up import Up, up
+from tests.run.test_up import Up, up
 from tests.waiting import wait_until
 
 HTTP = Path(app.http.__file__).parent

@@ -15,7 +15,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.embedded import command, find_server, wait_until_answering
+from app.run.redis_server import command, find_server, wait_until_answering
 from config.settings import Settings, environment
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import BUYER, System, running_system

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.histogram import Spread
 from app.metrics.board import FRESH_S, Board
 from app.metrics.readings import Reading, read_spread
-from app.tally import Spread
 from tests.waiting import wait_until
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.eta import Pace
 from app.domain.line import Bits, RoomState
-from app.domain.pacing import Pace
 from app.metrics.eta import Forecasts
 from app.room.view import LineView
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.histogram import Spread, Spreads
 from app.metrics.catalogue import CATALOGUE, exposed
 from app.metrics.readings import EVENTS_TOLD_MAX, Reading, read_spread, text
-from app.tally import Spread, Spreads
 
 
 def samples(told: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

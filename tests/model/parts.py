@@ -8,10 +8,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from app import redis_keys, windows
+from app import redis_keys
+from app.control import sale_schedule as windows
+from app.control.rooms import Operator
 from app.ledger import editing, events, rooms
 from app.ledger.database import Database
-from app.operator import Operator
 from app.room import scripts
 from app.room.follow import Rooms
 from app.room.presence import Presence

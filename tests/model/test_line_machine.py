@@ -23,12 +23,13 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from app import invariants, windows
+from app.audit import invariants
+from app.audit.line_replay import Allowance
+from app.control import sale_schedule as windows
+from app.control.rooms import RefusedChange, Wanted
 from app.domain.line import RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
-from app.operator import RefusedChange, Wanted
-from app.replay import Allowance
 from app.room import scripts
 from tests.lane.audit import empty
 from tests.model.line import Model

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app import invariants
+from app.audit import invariants
 from app.domain.charge import PaymentMethod
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Outcome

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from app import invariants, redis_keys
+from app import redis_keys
+from app.audit import invariants
 from app.domain.charge import PaymentMethod
 from app.domain.reservation import Reservation, ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Expire, Outcome

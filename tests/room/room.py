@@ -8,7 +8,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from app import invariants, redis_keys
+from app import redis_keys
+from app.audit import invariants
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database

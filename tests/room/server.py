@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from app.embedded import command, find_server, wait_until_answering
+from app.run.redis_server import command, find_server, wait_until_answering
 
 
 class Server:

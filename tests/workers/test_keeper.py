@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app import redis_keys, windows
+from app import redis_keys
+from app.control import sale_schedule as windows
+from app.control.rooms import Operator, Wanted
 from app.domain.line import RoomState
+from app.domain.samples import marks_of
 from app.ledger import events, rooms
 from app.ledger.database import Database
-from app.marks import marks_of
-from app.operator import Operator, Wanted
 from app.room.follow import Rooms
 from app.room.view import LineView
 from tests.lane.world import spec

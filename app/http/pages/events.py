@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.domain.local_time import MOMENT, local_text
 from app.domain.sale import status_of
-from app.domain.zoned import MOMENT, local_text
 from app.http import event_desk
 from app.http.bodies import misfit
 from app.http.catalog import known_event

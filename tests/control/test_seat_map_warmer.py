@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from app.control.seat_map_warmer import AHEAD, BEHIND, NearMaps
 from app.lane import seats as lane_seats
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.ledger import editing, events, maps, seats
 from app.ledger.database import Database
-from app.near import AHEAD, BEHIND, NearMaps
 from tests.lane.world import START, spec
 
 SECOND = timedelta(seconds=1)

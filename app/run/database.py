@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from app.process import open_store
-from app.seed import seed
+from app.connections import open_store
+from app.run.demo import seed
 from config.settings import Settings
 
 

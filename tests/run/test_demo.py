@@ -13,7 +13,7 @@ from app.domain.wish import Wish
 from app.ledger import events, rooms, users
 from app.ledger.database import Database, open_database
 from app.ledger.passwords import matches
-from app.seed import seed
+from app.run.demo import seed
 
 NOW = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)
 

@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import cli, console
-from app.embedded import wait_until_answering
+from app import cli
+from app.run import console
+from app.run.redis_server import wait_until_answering
 from tests.waiting import wait_until
 
 WAIT_S = 60.0

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from app.children import Child, Patience, Spec
-from app.embedded import wait_until_answering
-from app.folder import FolderError
 from app.http.streams import HEARTBEAT_S
-from app.supervisor import StartError, Supervisor, banner, listen
+from app.run.children import Child, Patience, Spec
+from app.run.data_folder import FolderError
+from app.run.redis_server import wait_until_answering
+from app.run.supervisor import StartError, Supervisor, banner, listen
 from config.settings import Settings, environment, load
-from tests.ops import programs
+from tests.run import programs
 
 WAIT_S = 20.0
 QUICK = Patience(first_s=0.01, longest_s=0.02, steady_s=60, stop_grace_s=WAIT_S)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from app.children import Say
+from app.control.rooms import RefusedChange, Sample, UnknownRoom, Wanted, open_operator
 from app.domain.line import RoomState
-from app.operator import RefusedChange, Sample, UnknownRoom, Wanted, open_operator
+from app.run.children import Say
 from config.settings import Settings
 from config.urls import shown
 

@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from app import embedded
-from app.children import Spec, spawn
+from app.run import redis_server as embedded
+from app.run.children import Spec, spawn
 
 
 def pretend(folder: Path, name: str, version: str) -> Path:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.audit.line_replay import Violation
 from app.ledger.money_audit import Slip
-from app.replay import Violation
 
 # what the lane says of a payment → what the gateway may say of its charge
 PAID = {"captured": ("captured",), "refund_due": ("captured", "refunded"), "refunded": ("refunded",)}

@@ -9,8 +9,8 @@ import socket
 
 import uvicorn
 
-from app.process import exit_if_failed
-from app.supervisor import BACKLOG, listen
+from app.connections import exit_if_failed
+from app.run.supervisor import BACKLOG, listen
 from config.settings import Settings
 
 GRACE_S = 5  # what requests under way get when told to stop; the supervisor's own patience is longer

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.domain.zoned import BadTime, local_text, moment_of, zone_of
+from app.domain.local_time import BadTime, local_text, moment_of, zone_of
 
 SEOUL, NEW_YORK, LORD_HOWE = "Asia/Seoul", "America/New_York", "Australia/Lord_Howe"  # the last moves by half an hour
 ZONES = sorted(name for name in available_timezones() if "/" in name)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.pacing import (
+from app.domain.eta import (
     ETA_MAX_S,
     LONG_WINDOW_S,
     POLL_MAX_MS,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from redis.exceptions import RedisError
 
-from app import invariants
-from app.children import Say
-from app.console import NotRunningError, not_running
-from app.process import open_redis, open_store
+from app.audit import invariants
+from app.connections import open_redis, open_store
+from app.run.children import Say
+from app.run.console import NotRunningError, not_running
 from config.settings import Settings
 
 

@@ -16,16 +16,17 @@ from typing import Annotated, Any
 import msgspec
 from redis.asyncio import Redis
 
-from app import redis_keys, windows
+from app import redis_keys
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
+from app.connections import open_redis, open_store, running, timing
+from app.control import sale_schedule as windows
+from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import RoomState
-from app.domain.pacing import eta_range_s, pace_of
 from app.domain.sale import SaleStatus, status_of
+from app.domain.samples import Mark, Past, flows_per_s, history, marks_of, oldest_wait_s
 from app.ledger import editing, events, rooms, trail
 from app.ledger.database import Database
-from app.marks import Mark, Past, flows_per_s, history, marks_of, oldest_wait_s
-from app.process import open_redis, open_store, running, timing
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from app.room.view import LineView

@@ -1,6 +1,6 @@
 """Becomes another program that dies when its parent does, even by kill -9.
 
-Run by path, isolated, before anything of ours is imported: `python -I -S tether.py PARENT_PID COMMAND…`.
+Run by path, isolated, before anything of ours is imported: `python -I -S die_with_parent.py PARENT_PID COMMAND…`.
 A program that is not ours, such as Redis, cannot ask the kernel for this itself.
 """
 

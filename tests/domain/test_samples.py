@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.marks import HISTORY_EVERY_S, HISTORY_S, Mark, flows_per_s, history, marks_of, oldest_wait_s
+from app.domain.samples import HISTORY_EVERY_S, HISTORY_S, Mark, flows_per_s, history, marks_of, oldest_wait_s
 
 NOW_MS = 1_000_000_000
 

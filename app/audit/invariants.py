@@ -16,12 +16,12 @@ from typing import Any
 from redis.asyncio import Redis
 
 from app import redis_keys
-from app.agreement import money_violations
+from app.audit.line_replay import Violation, rate_violations, replay
+from app.audit.money import money_violations
 from app.domain.line import Bits
 from app.ledger import audit, money_audit, rooms
 from app.ledger.audit import Books
 from app.ledger.database import Database
-from app.replay import Violation, rate_violations, replay
 from app.room.scripts import HOLDER_BUCKETS
 
 __all__ = ["Violation", "check", "check_all", "rate_violations"]

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("die_with_parent.py")
 
 Say = Callable[[str], None]
 

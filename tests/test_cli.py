@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.folder import held
+from app.run.data_folder import held
 
 
 def tiketi(folder: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:

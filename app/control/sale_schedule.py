@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
+from app.domain.eta import POLL_MAX_MS
 from app.domain.line import RoomState
-from app.domain.pacing import POLL_MAX_MS
 from app.ledger import rooms
 from app.ledger.database import Database
 from app.ledger.events import Window

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.folder import FolderError, forget, held, private
+from app.run.data_folder import FolderError, forget, held, private
 
 HOLD = """
 import pathlib, signal, sys

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from app import invariants, redis_keys
+from app import redis_keys
+from app.audit import invariants
+from app.audit.line_replay import Entry, Violation, rate_violations, replay
 from app.ledger.database import Database
-from app.replay import Entry, Violation, rate_violations, replay
 from tests.lane.world import EVENT, HOLD_FOR, World, hold, make_world
 from tests.payments.counter import Counter
 from tests.room.room import BIRTH, Room

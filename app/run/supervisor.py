@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from app import embedded, folder
-from app.children import Child, Patience, Say, Spec, how_it_ended, spawn
+from app.run import data_folder as folder
+from app.run import redis_server as embedded
+from app.run.children import Child, Patience, Say, Spec, how_it_ended, spawn
 from config.demo import ACCOUNTS
 from config.keys import load_keys
 from config.settings import Settings, environment
