@@ -83,6 +83,7 @@ class Bits:
         """How many members are smaller than `number`."""
         if self._dirty:
             self._totals = list(accumulate(self._counts, initial=0))
+            self._below = (-1, 0)  # it counted what was there before
             self._dirty = False
         block = number // BLOCK_BITS
         if block >= len(self._counts):

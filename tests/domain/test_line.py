@@ -41,6 +41,19 @@ class BitsMachine(RuleBasedStateMachine):
         assert self.bits.count_below(10 * BLOCK_BITS) == len(self.members)
 
 
+def test_a_count_between_is_fresh_though_somebody_counted_below_after_the_change() -> None:
+    bits = Bits()
+    assert bits.count_between(3, 9) == 0
+    bits.add(1)
+    assert bits.count_below(2) == 1
+    bits.add(4)
+    assert bits.count_below(2) == 1
+    assert bits.count_between(3, 9) == 1
+    bits.discard(1)
+    assert bits.count_below(2) == 0
+    assert bits.count_between(3, 9) == 1
+
+
 TestBits = BitsMachine.TestCase
 TestBits.settings = settings(max_examples=40, stateful_step_count=30)
 
