@@ -27,37 +27,35 @@ from app.connections import Follower, open_redis, open_store, running, timing
 from app.control.rooms import Operator
 from app.control.seat_map_warmer import NearMaps
 from app.domain.ticket import TicketSigner
-from app.http import (
-    admin,
-    auth,
-    desk,
-    event_desk,
-    gateway_desk,
-    health,
-    metrics,
-    pages,
-    payments,
-    posters,
-    queue,
-    seatmaps,
-    shop,
-    turn,
-    waitlist,
-)
-from app.http import events as events_api
-from app.http.answers import Extra
-from app.http.csrf import Csrf
-from app.http.front import Front
-from app.http.keyring import Keyring
-from app.http.live import LiveSeats
-from app.http.openapi import Document
-from app.http.packing import PackedMaps
-from app.http.passes import Tokens
-from app.http.problems import STORE_ERRORS, Problem, on_problem
-from app.http.reservations import member_of
-from app.http.shelf import PosterShelf
+from app.http import admin as desk
+from app.http import routes as pages
+from app.http.accounts import api as auth
+from app.http.accounts.csrf import Csrf
+from app.http.accounts.keyring import Keyring
+from app.http.accounts.revoked_sessions import Ended
+from app.http.accounts.tokens import Tokens
+from app.http.admin import events as event_desk
+from app.http.admin import gateway_simulator as gateway_desk
+from app.http.admin import rooms as admin
+from app.http.admin import seat_files as seatmaps
+from app.http.events import api as events_api
+from app.http.events import posters
+from app.http.events.poster_cache import PosterShelf
+from app.http.hot.front import Front
+from app.http.kit.openapi import Document
+from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
+from app.http.line import api as queue
+from app.http.line import turns as turn
+from app.http.line.position import Extra
+from app.http.line.streams import Hub
+from app.http.ops import health, metrics
+from app.http.payments import api as payments
+from app.http.shop import api as shop
+from app.http.shop.live_seats import LiveSeats
+from app.http.shop.rules import member_of
+from app.http.shop.seat_map import PackedMaps
 from app.http.state import State
-from app.http.streams import Hub
+from app.http.waitlist import api as waitlist
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
@@ -67,7 +65,6 @@ from app.ledger import seats as seats_ledger
 from app.ledger.database import Database
 from app.ledger.errors import StoreError
 from app.ledger.passwords import Passwords
-from app.limits.ended import Ended
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics, WebSources
 from app.payments.wiring import make_cashier

@@ -10,18 +10,18 @@ from redis.asyncio import Redis
 from app.cache.cache import Cache
 from app.control.rooms import Operator
 from app.domain.ticket import TicketSigner
-from app.http.answers import Extra
-from app.http.csrf import Csrf
-from app.http.live import LiveSeats
-from app.http.packing import PackedMaps
-from app.http.passes import Tokens
-from app.http.shelf import PosterShelf
-from app.http.streams import Hub
+from app.http.accounts.csrf import Csrf
+from app.http.accounts.revoked_sessions import Ended
+from app.http.accounts.tokens import Tokens
+from app.http.events.poster_cache import PosterShelf
+from app.http.line.position import Extra
+from app.http.line.streams import Hub
+from app.http.shop.live_seats import LiveSeats
+from app.http.shop.seat_map import PackedMaps
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
 from app.ledger.database import Database
 from app.ledger.passwords import Passwords
-from app.limits.ended import Ended
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
 from app.payments.cashier import Cashier

@@ -1,7 +1,7 @@
 """Accounts as admins see and steer them: found a page at a time, disabled, enabled, given another role.
 
 There is always an admin who can log in: the guard is in the write itself. Every change is written to the trail in its
-own transaction. Whoever shuts somebody out also ends their sessions: see app/http/desk/users.py.
+own transaction. Whoever shuts somebody out also ends their sessions: see app/http/admin/users.py.
 """
 
 from __future__ import annotations

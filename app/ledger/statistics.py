@@ -1,7 +1,7 @@
 """What was sold, of each event: SQL's own sums over indexes, at one moment, in a thread of its own.
 
 Money is what was captured and kept; a seat counts as sold while its reservation is confirmed. Whoever asks often keeps
-the answer for a few seconds (see app/http/desk/statistics.py), so that a page open on many screens asks once.
+the answer for a few seconds (see app/http/admin/statistics.py), so that a page open on many screens asks once.
 """
 
 from __future__ import annotations

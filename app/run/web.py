@@ -40,8 +40,8 @@ def serve(settings: Settings, fd: int | None, name: str = "web") -> None:
 
     Raises StartError if HOST and PORT cannot be listened on.
     """
-    from app.http.fast import FastProtocol
-    from app.http.sockets import SOCKETS
+    from app.http.hot.fast import FastProtocol
+    from app.http.hot.sockets import SOCKETS
     from app.main import create_app  # the whole application: only the web process pays for it
 
     listening = socket.socket(fileno=fd) if fd is not None else listen(settings.host, settings.port).socket

@@ -22,8 +22,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.connections import open_redis, timing
-from app.http.fast import FastProtocol
-from app.http.sockets import SOCKETS
+from app.http.hot.fast import FastProtocol
+from app.http.hot.sockets import SOCKETS
 from app.main import create_app
 from app.room.scripts import RoomScripts
 from app.run.web import Server

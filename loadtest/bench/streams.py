@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
-from app.http.streams import FAR_S
+from app.http.line.streams import FAR_S
 from config.settings import Settings
 from loadtest.bench import room
 from loadtest.bench.crowd import Crowd, crowd

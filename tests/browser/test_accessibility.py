@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from app.http import pages
+from app.http import routes as pages
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.people import NewContext, join, log_in_admin
 from tests.run.test_up import Up

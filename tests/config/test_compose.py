@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from app.cli import _parser as cli_parser
-from app.http import health
+from app.http.ops import health
 from config.settings import Settings, load, variable
 from loadtest.options import read
 from tests.nginx import NGINX, why_no_nginx, written

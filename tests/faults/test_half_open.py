@@ -17,14 +17,14 @@ from redis.exceptions import RedisError
 
 from app import connections as process
 from app import jobs, redis_keys
+from app.http.accounts import revoked_sessions as endings
+from app.http.accounts.revoked_sessions import Ended
 from app.lane import seats as seat_views
 from app.lane.commands import OutcomeStatus
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.ledger import seats
 from app.ledger.database import Database
-from app.limits import ended as endings
-from app.limits.ended import Ended
 from app.room import follow, joiner
 from app.room.follow import Rooms
 from app.room.joiner import Joiner, JoinUnavailable

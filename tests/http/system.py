@@ -22,8 +22,8 @@ from redis.asyncio import Redis
 from app import connections as process
 from app.connections import timing
 from app.control.rooms import Wanted
-from app.http.fast import FastProtocol
-from app.http.sockets import SOCKETS
+from app.http.hot.fast import FastProtocol
+from app.http.hot.sockets import SOCKETS
 from app.http.state import State
 from app.ledger import events, users
 from app.ledger.database import Database, open_database

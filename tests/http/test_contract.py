@@ -88,7 +88,7 @@ async def test_a_version_of_a_map_is_packed_once_for_all(
         packings.append(len(data))
         return zlib.compress(data, level, wbits=31)
 
-    monkeypatch.setattr("app.http.packing.gzip.compress", compress)
+    monkeypatch.setattr("app.http.shop.seat_map.gzip.compress", compress)
     async with buyer(system, event_id) as ann:
         for _ in range(2):
             await asyncio.gather(*(ann.seat_statuses() for _ in range(5)))

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 import app.http
-from app.http.headers import CONTENT_SECURITY_POLICY
+from app.http.kit.headers import CONTENT_SECURITY_POLICY
 from tests.http.browser import Browser
 from tests.run.test_up import Up, up
 from tests.waiting import wait_until

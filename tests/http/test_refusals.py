@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.ticket import Ticket, TicketSigner, holder_bytes
-from app.http.bodies import BODY_BYTES_MAX
-from app.http.passes import AdmissionPass
+from app.http.accounts.tokens import AdmissionPass
+from app.http.kit.bodies import BODY_BYTES_MAX
 from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from app.http.streams import HEARTBEAT_S
+from app.http.line.streams import HEARTBEAT_S
 from app.run.children import Child, Patience, Spec
 from app.run.data_folder import FolderError
 from app.run.redis_server import wait_until_answering

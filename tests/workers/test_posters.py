@@ -243,5 +243,5 @@ async def test_no_more_uploads_wait_than_may(desk: Desk, monkeypatch: pytest.Mon
 
 def test_pillow_is_used_by_the_workers_alone() -> None:
     """A decoder fed by strangers has no place in a process that answers buyers."""
-    web = Path(posters.__file__).parent.parent
+    web = Path(posters.__file__).parent.parent.parent
     assert [path for path in web.rglob("*.py") if "PIL" in path.read_text()] == []

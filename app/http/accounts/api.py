@@ -1,0 +1,118 @@
+"""The API of accounts: register, log in, log out; and the public keys that tokens are checked with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.domain.account import EMAIL_CHARS_MAX
+from app.http.accounts.credentials import forgotten, session_of
+from app.http.accounts.sessions import Entered, log_in, log_out
+from app.http.accounts.sessions import register as make_account
+from app.http.kit.api import ApiRoute
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.shapes import Message, Shape
+from app.http.state import State
+
+Email = Annotated[str, msgspec.Meta(min_length=3, max_length=EMAIL_CHARS_MAX)]
+
+
+class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    email: Email
+    password: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class RegisterBody(LoginBody, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The password of a new account has at least 8 characters; the email must look like one."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+
+
+class Person(Shape, frozen=True, kw_only=True):
+    id: str
+    name: str
+    email: str
+    role: str
+
+
+class Welcome(Shape, frozen=True, kw_only=True):
+    """`token` goes into `Authorization: Bearer`; browsers have it as a cookie."""
+
+    token: str
+    user: Person
+
+
+_login_decoder = msgspec.json.Decoder(LoginBody)
+_register_decoder = msgspec.json.Decoder(RegisterBody)
+
+
+async def register(request: Request[State]) -> Response:
+    body = decode(await read_body(request.receive), _register_decoder)
+    return _welcome(await make_account(request, body.name, body.email, body.password), 201)
+
+
+async def login(request: Request[State]) -> Response:
+    body = decode(await read_body(request.receive), _login_decoder)
+    return _welcome(await log_in(request, body.email, body.password), 200)
+
+
+def _welcome(entered: Entered, status: int) -> Response:
+    user = entered.user
+    person = Person(id=user.id, name=user.name, email=user.email, role=user.role)
+    return _answer(Welcome(token=entered.token, user=person), status, entered.cookies)
+
+
+def _answer(body: Shape, status: int, cookies: list[tuple[bytes, bytes]]) -> Response:
+    response = Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+    response.raw_headers.extend(cookies)
+    return response
+
+
+async def logout(request: Request[State]) -> Response:
+    """A session that is over already, or none, is as well: a repeat changes nothing."""
+    headers = request.scope["headers"]
+    found = session_of(request.state["tokens"], headers)
+    if found is not None:
+        await log_out(request.state, found[0])
+    cookies = forgotten(headers, request.state["settings"].secure_cookies)
+    return _answer(Message(message="You are logged out everywhere this session was used."), 200, cookies)
+
+
+async def public_keys(request: Request[State]) -> Response:
+    """The keys any origin checks our passes with (RFC 7517)."""
+    body = msgspec.json.encode(request.state["tokens"].jwks())
+    return Response(body, media_type="application/jwk-set+json", headers={"cache-control": "public, max-age=300"})
+
+
+routes = [
+    ApiRoute(
+        "POST",
+        "/api/auth/register",
+        register,
+        summary="Make a buyer's account and log in.",
+        body=RegisterBody,
+        answers={201: Welcome},
+        problems=(409, 429),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/auth/login",
+        login,
+        summary="Log in.",
+        body=LoginBody,
+        answers={200: Welcome},
+        problems=(401, 403, 429),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/auth/logout",
+        logout,
+        summary="End the session everywhere.",
+        answers={200: Message},
+    ),
+    Route("/.well-known/jwks.json", public_keys, methods=["GET"]),
+]

@@ -1,0 +1,240 @@
+"""Who is asking: the ticket, pass, holder id and session a request carries, in a header or a cookie.
+
+Reads raw ASGI headers, because the hot endpoints have nothing else. Never logs what it reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from app.domain.ticket import (
+    HOLDER_BYTES,
+    BadTicket,
+    Ticket,
+    TicketSigner,
+    account_holder,
+    holder_bytes,
+    is_account,
+)
+from app.http.accounts.tokens import AdmissionPass, BadToken, Session, Tokens
+from app.http.kit.problems import Problem
+from app.room.view import LineView
+
+Headers = Iterable[tuple[bytes, bytes]]
+HOLDER_COOKIE = b"tiketi_holder"
+SESSION_COOKIE = b"tiketi_session"
+TICKET_PREFIX = b"tiketi_ticket_"
+PASS_PREFIX = b"tiketi_pass_"
+_SESSION_WANTED = SESSION_COOKIE + b"="
+COOKIE_LIFE_S = 7 * 86_400
+BUYER_COOKIE_LIFE_S = 400 * 86_400  # the most a browser keeps: the event may be a year away
+HOLDERS_DRAWN = 256
+
+
+def ticket_cookie(event_id: str) -> bytes:
+    return TICKET_PREFIX + event_id.encode()
+
+
+@lru_cache(maxsize=1024)
+def _ticket_wanted(event_id: str) -> bytes:
+    return ticket_cookie(event_id) + b"="
+
+
+def forgotten(headers: Headers, secure: bool) -> list[tuple[bytes, bytes]]:
+    """What makes a browser forget everything that says who it is: its session, its id, its tickets and passes."""
+    mine = (SESSION_COOKIE, HOLDER_COOKIE)
+    names = [name for name in cookie_names(headers) if name in mine or name.startswith((TICKET_PREFIX, PASS_PREFIX))]
+    return [set_cookie(name, "", life_s=0, secure=secure) for name in names]
+
+
+def cookie_names(headers: Headers) -> list[bytes]:
+    pairs = [pair for key, value in headers if key == b"cookie" for pair in value.split(b"; ")]
+    return list(dict.fromkeys(pair.partition(b"=")[0] for pair in pairs))
+
+
+def pass_cookie(event_id: str) -> bytes:
+    return PASS_PREFIX + event_id.encode()
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    return next((value for key, value in headers if key == name), None)
+
+
+def cookie(headers: Headers, name: bytes) -> bytes | None:
+    """The value of a cookie, without copying the ones around it."""
+    wanted = name + b"="
+    for key, value in headers:
+        if key == b"cookie":
+            found = _cookie_in(value, wanted)
+            if found is not None:
+                return found
+    return None
+
+
+def _cookie_in(pairs: bytes, wanted: bytes) -> bytes | None:
+    """The value after `wanted` (a name and `=`) where a pair begins."""
+    start = 0 if pairs.startswith(wanted) else pairs.find(b"; " + wanted) + 2
+    if start == 1:
+        return None
+    start += len(wanted)
+    end = pairs.find(b";", start)
+    return pairs[start:] if end < 0 else pairs[start:end]
+
+
+def set_cookie(name: bytes, value: str, *, life_s: int, secure: bool) -> tuple[bytes, bytes]:
+    flags = b"; Secure" if secure else b""
+    return (
+        b"set-cookie",
+        b"%s=%s; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax%s" % (name, value.encode(), life_s, flags),
+    )
+
+
+def presented_ticket(headers: Headers, event_id: str) -> bytes | None:
+    found = None
+    for key, value in headers:
+        if key == b"x-queue-ticket":
+            return value
+        if key == b"cookie" and found is None:
+            found = _cookie_in(value, _ticket_wanted(event_id))
+    return found
+
+
+TICKET_PROBLEMS = {
+    BadTicket.invalid: (401, "This ticket is not one of ours. Join the line to get one."),
+    BadTicket.foreign_event: (403, "This ticket is for another event."),
+}
+
+
+def require_ticket(tickets: TicketSigner, headers: Headers, view: LineView) -> Ticket:
+    """The ticket for this room's running line. Raises Problem: missing, invalid, foreign, of an old epoch."""
+    token = presented_ticket(headers, view.event_id)
+    if token is None:
+        raise Problem(401, "ticket_missing", "Send your ticket as a cookie or as X-Queue-Ticket, or join the line.")
+    ticket = tickets.read(token, view.event_id)
+    if isinstance(ticket, BadTicket):
+        status, detail = TICKET_PROBLEMS[ticket]
+        raise Problem(status, ticket.value, detail)
+    if ticket.epoch != view.epoch:
+        raise Problem(410, "ticket_old_epoch", "That line is over. Join again to get a place in the new one.")
+    return ticket
+
+
+def holder_of(tickets: TicketSigner, tokens: Tokens, headers: Headers, view: LineView) -> tuple[bytes, bool]:
+    """The 16 bytes of who joins, by their session, their ticket or their browser's id, and whether they are new to us.
+
+    Raises Problem 401 for a bad Bearer token.
+    """
+    session = session_if_any(tokens, headers)
+    if session is not None:
+        return account_holder(session.user_id), False
+    token = presented_ticket(headers, view.event_id)
+    if token is not None:
+        ticket = tickets.read(token, view.event_id)
+        if not isinstance(ticket, BadTicket):
+            return ticket.holder, False
+    text = cookie(headers, HOLDER_COOKIE)
+    known = holder_bytes(text.decode("latin-1")) if text is not None else None
+    return (_new_holder(), True) if known is None or is_account(known) else (known, False)
+
+
+_entropy = bytearray()
+
+
+def _new_holder() -> bytes:
+    """16 random bytes; the system is asked for many at once, because asking costs more than the bytes."""
+    if not _entropy:
+        _entropy.extend(os.urandom(HOLDER_BYTES * HOLDERS_DRAWN))
+    holder = bytes(_entropy[-HOLDER_BYTES:])
+    del _entropy[-HOLDER_BYTES:]
+    return holder
+
+
+PASS_PROBLEMS = {
+    BadToken.invalid: (401, "pass_invalid", "This pass is not one of ours. Wait for your turn to get one."),
+    BadToken.expired: (410, "pass_expired", "Your time to buy is over. Join the line again."),
+    BadToken.foreign_event: (403, "pass_foreign_event", "This pass is for another event."),
+}
+
+
+def presented_pass(headers: Headers, event_id: str) -> bytes | None:
+    return header(headers, b"x-admission-pass") or cookie(headers, pass_cookie(event_id))
+
+
+def require_pass(tokens: Tokens, headers: Headers, event_id: str) -> AdmissionPass:
+    token = presented_pass(headers, event_id)
+    if token is None:
+        raise Problem(401, "pass_missing", "Seats are sold to people with a pass. Join the line and claim your turn.")
+    admission = tokens.read_pass(token.decode("latin-1"), event_id)
+    if isinstance(admission, BadToken):
+        raise Problem(*PASS_PROBLEMS[admission])
+    return admission
+
+
+SESSION_PROBLEMS = {
+    BadToken.invalid: (401, "session_invalid", "This log-in is not one of ours. Log in."),
+    BadToken.expired: (401, "session_expired", "You were logged in for so long that it ended. Log in again."),
+    BadToken.ended: (401, "session_ended", "You were logged out. Log in again."),
+}
+
+
+def presented_session(headers: Headers) -> tuple[bytes, bool] | None:
+    """The token of a log-in, and whether a cookie carries it."""
+    found = None
+    for key, value in headers:
+        if key == b"authorization" and value[:7].lower() == b"bearer ":
+            return value[7:].strip(), False
+        if key == b"cookie" and found is None:
+            found = _cookie_in(value, _SESSION_WANTED)
+    return (found, True) if found else None
+
+
+def session_of(tokens: Tokens, headers: Headers) -> tuple[Session, bool] | None:
+    """Who is logged in, and whether by cookie; None if nobody."""
+    presented = presented_session(headers)
+    if presented is None:
+        return None
+    session = tokens.read_session(presented[0].decode("latin-1"))
+    return None if isinstance(session, BadToken) else (session, presented[1])
+
+
+def session_if_any(tokens: Tokens, headers: Headers) -> Session | None:
+    """Who is logged in, for what works without as well. A cookie that is no good any more counts as none.
+
+    Raises Problem 401 for such a Bearer token: a program that sends one wants to be somebody.
+    """
+    presented = presented_session(headers)
+    if presented is None:
+        return None
+    session = tokens.read_session(presented[0].decode("latin-1"))
+    if not isinstance(session, BadToken):
+        return session
+    if presented[1]:
+        return None
+    raise Problem(*SESSION_PROBLEMS[session])
+
+
+def _required(tokens: Tokens, headers: Headers) -> tuple[Session, bool]:
+    presented = presented_session(headers)
+    if presented is None:
+        raise Problem(401, "login_required", "Log in first.")
+    session = tokens.read_session(presented[0].decode("latin-1"))
+    if isinstance(session, BadToken):
+        raise Problem(*SESSION_PROBLEMS[session])
+    return session, presented[1]
+
+
+def require_admin(tokens: Tokens, scope: Any) -> Session:
+    """The admin who asks. A change asked for by cookie must carry a header no other site's form can send."""
+    session, by_cookie = _required(tokens, scope["headers"])
+    if session.role != "admin":
+        raise Problem(403, "admin_only", "Only an admin may do this.")
+    if (
+        by_cookie
+        and scope["method"] not in ("GET", "HEAD")
+        and header(scope["headers"], b"x-requested-with") != b"tiketi"
+    ):
+        raise Problem(403, "cross_site", "Send the header X-Requested-With: tiketi.")
+    return session

@@ -1,0 +1,196 @@
+"""An admin's hand on events: make, edit, cancel. The API and the pages call the same functions; admins only.
+
+SQL is changed first and is what counts. Everything that follows from it (the room, the seats in memory) is brought in
+line at once here, and by the workers' rounds should this process end in between.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.control.sale_schedule import bring_in_line
+from app.http.accounts.credentials import require_admin
+from app.http.events.cache import changed, map_changed
+from app.http.events.shapes import EventDetail, EventEdit, EventWanted, detail, edit_of, new_event, slug_of
+from app.http.kit.api import ApiRoute, Who
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Message
+from app.http.shop.rules import seat_view
+from app.http.state import State
+from app.ledger import editing, events
+from app.ledger.editing import Edited, Refused
+from app.ledger.events import Deed
+
+BODY_BYTES_MAX = 65_536  # an event's words in two languages
+ID_TRIES = 3
+
+log = structlog.get_logger()
+_wanted_decoder = msgspec.json.Decoder(EventWanted)
+_edit_decoder = msgspec.json.Decoder(EventEdit)
+
+
+async def create(state: State, who: str, wanted: EventWanted) -> events.Event:
+    """Make the event with its lane and its room, and record who did. Raises Problem."""
+    now = datetime.now(UTC)
+    for _ in range(ID_TRIES):
+        spec = new_event(wanted, f"{slug_of(wanted.title)}-{secrets.token_hex(4)}", now)
+        _check_window(spec)
+        if await events.create(state["db"], spec, now, by=Deed(who, "event.create", _sent(wanted))):
+            made = await events.get(state["db"], spec.id)
+            assert made is not None, "it was just made"
+            await _follow(state, made)
+            return made
+    raise Problem(503, "busy", "No free id was found. Try again.")
+
+
+def _check_window(spec: events.EventSpec) -> None:
+    if spec.opens_at > spec.starts_at or spec.opens_at >= (spec.closes_at or spec.starts_at):
+        raise _refusal(spec.id, Refused.window_empty)
+
+
+async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version: int | None) -> events.Event:
+    """Change the event and record what was sent. Raises Problem; then nothing was changed."""
+    known = await events.get(state["db"], event_id)
+    if known is None:
+        raise _refusal(event_id, Refused.unknown)
+    deed = Deed(who, "event.edit", _sent(wanted))
+    done = await editing.edit(state["db"], event_id, edit_of(wanted, known.time_zone, version), deed, datetime.now(UTC))
+    if isinstance(done, Refused):
+        raise _refusal(event_id, done)
+    await _follow(state, done.after)
+    if done.map_version is not None:
+        await map_changed(state, event_id, done.map_version)
+    return done.after
+
+
+async def cancel(state: State, who: str, event_id: str, version: int | None) -> Edited:
+    """Cancel the event: nothing more is sold, and the workers give back what was. Raises Problem."""
+    deed = Deed(who, "event.cancel", {})
+    done = await editing.cancel(state["db"], event_id, deed, datetime.now(UTC), version)
+    if isinstance(done, Refused):
+        raise _refusal(event_id, done)
+    await _follow(state, done.after)
+    return done
+
+
+async def _follow(state: State, event: events.Event) -> None:
+    """Let everyone know of the event as it is now. Is Redis away, the keeper does the room's part once it is back."""
+    await changed(state, event.id)
+    if event.admission != "room":
+        return
+    try:
+        await bring_in_line(state["scripts"], state["db"], events.window_of(event, event.id))
+        await state["rooms"].reload(event.id)
+    except (RedisError, OSError) as error:
+        log.warning("room_not_told", event_id=event.id, error=repr(error))
+
+
+def _sent(wanted: EventWanted | EventEdit) -> dict[str, Any]:
+    """What was sent, for the trail."""
+    sent: dict[str, Any] = msgspec.to_builtins(wanted)
+    return sent
+
+
+def _refusal(event_id: str, refused: Refused) -> Problem:
+    match refused:
+        case Refused.unknown:
+            return Problem(404, "event_unknown", f"There is no event {event_id!r}.")
+        case Refused.changed:
+            return Problem(409, "event_changed", "Someone else changed this event meanwhile. Look at it again.")
+        case Refused.cancelled:
+            return Problem(409, "event_cancelled", "This event is cancelled: nothing of it can be changed.")
+        case Refused.grade_in_use:
+            return Problem(409, "grade_in_use", "A grade that has seats cannot be taken away.", field="ticketTypes")
+        case Refused.admission_fixed:
+            return Problem(409, "admission_fixed", "How people are let in is decided when an event is made.")
+        case Refused.window_empty:
+            detail = "The sale must open before it closes and before the event begins."
+            return Problem(422, "sale_window_empty", detail, field="saleOpensAt")
+
+
+def _version(request: Request[State], wanted: EventEdit) -> int | None:
+    """The version a change was made from: of the body, else of If-Match; None if neither says. Raises Problem."""
+    if wanted.version is not msgspec.UNSET:
+        return wanted.version
+    tag = request.headers.get("if-match", "*").strip().removeprefix("W/").strip('"')
+    if tag == "*":
+        return None
+    if not (tag.isascii() and tag.isdecimal() and len(tag) < 10):
+        raise Problem(422, "payload_invalid", "If-Match must be the version of the event.")
+    return int(tag)
+
+
+async def create_event(request: Request[State]) -> Response:
+    admin = require_admin(request.state["tokens"], request.scope)
+    wanted = decode(await read_body(request.receive, BODY_BYTES_MAX), _wanted_decoder)
+    made = await create(request.state, admin.email, wanted)
+    return _answer(made, {}, 201)  # it has no seats yet
+
+
+async def edit_event(request: Request[State]) -> Response:
+    admin = require_admin(request.state["tokens"], request.scope)
+    wanted = decode(await read_body(request.receive, BODY_BYTES_MAX), _edit_decoder)
+    event_id = request.path_params["event_id"]
+    view = await seat_view(request.state, event_id)  # first: what cannot be answered is not done either
+    after = await edit(request.state, admin.email, event_id, wanted, _version(request, wanted))
+    return _answer(after, view.left())
+
+
+def _answer(event: events.Event, left: Mapping[str, int], status: int = 200) -> Response:
+    return answer(detail(event, left, datetime.now(UTC)), status, {"etag": f'"{event.version}"'})
+
+
+def answer(body: EventDetail | Message, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        msgspec.json.encode(body), status, {"cache-control": "no-store", **(headers or {})}, "application/json"
+    )
+
+
+async def cancel_event(request: Request[State]) -> Response:
+    admin = require_admin(request.state["tokens"], request.scope)
+    await cancel(request.state, admin.email, request.path_params["event_id"], None)
+    return answer(Message(message="The event is cancelled. Everyone who paid gets their money back."))
+
+
+_IF_MATCH = {"If-Match": "The version of the event the change was made from."}
+routes = [
+    ApiRoute(
+        "POST",
+        "/api/admin/events",
+        create_event,
+        summary="Make an event. A time without an offset is meant in the event's time zone.",
+        who=Who.admin,
+        body=EventWanted,
+        answers={201: EventDetail},
+    ),
+    ApiRoute(
+        "PUT",
+        "/api/admin/events/{event_id}",
+        edit_event,
+        summary="Change what is sent of an event; the rest stays.",
+        who=Who.admin,
+        body=EventEdit,
+        answers={200: EventDetail},
+        problems=(409,),
+        headers=_IF_MATCH,
+    ),
+    ApiRoute(
+        "POST",
+        "/api/admin/events/{event_id}/cancel",
+        cancel_event,
+        summary="Cancel an event: its line closes, its reservations end, its money goes back.",
+        who=Who.admin,
+        answers={200: Message},
+        problems=(409,),
+    ),
+]

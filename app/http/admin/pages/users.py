@@ -1,0 +1,73 @@
+"""Accounts as the admin desk's pages: find one, shut it out, let it in, change its role. Plain links and forms."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.http.accounts.tokens import Session
+from app.http.admin import users as desk
+from app.http.admin.pages.gate import admin_route
+from app.http.admin.pages.reservations import DESK_ZONE, fields_of, next_url, query_from
+from app.http.kit.forms import first, read_form
+from app.http.kit.i18n import texts_for
+from app.http.kit.problems import Problem
+from app.http.kit.render import page, see_other
+from app.http.kit.routing import problem_words
+from app.http.state import State
+
+
+async def users_page(request: Request[State], _: Session) -> Response:
+    fields, notice, status, found = fields_of(request), "", 200, desk.UserPage(users=[], next=None)
+    try:
+        found = await desk.page_of(request.state, query_from(fields, desk.UserQuery))
+    except Problem as problem:
+        notice, status = problem_words(texts_for(request), problem), problem.status
+    context = {
+        "fields": fields,
+        "rows": found.users,
+        "zone": DESK_ZONE,
+        "next_url": next_url("/admin/users", fields, "cursor", found.next),
+        "notice_text": notice,
+    }
+    return page(request, "desk_users.html", context, status=status)
+
+
+async def user_page(request: Request[State], _: Session) -> Response:
+    return await _user(request)
+
+
+async def _user(request: Request[State], refused: Problem | None = None) -> Response:
+    context = {
+        "user": await desk.user_of(request.state, request.path_params["user_id"]),
+        "zone": DESK_ZONE,
+        "notice_text": problem_words(texts_for(request), refused) if refused else "",
+    }
+    return page(request, "desk_user.html", context, status=refused.status if refused else 200)
+
+
+async def steer(request: Request[State], admin: Session) -> Response:
+    """`do` is the button that was pressed. An admin who ends their own sessions is sent to log in by the next page."""
+    user_id, do = request.path_params["user_id"], first(await read_form(request), "do")
+    try:
+        match do:
+            case "disable":
+                await desk.disable(request.state, admin.email, user_id)
+            case "enable":
+                await desk.enable(request.state, admin.email, user_id)
+            case "buyer" | "admin":
+                await desk.set_role(request.state, admin.email, user_id, do)
+            case _:
+                raise Problem(422, "payload_invalid", f"{do[:20]!r} is nothing that can be done to an account.")
+    except Problem as problem:
+        if problem.status == 404:
+            raise
+        return await _user(request, problem)
+    return see_other(f"/admin/users/{user_id}")
+
+
+routes = [
+    admin_route("/admin/users", users_page),
+    admin_route("/admin/users/{user_id}", user_page),
+    admin_route("/admin/users/{user_id}", steer, "POST"),
+]

@@ -1,0 +1,257 @@
+"""Everybody's reservations, for admins: look one up, cancel it or give its money back.
+
+An admin's cancel goes down the lane like a buyer's, and is written to the trail before it is sent.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.reservation import Reservation, ReservationStatus
+from app.domain.ticket import account_holder, holder_text
+from app.http.accounts.credentials import require_admin
+from app.http.kit import shapes
+from app.http.kit.api import ApiRoute, Who, query_of
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.paging import (
+    PAGE,
+    Cursor,
+    EventId,
+    Moment,
+    PageSize,
+    Words,
+    answer,
+    cursor_of,
+    moment_of,
+    no_nul,
+    place_of,
+)
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Message, Shape
+from app.http.shop import rules as shop
+from app.http.state import State
+from app.lane.commands import Cancel, OutcomeStatus
+from app.ledger import desk, reservations, trail, users
+
+CANCEL = "reservation.cancel"
+REFUND = "reservation.refund"
+
+
+class ReservationQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`id` and `holder` are beginnings, `email` is an account's; `cursor` is the `next` of the page before."""
+
+    id: Words | None = None
+    event_id: EventId | None = None
+    status: ReservationStatus | None = None
+    holder: Words | None = None
+    email: Annotated[str, msgspec.Meta(min_length=1, max_length=254)] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    cursor: Cursor | None = None
+    limit: PageSize = PAGE
+
+
+class DeskRow(Shape, frozen=True, kw_only=True):
+    """A reservation in a list: `seats` is how many, `email` that of the account whose it is, if it is one's."""
+
+    id: str
+    event_id: str
+    event_title: str
+    holder: str
+    email: str | None
+    status: ReservationStatus
+    total_price: int
+    seats: int
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+class DeskPage(Shape, frozen=True, kw_only=True):
+    """`next` is null on the last page."""
+
+    reservations: list[DeskRow]
+    next: str | None
+
+
+class DeskPayment(Shape, frozen=True, kw_only=True):
+    method: str
+    reference: str
+    amount: int
+    status: str
+    created_at: datetime
+    refunded_at: datetime | None
+
+
+class DeskReservation(shapes.Reservation, frozen=True, kw_only=True):
+    """`number` is the place in line it was made from."""
+
+    holder: str
+    email: str | None
+    number: int | None
+    created_at: datetime
+    payments: list[DeskPayment]
+
+
+class DeskDetail(Shape, frozen=True, kw_only=True):
+    reservation: DeskReservation
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Why, for the trail."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+_reason_decoder = msgspec.json.Decoder(Reason)
+
+
+async def wanted_of(state: State, query: ReservationQuery) -> desk.Wanted:
+    """The query as the store is asked; an email is every name its account reserves under."""
+    no_nul(query.id, query.event_id, query.holder, query.email)
+    holders = None
+    if query.email is not None:
+        user = await users.find(state["db"], query.email)
+        holders = [] if user is None else await _names_of(state, user.id)
+    return desk.Wanted(
+        id=query.id,
+        event_id=query.event_id,
+        status=query.status,
+        holder=query.holder,
+        holders=holders,
+        since=moment_of(query.since),
+        until=moment_of(query.until),
+        after=place_of(query.cursor),
+    )
+
+
+async def _names_of(state: State, user_id: str) -> list[str]:
+    return [holder_text(account_holder(user_id)), *await users.holders_of_user(state["db"], user_id)]
+
+
+async def page_of(state: State, query: ReservationQuery) -> DeskPage:
+    found = await desk.search(state["db"], await wanted_of(state, query), query.limit + 1)
+    shown = found[: query.limit]
+    rows = [msgspec.convert(row, DeskRow, from_attributes=True) for row in shown]
+    last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
+    return DeskPage(reservations=rows, next=last)
+
+
+async def detail(state: State, reservation_id: str) -> dict[str, Any]:
+    """A reservation as its buyer sees it, with whose it is and its money. Raises Problem 404."""
+    found = await _known(state, reservation_id)
+    paid = await desk.paid(state["db"], found.id)
+    return {
+        **await shop.described(state, found),
+        "holder": found.holder,
+        "email": await desk.email_of(state["db"], found.holder),
+        "number": found.number,
+        "createdAt": found.created_at.isoformat(),
+        "payments": [msgspec.convert(one, DeskPayment, from_attributes=True) for one in paid],
+    }
+
+
+async def _known(state: State, reservation_id: str) -> Reservation:
+    found = None if "\x00" in reservation_id else await reservations.get(state["db"], reservation_id)
+    if found is None:
+        raise Problem(404, "reservation_unknown", f"There is no reservation {reservation_id[:40]!r}.")
+    return found
+
+
+async def end(state: State, who: str, reservation_id: str, action: str, reason: str) -> str:
+    """Cancel a hold, or refund what was paid; a repeat changes nothing. What became of it; raises Problem.
+
+    `reservation.refund` refuses what is not paid, so that nobody refunds a hold that its buyer is about to pay.
+    """
+    found = await _known(state, reservation_id)
+    if action == REFUND and found.status not in (ReservationStatus.confirmed, ReservationStatus.refunded):
+        raise Problem(409, "not_paid", f"This reservation is {found.status}: there is nothing to give back.")
+    if found.status is ReservationStatus.expired:
+        raise Problem(409, "reservation_over", "This reservation is expired: nothing more can be done with it.")
+    change = {"status": found.status.value, "totalPrice": found.total_price, "reason": reason}
+    asked = await _record(state, who, action, found, change)
+    try:
+        cancel = Cancel(id=f"cancel:{found.id}:desk", reservation_id=found.id)
+        outcome = await shop.submit(state, found.event_id, cancel)
+    except Problem as problem:  # sent or not, it may be carried out yet
+        await _record(state, who, trail.UNANSWERED, found, {"of": asked, "why": problem.code})
+        raise
+    if outcome.status is not OutcomeStatus.cancelled or outcome.reservation is None:
+        await _record(state, who, trail.REFUSED, found, {"of": asked, "why": outcome.status.value})
+        raise Problem(409, "reservation_over", "This reservation ended before it could be cancelled.")
+    return outcome.reservation.status.value
+
+
+async def _record(state: State, who: str, action: str, found: Reservation, change: dict[str, Any]) -> int:
+    return await trail.record(
+        state["db"],
+        who=who,
+        action=action,
+        subject=found.id,
+        event_id=found.event_id,
+        change=change,
+        now=datetime.now(UTC),
+    )
+
+
+async def search(request: Request[State]) -> Response:
+    require_admin(request.state["tokens"], request.scope)
+    return answer(await page_of(request.state, query_of(request, ReservationQuery)))
+
+
+async def show(request: Request[State]) -> Response:
+    require_admin(request.state["tokens"], request.scope)
+    return answer({"reservation": await detail(request.state, request.path_params["reservation_id"])})
+
+
+async def cancel(request: Request[State]) -> Response:
+    return await _end(request, CANCEL)
+
+
+async def refund(request: Request[State]) -> Response:
+    return await _end(request, REFUND)
+
+
+async def _end(request: Request[State], action: str) -> Response:
+    admin = require_admin(request.state["tokens"], request.scope)
+    body = await read_body(request.receive)
+    reason = decode(body, _reason_decoder).reason if body else ""
+    became = await end(request.state, admin.email, request.path_params["reservation_id"], action, reason)
+    return answer({"message": f"The reservation is {became} and its seats are free again."})
+
+
+_ONE = "/api/admin/reservations/{reservation_id}"
+routes = [
+    ApiRoute(
+        "GET",
+        "/api/admin/reservations",
+        search,
+        summary="Look for reservations",
+        who=Who.admin,
+        query=ReservationQuery,
+        answers={200: DeskPage},
+    ),
+    ApiRoute("GET", _ONE, show, summary="One reservation", who=Who.admin, answers={200: DeskDetail}),
+    *(
+        ApiRoute(
+            "POST",
+            f"{_ONE}/{verb}",
+            endpoint,
+            summary=summary,
+            who=Who.admin,
+            body=Reason,
+            body_required=False,
+            answers={200: Message},
+            problems=(409,),
+        )
+        for verb, endpoint, summary in (
+            ("cancel", cancel, "Cancel for its buyer; paid money goes back"),
+            ("refund", refund, "Give the money back for a paid one"),
+        )
+    ),
+]

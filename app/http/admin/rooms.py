@@ -1,0 +1,106 @@
+"""The operator's API: a room's numbers, once or as a live feed, and what may be changed of it. Admins only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.control.rooms import RefusedChange, Sample, UnknownRoom, Wanted
+from app.http.accounts.credentials import require_admin
+from app.http.admin.feeds import admin_feed
+from app.http.kit.api import ApiRoute, Who
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Change
+from app.http.state import State
+
+FEED_EVERY_S = 1.0
+
+_wanted_decoder = msgspec.json.Decoder(Wanted)
+
+
+async def _sample(state: State, event_id: str) -> Sample:
+    try:
+        return await state["operator"].sample(event_id)
+    except UnknownRoom:
+        raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None
+    except (RedisError, OSError) as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> Problem:
+    return Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).")
+
+
+async def _shown(state: State, event_id: str) -> Response:
+    body: dict[str, Any] = msgspec.to_builtins(await _sample(state, event_id))
+    body["changes"] = await state["operator"].changes(event_id)
+    return Response(msgspec.json.encode(body), media_type="application/json", headers={"cache-control": "no-store"})
+
+
+async def show(request: Request[State]) -> Response:
+    require_admin(request.state["tokens"], request.scope)
+    return await _shown(request.state, request.path_params["event_id"])
+
+
+async def change(request: Request[State]) -> Response:
+    """Felt by the next admission tick; recorded with who and when."""
+    admin = require_admin(request.state["tokens"], request.scope)
+    event_id = request.path_params["event_id"]
+    wanted = decode(await read_body(request.receive), _wanted_decoder)
+    try:
+        await request.state["operator"].change(event_id, admin.email, wanted)
+        await request.state["rooms"].reload(event_id)
+    except (RedisError, OSError) as error:
+        raise _unreachable(error) from error
+    except UnknownRoom:
+        raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None
+    except RefusedChange as error:
+        raise Problem(409, "change_refused", f"{str(error).capitalize()}.") from None
+    return await _shown(request.state, event_id)
+
+
+async def feed(request: Request[State]) -> Response:
+    """Server-Sent Events: one `sample` a second."""
+    event_id = request.path_params["event_id"]
+    return await admin_feed(request, "sample", FEED_EVERY_S, lambda: _sample(request.state, event_id))
+
+
+class Shown(Sample, frozen=True, kw_only=True, rename="camel"):
+    """A room with what was changed of it lately, newest first."""
+
+    changes: list[Change]
+
+
+routes = [
+    ApiRoute(
+        "GET",
+        "/api/admin/events/{event_id}/admission",
+        show,
+        summary="A waiting room's numbers and settings.",
+        who=Who.admin,
+        answers={200: Shown},
+    ),
+    ApiRoute(
+        "PATCH",
+        "/api/admin/events/{event_id}/admission",
+        change,
+        summary="Change a waiting room; felt by the next tick.",
+        who=Who.admin,
+        body=Wanted,
+        answers={200: Shown},
+        problems=(409,),
+    ),
+    ApiRoute(
+        "GET",
+        "/api/admin/events/{event_id}/admission/stream",
+        feed,
+        summary="The numbers once a second, as Server-Sent Events.",
+        who=Who.admin,
+        answers={200: "text/event-stream"},
+    ),
+]

@@ -1,0 +1,180 @@
+"""Accounts over the admin API: find them, disable and enable them, change their role.
+
+Shutting somebody out ends their sessions at once, and so does another role: the old one is in their session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.http.accounts.credentials import require_admin
+from app.http.accounts.sessions import end_account
+from app.http.kit.api import ApiRoute, Who, query_of
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.paging import PAGE, Cursor, PageSize, Words, answer, cursor_of, no_nul, place_of
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Shape
+from app.http.state import State
+from app.ledger import people
+from app.ledger.people import Role, Steered
+
+
+class UserQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`q` is a part of the email or the name; `cursor` is the `next` of the page before."""
+
+    q: Words | None = None
+    role: Role | None = None
+    cursor: Cursor | None = None
+    limit: PageSize = PAGE
+
+
+class DeskUser(Shape, frozen=True, kw_only=True):
+    id: str
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class UserPage(Shape, frozen=True, kw_only=True):
+    """`next` is null on the last page."""
+
+    users: list[DeskUser]
+    next: str | None
+
+
+class UserAnswer(Shape, frozen=True, kw_only=True):
+    user: DeskUser
+
+
+class RoleBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    role: Annotated[Role, msgspec.Meta(description="buyer or admin")]
+
+
+_role_decoder = msgspec.json.Decoder(RoleBody)
+
+
+async def page_of(state: State, query: UserQuery) -> UserPage:
+    no_nul(query.q)
+    found = await people.search(
+        state["db"], words=query.q, role=query.role, after=place_of(query.cursor), limit=query.limit + 1
+    )
+    shown = found[: query.limit]
+    last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
+    return UserPage(users=[msgspec.convert(one, DeskUser, from_attributes=True) for one in shown], next=last)
+
+
+async def user_of(state: State, user_id: str) -> DeskUser:
+    """Raises Problem 404."""
+    found = None if "\x00" in user_id else await people.get(state["db"], user_id)
+    if found is None:
+        raise Problem(404, "user_unknown", f"There is no account {user_id[:40]!r}.")
+    return msgspec.convert(found, DeskUser, from_attributes=True)
+
+
+async def disable(state: State, who: str, user_id: str) -> DeskUser:
+    """No log-in any more, and every session ends. Safe to repeat. Raises Problem."""
+    user = await user_of(state, user_id)
+    await _end_early(state, user.id)
+    _check(await people.disable(state["db"], user.id, who=who, now=datetime.now(UTC)))
+    await end_account(state, user.id)
+    return await user_of(state, user.id)
+
+
+async def enable(state: State, who: str, user_id: str) -> DeskUser:
+    user = await user_of(state, user_id)
+    _check(await people.enable(state["db"], user.id, who=who, now=datetime.now(UTC)))
+    return await user_of(state, user.id)
+
+
+async def set_role(state: State, who: str, user_id: str, role: Role) -> DeskUser:
+    """Their sessions end, since the old role is in them: they log in again with the new one. Safe to repeat, so that
+    sessions which could not be ended the first time are ended then. Raises Problem."""
+    user = await user_of(state, user_id)
+    await _end_early(state, user.id, only_if_others=role != "admin")
+    _check(await people.set_role(state["db"], user.id, role, who=who, now=datetime.now(UTC)))
+    await end_account(state, user.id)
+    return await user_of(state, user.id)
+
+
+async def _end_early(state: State, user_id: str, *, only_if_others: bool = True) -> None:
+    """End their sessions before the change as well: killed right after its commit, this process tells nobody, and the
+    others would trust the old role for as long as a session lasts. Raises Problem 409 for the last admin.
+    """
+    if only_if_others and await people.is_last_admin(state["db"], user_id):
+        _check(Steered.last_admin)
+    with suppress(Problem):  # cannot be told now: the change is still worth making, and its end is told after it
+        await end_account(state, user_id)
+
+
+def _check(steered: Steered) -> None:
+    if steered is Steered.last_admin:
+        raise Problem(409, "last_admin", "This is the last admin. Make somebody else one first.")
+
+
+async def search(request: Request[State]) -> Response:
+    require_admin(request.state["tokens"], request.scope)
+    return answer(await page_of(request.state, query_of(request, UserQuery)))
+
+
+async def show(request: Request[State]) -> Response:
+    require_admin(request.state["tokens"], request.scope)
+    return answer(UserAnswer(user=await user_of(request.state, request.path_params["user_id"])))
+
+
+async def change_role(request: Request[State]) -> Response:
+    admin = require_admin(request.state["tokens"], request.scope)
+    role = decode(await read_body(request.receive), _role_decoder).role
+    return answer(UserAnswer(user=await set_role(request.state, admin.email, request.path_params["user_id"], role)))
+
+
+def _verb(do: Callable[[State, str, str], Awaitable[DeskUser]]) -> Callable[[Request[State]], Awaitable[Response]]:
+    async def endpoint(request: Request[State]) -> Response:
+        admin = require_admin(request.state["tokens"], request.scope)
+        return answer(UserAnswer(user=await do(request.state, admin.email, request.path_params["user_id"])))
+
+    return endpoint
+
+
+_ONE = "/api/admin/users/{user_id}"
+_ANSWERS = {200: UserAnswer}
+routes = [
+    ApiRoute(
+        "GET",
+        "/api/admin/users",
+        search,
+        summary="Find accounts",
+        who=Who.admin,
+        query=UserQuery,
+        answers={200: UserPage},
+    ),
+    ApiRoute("GET", _ONE, show, summary="One account", who=Who.admin, answers=_ANSWERS),
+    ApiRoute(
+        "POST",
+        f"{_ONE}/disable",
+        _verb(disable),
+        summary="Shut an account out",
+        who=Who.admin,
+        answers=_ANSWERS,
+        problems=(409,),
+    ),
+    ApiRoute("POST", f"{_ONE}/enable", _verb(enable), summary="Let it in again", who=Who.admin, answers=_ANSWERS),
+    ApiRoute(
+        "POST",
+        f"{_ONE}/role",
+        change_role,
+        summary="Make it an admin's or a buyer's",
+        who=Who.admin,
+        body=RoleBody,
+        answers=_ANSWERS,
+        problems=(409,),
+    ),
+]

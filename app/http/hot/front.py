@@ -1,0 +1,123 @@
+"""The outermost layer: one canonical log line per request and the security headers.
+
+Of the hot requests one in `HOT_LOGGED_ONE_IN` is logged. A stream goes straight to its endpoint: the router and the
+layers around it would each keep a coroutine for as long as it is open, and a part in every message.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.accounts.csrf import refuse_foreign
+from app.http.kit.headers import PAGE_HEADERS
+from app.http.kit.problems import Problem, problem_response
+from app.http.line import api as queue
+from app.http.shop import live_seats as live
+
+HOT = ("/position", "/join")
+STREAM = re.compile(r"/api/queue/([^/]+)/stream")
+HOT_LOGGED_ONE_IN = 1_000
+SAFE = ("GET", "HEAD", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+PROBES = ("/healthz", "/readyz", "/metrics")
+NOT_READY = 503
+
+log = structlog.get_logger()
+_API_HEADERS = [(b"x-content-type-options", b"nosniff")]
+_PAGE_HEADERS = [(name.lower().encode(), value.encode()) for name, value in PAGE_HEADERS.items()]
+
+
+class Front:
+    def __init__(self, app: ASGIApp, public_url: str = "") -> None:
+        self._app = app
+        self._public_url = public_url
+        self._hot_calls = 0
+        self._probed: dict[str, int] = {}  # a probe → its last answer, from the first time it was ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await (self._socket if scope["type"] == "websocket" else self._app)(scope, receive, send)
+            return
+        if scope["method"] == "GET" and (stream := STREAM.fullmatch(scope["path"])):
+            scope["path_params"] = {"event_id": stream[1]}
+            try:
+                await queue.stream(scope, receive, send)
+            except Problem as problem:
+                await problem_response(problem)(scope, receive, send)
+            return
+        await self._ordinary(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: the one kind there is, or a refusal of its handshake."""
+        found = live.PATH.fullmatch(scope["path"])
+        if found is None:
+            await receive()
+            await live.refuse(Problem(404, "not_found", "There is no WebSocket at this address."), send)
+            return
+        scope["path_params"] = {"event_id": found[1]}
+        started_s = time.perf_counter()
+        try:
+            await scope["state"]["live"].serve(scope, receive, send)
+        finally:
+            log.info("socket", path=scope["path"], s=round(time.perf_counter() - started_s, 1))
+
+    async def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_s = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": with_security(list(message.get("headers", [])))}
+            await send(message)
+
+        try:
+            if scope["method"] not in SAFE and scope["path"].startswith("/api/"):
+                refuse_foreign(scope["headers"], self._public_url)  # pages say it as a page: pages/routing.py
+            await self._app(scope, receive, watched)
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, watched)
+        finally:
+            took_s = time.perf_counter() - started_s
+            _count(scope, status, took_s)
+            self._log(scope, status, took_s * 1000)
+
+    def _log(self, scope: Scope, status: int, ms: float) -> None:
+        path = scope["path"]
+        if path.endswith(HOT):
+            self._hot_calls += 1
+            if self._hot_calls % HOT_LOGGED_ONE_IN:
+                return
+        say = log.debug if path in PROBES and not self.is_news(path, status) else log.info
+        say("request", method=scope["method"], path=path, status=status, ms=round(ms, 2))
+
+    def is_news(self, path: str, status: int) -> bool:
+        """Whether a probe, asked every few seconds for ever, is answered otherwise than before. That we are not ready
+        before we ever were is none.
+        """
+        before = self._probed.get(path, 200)
+        if path not in self._probed and status == NOT_READY:
+            return False
+        self._probed[path] = status
+        return status != before
+
+
+def _count(scope: Scope, status: int, took_s: float) -> None:
+    """By the route's template, never by what was asked for: whatever no route takes is one."""
+    route = scope.get("route")
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    scope["state"]["meters"].requests.add((method, getattr(route, "path", "unknown"), str(status)), took_s)
+
+
+def with_security(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers with those added that an answer of its kind must have."""
+    names = {name for name, _ in headers}
+    is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+    added: Any = _PAGE_HEADERS if is_page else _API_HEADERS
+    return [*headers, *(pair for pair in added if pair[0] not in names)]

@@ -1,0 +1,113 @@
+"""Turns templates and plain values into HTML answers.
+
+Every value is escaped and every name must exist. The language, the static path and the script's data block are added
+here, so no page can forget them; the security headers are added to every HTML answer by app/http/hot/front.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from app.http.accounts.credentials import session_of
+from app.http.accounts.csrf import csrf_field, form_cookies
+from app.http.accounts.tokens import Session
+from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, Lang, Texts, texts_for
+from app.http.kit.static_files import STATIC_URL
+
+LANG_COOKIE_S = 365 * 24 * 3600
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
+    autoescape=True,
+    auto_reload=False,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def unbroken(title: str) -> str:
+    """A title whose opening `<` stays with the word after it: browsers break there though Korean words are kept."""
+    return title.replace("<", "<\N{WORD JOINER}")
+
+
+_templates.filters["unbroken"] = unbroken
+
+
+def page(
+    request: Request[Any],
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    script: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
+    status: int = 200,
+) -> HTMLResponse:
+    """One page. `script` is what its module needs to know, `words` the beginnings of the text keys it uses."""
+    t = texts_for(request)
+    data = None if script is None else _data_block(t, script, tuple(words))
+    defaults = {"t": t, "static": STATIC_URL, "data": data, "wide": False, "notice_text": ""}
+    defaults |= {"csrf_field": partial(csrf_field, request), "account": _account(request), "here": _here(request)}
+    section = str(context.get("section", request.url.path))
+    defaults |= {"section": section, "current": partial(_current, section)}
+    defaults |= {"in_language": partial(_in_language, request)}
+    html = _templates.get_template(template).render({**defaults, **context})
+    response = HTMLResponse(html, status)
+    response.raw_headers.extend(form_cookies(request))
+    if request.query_params.get("lang") in LANGS:
+        response.set_cookie(LANG_COOKIE, t.lang, max_age=LANG_COOKIE_S, httponly=True, samesite="lax")
+    return response
+
+
+def _account(request: Request[Any]) -> Session | None:
+    """Who is logged in here, for the header."""
+    found = session_of(request.state["tokens"], request.scope["headers"])
+    return None if found is None else found[0]
+
+
+def _here(request: Request[Any]) -> str:
+    """Where to come back to after logging in; a form's address shows nothing."""
+    return quote(request.url.path) if request.method == "GET" else "/"
+
+
+def _current(section: str, path: str) -> Markup:
+    """Marks the link to where the reader is, and to the part of the desk that a page belongs to."""
+    if path == section:
+        return Markup(' aria-current="page"')
+    under = path != "/admin" and section.startswith(f"{path}/")
+    return Markup(' aria-current="true"') if under else Markup("")
+
+
+def _in_language(request: Request[Any], code: str) -> str:
+    """This page in that language, with the search it shows; what a form answered can only be left for the events."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    asked = urlencode([*kept, ("lang", code)])
+    return f"?{asked}" if request.method in ("GET", "HEAD") else f"/?{asked}"
+
+
+def see_other(url: str) -> RedirectResponse:
+    """After a form: look at that page, so a reload repeats nothing."""
+    return RedirectResponse(url, 303, headers={"Cache-Control": "no-store"})
+
+
+def _data_block(t: Texts, script: Mapping[str, Any], words: tuple[str, ...]) -> Markup:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    data = {"lang": t.lang, "now": now, **script, "texts": _encoded_texts(t.lang, words)}
+    encoded = msgspec.json.encode(data).decode()
+    return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704  # JSON without `<` cannot end the script element
+
+
+@cache  # one per language and page
+def _encoded_texts(lang: Lang, words: tuple[str, ...]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(TEXTS[lang].under("common.", *words)))

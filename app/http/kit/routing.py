@@ -1,0 +1,92 @@
+"""How a page is reached: a route whose refusals are told as a page, in the reader's language.
+
+The code of a refusal chooses the sentence; what has no sentence of its own shows the detail the API would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.http.accounts.csrf import FIELD, check_csrf, refuse_foreign
+from app.http.kit import problems
+from app.http.kit.forms import first, read_form
+from app.http.kit.i18n import Texts, texts_for
+from app.http.kit.problems import RETRY_AFTER_S, Problem
+from app.http.kit.render import page
+from app.http.state import State
+
+NOTHING_HERE = (404, 405)
+
+Page = Callable[[Request[State]], Awaitable[Response]]
+
+
+def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours", "checked_by_page"] = "ours") -> Route:
+    """`form`: every POST must carry the token of csrf.py; a page that takes another kind of body checks it itself."""
+
+    async def endpoint(request: Request[State]) -> Response:
+        try:
+            if method == "POST":
+                refuse_foreign(request.scope["headers"], request.state["settings"].public_url)
+                if form == "ours":
+                    check_csrf(request, first(await read_form(request), FIELD))
+            return await show(request)
+        except Problem as problem:
+            request.state["meters"].refused(problem.code)
+            return error_page(request, problem)
+
+    return Route(path, endpoint, methods=[method], name=f"{method.lower()} {path}")
+
+
+def problem_words(t: Texts, problem: Problem) -> str:
+    """The refusal as a sentence for a person."""
+    key = f"error.{problem.code}"
+    return t(key) if t.has(key) else problem.detail
+
+
+def error_page(request: Request[Any], problem: Problem) -> Response:
+    """A refusal as a whole page with a way on. Also for what no route matches."""
+    t = texts_for(request)
+    known = t.has(f"error.{problem.code}")
+    context = {
+        "heading": problem_words(t, problem) if known else t("error.title"),
+        "detail": "" if known else problem.detail,
+        "event_id": None if problem.status == 404 else request.path_params.get("event_id"),
+    }
+    response = page(request, "error.html", context, status=problem.status)
+    if problem.status in RETRY_AFTER_S:
+        response.headers["Retry-After"] = str(problem.extra.get("retryAfterSeconds", RETRY_AFTER_S[problem.status]))
+    return response
+
+
+async def on_http_exception(request: Request[Any], error: Exception) -> Response:
+    """What no route answers: a page for who browses, the API's answer for everyone else."""
+    if not _browses(request) or not isinstance(error, HTTPException) or error.status_code not in NOTHING_HERE:
+        return await problems.on_http_exception(request, error)
+    return error_page(request, Problem(error.status_code, "not_found", "There is nothing at this address."))
+
+
+async def on_store_error(request: Request[Any], error: Exception) -> Response:
+    """The shop's database or Redis is away or busy, or refuses a value."""
+    if not _browses(request):
+        return await problems.on_store_error(request, error)
+    return error_page(request, problems.store_problem(error))
+
+
+async def on_crash(request: Request[Any], error: Exception) -> Response:
+    """A bug of ours, logged as the API logs it; who browses is told by a page."""
+    answer = await problems.on_crash(request, error)
+    if not _browses(request):
+        return answer
+    return error_page(
+        request, Problem(500, "internal_error", "Something broke on our side. It was recorded; try again.")
+    )
+
+
+def _browses(request: Request[Any]) -> bool:
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")

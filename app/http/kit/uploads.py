@@ -1,0 +1,91 @@
+"""Takes an uploaded file, as the raw body or as the one file of a form, within a limit of its own.
+
+What a file is called and what its sender says it is are never trusted: names are not even read, and what a file is, its
+content tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from app.http.kit.bodies import read_body
+from app.http.kit.problems import Problem
+
+FIELDS_MAX = 20
+FIELD_BYTES_MAX = 16_384
+FORM_BYTES_EXTRA = FIELDS_MAX * FIELD_BYTES_MAX  # what a form may weigh beside its file
+FORM = "multipart/form-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`media_type` is what the sender says of a raw body; of a form's file it is empty, because browsers guess it."""
+
+    data: bytes
+    media_type: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+async def read_upload(request: Request[Any], limit: int, accepted: frozenset[str]) -> Upload:
+    """The file. Raises Problem: 413 when larger than `limit`, 415 for a type that is not `accepted`, 400 for a form
+    that cannot be read or a connection that ended, 422 for a form without a file.
+    """
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem(415, "encoding_unsupported", "Send the file as it is: nothing that is packed gets unpacked here.")
+    if media_type not in accepted | {FORM}:
+        kinds = ", ".join(sorted({*accepted, FORM}))
+        raise Problem(
+            415, "media_type_unsupported", f"The file cannot be of type {media_type[:60]!r}. Take one of {kinds}."
+        )
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and len(declared) < 16 and int(declared) > limit + FORM_BYTES_EXTRA:
+        raise _too_large(limit)
+    if media_type == FORM:
+        return await _from_form(request, limit)
+    return Upload(await read_body(request.receive, limit), media_type)
+
+
+async def _from_form(request: Request[Any], limit: int) -> Upload:
+    parser = MultiPartParser(
+        request.headers, _bounded(request, limit), max_files=1, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX
+    )
+    parser.spool_max_size = limit + FORM_BYTES_EXTRA  # in memory: it is bounded, and no name of theirs meets our disk
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Problem(400, "form_malformed", f"The form cannot be read: {error.message.rstrip('.')}.") from None
+    except (UnicodeDecodeError, LookupError):
+        raise Problem(400, "form_malformed", "The form cannot be read: it is not in UTF-8.") from None
+    except ClientDisconnect:
+        raise Problem(400, "body_incomplete", "The request ended before its body did.") from None
+    try:
+        files = [part for part in form.values() if isinstance(part, UploadFile)]
+        data = await files[0].read() if files else b""
+        fields = {name: part for name, part in form.items() if isinstance(part, str)}
+    finally:
+        await form.close()
+    if not data and not fields.get("file", ""):
+        raise Problem(422, "file_missing", "Choose a file and send it as the form's field `file`.")
+    if len(data) > limit:
+        raise _too_large(limit)
+    return Upload(data or fields["file"].encode(), "", fields)
+
+
+async def _bounded(request: Request[Any], limit: int) -> AsyncGenerator[bytes, None]:
+    total = 0
+    async for chunk in request.stream():
+        total += len(chunk)
+        if total > limit + FORM_BYTES_EXTRA:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "body_too_large", f"A file may have at most {limit} bytes.")

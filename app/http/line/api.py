@@ -1,0 +1,287 @@
+"""The waiting room's API: join, position, stream, status. What comes at a turn is in turn.py.
+
+Join, position and stream are what a sale is made of. A position and a stream touch no datastore; a join shares one
+Redis call with everyone who joins meanwhile. fast.py answers the plainest joins and positions with the same functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.control.sale_schedule import CANCELLED
+from app.domain.eta import until_draw_s
+from app.domain.line import RoomState
+from app.domain.ticket import Ticket, holder_text
+from app.domain.wish import Wish, pack_wish
+from app.http.accounts.credentials import (
+    COOKIE_LIFE_S,
+    HOLDER_COOKIE,
+    holder_of,
+    require_ticket,
+    set_cookie,
+    ticket_cookie,
+)
+from app.http.accounts.guest_merge import adopt_here, brings_a_place
+from app.http.kit.api import ApiRoute, Who
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Joined as JoinedShape
+from app.http.kit.shapes import LineStatus, Position
+from app.http.line.lookup import view_of
+from app.http.line.position import position_body, position_members
+from app.http.line.streams import STREAM_HEADERS
+from app.http.shop.rules import check_wish
+from app.http.state import State
+from app.room.joiner import JoinUnavailable
+from app.room.scripts import Joined
+from app.room.view import LineView
+
+
+class JoinBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    wish: Wish | None = None
+
+
+_join_decoder = msgspec.json.Decoder(JoinBody)
+_NO_BODY = JoinBody()
+
+
+class JoinAnswer(NamedTuple):
+    """`cookies` are Set-Cookie headers; `body` is the JSON answer."""
+
+    created: bool
+    body: bytes
+    cookies: list[tuple[bytes, bytes]]
+
+
+Joining = asyncio.Future[tuple[str, Joined]]
+
+
+class Arrival(NamedTuple):
+    """Someone who asked for a number: the future gives it."""
+
+    view: LineView
+    holder: bytes
+    is_new: bool
+    wish: bool
+    joining: Joining
+
+
+def arrive(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wish: Wish | None) -> Arrival:
+    """Ask for a number with everyone else who asks now. The wish is one that the event can grant.
+
+    Raises Problem if it is known that there is no number.
+    """
+    holder, is_new = holder_of(state["tickets"], state["tokens"], headers, view)
+    packed = pack_wish(wish) if wish is not None else ""
+    try:
+        draw_in_s = until_draw_s(time.time() - view.opens_ms / 1000, state["settings"].opening_draw_s)
+        joining = state["joiner"].join(view.event_id, view.epoch, holder_text(holder), packed, draw_in_s=draw_in_s)
+    except JoinUnavailable as error:
+        raise _unavailable(error) from None
+    return Arrival(view, holder, is_new, wish is not None, joining)
+
+
+def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:
+    """The answer to an arrival whose future is done. Raises Problem when the room takes nobody."""
+    view, event_id, holder = arrival.view, arrival.view.event_id, arrival.holder
+    secure = state["settings"].secure_cookies
+    names = []
+    if arrival.is_new:
+        names.append(set_cookie(HOLDER_COOKIE, holder_text(holder), life_s=COOKIE_LIFE_S, secure=secure))
+    try:
+        room_state, joined = arrival.joining.result()
+    except JoinUnavailable as error:
+        problem = _unavailable(error)
+        problem.cookies = names  # the answer may just be late: who tries again is the same
+        raise problem from None
+    if not joined.number:
+        raise _refusal(view, room_state, joined.status)
+    ticket = Ticket(event_id, view.epoch, joined.number, holder, int(time.time()), arrival.wish)
+    token = state["tickets"].sign(ticket)
+    body = b'{"ticket":"%s","streamUrl":"/api/queue/%s/stream",%s}' % (
+        token.encode(),
+        event_id.encode(),
+        position_members(view, joined.number, view.position(joined.number), state["reservation_member"]),
+    )
+    cookies = [set_cookie(ticket_cookie(event_id), token, life_s=COOKIE_LIFE_S, secure=secure), *names]
+    return JoinAnswer(created=joined.status == "joined", body=body, cookies=cookies)
+
+
+async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str, wish: Wish | None) -> JoinAnswer:
+    """Give whoever asks their place, once: an account takes over a place its browser has here, and keeps one.
+
+    Raises Problem when the room takes nobody.
+    """
+    view = await view_of(state, event_id)
+    if wish is not None:
+        await check_wish(state, event_id, wish)
+    if view.lost:
+        await _take_back(state, headers, view)
+    if brings_a_place(state, headers, event_id):
+        await adopt_here(state, headers, view)
+    arrival = arrive(state, headers, view, wish)
+    await asyncio.wait([arrival.joining])
+    return joined_answer(state, arrival)
+
+
+async def _take_back(state: State, headers: list[tuple[bytes, bytes]], view: LineView) -> None:
+    """Give somebody who joins again the place their ticket proves, which a loss of Redis took: not one at the back."""
+    try:
+        ticket = require_ticket(state["tickets"], headers, view)
+        if ticket.number in view.lost:
+            await state["presence"].restore(view.event_id, view.epoch, {ticket.number: holder_text(ticket.holder)})
+    except Problem:
+        return  # a ticket of no use proves nothing
+    except (RedisError, OSError) as error:
+        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+
+
+def _unavailable(error: JoinUnavailable) -> Problem:
+    return Problem(503, "line_unavailable", f"{error}. Nothing was lost: try again.")
+
+
+def _refusal(view: LineView, room_state: str, status: str) -> Problem:
+    match room_state, status:
+        case _, "stranger":
+            return Problem(401, "login_required", "This line is for people with an account. Log in, then join.")
+        case _, "full":
+            return Problem(503, "numbers_short", "More people are joining than numbers were set aside. Try again.")
+        case "scheduled", _:
+            opens = datetime.fromtimestamp(view.opens_ms / 1000, UTC).isoformat()
+            return Problem(409, "room_not_open", f"The line opens at {opens}.", opensAt=opens, room=room_state)
+        case "draining" | "closed", _:
+            return closed_problem(view, room_state)
+        case _:
+            return Problem(503, "line_unavailable", "The room is changing. Nothing was lost: try again.")
+
+
+def closed_problem(view: LineView, room_state: str) -> Problem:
+    """Why a line takes nobody: its event was cancelled, its sale is over (`reason`), or an operator closed it."""
+    if view.reason == CANCELLED:
+        return Problem(410, "event_cancelled", "This event was cancelled.", room=room_state)
+    extra = {"reason": view.reason} if view.reason else {}
+    return Problem(410, "room_closed", "This line takes nobody any more.", room=room_state, **extra)
+
+
+async def join(scope: Scope, receive: Receive, send: Send) -> None:
+    """201 for a new place, 200 for one that was there already."""
+    body = await read_body(receive)
+    wish = decode(body, _join_decoder).wish if body else _NO_BODY.wish
+    answer = await join_line(scope["state"], scope["headers"], scope["path_params"]["event_id"], wish)
+    await _send_json(send, 201 if answer.created else 200, json_headers(answer.body, answer.cookies), answer.body)
+
+
+def where(state: State, headers: list[tuple[bytes, bytes]], view: LineView) -> bytes:
+    """The position of whoever asks, who is thereby seen to be here. Raises Problem without a good ticket."""
+    ticket = require_ticket(state["tickets"], headers, view)
+    state["presence"].see(view, ticket.number, ticket.holder)
+    state["meters"].polls += 1
+    return position_body(view, ticket.number, state["reservation_member"])
+
+
+async def position(scope: Scope, receive: Receive, send: Send) -> None:
+    view = await view_of(scope["state"], scope["path_params"]["event_id"])
+    body = where(scope["state"], scope["headers"], view)
+    await _send_json(send, 200, json_headers(body, []), body)
+
+
+async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+    state: State = scope["state"]
+    view = await view_of(state, scope["path_params"]["event_id"])
+    ticket = require_ticket(state["tickets"], scope["headers"], view)
+    if scope["method"] == "HEAD":  # has no end to wait for
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        await send({"type": "http.response.body"})
+        return
+    state["presence"].see(view, ticket.number, ticket.holder)
+    if not state["hub"].has_place(view, ticket.number):
+        raise Problem(503, "streams_full", "No more streams are open here: poll your position instead.")
+    await state["hub"].serve(view, ticket, receive, send)
+
+
+JSON_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+def json_headers(body: bytes, cookies: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [*JSON_HEADERS, (b"content-length", b"%d" % len(body)), *cookies]
+
+
+async def _send_json(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def status(request: Request[State]) -> Response:
+    """Public: how the line stands. A cache may keep it for a second."""
+    view = await view_of(request.state, request.path_params["event_id"])
+    body = {
+        "state": view.state,
+        "cursor": view.cursor,
+        "waiting": 0 if view.state is RoomState.closed else view.waiting,
+        "admissionRatePerSecond": view.rate_per_s if view.state in (RoomState.open, RoomState.draining) else 0,
+        "updatedAt": datetime.fromtimestamp(view.updated_ms / 1000, UTC).isoformat(),
+    }
+    headers = {"cache-control": "public, max-age=1"}
+    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+
+
+class Endpoint:
+    """A raw ASGI callable as an endpoint; a bare function would be taken for a request handler."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+routes = [
+    ApiRoute(
+        "GET",
+        "/api/queue/{event_id}/position",
+        Endpoint(position),
+        summary="Where I stand, from this process's memory.",
+        who=Who.ticket,
+        answers={200: Position},
+        problems=(410,),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/queue/{event_id}/join",
+        Endpoint(join),
+        summary="Take a place in line, once: 201 for a new one, 200 for one that was there already.",
+        body=JoinBody,
+        body_required=False,
+        answers={201: JoinedShape, 200: JoinedShape},
+        problems=(401, 409, 410),
+    ),
+    ApiRoute(
+        "GET",
+        "/api/queue/{event_id}/stream",
+        Endpoint(stream),
+        summary="My position as Server-Sent Events: position, admitted, message, closed, reconnect.",
+        who=Who.ticket,
+        answers={200: "text/event-stream"},
+        problems=(410,),
+    ),
+    ApiRoute(
+        "GET",
+        "/api/queue/{event_id}/status",
+        status,
+        summary="How the line stands; cacheable for a second.",
+        answers={200: LineStatus},
+    ),
+]

@@ -1,0 +1,155 @@
+"""The end of a place in line: claim, when the turn has come, or leave."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.ticket import Ticket, holder_text
+from app.http.accounts.credentials import pass_cookie, require_ticket, set_cookie
+from app.http.accounts.tokens import AdmissionPass
+from app.http.kit.api import ApiRoute, Who
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Claimed, Nothing
+from app.http.line.api import closed_problem
+from app.http.line.lookup import view_of
+from app.http.line.position import position_body
+from app.http.shop.rules import reservation_of, submit
+from app.http.state import State
+from app.lane.commands import Drop
+from app.room.view import LineView
+
+LANE_WAIT_S = 1.0  # for an answer that takes milliseconds when all is well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAnswer:
+    admission_pass: str
+    expires_at: datetime
+    reservation: dict[str, Any] | None
+    cookies: list[tuple[bytes, bytes]]
+
+
+async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> ClaimAnswer:
+    """Take the turn up; a repeat gives the same pass. Raises Problem when it is not this buyer's turn."""
+    view = await view_of(state, event_id)
+    ticket = require_ticket(state["tickets"], headers, view)
+    try:
+        status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
+    except (RedisError, OSError) as error:
+        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+    state["meters"].claimed(event_id, status)
+    if status != "claimed":
+        raise _claim_refusal(view, ticket.number, status)
+    expires_at = datetime.fromtimestamp(expires_ms // 1000, UTC)
+    admission = AdmissionPass(
+        event_id=event_id,
+        epoch=ticket.epoch,
+        number=ticket.number,
+        holder=holder_text(ticket.holder),
+        expires_at=expires_at,
+    )
+    token = state["tokens"].sign_pass(admission)
+    life_s = max(1, int(expires_at.timestamp() - time.time()))
+    return ClaimAnswer(
+        admission_pass=token,
+        expires_at=expires_at,
+        reservation=await _held(state, ticket),
+        cookies=[set_cookie(pass_cookie(event_id), token, life_s=life_s, secure=state["settings"].secure_cookies)],
+    )
+
+
+async def _held(state: State, ticket: Ticket) -> dict[str, Any] | None:
+    """What is reserved for this place; a wish whose answer is still on its way is waited for."""
+    found = await reservation_of(state, ticket.event_id, ticket.epoch, ticket.number)
+    seats = state["seats"].get(ticket.event_id)
+    if found is not None or not ticket.wish or (seats and seats.answer(ticket.epoch, ticket.number)):
+        return found
+    await state["lane"].outcome(ticket.event_id, f"wish:{ticket.epoch}:{ticket.number}", LANE_WAIT_S)
+    return await reservation_of(state, ticket.event_id, ticket.epoch, ticket.number)
+
+
+def _claim_refusal(view: LineView, number: int, status: str) -> Problem:
+    match status:
+        case "lapsed":
+            return Problem(410, "turn_lapsed", "Your turn has passed. Join the line again.")
+        case "left" if number not in view.lost:
+            return Problem(410, "place_given_up", "This place in line is over. Join the line again.")
+        case "closed" | "old_epoch":
+            return closed_problem(view, view.state)
+        case "missing":
+            return _lost()
+        case _:
+            here = msgspec.Raw(position_body(view, number, lambda *_: b""))
+            return Problem(409, "not_admitted", "It is not your turn yet.", position=here)
+
+
+def _lost() -> Problem:
+    return Problem(503, "line_unavailable", "The line was lost and is being made again. No place is lost: try again.")
+
+
+async def claim(request: Request[State]) -> Response:
+    answer = await claim_turn(request.state, request.scope["headers"], request.path_params["event_id"])
+    body: dict[str, Any] = {"pass": answer.admission_pass, "expiresAt": answer.expires_at.isoformat()}
+    if answer.reservation is not None:
+        body["reservation"] = answer.reservation
+    return _json(body, answer.cookies)
+
+
+async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> None:
+    """Give the place up for good, and the seats held for it. Idempotent."""
+    view = await view_of(state, event_id)
+    ticket = require_ticket(state["tickets"], headers, view)
+    drop_id = f"leave:{ticket.epoch}:{ticket.number}:{secrets.token_hex(8)}"  # the place may come back after a loss
+    with state["lane"].expected(event_id, drop_id) as answer:
+        try:
+            left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, drop_id=drop_id)
+        except (RedisError, OSError) as error:
+            raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+        if left.drop:
+            await state["lane"].hurry(event_id, left.drop, answer, LANE_WAIT_S)
+    if left.status == "missing":
+        raise _lost()
+    if left.status in ("already", "closed") and ticket.number <= view.cursor:  # what a pass holds outlives its turn
+        await submit(state, event_id, Drop(id=drop_id, epoch=ticket.epoch, number=ticket.number))
+
+
+async def leave(request: Request[State]) -> Response:
+    await leave_line(request.state, request.scope["headers"], request.path_params["event_id"])
+    return _json({}, [])
+
+
+def _json(body: Any, cookies: list[tuple[bytes, bytes]]) -> Response:
+    response = Response(msgspec.json.encode(body), media_type="application/json", headers={"cache-control": "no-store"})
+    response.raw_headers.extend(cookies)
+    return response
+
+
+routes = [
+    ApiRoute(
+        "POST",
+        "/api/queue/{event_id}/claim",
+        claim,
+        summary="Take my turn up; a repeat gives the same pass.",
+        who=Who.ticket,
+        answers={200: Claimed},
+        problems=(409, 410),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/queue/{event_id}/leave",
+        leave,
+        summary="Give my place up for good.",
+        who=Who.ticket,
+        answers={200: Nothing},
+        problems=(410,),
+    ),
+]

@@ -1,0 +1,191 @@
+"""Paying, as the API and the pages do it, and the gateway's webhook. Translates only: app/payments has the rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.charge import Charge, PaymentMethod
+from app.domain.reservation import Reservation, ReservationStatus
+from app.http.accounts.credentials import Headers, header
+from app.http.kit.api import ApiRoute, Who
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.problems import Problem
+from app.http.shop import rules as shop
+from app.http.state import State
+from app.lane.stream import LaneBusy
+from app.ledger.charges import Money, money_of
+from app.payments.cashier import PaidStatus
+from app.payments.courier import SIGNATURE_HEADER, News
+from app.payments.gateway import Answer
+from app.payments.signing import is_signed
+
+KEY_MAX = 60
+
+
+class PayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    reservation_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    payment_method: PaymentMethod
+
+
+class PaymentView(msgspec.Struct, frozen=True, rename="camel"):
+    """One attempt to pay. `status`: captured | pending | refund_due | refunded."""
+
+    id: str
+    reservation_id: str
+    method: PaymentMethod
+    amount: int
+    status: str
+
+
+class PaymentAnswer(msgspec.Struct, frozen=True):
+    payment: PaymentView
+
+
+class MethodsAnswer(msgspec.Struct, frozen=True):
+    methods: list[PaymentMethod]
+
+
+class WebhookAnswer(msgspec.Struct, frozen=True):
+    received: bool
+
+
+_pay_decoder = msgspec.json.Decoder(PayBody)
+_news_decoder = msgspec.json.Decoder(News)
+
+REFUSALS: dict[PaidStatus, tuple[int, str, str]] = {
+    PaidStatus.unclear: (
+        504,
+        "payment_unclear",
+        "The payment service has not answered. We are finding out whether it took the money; if your seats are gone by "
+        "then it comes back by itself. Ask again: you are charged once.",
+    ),
+    PaidStatus.unreachable: (
+        503,
+        "payment_unreachable",
+        "The payment service cannot be reached. Nothing was charged. Try again, or pay another way.",
+    ),
+    PaidStatus.already_paid: (409, "already_paid", "These seats are paid for already. Nothing more was charged."),
+    PaidStatus.declined: (402, "payment_declined", "The payment was declined. Nothing was charged; pay another way."),
+    PaidStatus.given_up: (409, "payment_given_up", "This payment was given up. What was charged goes back; pay again."),
+    PaidStatus.key_reused: (422, "key_reused", "This Idempotency-Key was sent with another payment already."),
+    PaidStatus.too_many: (
+        409,
+        "too_many_payments",
+        "Too many attempts to pay for these seats. Cancel them.",
+    ),
+}
+
+
+async def pay(state: State, headers: Headers, reservation_id: str, method: PaymentMethod) -> PaymentView:
+    """Take the money, then sell the seats; money whose hold is over goes back. A repeat gives the same payment."""
+    reservation = await shop.own(state, headers, reservation_id)
+    await _check_payable(state, reservation)
+    try:
+        paid = await state["cashier"].pay(reservation, method, _key(headers, reservation.holder))
+    except LaneBusy:
+        raise shop.lane_busy() from None  # the money is noted: the payer carries on
+    view = payment_view(paid.charge, paid.status)
+    match paid.status:
+        case PaidStatus.captured | PaidStatus.pending:
+            return view
+        case PaidStatus.refund_due | PaidStatus.refunded:
+            raise _too_late(view.status, view)
+        case _:
+            status, code, detail = REFUSALS[paid.status]
+            raise Problem(status, code, detail)
+
+
+async def _check_payable(state: State, reservation: Reservation) -> None:
+    """Raises Problem for a reservation that nobody may pay for any more, saying where its money is."""
+    if reservation.status is ReservationStatus.confirmed:
+        return
+    money = (await money_of(state["db"], [reservation.id])).get(reservation.id)
+    owed = money is not None and money.status in ("refund_due", "refunded")
+    if reservation.status is ReservationStatus.pending:
+        if reservation.expires_at > datetime.now(UTC) or owed or (money is not None and money.status == "pending"):
+            return
+        raise Problem(410, "hold_over", "The hold ended before you paid. Nothing was charged; choose seats again.")
+    if owed and money is not None and reservation.status is not ReservationStatus.refunded:
+        raise _too_late(money.status, money)
+    raise shop.over(reservation.status)
+
+
+def _too_late(status: str, payment: PaymentView | Money) -> Problem:
+    goes = "is back" if status == "refunded" else "is on its way back"
+    return Problem(
+        410, "paid_too_late", f"The hold ended before the money came. Your money {goes}; choose seats again.",
+        payment=payment,
+    )  # fmt: skip
+
+
+def _key(headers: Headers, holder: str) -> str | None:
+    """The client's Idempotency-Key, made its own by the holder."""
+    key = header(headers, b"idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= KEY_MAX or not key.isascii():
+        raise Problem(422, "payload_invalid", f"An Idempotency-Key is 1 to {KEY_MAX} ASCII characters.")
+    return f"{holder}:{key.decode()}"
+
+
+def payment_view(charge: Charge, status: PaidStatus) -> PaymentView:
+    return PaymentView(charge.id, charge.reservation_id, charge.method, charge.amount, status.value)
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+
+
+async def process(request: Request[State]) -> Response:
+    """201: paid and sold. 202: the gateway will tell; ask again, or look at the reservation."""
+    body = decode(await read_body(request.receive), _pay_decoder)
+    view = await pay(request.state, request.scope["headers"], body.reservation_id, body.payment_method)
+    return answer(PaymentAnswer(view), 202 if view.status == PaidStatus.pending else 201)
+
+
+async def methods(_: Request[State]) -> Response:
+    return answer(MethodsAnswer(list(PaymentMethod)))
+
+
+async def webhook(request: Request[State]) -> Response:
+    """What the gateway tells by itself. Believed only if it signed it lately; told again, it changes nothing."""
+    body = await read_body(request.receive)
+    signature = request.headers.get(SIGNATURE_HEADER, "")
+    if not is_signed(request.state["webhook_secret"], body, signature, datetime.now(UTC).timestamp()):
+        raise Problem(401, "signature_invalid", "The signature is missing, wrong or too old.")
+    news = decode(body, _news_decoder)
+    said = Answer(news.status, news.reference, news.amount, news.reason)
+    if not await request.state["cashier"].told(news.charge_id, said):
+        raise Problem(404, "charge_unknown", "There is no such charge.")
+    return answer(WebhookAnswer(received=True))
+
+
+routes = [
+    ApiRoute(
+        "POST",
+        "/api/payments/process",
+        process,
+        summary="Pay for a reservation; with an Idempotency-Key it may be repeated.",
+        who=Who.owner,
+        body=PayBody,
+        answers={201: PaymentAnswer, 202: PaymentAnswer},
+        problems=(402, 404, 409, 410, 504),
+        headers={"Idempotency-Key": "Makes a repeat give the first answer again."},
+    ),
+    ApiRoute("GET", "/api/payments/methods", methods, summary="The ways to pay.", answers={200: MethodsAnswer}),
+    ApiRoute(
+        "POST",
+        "/api/payments/webhook",
+        webhook,
+        summary="News of a charge, signed by the payment gateway.",
+        body=News,
+        answers={200: WebhookAnswer},
+        problems=(401, 404),
+        headers={SIGNATURE_HEADER: "`t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>`."},
+    ),
+]

@@ -1,0 +1,206 @@
+"""The shop's API: seat maps, reserving, cancelling. Translates only; reservations.py has the rules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.wish import GRADES_PER_WISH_MAX, SEATS_PER_WISH_MAX, Wish
+from app.http.events import cache as catalog
+from app.http.kit.api import ApiRoute, Who, query_of
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.paging import PAGE_MAX, Cursor, PageSize, cursor_of, place_of
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Message, Reservation, Shape
+from app.http.shop import rules as shop
+from app.http.shop.owners import owned_by
+from app.http.shop.seat_map import PACKED_FROM_BYTES, takes_gzip
+from app.http.state import State
+from app.ledger import reservations
+
+SeatIds = Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class ReserveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Either `seatIds`, or a `quantity` with the grades in order of preference."""
+
+    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    seat_ids: SeatIds | None = None
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=SEATS_PER_WISH_MAX)] | None = None
+    grades: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1, max_length=40)]], msgspec.Meta(max_length=GRADES_PER_WISH_MAX)
+    ] = []
+    adjacent: bool = True
+
+
+class SeatMapQuery(msgspec.Struct, frozen=True):
+    since: Annotated[int, msgspec.Meta(ge=0, lt=10**18)] | None = None
+
+
+class MapSeat(Shape, frozen=True, kw_only=True):
+    """With `since`, only `id` and `status`."""
+
+    id: str
+    status: Literal["available", "held", "sold"]
+    section: str | msgspec.UnsetType = msgspec.UNSET
+    row: str | msgspec.UnsetType = msgspec.UNSET
+    number: int | msgspec.UnsetType = msgspec.UNSET
+    grade: str | msgspec.UnsetType = msgspec.UNSET
+    price: int | msgspec.UnsetType = msgspec.UNSET
+    x: float | msgspec.UnsetType = msgspec.UNSET
+    y: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class SeatMap(Shape, frozen=True, kw_only=True):
+    """`layout` says how to draw the hall; a change `since` a version comes without it."""
+
+    version: int
+    seats: list[MapSeat]
+    layout: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Held(Shape, frozen=True, kw_only=True):
+    reservation: Reservation
+    expires_at: datetime
+
+
+class Shown(Shape, frozen=True, kw_only=True):
+    reservation: Reservation
+
+
+class Mine(Shape, frozen=True, kw_only=True):
+    """`next` is null on the last page."""
+
+    reservations: list[Reservation]
+    next: str | None
+
+
+class MineQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """`cursor` is the `next` of the page before."""
+
+    cursor: Cursor | None = None
+    limit: PageSize = PAGE_MAX
+
+
+_reserve_decoder = msgspec.json.Decoder(ReserveBody)
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+
+
+async def seat_map(request: Request[State]) -> Response:
+    """The whole map with an ETag, or with `?since=version` only what changed after it.
+
+    A packed map is another representation (RFC 9110, 8.8.3.3), so its ETag is another one.
+    """
+    view = await shop.seat_view(request.state, request.path_params["event_id"])
+    since = query_of(request, SeatMapQuery).since
+    headers = {"etag": view.etag, "cache-control": "no-cache", "vary": "Accept-Encoding"}
+    if since is not None:
+        return Response(view.since(since), 200, headers, "application/json")
+    packs = len(view.body()) >= PACKED_FROM_BYTES and takes_gzip(request.headers.get("accept-encoding", ""))
+    if packs:
+        headers["etag"] = f'"{view.version}-gzip"'
+    if catalog.is_known(request.headers.get("if-none-match", ""), headers["etag"]):
+        return Response(None, 304, headers)
+    if not packs:
+        return Response(view.body(), 200, headers, "application/json")
+    headers["content-encoding"] = "gzip"
+    return Response(await request.state["packed"].of(view), 200, headers, "application/json")
+
+
+async def reserve(request: Request[State]) -> Response:
+    body = decode(await read_body(request.receive), _reserve_decoder)
+    if (body.seat_ids is None) == (body.quantity is None):
+        raise Problem(422, "payload_invalid", "Send either seatIds or a quantity.")
+    wish = None
+    if body.quantity is not None:
+        wish = Wish(quantity=body.quantity, grades=tuple(body.grades), adjacent=body.adjacent)
+    made = await shop.reserve(request.state, request.scope["headers"], body.event_id, body.seat_ids, wish)
+    return answer({"reservation": made, "expiresAt": made["expiresAt"]}, 201)
+
+
+async def show_reservation(request: Request[State]) -> Response:
+    found = await shop.own(request.state, request.scope["headers"], request.path_params["reservation_id"])
+    (shown,) = await shop.with_money(request.state, [found])
+    return answer({"reservation": shown})
+
+
+async def my_reservations(request: Request[State]) -> Response:
+    """Those of the account and of the browsers it took over, or of this browser, and those of the places in line that
+    a ticket or a pass proves. A page at a time.
+    """
+    query = query_of(request, MineQuery)
+    after = place_of(query.cursor)
+    holders, places = await owned_by(request)
+    found = await reservations.by_holders(request.state["db"], holders, query.limit + 1, after, places)
+    shown = found[: query.limit]
+    last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
+    return answer({"reservations": await shop.with_money(request.state, shown), "next": last})
+
+
+async def cancel(request: Request[State]) -> Response:
+    await shop.cancel(request.state, request.scope["headers"], request.path_params["reservation_id"])
+    return answer({"message": "The reservation is cancelled and its seats are free again."})
+
+
+routes = [
+    ApiRoute(
+        "GET",
+        "/api/seats/events/{event_id}",
+        seat_map,
+        summary="The seat map, or with `since` what changed after that version.",
+        query=SeatMapQuery,
+        answers={200: SeatMap, 304: None},
+    ),
+    ApiRoute(
+        "POST",
+        "/api/seats/reserve",
+        reserve,
+        summary="Hold seats: these ones, or the best that fit.",
+        who=Who.buyer,
+        body=ReserveBody,
+        answers={201: Held},
+        problems=(404, 409, 410),
+        headers={"Idempotency-Key": "The same key gives the same reservation again, and is refused with other seats."},
+    ),
+    ApiRoute(
+        "GET",
+        "/api/seats/reservation/{reservation_id}",
+        show_reservation,
+        summary="One of my reservations.",
+        who=Who.owner,
+        answers={200: Shown},
+    ),
+    ApiRoute(
+        "GET",
+        "/api/reservations/my",
+        my_reservations,
+        summary="My reservations, newest first.",
+        who=Who.owner,
+        query=MineQuery,
+        answers={200: Mine},
+    ),
+    ApiRoute(
+        "GET",
+        "/api/reservations/{reservation_id}",
+        show_reservation,
+        summary="One of my reservations.",
+        who=Who.owner,
+        answers={200: Shown},
+    ),
+    ApiRoute(
+        "POST",
+        "/api/reservations/{reservation_id}/cancel",
+        cancel,
+        summary="Give the seats back, and the money if it was paid.",
+        who=Who.owner,
+        answers={200: Message},
+        problems=(409,),
+    ),
+]

@@ -1,0 +1,213 @@
+"""The waiting list over the API: join it when there are too few seats for a wish, see one's place, leave it.
+
+Fair to the line: seats that come free go to the list before the line, and nobody gets onto the list past people who
+stand in line: only whom the line has moved past already may join, or anybody while nobody stands in it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.line import RoomState
+from app.domain.reservation import ReservationStatus
+from app.domain.sale import SaleStatus, status_of
+from app.domain.ticket import HOLDER_BYTES, holder_text
+from app.domain.waitlist import LIVE_STATES, ListState, fits, may_join
+from app.domain.wish import Wish
+from app.http.accounts.attempts import count_newcomer
+from app.http.accounts.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, session_if_any, set_cookie
+from app.http.events.cache import known_event
+from app.http.kit.api import ApiRoute, Who
+from app.http.kit.bodies import decode, read_body
+from app.http.kit.problems import Problem
+from app.http.kit.shapes import Nothing, Shape
+from app.http.shop import rules as shop
+from app.http.shop.owners import buyer_of, holders_of
+from app.http.state import State
+from app.lane.commands import Cancel, Serve
+from app.lane.stream import LaneBusy
+from app.ledger import events, reservations, waitlist
+
+POLL_AFTER_MS = 5000
+Cookies = list[tuple[bytes, bytes]]
+
+log = structlog.get_logger()
+
+
+class WaitlistBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    wish: Wish
+
+
+class WishShown(Shape, frozen=True, kw_only=True):
+    quantity: int
+    grades: tuple[str, ...]
+    adjacent: bool
+
+
+class WaitlistEntry(Shape, frozen=True, kw_only=True):
+    """`place` counts from 1 while waiting. Once offered, `reservation_id` is held until `offer_ends_at`."""
+
+    event_id: str
+    state: ListState
+    wish: WishShown
+    joined_at: datetime
+    place: int | None
+    reservation_id: str | None
+    offer_ends_at: datetime | None
+
+
+class Listed(Shape, frozen=True, kw_only=True):
+    entry: WaitlistEntry
+    poll_after_ms: int
+
+
+_body_decoder = msgspec.json.Decoder(WaitlistBody)
+
+
+async def join_list(request: Request[State], event_id: str, wish: Wish) -> tuple[waitlist.Entry, bool, Cookies]:
+    """(the entry, whether it is new, Set-Cookie headers of a browser nobody knew). Raises Problem."""
+    state = request.state
+    event = await known_event(state, event_id)
+    await _check_wish(state, event, wish)
+    _check_line(request, event_id)
+    holder, cookies = buyer_of(state, request.scope["headers"]), []
+    if holder is None:
+        holder = holder_text(os.urandom(HOLDER_BYTES))
+        secure = state["settings"].secure_cookies
+        cookies = [set_cookie(HOLDER_COOKIE, holder, life_s=COOKIE_LIFE_S, secure=secure)]
+    await count_newcomer(request, event_id, holder)
+    try:
+        entry, new = await waitlist.join(state["db"], event_id, holder, wish, datetime.now(UTC))
+    except waitlist.ListFull:
+        raise Problem(409, "waitlist_full", "The waiting list is full. Look again later.") from None
+    if new:  # a seat may have come free since this process looked
+        await _have_served(state, event_id, entry.id)
+    return entry, new, cookies
+
+
+async def _have_served(state: State, event_id: str, entry_id: int) -> None:
+    """Have the list looked at now. Whoever is on it stays, told or not: the workers look every second."""
+    try:
+        await state["lane"].send(event_id, [Serve(id=f"offer:{event_id}:{entry_id}")])
+    except LaneBusy as error:
+        log.warning("waitlist_not_told", event_id=event_id, error=repr(error))
+
+
+async def _check_wish(state: State, event: events.Event, wish: Wish) -> None:
+    if status_of(event, datetime.now(UTC)) is not SaleStatus.on_sale:
+        raise Problem(409, "not_on_sale", "Nothing is sold for this event now.")
+    await shop.check_wish(state, event.id, wish)
+    view = await shop.seat_view(state, event.id)
+    if not fits(wish, view.totals):  # before its map is there as well: the list would take the hall when it comes
+        raise Problem(409, "seats_too_few", "This event does not have so many seats to wait for.", seats=view.totals)
+    left = view.left()
+    if fits(wish, left):
+        raise Problem(409, "seats_left", "There are seats for this wish: no need to wait for some.", left=left)
+
+
+def _check_line(request: Request[State], event_id: str) -> None:
+    """Raises Problem while somebody stands in line whom the list would put this person before, and where only people
+    with an account may join that line.
+    """
+    line = request.state["rooms"].views.get(event_id)
+    if line is None or line.state is RoomState.closed:
+        return
+    try:
+        number = require_ticket(request.state["tickets"], request.scope["headers"], line).number
+    except Problem:
+        number = None  # a ticket of no use is none: it is said below what to do
+    if (
+        number is None
+        and line.accounts_only
+        and session_if_any(request.state["tokens"], request.scope["headers"]) is None
+    ):
+        raise Problem(401, "login_required", "This event is for people with an account. Log in first.")
+    if not may_join(number=number, cursor=line.cursor, people_waiting=line.waiting):
+        raise Problem(
+            409, "line_first", "People stand in line for this event. Join it; the list is for after your turn."
+        )
+
+
+async def own_entry(request: Request[State], event_id: str) -> waitlist.Entry:
+    """The live entry of who asks, else their last one. Raises Problem 404."""
+    found = await waitlist.own(request.state["db"], event_id, await holders_of(request))
+    if found is None:
+        raise Problem(404, "waitlist_unknown", "You are not on this event's waiting list.")
+    return found
+
+
+async def leave_list(request: Request[State], event_id: str) -> None:
+    """Leave it; the seats of an offer go to the next. A repeat changes nothing. Raises Problem 404, 409 once bought."""
+    state, entry = request.state, await own_entry(request, event_id)
+    if entry.state is ListState.bought:
+        raise Problem(409, "waitlist_bought", "You bought what the list offered you. Cancel the reservation instead.")
+    if entry.state not in LIVE_STATES:
+        return
+    await waitlist.leave(state["db"], entry.id, datetime.now(UTC))
+    if entry.reservation_id is None:
+        entry = await own_entry(request, event_id)  # offered in the very moment of leaving
+    held = await reservations.get(state["db"], entry.reservation_id) if entry.reservation_id else None
+    if held is not None and held.status is ReservationStatus.pending:
+        giving_up = Cancel(id=f"cancel:{held.id}", reservation_id=held.id, holder=held.holder)
+        await shop.submit(state, event_id, giving_up)
+
+
+def listed(entry: waitlist.Entry) -> Listed:
+    return Listed(entry=msgspec.convert(entry, WaitlistEntry, from_attributes=True), poll_after_ms=POLL_AFTER_MS)
+
+
+async def join(request: Request[State]) -> Response:
+    body = decode(await read_body(request.receive), _body_decoder)
+    entry, new, cookies = await join_list(request, request.path_params["event_id"], body.wish)
+    response = _answer(listed(entry), 201 if new else 200)
+    response.raw_headers.extend(cookies)
+    return response
+
+
+async def show(request: Request[State]) -> Response:
+    event = await known_event(request.state, request.path_params["event_id"])
+    return _answer(listed(await own_entry(request, event.id)))
+
+
+async def leave(request: Request[State]) -> Response:
+    event = await known_event(request.state, request.path_params["event_id"])
+    await leave_list(request, event.id)
+    return _answer(Nothing())
+
+
+def _answer(body: Shape, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+
+
+_PATH = "/api/waitlist/{event_id}"
+routes = [
+    ApiRoute(
+        "POST",
+        _PATH,
+        join,
+        summary="Wait for seats to come free",
+        who=Who.owner,
+        body=WaitlistBody,
+        answers={201: Listed, 200: Listed},
+        problems=(409, 429),
+    ),
+    ApiRoute("GET", _PATH, show, summary="One's place on the waiting list", who=Who.owner, answers={200: Listed}),
+    ApiRoute(
+        "DELETE", _PATH, leave, summary="Leave the waiting list", who=Who.owner, answers={200: Nothing}, problems=(409,)
+    ),
+    ApiRoute(
+        "POST",
+        f"{_PATH}/leave",
+        leave,
+        summary="Leave the waiting list",
+        who=Who.owner,
+        answers={200: Nothing},
+        problems=(409,),
+    ),
+]

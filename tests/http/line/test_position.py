@@ -1,0 +1,96 @@
+"""The bytes written by hand are the JSON an encoder would give."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.line import Place, RoomState
+from app.http.line.position import iso_ms, position_body
+from app.room.view import LineView, Position
+
+NUMBERS = st.integers(1, 2**53)
+MS = st.integers(0, 4_000_000_000_000)
+
+
+class Standing(LineView):
+    """A view in which everyone stands where the test says."""
+
+    def __init__(self, event_id: str, state: RoomState, message: str, position: Position, reason: str = "") -> None:
+        super().__init__(event_id)
+        self.state, self.message, self.given, self.reason = state, message, position, reason
+
+    def position(self, number: int) -> Position:
+        return self.given
+
+
+@given(
+    state=st.sampled_from(RoomState),
+    message=st.text(max_size=60),
+    reason=st.sampled_from(["", "sale_ended", "event_cancelled"]),
+    place=st.sampled_from([place for place in Place if place is not Place.unknown]),
+    number=NUMBERS,
+    ahead=st.integers(0, 2**53),
+    eta=st.none() | st.tuples(st.integers(0, 86_400), st.integers(0, 86_400)),
+    poll_after_ms=st.integers(1_000, 30_000),
+    until_ms=MS,
+    reservation=st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
+    full=st.booleans(),
+)
+def test_a_position_is_what_an_encoder_would_give(
+    state: RoomState,
+    message: str,
+    reason: str,
+    place: Place,
+    number: int,
+    ahead: int,
+    eta: tuple[int, int] | None,
+    poll_after_ms: int,
+    until_ms: int,
+    reservation: dict[str, str] | None,
+    full: bool,
+) -> None:
+    view = Standing("gig", state, message, Position(place, ahead, eta, poll_after_ms, until_ms), reason)
+    view.full = full
+    member = b"" if reservation is None else b',"reservation":%s' % msgspec.json.encode(reservation)
+    expected: dict[str, Any] = {
+        "state": place.value,
+        "room": state.value,
+        "number": number,
+        "ahead": ahead,
+        "etaSeconds": None if eta is None else {"low": eta[0], "high": eta[1]},
+        "pollAfterMs": poll_after_ms,
+    }
+    if message:
+        expected["message"] = message
+    if reason:
+        expected["reason"] = reason
+    if place is Place.waiting and full:
+        expected["full"] = True
+    if place is Place.admitted:
+        expected["claimBefore"] = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    if place is not Place.waiting and reservation is not None:
+        expected["reservation"] = reservation
+    body = position_body(view, number, lambda *_: member)
+    assert body == msgspec.json.encode(expected)
+    assert json.loads(body) == expected
+
+
+@given(first=st.text(max_size=20), second=st.text(max_size=20))
+def test_a_new_message_replaces_the_one_before_it(first: str, second: str) -> None:
+    position = Position(Place.waiting, 0, None, 1000, 0)
+    for message in (first, second, first):
+        body = json.loads(position_body(Standing("gig", RoomState.open, message, position), 1, lambda *_: b""))
+        assert body.get("message", "") == message
+
+
+@given(at_ms=MS)
+def test_a_time_travels_in_utc_to_the_millisecond(at_ms: int) -> None:
+    at = datetime.fromisoformat(iso_ms(at_ms).decode())
+    assert at.utcoffset() is not None
+    assert abs(at.timestamp() * 1000 - at_ms) < 1
