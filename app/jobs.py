@@ -1,24 +1,33 @@
-"""The arq jobs, by name, and how anyone wakes them.
+"""The arq jobs, by name, and how anyone wakes a worker to run one.
 
-A job is only a wake-up: it drains our own ordered stream. A wake-up that is lost costs at most the second until the
-periodic tick behind it. Payloads are JSON; results are not kept, so the same id can be rung again.
+A job is only a wake-up: what is to be done stands in a stream or in SQL. A wake-up that is lost costs at most the
+second until the periodic round that looks for the same work. Payloads are JSON; results are not kept, so that a job of
+the same id can be enqueued again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from arq import ArqRedis, create_pool
 from arq.connections import RedisSettings
+from redis.exceptions import RedisError
 
 ALLOCATE = "allocate"
 POSTERS = "posters"
-RING_TIMEOUT_S = 2.0  # nobody who rings may be kept: what is rung for is found without it
+WAKE_TIMEOUT_S = 2.0  # nobody waits longer to wake a worker: the work is found without it
 JOB_EXPIRES_MS = 60_000  # a wake-up nobody took for this long is worthless
+
+Wake = Callable[[str, str], Awaitable[object]]  # (event_id, entry_id): wake an allocator. Raises WakeUpFailed
 
 serialize = msgspec.json.Encoder(enc_hook=repr).encode  # arq also writes down an exception that ended a job
 deserialize = msgspec.json.decode
+
+
+class WakeUpFailed(Exception):
+    """No worker was woken: Redis cannot be reached or did not answer in time. A periodic round finds the work."""
 
 
 def redis_settings(url: str) -> RedisSettings:
@@ -32,16 +41,19 @@ async def open_jobs(url: str) -> ArqRedis:
     return await create_pool(redis_settings(url), job_serializer=serialize, job_deserializer=deserialize)
 
 
-async def ring(jobs: ArqRedis, event_id: str, entry_id: str) -> None:
-    """Wake an allocator for the event's lane; the same entry rings once. Raises RedisError and OSError."""
-    await _ring(jobs, ALLOCATE, f"{event_id}:{entry_id}", event_id)
+async def wake_allocator(jobs: ArqRedis, event_id: str, entry_id: str) -> None:
+    """Have a worker drain the event's lane; the same entry wakes only one. Raises WakeUpFailed."""
+    await _enqueue(jobs, ALLOCATE, f"{event_id}:{entry_id}", event_id)
 
 
-async def ring_posters(jobs: ArqRedis, upload_id: str) -> None:
-    """Wake a worker for a picture that was sent; the same one rings once. Raises RedisError and OSError."""
-    await _ring(jobs, POSTERS, upload_id)
+async def wake_poster_maker(jobs: ArqRedis, upload_id: str) -> None:
+    """Have a worker make a poster of an uploaded picture; the same upload wakes only one. Raises WakeUpFailed."""
+    await _enqueue(jobs, POSTERS, upload_id)
 
 
-async def _ring(jobs: ArqRedis, job: str, name: str, *args: str) -> None:
-    async with asyncio.timeout(RING_TIMEOUT_S):
-        await jobs.enqueue_job(job, *args, _job_id=f"{job}:{name}", _expires=JOB_EXPIRES_MS / 1000)
+async def _enqueue(jobs: ArqRedis, job: str, name: str, *args: str) -> None:
+    try:
+        async with asyncio.timeout(WAKE_TIMEOUT_S):
+            await jobs.enqueue_job(job, *args, _job_id=f"{job}:{name}", _expires=JOB_EXPIRES_MS / 1000)
+    except (RedisError, OSError) as error:
+        raise WakeUpFailed(repr(error)) from error

@@ -16,7 +16,6 @@ from importlib import metadata
 from typing import Protocol, TypeVar
 
 import structlog
-from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
@@ -108,7 +107,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         rooms = Rooms(redis, scripts)
         outcomes = Outcomes()
         seats = SeatViews(redis, lambda event_id: seats_ledger.load(db, event_id), outcomes)
-        lane = Lane(redis, partial(jobs.ring, pool), outcomes, seats.open, settings.lane_wait_s)
+        lane = Lane(redis, partial(jobs.wake_allocator, pool), outcomes, seats.open, settings.lane_wait_s)
         stack.push_async_callback(lane.close)
         presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db))
         presence.add_source(rooms.awaited)
@@ -145,7 +144,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             webhook_secret=keys.webhook_secret,
             cache=cache,
             posters=PosterShelf(partial(posters_ledger.read, db)),
-            wake_posters=partial(wake_posters, partial(jobs.ring_posters, pool)),
+            wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
             passwords=closed_with(stack, Passwords(settings.hashes_at_once)),
             limits=Limits(redis),
             ended=ended,
@@ -156,11 +155,11 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         )
 
 
-async def wake_posters(ring: Callable[[str], Awaitable[None]], upload_id: str) -> None:
-    """Ring for a picture that was sent. Unheard, it waits for the workers' next round."""
+async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -> None:
+    """Have a poster made of an uploaded picture at once. If that fails, the workers' next round makes it."""
     try:
-        await ring(upload_id)
-    except (RedisError, OSError) as error:
+        await wake(upload_id)
+    except jobs.WakeUpFailed as error:
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.domain.line import RoomState
+from app.jobs import Wake, WakeUpFailed
 from app.metrics.work import Work
 from app.room.scripts import RoomScripts
 
@@ -25,15 +26,13 @@ CALL_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
 
-Ring = Callable[[str, str], Awaitable[None]]
-
 
 class Admitter:
-    """`ring` wakes the allocator when something was put on a lane: wishes, or what turns that ended leave behind."""
+    """`wake` wakes the allocator when something was put on a lane: wishes, or what turns that ended leave behind."""
 
-    def __init__(self, scripts: RoomScripts, ring: Ring, tick_ms: int, work: Work | None = None) -> None:
+    def __init__(self, scripts: RoomScripts, wake: Wake, tick_ms: int, work: Work | None = None) -> None:
         self._scripts = scripts
-        self._ring = ring
+        self._wake = wake
         self._work = work or Work()
         self._tick_s = tick_ms / 1000
         self._epochs: dict[str, int] = {}  # of the rooms that are not closed
@@ -59,7 +58,7 @@ class Admitter:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await step
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, WakeUpFailed, OSError, TimeoutError) as error:
             self._work.ticks_failed += 1
             log.warning("tick_failed", error=f"{type(error).__name__}: {error}")
 
@@ -100,7 +99,7 @@ class Admitter:
             return
         self._work.ticked(event_id, tick.admitted, ended, tick.wished)
         if tick.wished or ended:
-            await self._ring(event_id, f"tick-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
+            await self._wake(event_id, f"tick-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
         if ended:
             log.info("turns_ended", event_id=event_id, people=ended)
         if tick.admitted:

@@ -2,7 +2,8 @@
 
 An arq job is only a wake-up; order comes from the stream. The lease keeps two allocators from working at once, the
 fence keeps one that was paused past its lease from writing, and command ids make carrying on after a crash exact.
-Nothing is cleaned up on failure: the lease runs out, the tick rings again, the next allocator finds all it needs.
+Nothing is cleaned up on failure: the lease runs out, the round that looks for stranded lanes wakes another allocator,
+and that one finds all it needs.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.reservation import Known
+from app.jobs import Wake
 from app.lane.commands import Command, Outcome, OutcomeStatus, Published, pack, unpack_command
 from app.lane.decide import Decisions, decide
 from app.lane.scripts import LEASE_MS, LaneScripts, Released
 from app.lane.seats import published_in
 from app.lane.state import LaneState
-from app.lane.stream import Ring
 from app.ledger import seats
 from app.ledger.database import Database
 from app.metrics.work import Work
@@ -72,7 +73,7 @@ class Allocator:
 
     redis: Redis
     db: Database
-    ring: Ring
+    wake: Wake
     finish: Finish
     hold_for: timedelta
     now: Callable[[], datetime]
@@ -108,7 +109,7 @@ class Allocator:
         """Let another begin at once, where only the fence was lost, as when the seat map was replaced."""
         released, oldest = await self._scripts.release(event_id, owner, even_if_waiting=True)
         if released is Released.released and oldest:
-            await self.ring(event_id, f"{oldest}:{owner}")
+            await self.wake(event_id, f"{oldest}:{owner}")
 
     async def _keep(self, event_id: str, owner: str) -> None:
         """Prolong the lease while a long load or commit runs. Losing it is noticed at the next write."""
@@ -171,7 +172,7 @@ class Allocator:
         if released is Released.lost:
             return Ended.lost
         if oldest:
-            await self.ring(
+            await self.wake(
                 tenure.event_id, f"{oldest}:{tenure.owner}"
             )  # its own id: this very job may have the plain one
         return Ended.sliced

@@ -14,9 +14,10 @@ import structlog
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.jobs import Wake
 from app.lane.commands import Cancel, pack
 from app.lane.scripts import LaneScripts
-from app.lane.stream import Ring, send
+from app.lane.stream import send
 from app.ledger import reservations
 from app.ledger.database import Database
 
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 class Closer:
     redis: Redis
     db: Database
-    ring: Ring
+    wake: Wake
 
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
@@ -44,7 +45,7 @@ class Closer:
         sent = 0
         for event_id, packed in by_event.items():
             if await self.redis.xlen(redis_keys.lane(event_id)) < BACKLOG_MAX:
-                await send(self._scripts, self.ring, event_id, packed)
+                await send(self._scripts, self.wake, event_id, packed)
                 sent += len(packed)
         if sent:
             log.info("reservations_of_cancelled_events", sent=sent, events=len(by_event))

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -36,7 +37,7 @@ from workers.offerer import Offerer, offer
 from workers.payer import make_payer, settle_payments, tell_news
 from workers.posters import PosterMaker, make_posters, prune_posters
 from workers.rounds import alone
-from workers.sweeper import Sweeper, prune, ring_stranded, sweep
+from workers.sweeper import Sweeper, prune, sweep, wake_stranded
 
 MAX_JOBS = 32  # lanes drained and ticks served at once by one worker
 JOB_TIMEOUT_S = 30
@@ -61,17 +62,12 @@ async def start(ctx: dict[str, Any]) -> None:
     db = ctx["db"] = open_store(settings)
     stack.push_async_callback(db.close)
     scripts = ctx["scripts"] = RoomScripts(redis, timing(settings))
-    pool = ctx["redis"]
-
-    async def ring(event_id: str, entry_id: str) -> None:
-        await jobs.ring(pool, event_id, entry_id)
-
-    ctx["ring"] = ring
+    wake = partial(jobs.wake_allocator, ctx["redis"])
     work = Work()
     ctx["allocator"] = Allocator(
         redis=redis,
         db=db,
-        ring=ring,
+        wake=wake,
         finish=scripts.end_served,
         hold_for=timedelta(seconds=settings.hold_s),
         offer_for=timedelta(seconds=settings.waitlist_offer_s),
@@ -81,21 +77,21 @@ async def start(ctx: dict[str, Any]) -> None:
         new_reservation_id=new_reservation_id,
         work=work,
     )
-    ctx["sweeper"] = Sweeper(redis=redis, db=db, ring=ring, now=lambda: datetime.now(UTC))
-    ctx["payer"] = make_payer(db, redis, ring)
+    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=lambda: datetime.now(UTC))
+    ctx["payer"] = make_payer(db, redis, wake)
     keys = load_keys(settings.data_dir, settings.keys_file)
     posts = ThreadPoolExecutor(POSTS_AT_ONCE, "courier")
     stack.callback(posts.shutdown, wait=False, cancel_futures=True)
     post = posting_to(settings.webhook_url, posts)
     ctx["courier"] = Courier(db=db, post=post, secret=keys.webhook_secret, now=lambda: datetime.now(UTC))
-    ctx["closer"] = Closer(redis=redis, db=db, ring=ring)
-    ctx["offerer"] = Offerer(redis=redis, db=db, ring=ring, now=lambda: datetime.now(UTC))
+    ctx["closer"] = Closer(redis=redis, db=db, wake=wake)
+    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=lambda: datetime.now(UTC))
     notices = Notices(redis)
     ctx["posters"] = PosterMaker(
         db=db, now=lambda: datetime.now(UTC), changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)])
     )
     await tend_rooms(ctx)
-    await stack.enter_async_context(running(admitter=Admitter(scripts, ring, settings.tick_ms, work).run()))
+    await stack.enter_async_context(running(admitter=Admitter(scripts, wake, settings.tick_ms, work).run()))
     metrics = Metrics(settings, ctx["process"], db)
     metrics.sources.append(lambda: work_readings(work))
     await stack.enter_async_context(metrics.told())
@@ -126,7 +122,7 @@ def rounds(posters: WorkerCoroutine) -> list[CronJob]:
         cron(alone(tend_rooms), second=EVERY_SECOND, microsecond=250_000, keep_result=0),
         *(cron(sweeping, name=f"sweep:{at}", second=EVERY_SECOND, microsecond=at, keep_result=0) for at in SWEEPS_US),
         cron(alone(close_cancelled), second=EVERY_SECOND, microsecond=500_000, keep_result=0),
-        cron(alone(ring_stranded), second=EVERY_SECOND, microsecond=750_000, keep_result=0),
+        cron(alone(wake_stranded), second=EVERY_SECOND, microsecond=750_000, keep_result=0),
         cron(alone(settle_payments), second=EVERY_SECOND, microsecond=100_000, keep_result=0),
         cron(alone(tell_news), second=EVERY_SECOND, microsecond=600_000, keep_result=0),
         cron(alone(prune), second=0, keep_result=0),

@@ -13,9 +13,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from app.jobs import Wake
 from app.lane.commands import Serve, pack
 from app.lane.scripts import LaneScripts
-from app.lane.stream import Ring, send
+from app.lane.stream import send
 from app.ledger import waitlist
 from app.ledger.database import Database
 
@@ -28,7 +29,7 @@ class Offerer:
 
     redis: Redis
     db: Database
-    ring: Ring
+    wake: Wake
     now: Callable[[], datetime]
     _after: str = field(default="", init=False)
 
@@ -45,7 +46,7 @@ class Offerer:
         self._after = event_ids[-1] if len(event_ids) == EVENTS_PER_PASS else ""
         for event_id in event_ids:
             look = Serve(id=f"offer:{event_id}:{int(self.now().timestamp())}")
-            await send(self._scripts, self.ring, event_id, [pack(look)])
+            await send(self._scripts, self.wake, event_id, [pack(look)])
         return len(event_ids)
 
 

@@ -21,9 +21,10 @@ from redis.exceptions import RedisError
 
 from app.domain.charge import Charge, ChargeStatus, Refund
 from app.domain.reservation import ReservationStatus
+from app.jobs import Wake, WakeUpFailed
 from app.lane.commands import Command, pack
 from app.lane.scripts import LaneScripts
-from app.lane.stream import LaneBusy, Ring, send
+from app.lane.stream import LaneBusy, send
 from app.ledger import charges, reservations
 from app.ledger.database import Database
 from app.payments.courier import Courier
@@ -106,7 +107,7 @@ class Payer:
                     await self._tell_lane(charge)
                 case _:
                     await self._give_up(charge)
-        except (GatewayError, LaneBusy, RedisError, OSError) as error:
+        except (GatewayError, LaneBusy, WakeUpFailed, RedisError, OSError) as error:
             log.warning("charge_put_off", charge_id=charge.id, tries=charge.tries, error=repr(error))
             await charges.turn(self.db, charge, charge.status, next_at=self._in(again_s(charge.tries)))
 
@@ -162,12 +163,12 @@ async def tell_news(ctx: dict[str, Any]) -> int:
     return await courier.round()
 
 
-def make_payer(db: Database, redis: Redis, ring: Ring) -> Payer:
+def make_payer(db: Database, redis: Redis, wake: Wake) -> Payer:
     """With the machine's own clock and chance."""
     scripts = LaneScripts(redis)
 
     async def send_one(event_id: str, command: Command) -> None:
-        await send(scripts, ring, event_id, [pack(command)])
+        await send(scripts, wake, event_id, [pack(command)])
 
     return Payer(
         db=db,

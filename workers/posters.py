@@ -113,7 +113,7 @@ def _webp(image: Image.Image) -> bytes:
 
 
 async def make_posters(ctx: dict[str, Any]) -> int:
-    """The arq job, rung by an upload and every few seconds. `ctx["posters"]` is made when the worker starts."""
+    """The arq job, enqueued by an upload and every few seconds. `ctx["posters"]` is made when the worker starts."""
     maker: PosterMaker = ctx["posters"]
     return await maker.round()
 

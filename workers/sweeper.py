@@ -14,9 +14,10 @@ import structlog
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.jobs import Wake
 from app.lane.commands import Expire, pack
 from app.lane.scripts import LaneScripts
-from app.lane.stream import LaneBusy, Ring, send
+from app.lane.stream import LaneBusy, send
 from app.ledger import reservations, seats
 from app.ledger.database import Database
 
@@ -33,7 +34,7 @@ class Sweeper:
 
     redis: Redis
     db: Database
-    ring: Ring
+    wake: Wake
     now: Callable[[], datetime]
 
     def __post_init__(self) -> None:
@@ -49,23 +50,26 @@ class Sweeper:
         sent = 0
         for event_id, packed in by_event.items():
             try:
-                await send(self._scripts, self.ring, event_id, packed)
+                await send(self._scripts, self.wake, event_id, packed)
             except LaneBusy as error:  # the holds of the others end in time all the same; these are due again next time
                 log.warning("expiries_not_sent", event_id=event_id, holds=len(packed), error=repr(error))
             else:
                 sent += len(packed)
         return sent
 
-    async def ring_stranded(self) -> int:
-        """Ring for every lane with commands and no allocator (one crashed, or a wake-up was lost); gives how many."""
-        rung = 0
+    async def wake_stranded(self) -> int:
+        """Wake an allocator for every lane that has commands and none: it crashed, or its wake-up was lost.
+
+        Answers how many.
+        """
+        woken = 0
         event_ids = await seats.lane_events(self.db)
         for start in range(0, len(event_ids), EVENTS_PER_CALL):
             for event_id, oldest in await self._stranded(event_ids[start : start + EVENTS_PER_CALL]):
                 # An id of its own each second: the one of a killed worker's job stays taken until arq gives it up.
-                await self.ring(event_id, f"{oldest}:{int(self.now().timestamp())}")
-                rung += 1
-        return rung
+                await self.wake(event_id, f"{oldest}:{int(self.now().timestamp())}")
+                woken += 1
+        return woken
 
     async def prune(self) -> int:
         """Forget a bounded number of old answers; gives how many."""
@@ -90,10 +94,10 @@ async def sweep(ctx: dict[str, Any]) -> int:
     return await sweeper.sweep()
 
 
-async def ring_stranded(ctx: dict[str, Any]) -> int:
+async def wake_stranded(ctx: dict[str, Any]) -> int:
     """The arq job of every second."""
     sweeper: Sweeper = ctx["sweeper"]
-    return await sweeper.ring_stranded()
+    return await sweeper.wake_stranded()
 
 
 async def prune(ctx: dict[str, Any]) -> int:

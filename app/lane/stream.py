@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.histogram import SECONDS, Spreads
+from app.jobs import Wake, WakeUpFailed
 from app.lane.commands import Command, Outcome, Published, pack
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import OUT_KEPT, LaneScripts, Sent
@@ -26,7 +27,6 @@ SEND_MAX = 500  # commands per call to Redis
 KINDS_MAX = 20  # of commands, whose waits are told apart
 PENDING_MAX = 10_000  # commands waiting to be sent by this process, all events together
 
-Ring = Callable[[str, str], Awaitable[object]]  # (event_id, entry_id): wake an allocator, once per entry id
 Watch = Callable[[str], Awaitable[object]]  # be told of an event's outcomes from now on
 
 
@@ -38,12 +38,12 @@ class Lane:
     """The lanes of all events, from one process. `wait_s` bounds every submit. `waits_s` are the waits for answers by
     kind of command, `busy` counts those that came too late."""
 
-    def __init__(self, redis: Redis, ring: Ring, outcomes: Outcomes, watch: Watch, wait_s: float) -> None:
+    def __init__(self, redis: Redis, wake: Wake, outcomes: Outcomes, watch: Watch, wait_s: float) -> None:
         self.waits_s: Spreads[str] = Spreads(SECONDS, KINDS_MAX, "other")
         self.busy = 0
         self._redis = redis
         self._scripts = LaneScripts(redis)
-        self._ring = ring
+        self._wake = wake
         self._outcomes = outcomes
         self._watch = watch
         self._wait_s = wait_s
@@ -88,17 +88,17 @@ class Lane:
         """Wake an allocator for a command that is on the lane already, and wait for its answer, `wait_s` at most. It is
         carried out all the same if neither comes about.
         """
-        with suppress(TimeoutError, RedisError, OSError):
+        with suppress(TimeoutError, WakeUpFailed):
             async with asyncio.timeout(wait_s):
-                await self._ring(event_id, entry_id)
+                await self._wake(event_id, entry_id)
                 await answer
 
     async def send(self, event_id: str, commands: Sequence[Command]) -> None:
         """Send commands whose outcome nobody waits for. Raises LaneBusy if they may not have arrived."""
         try:
             async with asyncio.timeout(self._wait_s):
-                await send(self._scripts, self._ring, event_id, [pack(command) for command in commands])
-        except (RedisError, OSError) as error:
+                await send(self._scripts, self._wake, event_id, [pack(command) for command in commands])
+        except (RedisError, WakeUpFailed, OSError) as error:
             raise LaneBusy(f"Redis is away: {error}") from error
 
     async def announce(self, event_id: str, version: int) -> None:
@@ -135,22 +135,22 @@ class Lane:
 
     async def _send_batch(self, event_id: str, batch: list[tuple[bytes, asyncio.Future[Outcome]]]) -> None:
         try:
-            await send(self._scripts, self._ring, event_id, [packed for packed, _ in batch])
-        except (LaneBusy, RedisError, OSError) as error:
+            await send(self._scripts, self._wake, event_id, [packed for packed, _ in batch])
+        except (LaneBusy, RedisError, WakeUpFailed, OSError) as error:
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(LaneBusy(str(error)))
 
 
-async def send(scripts: LaneScripts, ring: Ring, event_id: str, packed: Sequence[bytes]) -> None:
-    """Send packed commands in order, and ring if nobody will see them otherwise."""
+async def send(scripts: LaneScripts, wake: Wake, event_id: str, packed: Sequence[bytes]) -> None:
+    """Send packed commands in order, and wake an allocator if nobody will see them otherwise."""
     for start in range(0, len(packed), SEND_MAX):
         sent, oldest = await scripts.send(event_id, packed[start : start + SEND_MAX])
         match sent:
             case Sent.full:
                 raise LaneBusy(f"the lane of {event_id} is full")
             case Sent.wake:
-                await ring(event_id, oldest)
+                await wake(event_id, oldest)
             case Sent.awake:
                 pass
 

@@ -105,13 +105,13 @@ def _allocator(kind: type[Allocator], scripts: RoomScripts, db: Database, event_
     """As a worker makes it, but reservation ids are counted: a payment can be sent before its hold is answered."""
     owners, reservations = itertools.count(1), itertools.count(1)
 
-    async def ring(_event_id: str, _entry_id: str) -> None:
+    async def wake(_event_id: str, _entry_id: str) -> None:
         """Nobody needs to be woken: we call again."""
 
     return kind(
         redis=scripts.redis,
         db=db,
-        ring=ring,
+        wake=wake,
         finish=scripts.end_served,
         hold_for=timedelta(minutes=5),
         now=lambda: datetime.now(UTC),

@@ -47,13 +47,13 @@ async def make(scripts: RoomScripts, event_id: str, rate_per_s: float = 100.0, b
 
 async def admitter(scripts: RoomScripts) -> Admitter:
     """A worker's own, its clock begun: each `tick` lets in whom the rate allows since the one before."""
-    ours = Admitter(scripts, _ring, TICK_MS)
+    ours = Admitter(scripts, _wake, TICK_MS)
     await ours.refresh()
     await ours.tick()
     return ours
 
 
-async def _ring(_event_id: str, _wake_up: str) -> None:
+async def _wake(_event_id: str, _wake_up: str) -> None:
     """Nobody allocates seats here."""
 
 

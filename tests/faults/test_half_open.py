@@ -183,13 +183,13 @@ async def test_a_claim_and_a_leave_are_refused_in_time_and_may_be_repeated(
 async def test_whoever_wakes_an_allocator_is_not_kept(
     redis: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ring that hangs would keep every later command of its event from being sent."""
-    monkeypatch.setattr(jobs, "RING_TIMEOUT_S", 0.1)
+    """A wake-up that hangs would keep every later command of its event from being sent."""
+    monkeypatch.setattr(jobs, "WAKE_TIMEOUT_S", 0.1)
     pool = await jobs.open_jobs(f"unix://{relay.path}")
     relay.cut()
-    with pytest.raises(TimeoutError):
-        await jobs.ring(pool, EVENT, "1-0")
-    await jobs.ring(pool, EVENT, "1-0")
+    with pytest.raises(jobs.WakeUpFailed):
+        await jobs.wake_allocator(pool, EVENT, "1-0")
+    await jobs.wake_allocator(pool, EVENT, "1-0")
     await pool.aclose()
     assert await redis.zcard("arq:queue") == 1
 

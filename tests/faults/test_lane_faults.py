@@ -168,7 +168,7 @@ async def test_whoever_loses_only_the_fence_lets_another_begin_at_once(world: Wo
 
     await world.send(hold("a", [0]))
     assert await paused(world, the_map_is_replaced).run(EVENT) is Ended.lost
-    assert [event_id for event_id, _ in world.rung] == [EVENT]
+    assert [event_id for event_id, _ in world.woken] == [EVENT]
     assert await world.allocator().run(EVENT) is Ended.drained
     assert (await world.statuses())[0] == 1
 
@@ -180,7 +180,7 @@ async def test_an_allocator_that_fails_leaves_no_lease_behind(world: World) -> N
     await world.send(hold("a", [0]))
     with pytest.raises(ExceptionGroup):
         await paused(world, the_database_goes_away).run(EVENT)
-    assert world.rung == []  # else it would fail again at once, and again: the tick that looks for stranded lanes rings
+    assert world.woken == []  # else it would fail at once again and again: the round for stranded lanes wakes
     assert await world.allocator().run(EVENT) is Ended.drained
 
 
@@ -233,16 +233,16 @@ async def test_a_lease_is_never_taken_from_who_has_it(world: World) -> None:
     assert answers == [Ended.busy]
 
 
-async def test_a_stranded_lane_is_rung_and_a_served_one_is_not(world: World) -> None:
-    sweeper = Sweeper(redis=world.redis, db=world.db, ring=world.ring, now=world.time.now)
-    assert await sweeper.ring_stranded() == 0
+async def test_a_stranded_lane_is_woken_and_a_served_one_is_not(world: World) -> None:
+    sweeper = Sweeper(redis=world.redis, db=world.db, wake=world.wake, now=world.time.now)
+    assert await sweeper.wake_stranded() == 0
     await world.send(hold("a", [0]))
-    assert await sweeper.ring_stranded() == 1
+    assert await sweeper.wake_stranded() == 1
     world.time.pass_s(1)
-    assert await sweeper.ring_stranded() == 1
-    assert len(set(world.rung)) == 2, "each second's ring must be a job of its own"
+    assert await sweeper.wake_stranded() == 1
+    assert len(set(world.woken)) == 2, "each second's wake-up must be a job of its own"
     await world.redis.set(redis_keys.lane_lease(EVENT), "someone", px=60_000)
-    assert await sweeper.ring_stranded() == 0
+    assert await sweeper.wake_stranded() == 0
 
 
 async def test_an_allocator_whose_write_failed_forgets_what_it_had_decided(world: World) -> None:

@@ -25,7 +25,7 @@ from workers.sweeper import Sweeper
 WISH = '{"quantity":1}'
 
 
-class Rung:
+class Woken:
     """Who was woken."""
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ async def queue_up(room: Room) -> None:
 
 async def killed_at(call: int, fuse: Fuse, room: Room, victim: Redis) -> bool:
     """Kill a worker at one of its calls while others go on; False if it had done all its work before."""
-    rung = Rung()
-    mortal = Admitter(RoomScripts(victim, TIMING), rung, tick_ms=100)
-    other = Admitter(room.scripts, rung, tick_ms=100)
+    woken = Woken()
+    mortal = Admitter(RoomScripts(victim, TIMING), woken, tick_ms=100)
+    other = Admitter(room.scripts, woken, tick_ms=100)
     await other.refresh()
     fuse.arm(call)
     with kills_survived():
@@ -93,11 +93,11 @@ async def test_a_worker_killed_between_any_two_calls_is_missed_by_nobody(
 
 
 async def test_wishes_whose_wake_up_died_with_the_worker_are_found_again(room: Room) -> None:
-    rung = Rung()
+    woken = Woken()
     await room.join("a", wish=WISH)
     await room.tick()
-    await Sweeper(redis=room.redis, db=room.db, ring=rung, now=lambda: START).ring_stranded()
-    assert rung.events == [EVENT]
+    await Sweeper(redis=room.redis, db=room.db, wake=woken, now=lambda: START).wake_stranded()
+    assert woken.events == [EVENT]
 
 
 async def test_ten_seconds_at_fifty_a_second_with_a_worker_dying_half_way(room: Room) -> None:
@@ -154,7 +154,7 @@ async def test_a_worker_that_slept_through_a_closing_and_an_opening_admits_by_th
     room: Room, clock: Clock
 ) -> None:
     room.clock = clock
-    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
     await worker.refresh()
     await room.join("of the old line")
     await room.change(state="closed")

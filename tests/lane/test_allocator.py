@@ -270,6 +270,6 @@ async def test_after_its_slice_an_allocator_rings_for_another(world: World) -> N
     allocator.clock = lambda: float(next(ticks))
     await world.send(*[hold(f"h{i}", [0]) for i in range(450)])
     assert await allocator.run(EVENT) is Ended.sliced
-    assert [event_id for event_id, _ in world.rung] == [EVENT]
+    assert [event_id for event_id, _ in world.woken] == [EVENT]
     assert await world.allocator().run(EVENT) is Ended.drained
     assert len(await world.answers()) == 450

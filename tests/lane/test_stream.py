@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
 
 from app import redis_keys
 from app.domain.reservation import Reservation, SeatSnapshot
+from app.jobs import WakeUpFailed
 from app.lane import scripts as lane_scripts
 from app.lane import seats as lane_seats
 from app.lane import stream
@@ -28,14 +28,14 @@ Loaded = tuple[SeatSnapshot, list[Reservation]] | None
 
 
 class Web:
-    """What one web process has: views, a lane, and (here) an allocator that a ring wakes at once."""
+    """What one web process has: views, a lane, and (here) an allocator that a wake-up starts at once."""
 
     def __init__(self, world: World, wait_s: float = 20.0) -> None:
         self.world = world
         self.outcomes = Outcomes()
         self.loads = 0
         self.views = SeatViews(world.redis, self.load, self.outcomes)
-        self.lane = Lane(world.redis, self.ring, self.outcomes, self.views.open, wait_s)
+        self.lane = Lane(world.redis, self.wake, self.outcomes, self.views.open, wait_s)
         self.sends = 0
         self.tasks = asyncio.TaskGroup()
 
@@ -43,8 +43,8 @@ class Web:
         self.loads += 1
         return await seats.load(self.world.db, event_id)
 
-    async def ring(self, event_id: str, entry_id: str) -> None:
-        await self.world.ring(event_id, entry_id)
+    async def wake(self, event_id: str, entry_id: str) -> None:
+        await self.world.wake(event_id, entry_id)
         self.tasks.create_task(self.world.allocator().run(event_id))
 
     async def until(self, version: int, event_id: str = EVENT) -> None:
@@ -98,7 +98,7 @@ async def test_a_command_on_the_lane_needs_no_wake_up_to_succeed_in_time(web: We
     """Whoever left has left, whether or not Redis can be told to hurry, or an allocator answers."""
 
     async def unheard(event_id: str, entry_id: str) -> None:
-        raise RedisAway("gone")
+        raise WakeUpFailed("no Redis")
 
     lane = Lane(web.world.redis, unheard, web.outcomes, web.views.open, wait_s=20.0)
     for hurrying in (lane, web.lane):
@@ -131,13 +131,13 @@ async def test_nobody_is_woken_while_an_allocator_is_awake(world: World) -> None
     first, oldest = await scripts.send(EVENT, [pack(hold("a", [0]))])
     again, same = await scripts.send(EVENT, [pack(hold("b", [0]))])
     assert (first, again) == (Sent.wake, Sent.wake)
-    assert oldest == same, "rings of commands waiting together must share an id"
+    assert oldest == same, "wake-ups for commands waiting together must share an id"
     assert await scripts.take(EVENT, "me")
     assert (await scripts.send(EVENT, [pack(hold("c", [0]))]))[0] is Sent.awake
 
 
 async def test_a_lane_with_commands_is_not_released(world: World) -> None:
-    """Else a command sent just before the release would ring nobody and be seen by nobody."""
+    """Else a command sent just before the release would wake nobody and be seen by nobody."""
     scripts = LaneScripts(world.redis)
     assert await scripts.take(EVENT, "me")
     assert (await scripts.send(EVENT, [pack(hold("a", [0]))]))[0] is Sent.awake
@@ -192,7 +192,7 @@ async def test_what_is_published_while_a_map_is_first_read_is_not_missed(world: 
 
 async def test_without_an_answer_in_time_the_caller_is_told_to_ask_again(world: World) -> None:
     web = Web(world, wait_s=0.01)
-    lane = Lane(world.redis, world.ring, web.outcomes, web.views.open, wait_s=0.01)
+    lane = Lane(world.redis, world.wake, web.outcomes, web.views.open, wait_s=0.01)
     with pytest.raises(LaneBusy):
         await lane.submit(EVENT, hold("a", [0]))
     assert len(web.outcomes) == 0
@@ -202,7 +202,7 @@ async def test_without_an_answer_in_time_the_caller_is_told_to_ask_again(world: 
 async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.lane.scripts.COMMANDS_MAX", 2)
     web = Web(world)
-    lane = Lane(world.redis, world.ring, web.outcomes, web.views.open, wait_s=20)
+    lane = Lane(world.redis, world.wake, web.outcomes, web.views.open, wait_s=20)
     await world.send(hold("a", [0]), hold("b", [0]))
     with pytest.raises(LaneBusy, match="full"):
         await lane.submit(EVENT, hold("c", [0]))

@@ -14,7 +14,7 @@ from workers.sweeper import Sweeper
 
 @pytest.fixture
 def sweeper(world: World) -> Sweeper:
-    return Sweeper(redis=world.redis, db=world.db, ring=world.ring, now=world.time.now)
+    return Sweeper(redis=world.redis, db=world.db, wake=world.wake, now=world.time.now)
 
 
 async def test_a_hold_whose_time_is_over_gives_its_seats_back(world: World, sweeper: Sweeper) -> None:
@@ -25,7 +25,7 @@ async def test_a_hold_whose_time_is_over_gives_its_seats_back(world: World, swee
     assert await sweeper.sweep() == 0
     world.time.pass_s(HOLD_FOR.total_seconds())
     assert await sweeper.sweep() == 1
-    assert [event_id for event_id, _ in world.rung] == [EVENT]
+    assert [event_id for event_id, _ in world.woken] == [EVENT]
     await world.allocator().run(EVENT)
     assert (await world.statuses())[:2] == bytes([0, 2])
     assert (await world.answers())[f"expire:{kept.reservation.id}"][-1].status is OutcomeStatus.expired

@@ -22,7 +22,7 @@ ALL = range(12)
 
 
 def offerer(world: World) -> Offerer:
-    return Offerer(redis=world.redis, db=world.db, ring=world.ring, now=world.time.now)
+    return Offerer(redis=world.redis, db=world.db, wake=world.wake, now=world.time.now)
 
 
 async def listed(world: World, holder: str, quantity: int = 1, *grades: str) -> waitlist.Entry:
@@ -102,7 +102,7 @@ async def test_a_lapsed_offer_goes_to_the_next(world: World) -> None:
     await listed(world, "bob")
     await world.do(*freeing(ids[0]))
     world.time.pass_s(HOLD_FOR.total_seconds())
-    await Sweeper(redis=world.redis, db=world.db, ring=world.ring, now=world.time.now).sweep()
+    await Sweeper(redis=world.redis, db=world.db, wake=world.wake, now=world.time.now).sweep()
     await world.allocator().run(EVENT)
     assert (await state(world, "ann")).state is ListState.lapsed
     assert (await state(world, "bob")).state is ListState.offered

@@ -46,12 +46,12 @@ class World:
     redis: Redis
     db: Database
     time: Time = field(default_factory=Time)
-    rung: list[tuple[str, str]] = field(default_factory=list)
+    woken: list[tuple[str, str]] = field(default_factory=list)
     finished: list[tuple[str, int, int]] = field(default_factory=list)
     ids: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def ring(self, event_id: str, entry_id: str) -> None:
-        self.rung.append((event_id, entry_id))
+    async def wake(self, event_id: str, entry_id: str) -> None:
+        self.woken.append((event_id, entry_id))
 
     async def finish(self, event_id: str, places: Sequence[tuple[int, int]]) -> None:
         self.finished += [(event_id, epoch, number) for epoch, number in places]
@@ -60,7 +60,7 @@ class World:
         return Allocator(
             redis=redis or self.redis,
             db=db or self.db,
-            ring=self.ring,
+            wake=self.wake,
             finish=self.finish,
             hold_for=HOLD_FOR,
             now=self.time.now,

@@ -59,16 +59,16 @@ class Line:
         self.operator = Operator(self.redis, self.rooms, self.db, self.now)
         self.presence = Presence(self.scripts, 5, nobody_bought)
         self.workers = [self.worker() for _ in range(WORKERS)]
-        self.rung: list[str] = []
+        self.woken: list[str] = []
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.redis_ms / 1000, UTC)
 
     def worker(self) -> Admitter:
-        async def ring(event_id: str, entry_id: str) -> None:
-            self.rung.append(entry_id)
+        async def wake(event_id: str, entry_id: str) -> None:
+            self.woken.append(entry_id)
 
-        return Admitter(self.scripts, ring, tick_ms=100)
+        return Admitter(self.scripts, wake, tick_ms=100)
 
     async def make(self, config: dict[str, Any], opens_ms: int, closes_ms: int) -> None:
         await events.create(self.db, spec(EVENT), START)

@@ -40,12 +40,12 @@ class Recording(RoomScripts):
         return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
 
 
-class Rung:
+class Woken:
     def __init__(self) -> None:
-        self.rung: list[tuple[str, str]] = []
+        self.woken: list[tuple[str, str]] = []
 
     async def __call__(self, event_id: str, entry_id: str) -> None:
-        self.rung.append((event_id, entry_id))
+        self.woken.append((event_id, entry_id))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def running(worker: Admitter) -> AsyncIterator[None]:
 
 async def test_a_tick_vouches_for_the_time_since_the_last_one_that_was_answered(room: Room, clock: Clock) -> None:
     recording = Recording(room.redis)
-    worker = Admitter(recording, Rung(), tick_ms=100)
+    worker = Admitter(recording, Woken(), tick_ms=100)
     await worker.refresh()
     await room.crowd(50)
     await worker.tick()
@@ -85,7 +85,7 @@ async def test_a_tick_vouches_for_the_time_since_the_last_one_that_was_answered(
 
 
 async def test_every_room_is_ticked_and_a_new_one_is_found(room: Room, clock: Clock) -> None:
-    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
     await worker.refresh()
     await room.scripts.create("other", BIRTH)
     await room.scripts.join("other", 1, [("a", "")])
@@ -103,7 +103,7 @@ async def test_closed_rooms_cost_no_ticks(room: Room, clock: Clock) -> None:
     for number in range(30):
         await room.scripts.create(f"past-{number}", replace(BIRTH, state=RoomState.closed))
     recording = Recording(room.redis)
-    worker = Admitter(recording, Rung(), tick_ms=100)
+    worker = Admitter(recording, Woken(), tick_ms=100)
     await worker.refresh()
     await worker.tick()
     assert len(recording.vouched) == 1
@@ -120,7 +120,7 @@ async def test_a_closed_room_that_is_opened_again_is_ticked_at_the_next_tick(
 ) -> None:
     ends_ms = clock.redis_ms + 100
     await room.scripts.schedule(EVENT, Schedule(opens_ms=0, closes_ms=ends_ms))
-    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
     await worker.refresh()
     clock.pass_ms(100)
     for _ in range(2):
@@ -142,7 +142,7 @@ async def test_a_closed_room_that_is_opened_again_is_ticked_at_the_next_tick(
 
 
 async def test_a_room_whose_opening_was_told_to_nobody_is_found_by_looking(room: Room, clock: Clock) -> None:
-    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
     await worker.refresh()
     await room.change(state="closed")
     await worker.tick()
@@ -158,7 +158,7 @@ async def test_a_room_made_while_the_others_are_looked_at_is_found_at_the_next_t
     room: Room, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not among those that were asked for, and may not pass for one that was told of."""
-    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
     make = room.redis.pipeline
 
     def pipeline(transaction: bool) -> Any:
@@ -182,7 +182,7 @@ async def test_a_room_made_while_the_others_are_looked_at_is_found_at_the_next_t
 
 
 async def test_a_room_that_goes_away_is_forgotten_and_found_again(room: Room, clock: Clock) -> None:
-    worker = Admitter(room.scripts, Rung(), tick_ms=100)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
     await worker.refresh()
     await room.redis.flushall()
     await worker.tick()
@@ -197,23 +197,23 @@ async def test_a_room_that_goes_away_is_forgotten_and_found_again(room: Room, cl
 
 
 async def test_what_goes_on_a_lane_wakes_an_allocator_and_nothing_else_does(room: Room, clock: Clock) -> None:
-    rung = Rung()
-    worker = Admitter(room.scripts, rung, tick_ms=100)
+    woken = Woken()
+    worker = Admitter(room.scripts, woken, tick_ms=100)
     await worker.refresh()
     await worker.tick()
     await room.crowd(2)
     clock.pass_ms(500)
     await worker.tick()
-    assert rung.rung == []
+    assert woken.woken == []
     for name in ("anna", "bert"):
         await room.join(name, wish='{"quantity":2}')
         clock.pass_ms(500)
         await worker.tick()
-    assert [event_id for event_id, _ in rung.rung] == [EVENT, EVENT]
+    assert [event_id for event_id, _ in woken.woken] == [EVENT, EVENT]
     clock.pass_ms(TIMING.claim_window_s * 1000)
     await worker.tick()
-    assert len(rung.rung) == 3, "turns that nobody took up give back seats"
-    assert len(set(rung.rung)) == 3, "each wake-up is a job of its own"
+    assert len(woken.woken) == 3, "turns that nobody took up give back seats"
+    assert len(set(woken.woken)) == 3, "each wake-up is a job of its own"
 
 
 async def test_it_ticks_on_when_redis_was_away(room: Room) -> None:
@@ -229,7 +229,7 @@ async def test_it_ticks_on_when_redis_was_away(room: Room) -> None:
     async def let_in() -> list[int]:
         return await room.let_in()
 
-    async with running(Admitter(recording, Rung(), tick_ms=10)):
+    async with running(Admitter(recording, Woken(), tick_ms=10)):
         await wait_until(tried_in_vain, description="ticks have failed")
         recording.away = False
         await wait_until(let_in, description="the one who waits is let in")

@@ -25,7 +25,7 @@ async def world(redis: Redis, ledger: Database) -> World:
 
 
 def closer(world: World) -> Closer:
-    return Closer(redis=world.redis, db=world.db, ring=world.ring)
+    return Closer(redis=world.redis, db=world.db, wake=world.wake)
 
 
 async def reserved(world: World, count: int) -> list[str]:

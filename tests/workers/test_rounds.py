@@ -50,11 +50,11 @@ async def test_a_round_that_failed_or_was_cancelled_keeps_no_later_one() -> None
 async def test_no_round_of_a_worker_runs_beside_itself() -> None:
     """Every schedule of one job shares one guard: the sweeps, and the posters by the clock and by a wake-up."""
     worker = build(Settings(redis_url="redis://127.0.0.1:1"))
-    rung: list[Any] = [getattr(function, "coroutine", None) for function in worker.functions.values()]
+    woken: list[Any] = [getattr(function, "coroutine", None) for function in worker.functions.values()]
     guards: dict[Any, set[Any]] = {}
     for coroutine in [job.coroutine for job in worker.cron_jobs or ()]:
         assert hasattr(coroutine, "__wrapped__"), coroutine
         guards.setdefault(coroutine.__wrapped__, set()).add(coroutine)
-    for coroutine in rung:
+    for coroutine in woken:
         guards.get(getattr(coroutine, "__wrapped__", coroutine), set()).add(coroutine)
     assert [shared for shared in guards.values() if len(shared) > 1] == []
