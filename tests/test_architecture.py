@@ -40,7 +40,7 @@ ALLOWED = {
 ONLY = {
     "redis.asyncio": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.connections", "app.control.rooms"),
-        *("app.audit.invariants", "app.http.state", "app.metrics", "workers"),
+        *("app.audit.invariants", "app.http.accounts.revoked_sessions", "app.http.state", "app.metrics", "workers"),
     ),
     "redis.exceptions": (
         *(
@@ -55,6 +55,7 @@ ONLY = {
         ),
         *(
             "app.http.accounts.guest_merge",
+            "app.http.accounts.revoked_sessions",
             "app.http.line.lookup",
             "app.http.line.api",
             "app.http.line.turns",
