@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from app.domain.reservation import LIVE, PaymentStatus, ReservationStatus
 from app.ledger.database import Database, Transaction
-from app.ledger.schema import payments, reservation_seats, reservations, rooms, seats
+from app.ledger.tables.events import payments, reservation_seats, reservations, rooms, seats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,10 @@ from sqlalchemy.engine import Connection
 
 from app.domain.charge import UNDER_WAY, UNDONE, Charge, ChargeStatus, Refund
 from app.domain.reservation import PaymentStatus
-from app.ledger.charge_tables import charges
 from app.ledger.database import Database
-from app.ledger.schema import payments
 from app.ledger.statements import insert_new
+from app.ledger.tables.events import payments
+from app.ledger.tables.payments import charges
 
 CHARGES_PER_RESERVATION_MAX = 20  # attempts to pay for one reservation
 BEGIN_TRIES = 3

@@ -15,8 +15,8 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from app.domain.reservation import ReservationStatus
 from app.ledger.database import Database
-from app.ledger.schema import events, payments, reservation_seats, reservations, seats, user_holders, users
 from app.ledger.statements import as_json, one_of
+from app.ledger.tables.events import events, payments, reservation_seats, reservations, seats, user_holders, users
 
 ROWS_PER_PAGE_MAX = 1000  # of an export; a page for people is shorter
 

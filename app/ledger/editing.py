@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, select, update
 from app.ledger import events as reading
 from app.ledger.database import Database, Transaction
 from app.ledger.events import Deed, Event, GradeSpec, searched_text
-from app.ledger.schema import events, grades, lanes, seats
+from app.ledger.tables.events import events, grades, lanes, seats
 
 
 class Refused(StrEnum):

@@ -18,8 +18,8 @@ from app.domain.reservation import SeatSnapshot, SeatStatus
 from app.domain.sale import SaleStatus, Sold, sale_ends_at
 from app.ledger import trail
 from app.ledger.database import Database, Transaction
-from app.ledger.schema import events, grades, lanes, rooms, seats
 from app.ledger.statements import as_json, insert_rows
+from app.ledger.tables.events import events, grades, lanes, rooms, seats
 
 EVENTS_LISTED_MAX = 500
 PAGE_MAX = 100

@@ -9,10 +9,10 @@ from sqlalchemy import Column, Select, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.reservation import PaymentStatus
-from app.ledger.charge_tables import charges
 from app.ledger.database import Database
 from app.ledger.errors import StoreError
-from app.ledger.schema import payments, reservations, seats, waitlist
+from app.ledger.tables.events import payments, reservations, seats, waitlist
+from app.ledger.tables.payments import charges
 
 UNREADABLE = (StoreError, SQLAlchemyError)  # what a probe meets: away, or not the tables that we know
 REFUND_DUE = PaymentStatus.refund_due.value

@@ -13,9 +13,9 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from app.domain.charge import Booked
-from app.ledger.charge_tables import gateway_book, gateway_moods
 from app.ledger.database import Database
 from app.ledger.statements import insert_new, upsert
+from app.ledger.tables.payments import gateway_book, gateway_moods
 
 _b = gateway_book.c
 

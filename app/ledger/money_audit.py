@@ -11,9 +11,9 @@ from sqlalchemy.engine import Connection
 
 from app.domain.charge import UNDONE
 from app.domain.reservation import PaymentStatus
-from app.ledger.charge_tables import charges, gateway_book
 from app.ledger.database import Database
-from app.ledger.schema import payments, reservations
+from app.ledger.tables.events import payments, reservations
+from app.ledger.tables.payments import charges, gateway_book
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

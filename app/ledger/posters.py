@@ -14,9 +14,9 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from app.domain.pictures import PictureFault, UploadStatus
 from app.ledger import trail
 from app.ledger.database import Database, Transaction
-from app.ledger.poster_tables import posters, uploads
-from app.ledger.schema import events
 from app.ledger.statements import insert_new
+from app.ledger.tables.events import events
+from app.ledger.tables.posters import posters, uploads
 
 ATTEMPTS_MAX = 3
 TAKEN_FOR = timedelta(seconds=60)  # then whoever took it is dead

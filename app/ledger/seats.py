@@ -22,7 +22,8 @@ from app.ledger import waitlist as waitlisted
 from app.ledger.database import Database
 from app.ledger.errors import ValueRefused
 from app.ledger.events import read_snapshot
-from app.ledger.schema import (
+from app.ledger.statements import as_json, insert_rows, one_of
+from app.ledger.tables.events import (
     commands,
     events,
     lanes,
@@ -33,7 +34,6 @@ from app.ledger.schema import (
     stored,
     waitlist,
 )
-from app.ledger.statements import as_json, insert_rows, one_of
 
 PRUNE_MAX = 5000  # old command rows deleted at once, so that the allocator never waits long for the write lock
 

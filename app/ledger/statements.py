@@ -24,7 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import JSON, String, TypeEngine
 
-from app.ledger.schema import UtcDateTime
+from app.ledger.tables.events import UtcDateTime
 
 _encode = msgspec.json.Encoder().encode
 

@@ -12,7 +12,8 @@ from app.domain.reservation import SeatStatus
 from app.domain.waitlist import ListState
 from app.domain.wish import Wish
 from app.lane.commands import Cancel, Hold, OutcomeStatus
-from app.ledger import reservations, schema, waitlist
+from app.ledger import reservations, waitlist
+from app.ledger.tables import events as schema
 from tests.lane.audit import broken
 from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, wishing
 from workers.offerer import Offerer

@@ -24,10 +24,11 @@ from app.domain.reservation import (
     seat_id,
     seat_index,
 )
-from app.ledger import editing, events, reservations, rooms, schema, seats, users
+from app.ledger import editing, events, reservations, rooms, seats, users
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, open_database
 from app.ledger.errors import StoreUnusable
+from app.ledger.tables import events as schema
 from tests.lane.world import EVENT, START, spec
 
 

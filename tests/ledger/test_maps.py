@@ -14,7 +14,7 @@ from app.domain.seatplan import Given, SeatPlan, read_plan
 from app.ledger import editing, events, maps, seats, trail
 from app.ledger.database import Database
 from app.ledger.events import Deed
-from app.ledger.schema import grades, lanes
+from app.ledger.tables.events import grades, lanes
 from tests.lane.world import EVENT, START, spec
 
 

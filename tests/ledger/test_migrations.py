@@ -13,7 +13,7 @@ from app.ledger.database import Database, open_database
 from app.ledger.migrations import SchemaError, alembic
 from app.ledger.migrations.make import digest, write
 from app.ledger.migrations.step_files import VERSIONS, steps
-from app.ledger.schema import metadata
+from app.ledger.tables.events import metadata
 from tests.postgres import Postgres
 
 SQLITE_SHAPE = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"

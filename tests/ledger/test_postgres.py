@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
-from app.ledger import events, schema, seats, users
+from app.ledger import events, seats, users
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, again, open_database
 from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable, ValueRefused
 from app.ledger.statements import as_json, insert_rows
+from app.ledger.tables import events as schema
 from app.ledger.watch import Watch
 from tests.lane.world import EVENT, START, spec
 from tests.ledger.test_ledger import Decided, holding, reservation

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import OutcomeStatus
-from app.ledger import editing, events, reservations, schema
+from app.ledger import editing, events, reservations
 from app.ledger.database import Database
+from app.ledger.tables import events as schema
 from tests.lane.world import EVENT, START, World, confirm, hold, make_world, wishing
 from workers import closer as closing
 from workers.closer import Closer

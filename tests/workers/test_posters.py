@@ -15,9 +15,9 @@ from sqlalchemy import select
 from app.domain.pictures import PictureFault, UploadStatus
 from app.ledger import events, posters, trail
 from app.ledger.database import Database
-from app.ledger.poster_tables import posters as posters_table
-from app.ledger.poster_tables import uploads as uploads_table
 from app.ledger.posters import Made
+from app.ledger.tables.posters import posters as posters_table
+from app.ledger.tables.posters import uploads as uploads_table
 from tests.lane.world import EVENT, START, Time, spec
 from tests.pictures import GPS, bomb, photo, picture, text_bomb
 from workers.posters import PosterMaker, convert

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, inspect, text
 
-from app.ledger import charge_tables, poster_tables  # noqa: F401  # their tables join those of schema.py
 from app.ledger.migrations.step_files import steps
+from app.ledger.tables import payments, posters  # noqa: F401  # their tables join those of schema.py
 
 TABLE = "alembic_version"
 

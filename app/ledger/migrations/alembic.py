@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from app.ledger.migrations.step_files import VERSIONS
-from app.ledger.schema import metadata
+from app.ledger.tables.events import metadata
 
 
 def scripts() -> ScriptDirectory:

@@ -21,7 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from app.ledger.migrations import migrate
 from app.ledger.migrations.step_files import VERSIONS, steps
-from app.ledger.schema import UtcDateTime, metadata
+from app.ledger.tables.events import UtcDateTime, metadata
 
 INITIAL = "0001"
 _DIALECTS = (sqlite.dialect(), postgresql.dialect())  # type: ignore[no-untyped-call]  # so is SQLAlchemy

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from app.http import routes as pages
-from app.ledger import schema, trail
+from app.ledger import trail
+from app.ledger.tables import events as schema
 from app.main import api_routes
 from tests.http.forms import send
 from tests.http.system import BUYER, System

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from app.ledger import events, trail
-from app.ledger.schema import seats as seats_table
+from app.ledger.tables.events import seats as seats_table
 from tests.http.buyer import Answer, assert_problem, buyer
 from tests.http.system import BUYER, System, Web
 from tests.http.watcher import watching

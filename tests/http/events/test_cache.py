@@ -17,7 +17,8 @@ from app.cache.notices import Notices
 from app.cache.tags import EVENTS as EVENTS_TAG
 from app.cache.tags import event_tag
 from app.http.events.cache import CachedEvent, changed
-from app.ledger import events, schema
+from app.ledger import events
+from app.ledger.tables import events as schema
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System, Web
 from tests.waiting import wait_until

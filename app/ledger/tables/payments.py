@@ -9,8 +9,8 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from app.domain.charge import ChargeStatus, PaymentMethod
-from app.ledger.schema import UtcDateTime, metadata
-from app.ledger.schema import _one_of as one_of
+from app.ledger.tables.events import UtcDateTime, metadata
+from app.ledger.tables.events import _one_of as one_of
 
 charges = Table(
     "charges",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
 from app.domain.pictures import UploadStatus
-from app.ledger.schema import UtcDateTime, metadata
+from app.ledger.tables.events import UtcDateTime, metadata
 
 _STATUSES = ", ".join(f"'{status.value}'" for status in UploadStatus)
 
