@@ -35,7 +35,7 @@ scenarios: $(READY) ## the four load scenarios with ApacheBench and wrk, beside 
 clean-data: $(READY) ## forget every event, place in line and reservation
 	@exec $(BIN)/tiketi clean-data
 
-migration: $(READY) ## write the unreleased product's only migration anew, after a change of app/ledger/schema.py
+migration: $(READY) ## write the unreleased product's only migration anew, after a change of app/ledger/tables
 	@$(BIN)/python -m app.ledger.migrations.make
 
 lock: $(READY) ## choose all dependency versions anew and write constraints.txt

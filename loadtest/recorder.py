@@ -26,7 +26,8 @@ from app.domain.reservation import ReservationStatus
 from app.lane.commands import Outcome, unpack_published
 from app.ledger import events
 from app.ledger.database import Database
-from app.ledger.tables.events import payments, reservation_seats, reservations
+from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats, reservations
 from app.room.scripts import RoomScripts, Timing, holder_bucket
 from config.settings import Settings
 from loadtest import records

@@ -13,7 +13,10 @@ from sqlalchemy import func, select
 
 from app.domain.reservation import LIVE, PaymentStatus, ReservationStatus
 from app.ledger.database import Database, Transaction
-from app.ledger.tables.events import payments, reservation_seats, reservations, rooms, seats
+from app.ledger.tables.events import seats
+from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats, reservations
+from app.ledger.tables.rooms import rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,7 @@ from app.domain.charge import UNDER_WAY, UNDONE, Charge, ChargeStatus, Refund
 from app.domain.reservation import PaymentStatus
 from app.ledger.database import Database
 from app.ledger.statements import insert_new
-from app.ledger.tables.events import payments
-from app.ledger.tables.payments import charges
+from app.ledger.tables.payments import charges, payments
 
 CHARGES_PER_RESERVATION_MAX = 20  # attempts to pay for one reservation
 BEGIN_TRIES = 3

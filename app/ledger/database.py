@@ -24,7 +24,7 @@ from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.errors import REPEATABLE, StoreBusy, sqlstate
 from app.ledger.postgres import PostgresStore, postgres_url
 from app.ledger.sqlite import SqliteStore
-from app.ledger.tables.events import metadata
+from app.ledger.tables import metadata
 
 ATTEMPTS_MAX = 4  # of work that others' transactions got in the way of
 PAUSE_S = 0.02  # before the second attempt, and twice as long before each further one; shortened at random

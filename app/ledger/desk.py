@@ -16,7 +16,10 @@ from sqlalchemy import Select, and_, func, or_, select
 from app.domain.reservation import ReservationStatus
 from app.ledger.database import Database
 from app.ledger.statements import as_json, one_of
-from app.ledger.tables.events import events, payments, reservation_seats, reservations, seats, user_holders, users
+from app.ledger.tables.accounts import user_holders, users
+from app.ledger.tables.events import events, seats
+from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats, reservations
 
 ROWS_PER_PAGE_MAX = 1000  # of an export; a page for people is shorter
 

@@ -17,7 +17,8 @@ from sqlalchemy import delete, insert, select, update
 from app.ledger import events as reading
 from app.ledger.database import Database, Transaction
 from app.ledger.events import Deed, Event, GradeSpec, searched_text
-from app.ledger.tables.events import events, grades, lanes, seats
+from app.ledger.tables.events import events, grades, seats
+from app.ledger.tables.lane import lanes
 
 
 class Refused(StrEnum):

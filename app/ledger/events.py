@@ -19,7 +19,9 @@ from app.domain.sale import SaleStatus, Sold, sale_ends_at
 from app.ledger import trail
 from app.ledger.database import Database, Transaction
 from app.ledger.statements import as_json, insert_rows
-from app.ledger.tables.events import events, grades, lanes, rooms, seats
+from app.ledger.tables.events import events, grades, seats
+from app.ledger.tables.lane import lanes
+from app.ledger.tables.rooms import rooms
 
 EVENTS_LISTED_MAX = 500
 PAGE_MAX = 100

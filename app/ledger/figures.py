@@ -11,8 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.domain.reservation import PaymentStatus
 from app.ledger.database import Database
 from app.ledger.errors import StoreError
-from app.ledger.tables.events import payments, reservations, seats, waitlist
-from app.ledger.tables.payments import charges
+from app.ledger.tables.events import seats
+from app.ledger.tables.payments import charges, payments
+from app.ledger.tables.reservations import reservations
+from app.ledger.tables.waitlist import waitlist
 
 UNREADABLE = (StoreError, SQLAlchemyError)  # what a probe meets: away, or not the tables that we know
 REFUND_DUE = PaymentStatus.refund_due.value

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from app.domain.charge import Booked
 from app.ledger.database import Database
 from app.ledger.statements import insert_new, upsert
-from app.ledger.tables.payments import gateway_book, gateway_moods
+from app.ledger.tables.gateway_simulator import gateway_book, gateway_moods
 
 _b = gateway_book.c
 

@@ -18,7 +18,9 @@ from app.ledger import trail
 from app.ledger.database import Database
 from app.ledger.events import read_snapshot
 from app.ledger.statements import as_json, insert_rows
-from app.ledger.tables.events import events, grades, lanes, reservations, seats
+from app.ledger.tables.events import events, grades, seats
+from app.ledger.tables.lane import lanes
+from app.ledger.tables.reservations import reservations
 
 ROWS_PER_STATEMENT = 5_000
 HELD_MAX = 500  # maps a process reads without being asked for them

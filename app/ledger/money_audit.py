@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 from app.domain.charge import UNDONE
 from app.domain.reservation import PaymentStatus
 from app.ledger.database import Database
-from app.ledger.tables.events import payments, reservations
-from app.ledger.tables.payments import charges, gateway_book
+from app.ledger.tables.gateway_simulator import gateway_book
+from app.ledger.tables.payments import charges, payments
+from app.ledger.tables.reservations import reservations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

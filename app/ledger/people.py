@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from app.ledger import trail
 from app.ledger.database import Database
-from app.ledger.tables.events import users
+from app.ledger.tables.accounts import users
 
 PAGE_MAX = 200
 STEERED_MAX = 10_000  # of those steered lately, the newest

@@ -14,7 +14,9 @@ from sqlalchemy.engine import Connection, Row
 from app.domain.reservation import LIVE, PaymentStatus, Reservation, ReservationStatus
 from app.ledger.database import Database
 from app.ledger.statements import as_json, one_of
-from app.ledger.tables.events import events, payments, reservation_seats, reservations
+from app.ledger.tables.events import events
+from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats, reservations
 
 LISTED_MAX = 200
 Standing = tuple[str, int, int]  # a place in line: event, epoch, number

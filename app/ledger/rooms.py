@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from app.ledger.database import Database, Transaction
-from app.ledger.tables.events import rooms
+from app.ledger.tables.rooms import rooms
 
 
 class UnknownRoom(LookupError):

@@ -23,17 +23,12 @@ from app.ledger.database import Database
 from app.ledger.errors import ValueRefused
 from app.ledger.events import read_snapshot
 from app.ledger.statements import as_json, insert_rows, one_of
-from app.ledger.tables.events import (
-    commands,
-    events,
-    lanes,
-    payments,
-    reservation_seats,
-    reservations,
-    seats,
-    stored,
-    waitlist,
-)
+from app.ledger.tables.base import stored
+from app.ledger.tables.events import events, seats
+from app.ledger.tables.lane import commands, lanes
+from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats, reservations
+from app.ledger.tables.waitlist import waitlist
 
 PRUNE_MAX = 5000  # old command rows deleted at once, so that the allocator never waits long for the write lock
 

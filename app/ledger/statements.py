@@ -3,7 +3,7 @@
 - `insert_new(table)`: rows whose key is there already are left as they are. `rowcount` says whether one row was new.
 - `upsert(table, keys, changed)`: a row that is there already gets the new values of the `changed` columns.
 - `insert_rows(table, *columns)` with `as_json(rows)`: many rows as one JSON parameter, because binding every value by
-  itself is what costs. Times are given as text by `schema.stored`; no bytes. `.on_conflict_do_nothing()` may follow.
+  itself is what costs. Times are given as text by `stored`; no bytes. `.on_conflict_do_nothing()` may follow.
 - `one_of(column, "ids")` with `as_json(ids)`: `column IN (...)` for a list of any length as one parameter, so that the
   statement stays the same one to prepare.
 
@@ -24,7 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import JSON, String, TypeEngine
 
-from app.ledger.tables.events import UtcDateTime
+from app.ledger.tables.base import UtcDateTime
 
 _encode = msgspec.json.Encoder().encode
 

@@ -14,7 +14,10 @@ from sqlalchemy import Connection, func, select
 from app.domain.reservation import PaymentStatus, ReservationStatus
 from app.domain.waitlist import ListState
 from app.ledger.database import Database
-from app.ledger.tables.events import events, payments, reservation_seats, reservations, seats, waitlist
+from app.ledger.tables.events import events, seats
+from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats, reservations
+from app.ledger.tables.waitlist import waitlist
 
 EVENTS_MAX = 200  # told one by one, latest first; older ones are only in the sum
 

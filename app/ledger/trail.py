@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select
 
 from app.ledger.database import Database, Transaction
-from app.ledger.tables.events import trail
+from app.ledger.tables.audit_log import trail
 
 ENTRIES_PER_PAGE_MAX = 200
 ROOM_CHANGE = "room.change"

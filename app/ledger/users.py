@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.ticket import account_holder, holder_text
 from app.ledger.database import Database, Transaction
 from app.ledger.passwords import hash_password
-from app.ledger.tables.events import user_holders, users
+from app.ledger.tables.accounts import user_holders, users
 
 HOLDERS_LISTED_MAX = 400  # of one account, the newest; an old browser's reservations are then found by their id only
 

@@ -17,7 +17,9 @@ from app.domain.reservation import ReservationStatus
 from app.domain.waitlist import LIVE_STATES, WAITING_MAX, ListState, Waiting
 from app.domain.wish import Wish, pack_wish, unpack_wish
 from app.ledger.database import Database, Transaction
-from app.ledger.tables.events import events, reservations, waitlist
+from app.ledger.tables.events import events
+from app.ledger.tables.reservations import reservations
+from app.ledger.tables.waitlist import waitlist
 
 LISTED_MAX = 100  # of one person
 SETTLED_MAX = 500  # entries per pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from app.ledger.database import Database
-from app.ledger.tables.events import metadata
+from app.ledger.tables import metadata
 
 RULES = {
     "a seat that is not available has exactly one live reservation, a free one none": """

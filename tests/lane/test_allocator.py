@@ -13,7 +13,8 @@ from app.domain.seatplan import PRICE_MAX
 from app.lane.commands import Cancel, Drop, Expire, Outcome, OutcomeStatus
 from app.ledger import events, reservations, statistics
 from app.ledger.database import Database
-from app.ledger.tables.events import payments, seats
+from app.ledger.tables.events import seats
+from app.ledger.tables.payments import payments
 from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec, wishing
 from workers.allocator import Ended
 

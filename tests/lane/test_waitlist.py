@@ -13,7 +13,7 @@ from app.domain.waitlist import ListState
 from app.domain.wish import Wish
 from app.lane.commands import Cancel, Hold, OutcomeStatus
 from app.ledger import reservations, waitlist
-from app.ledger.tables import events as schema
+from app.ledger.tables.events import events as events_table
 from tests.lane.audit import broken
 from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, wishing
 from workers.offerer import Offerer
@@ -161,7 +161,7 @@ async def test_the_list_of_an_event_that_is_over_ends_and_is_offered_nothing(wor
     await listed(world, "ann")
     world.time.pass_s(3600)
     async with world.db.write() as tx:
-        await tx.execute(update(schema.events).values({over: world.time.at}))
+        await tx.execute(update(events_table).values({over: world.time.at}))
     await world.do(*freeing(ids[0]))
     assert (await world.statuses())[0] == SeatStatus.available
     assert await offerer(world).settle() == 1

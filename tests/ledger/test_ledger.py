@@ -28,7 +28,11 @@ from app.ledger import editing, events, reservations, rooms, seats, users
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, open_database
 from app.ledger.errors import StoreUnusable
-from app.ledger.tables import events as schema
+from app.ledger.tables import metadata
+from app.ledger.tables.base import UtcDateTime, stored
+from app.ledger.tables.events import seats as seats_table
+from app.ledger.tables.reservations import reservation_seats
+from app.ledger.tables.rooms import rooms as rooms_table
 from tests.lane.world import EVENT, START, spec
 
 
@@ -93,9 +97,9 @@ async def test_a_time_without_a_zone_is_refused(db: Database) -> None:
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants naive bounds
 def test_the_text_written_directly_is_what_the_column_type_reads(moment: datetime) -> None:
     sqlite = SQLiteDialect()
-    bind = schema.UtcDateTime().dialect_impl(sqlite).bind_processor(sqlite)
+    bind = UtcDateTime().dialect_impl(sqlite).bind_processor(sqlite)
     assert bind is not None
-    assert bind(moment) == schema.stored(moment)
+    assert bind(moment) == stored(moment)
 
 
 async def test_an_event_is_made_once_with_all_that_belongs_to_it(db: Database) -> None:
@@ -196,7 +200,7 @@ async def test_the_schema_itself_refuses_a_seat_with_two_live_reservations(db: D
     row = {"reservation_id": "r2", "event_id": EVENT, "idx": 3, "live": True, "price": 1}
     async with db.write() as tx:
         with pytest.raises(IntegrityError):
-            await tx.execute(insert(schema.reservation_seats), [row])
+            await tx.execute(insert(reservation_seats), [row])
 
 
 async def test_the_schema_itself_refuses_a_place_in_line_two_live_reservations(db: Database) -> None:
@@ -233,7 +237,7 @@ async def test_the_schema_itself_refuses_values_that_mean_nothing(
     await write(db, holding(1, reservation("r1", 3)), await fence(db))
     async with db.write() as tx:
         with pytest.raises(IntegrityError):
-            await tx.execute(update(schema.metadata.tables[table]).values({column: value}))
+            await tx.execute(update(metadata.tables[table]).values({column: value}))
 
 
 async def test_reservations_are_found_by_each_key(db: Database) -> None:
@@ -272,7 +276,7 @@ async def test_a_failing_transaction_leaves_nothing(db: Database) -> None:
     with pytest.raises(RuntimeError, match="any failure"):
         await sell_all_then_fail()
     async with db.read() as tx:
-        assert (await tx.execute(select(schema.seats.c.status).distinct())).scalars().all() == ["available"]
+        assert (await tx.execute(select(seats_table.c.status).distinct())).scalars().all() == ["available"]
 
 
 async def test_what_a_writing_transaction_reads_stays_true_until_it_commits(db: Database) -> None:
@@ -282,8 +286,8 @@ async def test_what_a_writing_transaction_reads_stays_true_until_it_commits(db: 
 
     async def step(which: Database) -> None:
         async with which.write() as tx:
-            cursor = (await tx.execute(select(schema.rooms.c.cursor))).scalar_one()
-            await tx.execute(update(schema.rooms).values(cursor=cursor + 1))
+            cursor = (await tx.execute(select(rooms_table.c.cursor))).scalar_one()
+            await tx.execute(update(rooms_table).values(cursor=cursor + 1))
 
     await asyncio.gather(*[step(which) for which in (one, other) for _ in range(40)])
     await one.close()

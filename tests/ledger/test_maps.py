@@ -14,7 +14,8 @@ from app.domain.seatplan import Given, SeatPlan, read_plan
 from app.ledger import editing, events, maps, seats, trail
 from app.ledger.database import Database
 from app.ledger.events import Deed
-from app.ledger.tables.events import grades, lanes
+from app.ledger.tables.events import grades
+from app.ledger.tables.lane import lanes
 from tests.lane.world import EVENT, START, spec
 
 

@@ -1,4 +1,4 @@
-"""The steps make the tables that schema.py describes, once, on both databases; what does not fit is said in words."""
+"""The steps make the tables that the program describes, once, on both databases; what does not fit is said in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.ledger.database import Database, open_database
 from app.ledger.migrations import SchemaError, alembic
 from app.ledger.migrations.make import digest, write
 from app.ledger.migrations.step_files import VERSIONS, steps
-from app.ledger.tables.events import metadata
+from app.ledger.tables import metadata
 from tests.postgres import Postgres
 
 SQLITE_SHAPE = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"

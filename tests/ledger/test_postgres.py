@@ -18,7 +18,10 @@ from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, again, open_database
 from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable, ValueRefused
 from app.ledger.statements import as_json, insert_rows
-from app.ledger.tables import events as schema
+from app.ledger.tables.events import events as events_table
+from app.ledger.tables.lane import lanes
+from app.ledger.tables.reservations import reservation_seats
+from app.ledger.tables.rooms import rooms as rooms_table
 from app.ledger.watch import Watch
 from tests.lane.world import EVENT, START, spec
 from tests.ledger.test_ledger import Decided, holding, reservation
@@ -111,7 +114,7 @@ async def test_lanes_of_two_events_are_written_at_once(
     assert before is not None
     assert other is not None
     async with others[0].write() as tx:
-        await tx.execute(select(schema.lanes).where(schema.lanes.c.event_id == EVENT).with_for_update())
+        await tx.execute(select(lanes).where(lanes.c.event_id == EVENT).with_for_update())
         done = await seats.apply(store, other, "other", [], [], lambda _: Decided(holding(0)), START)
         assert done is not None
         assert await events.seat_snapshot(store, EVENT) is not None
@@ -128,10 +131,10 @@ async def test_a_deadlock_is_tried_again(store: Database, others: list[Database]
     def cross(first: str, second: str) -> Callable[[Connection], None]:
         def work(tx: Connection) -> None:
             attempts.append(first)
-            tx.execute(update(schema.rooms).where(schema.rooms.c.event_id == first).values(cursor=1))
+            tx.execute(update(rooms_table).where(rooms_table.c.event_id == first).values(cursor=1))
             if attempts.count(first) == 1:
                 both_hold_one.wait(WAIT_S)
-            tx.execute(update(schema.rooms).where(schema.rooms.c.event_id == second).values(cursor=1))
+            tx.execute(update(rooms_table).where(rooms_table.c.event_id == second).values(cursor=1))
 
         return work
 
@@ -178,9 +181,9 @@ async def test_a_reading_transaction_cannot_write(store: Database) -> None:
 
 async def test_a_read_is_of_one_moment(store: Database) -> None:
     async with store.read() as tx:
-        before = (await tx.execute(select(schema.events.c.id))).all()
+        before = (await tx.execute(select(events_table.c.id))).all()
         await events.create(store, spec(), START)
-        assert (await tx.execute(select(schema.events.c.id))).all() == before == []
+        assert (await tx.execute(select(events_table.c.id))).all() == before == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,7 @@ async def test_a_value_that_does_not_fit_is_refused_as_that(store: Database, cha
 
 @pytest.mark.parametrize("rows", [[("r" * 23, EVENT, 0, True)], [("r\0", EVENT, 0, True)], [("r", EVENT, 2**40, True)]])
 async def test_a_row_that_does_not_fit_is_not_cut_to_size(store: Database, rows: list[Any]) -> None:
-    many = insert_rows(schema.reservation_seats, "reservation_id", "event_id", "idx", "live")
+    many = insert_rows(reservation_seats, "reservation_id", "event_id", "idx", "live")
     with pytest.raises(ValueRefused):
         await store.run(lambda tx: tx.execute(many, {"rows": as_json(rows)}))
 

@@ -85,7 +85,7 @@ def test_nothing_changes_or_removes_an_entry() -> None:
         for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
-        and node.module == "app.ledger.tables.events"
+        and node.module == "app.ledger.tables.audit_log"
         and any(alias.name == "trail" for alias in node.names)
     }
     assert naming == {"app.ledger.trail"}

@@ -12,7 +12,7 @@ from app.domain.reservation import ReservationStatus
 from app.lane.commands import OutcomeStatus
 from app.ledger import editing, events, reservations
 from app.ledger.database import Database
-from app.ledger.tables import events as schema
+from app.ledger.tables.payments import payments as payments_table
 from tests.lane.world import EVENT, START, World, confirm, hold, make_world, wishing
 from workers import closer as closing
 from workers.closer import Closer
@@ -111,4 +111,4 @@ async def test_what_was_paid_while_it_was_cancelled_ends_in_the_next_round(world
 
 async def payments(world: World) -> list[str]:
     async with world.db.read() as tx:
-        return list((await tx.execute(select(schema.payments.c.status))).scalars())
+        return list((await tx.execute(select(payments_table.c.status))).scalars())

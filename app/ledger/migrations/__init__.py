@@ -3,8 +3,8 @@
 `migrate` brings a database to the newest step; any number of processes may do so at once. `behind` says in a sentence
 what is wrong with one that is not there, for whoever refuses to serve it.
 
-Until the first release there is one step, written anew by `make migration` whenever schema.py changes; its name holds a
-digest of the tables, so a database made from another one is noticed. From the first release on that file is never
+Until the first release there is one step, written anew by `make migration` whenever the tables change; its name holds a
+digest of them, so a database made from another one is noticed. From the first release on that file is never
 touched again: the next step is a file beside it, begun with `python -m app.ledger.migrations.make "what changes"`, then
 read, completed and tried on both databases by a person.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, text
 
 from app.ledger.migrations.step_files import steps
-from app.ledger.tables import payments, posters  # noqa: F401  # their tables join those of schema.py
 
 TABLE = "alembic_version"
 

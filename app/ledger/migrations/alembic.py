@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from app.ledger.migrations.step_files import VERSIONS
-from app.ledger.tables.events import metadata
+from app.ledger.tables import metadata
 
 
 def scripts() -> ScriptDirectory:
@@ -34,7 +34,7 @@ def upgrade(tx: Connection) -> None:
 
 
 def differences(tx: Connection) -> list[str]:
-    """How the tables differ from schema.py, one phrase each."""
+    """How the tables of the database differ from those of app/ledger/tables, one phrase each."""
     context = MigrationContext.configure(tx, opts={"target_metadata": metadata, "compare_type": True})
     return [_phrase(each) for each in compare_metadata(context, metadata)]
 

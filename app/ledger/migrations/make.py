@@ -1,8 +1,8 @@
 """Writes a step: `make migration` the only one of the unreleased product; with a title as argument a further one.
 
-Compares schema.py with the tables that the steps so far make, in an SQLite in memory, and writes what is missing as
-Alembic would. A further step is to be read and tried by a person: data has to be moved by hand, SQLite cannot alter a
-column, and a PostgreSQL is locked for as long as a step takes.
+Compares the tables of app/ledger/tables with those that the steps so far make, in an SQLite in memory, and writes what
+is missing as Alembic would. A further step is to be read and tried by a person: data has to be moved by hand, SQLite
+cannot alter a column, and a PostgreSQL is locked for as long as a step takes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from app.ledger.migrations import migrate
 from app.ledger.migrations.step_files import VERSIONS, steps
-from app.ledger.tables.events import UtcDateTime, metadata
+from app.ledger.tables import metadata
+from app.ledger.tables.base import UtcDateTime
 
 INITIAL = "0001"
 _DIALECTS = (sqlite.dialect(), postgresql.dialect())  # type: ignore[no-untyped-call]  # so is SQLAlchemy

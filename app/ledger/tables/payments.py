@@ -1,16 +1,49 @@
-"""The tables of paying: our charges, and the simulated gateway's own book.
+"""Payments, which the lane records, and charges, which are what was asked of the payment gateway.
 
-A reservation has at most one charge under way and an idempotency key one charge: guarded where charges begin, and
-again here. Imported by database.py, so that they are made with all the others.
+Unique indexes hold what is checked before each write: a reservation has at most one captured payment and at most one
+charge under way, and an idempotency key belongs to one charge.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from app.domain.charge import ChargeStatus, PaymentMethod
-from app.ledger.tables.events import UtcDateTime, metadata
-from app.ledger.tables.events import _one_of as one_of
+from app.domain.reservation import PaymentStatus
+from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("reservation_id", ForeignKey("reservations.id"), nullable=False),
+    Column("method", String(40), nullable=False),
+    Column("reference", String(100), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("refunded_at", UtcDateTime, nullable=True),
+    Column("tries", Integer, nullable=False, server_default="0"),  # to pay it back
+    Column("next_at", UtcDateTime, nullable=True),  # when the payer looks at it
+    allowed_values("status", PaymentStatus),
+    CheckConstraint("(status = 'refunded') = (refunded_at IS NOT NULL)", name="refunded_then"),
+    CheckConstraint("status != 'refund_due' OR next_at IS NOT NULL", name="refund_scheduled"),
+    CheckConstraint("amount >= 0", name="amount_positive"),
+    Index("payments_reference", "reservation_id", "reference", unique=True),
+    Index(
+        "payments_captured",
+        "reservation_id",
+        unique=True,
+        sqlite_where=text("status = 'captured'"),
+        postgresql_where=text("status = 'captured'"),
+    ),
+    Index(
+        "payments_due",
+        "next_at",
+        sqlite_where=text("status = 'refund_due'"),
+        postgresql_where=text("status = 'refund_due'"),
+    ),
+)
 
 charges = Table(
     "charges",
@@ -27,8 +60,8 @@ charges = Table(
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("next_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    one_of("status", ChargeStatus),
-    one_of("method", PaymentMethod),
+    allowed_values("status", ChargeStatus),
+    allowed_values("method", PaymentMethod),
     CheckConstraint("amount >= 0", name="amount_positive"),
     Index("charges_reservation", "reservation_id", "created_at"),
     Index(
@@ -44,39 +77,4 @@ charges = Table(
         sqlite_where=text("status IN ('started', 'captured', 'refund_due')"),
         postgresql_where=text("status IN ('started', 'captured', 'refund_due')"),
     ),
-)
-
-gateway_book = Table(  # the simulated gateway's own: nothing of the shop but its audit reads it
-    "gateway_book",
-    metadata,
-    Column("charge_id", String(40), primary_key=True),
-    Column("method", String(40), nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Column("status", String(10), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("settles_at", UtcDateTime, nullable=True),
-    Column("news_at", UtcDateTime, nullable=True),
-    Column("news_left", Integer, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    CheckConstraint("status IN ('pending', 'captured', 'declined', 'refunded')", name="status_known"),
-    CheckConstraint("(status = 'pending') = (settles_at IS NOT NULL)", name="pending_until"),
-    Index(
-        "gateway_book_settles",
-        "settles_at",
-        sqlite_where=text("status = 'pending'"),
-        postgresql_where=text("status = 'pending'"),
-    ),
-    Index(
-        "gateway_book_news",
-        "news_at",
-        sqlite_where=text("news_left > 0"),
-        postgresql_where=text("news_left > 0"),
-    ),
-)
-
-gateway_moods = Table(
-    "gateway_moods",
-    metadata,
-    Column("method", String(40), primary_key=True),
-    Column("mood", JSON, nullable=False),
 )

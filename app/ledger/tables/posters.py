@@ -1,13 +1,11 @@
-"""The tables of posters and of the uploads they are made from. `app/ledger/posters.py` writes them."""
+"""Posters, and the uploaded pictures that they are made from."""
 
 from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
 from app.domain.pictures import UploadStatus
-from app.ledger.tables.events import UtcDateTime, metadata
-
-_STATUSES = ", ".join(f"'{status.value}'" for status in UploadStatus)
+from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
 
 posters = Table(
     "posters",
@@ -37,7 +35,7 @@ uploads = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("taken_at", UtcDateTime, nullable=True),
     Column("ended_at", UtcDateTime, nullable=True),
-    CheckConstraint(f"status IN ({_STATUSES})", name="status_known"),
+    allowed_values("status", UploadStatus),
     CheckConstraint("(ended_at IS NULL) = (status IN ('waiting', 'working'))", name="upload_ended"),
     Index("uploads_status", "status", "created_at"),
     Index("uploads_event", "event_id", "created_at"),

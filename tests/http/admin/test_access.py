@@ -12,7 +12,9 @@ from sqlalchemy import select
 
 from app.http import routes as pages
 from app.ledger import trail
-from app.ledger.tables import events as schema
+from app.ledger.tables.accounts import users as users_table
+from app.ledger.tables.events import events as events_table
+from app.ledger.tables.rooms import rooms as rooms_table
 from app.main import api_routes
 from tests.http.forms import send
 from tests.http.system import BUYER, System
@@ -70,5 +72,5 @@ async def ask(client: httpx2.AsyncClient, method: str, address: str) -> httpx2.R
 async def moment(system: System) -> list[object]:
     """What a refused request must not change: the trail, the users, the events."""
     async with system.db.read() as tx:
-        rows = [(await tx.execute(select(table))).all() for table in (schema.users, schema.events, schema.rooms)]
+        rows = [(await tx.execute(select(table))).all() for table in (users_table, events_table, rooms_table)]
     return [*rows, await trail.listed(system.db, trail.Wanted(), 100)]

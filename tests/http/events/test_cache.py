@@ -18,7 +18,7 @@ from app.cache.tags import EVENTS as EVENTS_TAG
 from app.cache.tags import event_tag
 from app.http.events.cache import CachedEvent, changed
 from app.ledger import events
-from app.ledger.tables import events as schema
+from app.ledger.tables.events import events as events_table
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System, Web
 from tests.waiting import wait_until
@@ -82,7 +82,7 @@ async def two_webs(system: System) -> AsyncIterator[tuple[Web, Web]]:
 async def retitle(system: System, event_id: str, title: str) -> None:
     """What an admin's edit commits."""
     async with system.db.write() as tx:
-        await tx.execute(update(schema.events).where(schema.events.c.id == event_id).values(title=title))
+        await tx.execute(update(events_table).where(events_table.c.id == event_id).values(title=title))
 
 
 async def title(web: Web, event_id: str) -> str:

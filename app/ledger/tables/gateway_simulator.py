@@ -1,0 +1,42 @@
+"""The tables of the simulated payment gateway. Of the shop only the money audit reads them."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text, text
+
+from app.ledger.tables.base import UtcDateTime, metadata
+
+gateway_book = Table(
+    "gateway_book",
+    metadata,
+    Column("charge_id", String(40), primary_key=True),
+    Column("method", String(40), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("settles_at", UtcDateTime, nullable=True),
+    Column("news_at", UtcDateTime, nullable=True),
+    Column("news_left", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    CheckConstraint("status IN ('pending', 'captured', 'declined', 'refunded')", name="status_known"),
+    CheckConstraint("(status = 'pending') = (settles_at IS NOT NULL)", name="pending_until"),
+    Index(
+        "gateway_book_settles",
+        "settles_at",
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index(
+        "gateway_book_news",
+        "news_at",
+        sqlite_where=text("news_left > 0"),
+        postgresql_where=text("news_left > 0"),
+    ),
+)
+
+gateway_moods = Table(
+    "gateway_moods",
+    metadata,
+    Column("method", String(40), primary_key=True),
+    Column("mood", JSON, nullable=False),
+)

@@ -1,0 +1,26 @@
+"""The state of each event's lane and the result of each command, which are what make a command take effect once."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+
+from app.ledger.tables.base import UtcDateTime, metadata
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("event_id", ForeignKey("events.id"), primary_key=True),
+    Column("fence", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("event_id", String(40), primary_key=True),
+    Column("id", String(100), primary_key=True),
+    Column("reply", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("commands_at", "at"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,82 @@
+"""Reservations and the seats they claim.
+
+Two unique indexes hold what the lane checks before it writes: a seat has at most one live reservation, and so has a
+position in line.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Table,
+    text,
+)
+
+from app.domain.reservation import ReservationStatus
+from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", String(22), primary_key=True),
+    Column("event_id", ForeignKey("events.id"), nullable=False),
+    Column("epoch", Integer, nullable=True),
+    Column("number", Integer, nullable=True),
+    Column("holder", String(64), nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("total_price", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=True),
+    allowed_values("status", ReservationStatus),
+    CheckConstraint("(epoch IS NULL) = (number IS NULL)", name="place_whole"),
+    CheckConstraint("total_price >= 0", name="price_positive"),
+    Index(
+        "reservations_place",
+        "event_id",
+        "epoch",
+        "number",
+        unique=True,
+        sqlite_where=text("status IN ('pending', 'confirmed')"),
+        postgresql_where=text("status IN ('pending', 'confirmed')"),
+    ),
+    Index(
+        "reservations_due",
+        "expires_at",
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index("reservations_holder", "holder", "created_at"),
+    Index("reservations_made", "created_at", "id"),
+    Index("reservations_event_made", "event_id", "created_at", "id"),
+    Index("reservations_event_status", "event_id", "status"),
+    sqlite_with_rowid=False,
+)
+
+reservation_seats = Table(
+    "reservation_seats",
+    metadata,
+    Column("reservation_id", ForeignKey("reservations.id"), primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("event_id", String(40), nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("price", Integer, nullable=False),
+    ForeignKeyConstraint(["event_id", "idx"], ["seats.event_id", "seats.idx"]),
+    Index(
+        "reservation_seats_live",
+        "event_id",
+        "idx",
+        unique=True,
+        sqlite_where=text("live"),
+        postgresql_where=text("live"),
+    ),
+    sqlite_with_rowid=False,
+)
