@@ -206,7 +206,7 @@ def _check(settings: Settings, _: argparse.Namespace) -> int:
 def _change(settings: Settings, args: argparse.Namespace) -> int:
     import msgspec
 
-    from app.control.rooms import Wanted
+    from app.control.rooms import RoomChange
     from app.run import console
 
     field = {"rate": "ratePerSecond", "capacity": "maxActive"}.get(args.what, args.what)
@@ -216,7 +216,7 @@ def _change(settings: Settings, args: argparse.Namespace) -> int:
     elif args.what == "accounts":
         given = {"accountsOnly": args.value == "only"}
     try:
-        wanted = msgspec.convert(given, Wanted)
+        wanted = msgspec.convert(given, RoomChange)
     except msgspec.ValidationError as error:
         return _refuse(f"{args.what} {args.value}: {_limit(str(error))}.", 2)
     return _asked(console.change(settings, args.event, wanted, _say))

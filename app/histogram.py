@@ -18,7 +18,7 @@ WAITS_S: Bounds = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 SIZES: Bounds = (1, 2, 5, 10, 25, 50, 100, 200, 400, 500)
 
 
-class Spread:
+class Histogram:
     """How often values fell below which bound (the last count: above all), and their sum."""
 
     __slots__ = ("bounds", "counts", "total")
@@ -42,12 +42,12 @@ class Spreads(Generic[Key]):
         self._bounds = bounds
         self._keys_max = keys_max
         self._rest = rest
-        self.by_key: dict[Key, Spread] = {}
+        self.by_key: dict[Key, Histogram] = {}
 
     def add(self, key: Key, value: float) -> None:
         spread = self.by_key.get(key)
         if spread is None:
             if len(self.by_key) >= self._keys_max:
                 key = self._rest
-            spread = self.by_key.setdefault(key, Spread(self._bounds))
+            spread = self.by_key.setdefault(key, Histogram(self._bounds))
         spread.add(value)

@@ -23,15 +23,15 @@ from starlette.routing import BaseRoute, Route
 from app import jobs
 from app.cache.cache import Cache
 from app.connections import Follower, open_redis, open_store, running, timing
-from app.control.rooms import Operator
-from app.control.seat_map_warmer import NearMaps
+from app.control.rooms import RoomControl
+from app.control.seat_map_warmer import SeatMapWarmer
 from app.domain.ticket import TicketSigner
 from app.http import admin as desk
 from app.http import routes as pages
 from app.http.accounts import api as auth
 from app.http.accounts.csrf import Csrf
 from app.http.accounts.keyring import Keyring
-from app.http.accounts.revoked_sessions import Ended
+from app.http.accounts.revoked_sessions import RevokedSessions
 from app.http.accounts.tokens import Tokens
 from app.http.admin import events as event_desk
 from app.http.admin import gateway_simulator as gateway_desk
@@ -39,7 +39,7 @@ from app.http.admin import rooms as admin
 from app.http.admin import seat_files as seatmaps
 from app.http.events import api as events_api
 from app.http.events import posters
-from app.http.events.poster_cache import PosterShelf
+from app.http.events.poster_cache import PosterCache
 from app.http.hot.front import Front
 from app.http.kit.openapi import Document
 from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
@@ -115,14 +115,20 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         member = member_of(seats)
         hub, live = make_hubs(rooms, seats, member, settings)
         presence.add_source(hub.here)
-        ended = Ended(redis, settings.session_s)
-        await learn_what_ended(ended, db, settings.session_s)
-        near = await look_around(rooms, NearMaps(seats, db, lambda: live.watched))
+        revoked = RevokedSessions(redis, settings.session_s)
+        await learn_revoked_sessions(revoked, db, settings.session_s)
+        warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched))
         keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
         keys = load_keys(settings.data_dir, settings.keys_file)
-        tickets, csrf, tokens = make_signers(keys, keyring, ended)
+        tickets, csrf, tokens = make_signers(keys, keyring, revoked)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
-        followers |= {"cache": cache, "ended": ended, "live": live, "keyring": keyring, "near": near}
+        followers |= {
+            "cache": cache,
+            "revoked_sessions": revoked,
+            "live": live,
+            "keyring": keyring,
+            "seat_map_warmer": warmer,
+        }
         await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
         yield State(
             settings=settings,
@@ -136,18 +142,18 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             live=live,
             tickets=tickets,
             tokens=tokens,
-            operator=Operator(redis, rooms, db),
+            room_control=RoomControl(redis, rooms, db),
             lane=lane,
             seats=seats,
             packed=PackedMaps(),
             cashier=make_cashier(db, lane.submit, lane.send),
             webhook_secret=keys.webhook_secret,
             cache=cache,
-            posters=PosterShelf(partial(posters_ledger.read, db)),
+            posters=PosterCache(partial(posters_ledger.read, db)),
             wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
             passwords=closed_with(stack, Passwords(settings.hashes_at_once)),
             limits=Limits(redis),
-            ended=ended,
+            revoked_sessions=revoked,
             csrf=csrf,
             reservation_member=member,
             meters=Meters(),
@@ -163,11 +169,11 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
 
 
-async def learn_what_ended(ended: Ended, db: Database, session_s: int) -> None:
+async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, session_s: int) -> None:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
-    await ended.load()
+    await revoked.load()
     found = await people.ended_since(db, datetime.now(UTC) - timedelta(seconds=session_s))
-    await ended.learn({user_id: at.timestamp() for user_id, at in found.items()})
+    await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
 
 
 async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
@@ -178,10 +184,10 @@ async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[
         raise ConnectionError(str(error)) from error
 
 
-def make_signers(keys: Keys, keyring: Keyring, ended: Ended) -> tuple[TicketSigner, Csrf, Tokens]:
+def make_signers(keys: Keys, keyring: Keyring, revoked: RevokedSessions) -> tuple[TicketSigner, Csrf, Tokens]:
     """Those who sign with the newest of the keys, and check with all that there are and will be."""
     tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
-    tokens = Tokens(keys.signing_keys, keys.signing_kid, ended.is_over)
+    tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over)
     keyring.on_change(lambda more: tickets.learn(more.ticket_keys))
     keyring.on_change(lambda more: csrf.learn(more.ticket_keys))
     keyring.on_change(lambda more: tokens.learn(more.signing_keys))
@@ -202,11 +208,11 @@ def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings)
     return hub, live
 
 
-async def look_around(rooms: Rooms, near: NearMaps) -> NearMaps:
+async def discover(rooms: Rooms, warmer: SeatMapWarmer) -> SeatMapWarmer:
     """Know every room there is and the seat maps that are near, before the first request."""
     await rooms.discover()
-    await near.look(datetime.now(UTC))
-    return near
+    await warmer.look(datetime.now(UTC))
+    return warmer
 
 
 def api_routes() -> list[BaseRoute]:

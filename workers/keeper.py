@@ -35,7 +35,7 @@ async def keep(redis: Redis, scripts: RoomScripts, db: Database) -> None:
 async def _keep_room(redis: Redis, scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window) -> None:
     fields = await redis.hmget(redis_keys.room(row.event_id), [*FIELDS, *windows.FIELDS])  # type: ignore[misc]
     if not windows.is_in_line(window, fields[len(FIELDS) :]):
-        await windows.bring_in_line(scripts, db, window)
+        await windows.sync_room_with_sale(scripts, db, window)
     if fields[0] is None:
         return
     state, epoch, number, bound, cursor, let_in = fields[0].decode(), *(int(value) for value in fields[1:6])

@@ -44,7 +44,7 @@ class RefusedChange(ValueError):
     """The room's state does not allow it; the text says what the state is."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+class RoomChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What to change; None leaves it. Rates from 0.1 people per second up. `accountsOnly`: of those who join now."""
 
     state: RoomState | None = None
@@ -79,13 +79,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class RoomControl:
     redis: Redis
     rooms: Rooms
     db: Database
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    async def change(self, event_id: str, who: str, wanted: Wanted) -> dict[str, Any]:
+    async def change(self, event_id: str, who: str, wanted: RoomChange) -> dict[str, Any]:
         """Change the room and record it. Answers what was changed. Raises UnknownRoom, RefusedChange."""
         given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
         if not given:
@@ -132,10 +132,10 @@ class Operator:
         if await editing.open_now(self.db, event_id, self.now()):
             event = await events.get(self.db, event_id)
             assert event is not None, "events are never deleted"
-            await windows.bring_in_line(self.rooms.scripts, self.db, events.window_of(event, event_id))
+            await windows.sync_room_with_sale(self.rooms.scripts, self.db, events.window_of(event, event_id))
             await Notices(self.redis).tell([EVENTS, event_tag(event_id)])
 
-    async def _record(self, event_id: str, who: str, wanted: Wanted) -> int:
+    async def _record(self, event_id: str, who: str, wanted: RoomChange) -> int:
         """Write the change down before it is made: a crash in between leaves a change that was asked for and did not
         happen, never one that happened and nobody knows of. Raises UnknownRoom."""
         if await rooms.get(self.db, event_id) is None:
@@ -251,7 +251,7 @@ def _sample(view: LineView, marks: list[Mark], now: Mark) -> Sample:
 
 
 @asynccontextmanager
-async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
+async def open_room_control(settings: Settings) -> AsyncIterator[RoomControl]:
     """What the command line works with. Raises RedisError when there is no Redis to talk to."""
     async with AsyncExitStack() as stack:
         redis = open_redis(settings)
@@ -261,9 +261,9 @@ async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
         rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
         await rooms.discover()
         await stack.enter_async_context(running(rooms=rooms.run()))
-        yield Operator(redis, rooms, db)
+        yield RoomControl(redis, rooms, db)
 
 
-def _asked(wanted: Wanted) -> dict[str, Any]:
+def _asked(wanted: RoomChange) -> dict[str, Any]:
     change: dict[str, Any] = msgspec.to_builtins(wanted)
     return {name: value for name, value in change.items() if value is not None}

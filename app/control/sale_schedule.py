@@ -41,7 +41,7 @@ def is_in_line(window: Window, fields: Sequence[bytes | None]) -> bool:
     return not window.cancelled and fields[:2] == [b"%d" % window.opens_ms, b"%d" % window.closes_ms]
 
 
-async def bring_in_line(scripts: RoomScripts, db: Database, window: Window) -> None:
+async def sync_room_with_sale(scripts: RoomScripts, db: Database, window: Window) -> None:
     """Idempotent, and safe in any number of processes at once."""
     schedule = Schedule(
         opens_ms=window.opens_ms, closes_ms=window.closes_ms, cancelled=window.cancelled, message=CANCELLED_MESSAGE

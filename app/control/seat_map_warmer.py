@@ -23,7 +23,7 @@ EVERY_S = 60.0
 log = structlog.get_logger()
 
 
-class NearMaps:
+class SeatMapWarmer:
     """`look` once before the first request, then keep `run` running. `watched` are the events whose maps are in use."""
 
     def __init__(self, seats: SeatViews, db: Database, watched: Callable[[], Collection[str]]) -> None:

@@ -8,12 +8,12 @@ from typing import TypedDict
 from redis.asyncio import Redis
 
 from app.cache.cache import Cache
-from app.control.rooms import Operator
+from app.control.rooms import RoomControl
 from app.domain.ticket import TicketSigner
 from app.http.accounts.csrf import Csrf
-from app.http.accounts.revoked_sessions import Ended
+from app.http.accounts.revoked_sessions import RevokedSessions
 from app.http.accounts.tokens import Tokens
-from app.http.events.poster_cache import PosterShelf
+from app.http.events.poster_cache import PosterCache
 from app.http.line.position import Extra
 from app.http.line.streams import Hub
 from app.http.shop.live_seats import LiveSeats
@@ -44,18 +44,18 @@ class State(TypedDict):
     live: LiveSeats
     tickets: TicketSigner
     tokens: Tokens
-    operator: Operator
+    room_control: RoomControl
     lane: Lane
     seats: SeatViews
     packed: PackedMaps
     cashier: Cashier
     webhook_secret: bytes
     cache: Cache
-    posters: PosterShelf
+    posters: PosterCache
     wake_posters: Callable[[str], Awaitable[None]]
     passwords: Passwords
     limits: Limits
-    ended: Ended
+    revoked_sessions: RevokedSessions
     csrf: Csrf
     reservation_member: Extra
     meters: Meters

@@ -27,7 +27,7 @@ Place = tuple[datetime, str]  # where a listing goes on: after the reservation m
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ReservationFilter:
     """What to look for; None is any. Texts are the beginning of an id, or of a holder, not patterns."""
 
     id: str | None = None
@@ -69,7 +69,7 @@ class Paid:
     refunded_at: datetime | None
 
 
-async def search(db: Database, wanted: Wanted, limit: int) -> list[Row]:
+async def search(db: Database, wanted: ReservationFilter, limit: int) -> list[Row]:
     """At most `limit` reservations, newest first."""
     query = _filtered(wanted).order_by(reservations.c.created_at.desc(), reservations.c.id.desc())
     async with db.read() as tx:
@@ -112,7 +112,7 @@ async def methods_of(db: Database, ids: Sequence[str]) -> dict[str, str]:
         return {row.reservation_id: row.method for row in await tx.execute(query, {"ids": as_json(ids)})}
 
 
-def _filtered(wanted: Wanted) -> Select[Any]:
+def _filtered(wanted: ReservationFilter) -> Select[Any]:
     c = reservations.c
     counted = select(func.count()).where(reservation_seats.c.reservation_id == c.id).scalar_subquery()
     made = (c.id, c.event_id, c.holder, c.status, c.total_price, c.created_at, c.expires_at, c.ended_at)
@@ -131,7 +131,7 @@ def _filtered(wanted: Wanted) -> Select[Any]:
     return _in_time(query, wanted)
 
 
-def _in_time(query: Select[Any], wanted: Wanted) -> Select[Any]:
+def _in_time(query: Select[Any], wanted: ReservationFilter) -> Select[Any]:
     c = reservations.c
     if wanted.since is not None:
         query = query.where(c.created_at >= wanted.since)

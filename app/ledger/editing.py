@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 
 from app.ledger import events as reading
 from app.ledger.database import Database, Transaction
-from app.ledger.events import Deed, Event, GradeSpec, searched_text
+from app.ledger.events import AdminAction, Event, GradeSpec, searched_text
 from app.ledger.tables.events import events, grades, seats
 from app.ledger.tables.lane import lanes
 
@@ -50,7 +50,7 @@ class Edited:
     map_version: int | None = None
 
 
-async def edit(db: Database, event_id: str, wanted: Edit, by: Deed, now: datetime) -> Edited | Refused:
+async def edit(db: Database, event_id: str, wanted: Edit, by: AdminAction, now: datetime) -> Edited | Refused:
     """Change what is wanted, all of it or nothing, and record who did."""
     async with db.write() as tx:
         before = await _current(tx, event_id, wanted.version)
@@ -80,7 +80,9 @@ async def _new_map(tx: Transaction, event_id: str) -> int:
     return version
 
 
-async def cancel(db: Database, event_id: str, by: Deed, now: datetime, version: int | None = None) -> Edited | Refused:
+async def cancel(
+    db: Database, event_id: str, by: AdminAction, now: datetime, version: int | None = None
+) -> Edited | Refused:
     """Mark an event cancelled, once. From then on the lane makes no reservation for it."""
     async with db.write() as tx:
         before = await _current(tx, event_id, version)

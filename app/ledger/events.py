@@ -98,7 +98,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AdminAction:
     """What an admin does to an event, as the trail keeps it."""
 
     who: str
@@ -112,7 +112,7 @@ class Deed:
         )
 
 
-async def create(db: Database, spec: EventSpec, now: datetime, by: Deed | None = None) -> bool:
+async def create(db: Database, spec: EventSpec, now: datetime, by: AdminAction | None = None) -> bool:
     """Make an event with everything that belongs to it; False (and nothing changed) if its id is taken."""
     async with db.write() as tx:
         if (await tx.execute(select(events.c.id).where(events.c.id == spec.id))).first():

@@ -25,7 +25,7 @@ _c = users.c
 _can_steer = (_c.role == "admin") & _c.disabled_at.is_(None)
 
 
-class Steered(StrEnum):
+class AccountChange(StrEnum):
     """What became of a change."""
 
     changed = "changed"
@@ -72,18 +72,18 @@ async def get(db: Database, user_id: str) -> Person | None:
     return None if row is None else Person(**row)
 
 
-async def set_role(db: Database, user_id: str, role: Role, *, who: str, now: datetime) -> Steered:
+async def set_role(db: Database, user_id: str, role: Role, *, who: str, now: datetime) -> AccountChange:
     harmless = _others_can_steer(user_id) if role != "admin" else None
     return await _steer(db, user_id, {"role": role}, harmless, ROLE, {"role": role}, who, now)
 
 
-async def disable(db: Database, user_id: str, *, who: str, now: datetime) -> Steered:
+async def disable(db: Database, user_id: str, *, who: str, now: datetime) -> AccountChange:
     return await _steer(
         db, user_id, {"disabled_at": now}, _others_can_steer(user_id), DISABLE, {"disabled": True}, who, now
     )
 
 
-async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> Steered:
+async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> AccountChange:
     return await _steer(db, user_id, {"disabled_at": None}, None, "user.enable", {"disabled": False}, who, now)
 
 
@@ -114,19 +114,19 @@ async def _steer(
     change: dict[str, Any],
     who: str,
     now: datetime,
-) -> Steered:
+) -> AccountChange:
     async with db.write() as tx:
         row = (await tx.execute(select(*_columns).where(_c.id == user_id).with_for_update())).first()
         if row is None:
-            return Steered.unknown
+            return AccountChange.unknown
         ((field, value),) = values.items()
         if (row.disabled_at is None) == (value is None) if field == "disabled_at" else getattr(row, field) == value:
-            return Steered.unchanged
+            return AccountChange.unchanged
         guarded = update(users).where(_c.id == user_id)
         if harmless is not None:
             guarded = guarded.where(harmless)
         if (await tx.execute(guarded.values(values))).rowcount != 1:
-            return Steered.last_admin
+            return AccountChange.last_admin
         asked = {"email": row.email, **change}
         await trail.record(tx, who=who, action=action, subject=user_id, event_id=None, change=asked, now=now)
-    return Steered.changed
+    return AccountChange.changed

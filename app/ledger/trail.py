@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AuditFilter:
     """What to list; None is any. `before` is the cursor: only entries older than that id."""
 
     who: str | None = None
@@ -80,7 +80,7 @@ def record_in(
     return _id_of(tx.execute(insert(trail).values(_values(who, action, subject, event_id, change, now))))
 
 
-async def listed(db: Database, wanted: Wanted, limit: int) -> list[Entry]:
+async def listed(db: Database, wanted: AuditFilter, limit: int) -> list[Entry]:
     """At most `limit` entries, newest first."""
     query = _filtered(wanted).order_by(trail.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX))
     async with db.read() as tx:
@@ -108,7 +108,7 @@ async def room_changes(db: Database, event_id: str, limit: int) -> list[Entry]:
     return changes[:limit]
 
 
-def _filtered(wanted: Wanted) -> Select[Any]:
+def _filtered(wanted: AuditFilter) -> Select[Any]:
     query = select(trail)
     for name in ("who", "action", "subject", "event_id"):
         value = getattr(wanted, name)

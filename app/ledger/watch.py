@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import QueuePool
 
-from app.histogram import SECONDS, Spread
+from app.histogram import SECONDS, Histogram
 from app.ledger.database import Database
 
 BEGAN = "tiketi_began_s"
@@ -21,7 +21,7 @@ class Watch:
     """Of one database. Transactions end in several threads, so adding is guarded."""
 
     def __init__(self, db: Database) -> None:
-        self.times_s = {kind: Spread(SECONDS) for kind in KINDS}
+        self.times_s = {kind: Histogram(SECONDS) for kind in KINDS}
         self._pools = [engine.pool for engine in db.engines]
         self._adding = threading.Lock()
         for engine in db.engines:

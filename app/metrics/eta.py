@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from app.domain.eta import eta_range_s
-from app.histogram import WAITS_S, Spread
+from app.histogram import WAITS_S, Histogram
 from app.room.view import LineView
 
 SAMPLE_S = 2.0
@@ -39,8 +39,8 @@ class Forecasts:
     """`look` at a room whenever it has changed. `clock` is a steady one, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.waits = Spread(WAITS_S)
-        self.ratios = Spread(RATIOS)
+        self.waits = Histogram(WAITS_S)
+        self.ratios = Histogram(RATIOS)
         self.verdicts: dict[tuple[str, ...], int] = {}
         self._clock = clock
         self._rooms: dict[str, _Room] = {}

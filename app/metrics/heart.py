@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 
-from app.histogram import SECONDS, Spread
+from app.histogram import SECONDS, Histogram
 
 BEAT_S = 0.25
 REMEMBERED = 40  # beats: ten seconds
@@ -18,7 +18,7 @@ STUCK_S = 5.0  # no load makes a loop that late: something blocks it
 
 class Heart:
     def __init__(self) -> None:
-        self.late = Spread(SECONDS)
+        self.late = Histogram(SECONDS)
         self._recent: deque[float] = deque(maxlen=REMEMBERED)
         self._due_s = time.monotonic() + BEAT_S
 

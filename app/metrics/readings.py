@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.histogram import Spread
+from app.histogram import Histogram
 from app.metrics.catalogue import CATALOGUE, Spec
 
 EVENTS_TOLD_MAX = 100
@@ -35,7 +35,7 @@ class Reading(NamedTuple):
     value: Value
 
 
-def read_spread(name: str, spread: Spread, *labels: str) -> Reading:
+def read_spread(name: str, spread: Histogram, *labels: str) -> Reading:
     return Reading(name, labels, Spreading(spread.bounds, tuple(spread.counts), spread.total))
 
 

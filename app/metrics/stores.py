@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from app import redis_keys
 from app.domain.line import RoomState
 from app.domain.samples import marks_of, oldest_wait_s
-from app.histogram import SECONDS, Spread
+from app.histogram import SECONDS, Histogram
 from app.lane.scripts import COMMANDS_MAX
 from app.ledger import figures
 from app.ledger.database import Database
@@ -40,7 +40,7 @@ class Stores:
     """Ask through `facts`; keep `run` running for the pings."""
 
     def __init__(self, redis: Redis, db: Database, rooms: Rooms, data_dir: Path) -> None:
-        self.pings_s = Spread(SECONDS)
+        self.pings_s = Histogram(SECONDS)
         self._redis = redis
         self._db = db
         self._rooms = rooms

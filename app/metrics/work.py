@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.histogram import SECONDS, SIZES, Spread
+from app.histogram import SECONDS, SIZES, Histogram
 from app.metrics.readings import Reading, read_counts, read_spread
 
 Counts = dict[tuple[str, ...], int]
@@ -19,11 +19,11 @@ class Work:
         self.wishes: Counts = {}
         self.outcomes: Counts = {}
         self.ticks_failed = 0
-        self.tick_s = Spread(SECONDS)
-        self.tick_late_s = Spread(SECONDS)
-        self.batches = Spread(SIZES)
-        self.batch_s = Spread(SECONDS)
-        self.release_s = Spread(SECONDS)
+        self.tick_s = Histogram(SECONDS)
+        self.tick_late_s = Histogram(SECONDS)
+        self.batches = Histogram(SIZES)
+        self.batch_s = Histogram(SECONDS)
+        self.release_s = Histogram(SECONDS)
 
     def ticked(self, event_id: str, admitted: int, ended: int, wished: int) -> None:
         for counts, more in ((self.admitted, admitted), (self.turns_ended, ended), (self.wishes, wished)):

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from redis.exceptions import RedisError
 
-from app.histogram import SECONDS, SIZES, Spread
+from app.histogram import SECONDS, SIZES, Histogram
 from app.room.ordered import OrderedCalls
 from app.room.scripts import Joined, RoomScripts
 
@@ -44,8 +44,8 @@ class Joiner:
 
     def __init__(self, scripts: RoomScripts, shuffle: Callable[[list[Any]], None]) -> None:
         self.answers: dict[tuple[str, ...], int] = {}
-        self.batches = Spread(SIZES)
-        self.calls_s = Spread(SECONDS)
+        self.batches = Histogram(SIZES)
+        self.calls_s = Histogram(SECONDS)
         self._scripts = scripts
         self._shuffle = shuffle
         self._redis = OrderedCalls(scripts.redis)

@@ -1,6 +1,6 @@
 """What an operator does from the command line: look at rooms and change them.
 
-The same `Operator` as behind the page and the API does the work, so a change is recorded with who made it and felt
+The same `RoomControl` as behind the page and the API does the work, so a change is recorded with who made it and felt
 by the next tick. Here it is only said in words.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from app.control.rooms import RefusedChange, Sample, UnknownRoom, Wanted, open_operator
+from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom, open_room_control
 from app.domain.line import RoomState
 from app.run.children import Say
 from config.settings import Settings
@@ -41,10 +41,10 @@ def who() -> str:
         return f"{os.getuid()}@cli"
 
 
-async def change(settings: Settings, event_id: str, wanted: Wanted, say: Say) -> None:
+async def change(settings: Settings, event_id: str, wanted: RoomChange, say: Say) -> None:
     try:
-        async with open_operator(settings) as operator:
-            changed = await operator.change(event_id, who(), wanted)
+        async with open_room_control(settings) as control:
+            changed = await control.change(event_id, who(), wanted)
     except UnknownRoom:
         raise ConsoleError(no_room(event_id)) from None
     except RefusedChange as error:
@@ -66,13 +66,13 @@ async def watch(settings: Settings, event_id: str, say: Say) -> None:
 
 async def _samples(settings: Settings, event_id: str | None, say: Say, *, once: bool) -> None:
     try:
-        async with open_operator(settings) as operator:
-            wanted = [event_id] if event_id else await operator.event_ids()
+        async with open_room_control(settings) as control:
+            wanted = [event_id] if event_id else await control.event_ids()
             widest = max(map(len, wanted), default=0)
             say(row(COLUMNS, widest))
             while True:
                 for name in wanted:
-                    say(row(cells(await operator.sample(name)), widest))
+                    say(row(cells(await control.sample(name)), widest))
                 if once:
                     return
                 await asyncio.sleep(WATCH_EVERY_S)

@@ -259,7 +259,7 @@ def banner(settings: Settings, url: str, store: str) -> str:
     rows = [("Events", f"{url}/")]
     if settings.demo:
         rows.append(("Demo sale", f"{url}/events/{DEMO_EVENT}"))
-    rows.append(("Operator", f"{url}/admin"))
+    rows.append(("RoomControl", f"{url}/admin"))
     if settings.demo:
         admin = next(account for account in ACCOUNTS if account.role == "admin")
         rows.append(("Login", f"{admin.email} / {admin.password}"))

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from app import redis_keys
-from app.control.rooms import Wanted, open_operator
+from app.control.rooms import RoomChange, open_room_control
 from app.domain.line import RoomState
 from app.room.scripts import RoomScripts
 from config.settings import Settings
@@ -55,11 +55,13 @@ def _within(times_ms: list[int], from_ms: int, span_ms: int) -> int:
 
 async def _run(settings: Settings, web: Web, say: Say) -> list[int]:
     """The moments of all admissions, by Redis's clock."""
-    async with open_operator(settings) as operator, room.scripts_of(settings) as scripts:
-        setting = Wanted(state=RoomState.paused, rate_per_second=RATE_PER_S, burst=BURST, max_active=PEOPLE, message="")
-        await operator.change(EVENT, "bench", setting)
+    async with open_room_control(settings) as control, room.scripts_of(settings) as scripts:
+        setting = RoomChange(
+            state=RoomState.paused, rate_per_second=RATE_PER_S, burst=BURST, max_active=PEOPLE, message=""
+        )
+        await control.change(EVENT, "bench", setting)
         await room.fill(scripts, EVENT, PEOPLE)
-        await operator.change(EVENT, "bench", Wanted(state=RoomState.open))
+        await control.change(EVENT, "bench", RoomChange(state=RoomState.open))
         say(f"the line runs; {PEOPLE:,} people wait")
         await _wait(scripts, LEAD_S + SECONDS / 2)
         _kill_a_worker(web, say)

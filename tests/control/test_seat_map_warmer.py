@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from app.control.seat_map_warmer import AHEAD, BEHIND, NearMaps
+from app.control.seat_map_warmer import AHEAD, BEHIND, SeatMapWarmer
 from app.lane import seats as lane_seats
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
@@ -34,14 +34,14 @@ async def db(ledger: Database) -> Database:
         closes_at = None if event_id == "on" else START + closes
         made = replace(spec(event_id), opens_at=START + opens, closes_at=closes_at, starts_at=starts_at)
         await events.create(ledger, made, START)
-    await editing.cancel(ledger, "off", events.Deed("ann", "event.cancel", {}), START)
+    await editing.cancel(ledger, "off", events.AdminAction("ann", "event.cancel", {}), START)
     return ledger
 
 
 async def test_the_maps_of_sales_that_are_near_are_held_before_anybody_asks(redis: Redis, db: Database) -> None:
     views = SeatViews(redis, lambda event_id: seats.load(db, event_id), Outcomes())
-    near = NearMaps(views, db, lambda: ["over"])
-    await near.look(START)
+    warmer = SeatMapWarmer(views, db, lambda: ["over"])
+    await warmer.look(START)
     assert {event_id for event_id in SALES if views.get(event_id)} == {"on", "soon", "just-over"}
 
 
@@ -50,11 +50,11 @@ async def test_what_is_no_longer_near_is_given_up_unless_it_is_watched(
 ) -> None:
     monkeypatch.setattr(lane_seats, "IDLE_S", 0.0)
     views = SeatViews(redis, lambda event_id: seats.load(db, event_id), Outcomes())
-    near = NearMaps(views, db, lambda: ["over"])
-    await near.look(START)
+    warmer = SeatMapWarmer(views, db, lambda: ["over"])
+    await warmer.look(START)
     await views.open("over")
     await views.open("later")
-    await near.look(START + BEHIND + 2 * SECOND)
+    await warmer.look(START + BEHIND + 2 * SECOND)
     views._give_up()
     assert {event_id for event_id in SALES if views.get(event_id)} == {"soon", "later", "over"}
 

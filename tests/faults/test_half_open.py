@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from app import connections as process
 from app import jobs, redis_keys
 from app.http.accounts import revoked_sessions as endings
-from app.http.accounts.revoked_sessions import Ended
+from app.http.accounts.revoked_sessions import RevokedSessions
 from app.lane import seats as seat_views
 from app.lane.commands import OutcomeStatus
 from app.lane.outcomes import Outcomes
@@ -144,7 +144,7 @@ async def test_what_ended_elsewhere_is_followed_again(
     redis: Redis, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endings, "READ_TIMEOUT_S", 0.1)
-    here, elsewhere = Ended(behind, 3600), Ended(redis, 3600)
+    here, elsewhere = RevokedSessions(behind, 3600), RevokedSessions(redis, 3600)
     await here.load()
 
     async def is_known_to_be_behind() -> bool:

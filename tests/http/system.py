@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from app import connections as process
 from app.connections import timing
-from app.control.rooms import Wanted
+from app.control.rooms import RoomChange
 from app.http.hot.fast import FastProtocol
 from app.http.hot.sockets import SOCKETS
 from app.http.state import State
@@ -155,7 +155,7 @@ class System:
 
     async def change(self, event_id: str, **wanted: Any) -> None:
         """What an operator does; felt by the web when this returns."""
-        await self.state["operator"].change(event_id, "test", Wanted(**wanted))
+        await self.state["room_control"].change(event_id, "test", RoomChange(**wanted))
         await self.state["rooms"].reload(event_id)
 
     async def another_web(self, **changed: Any) -> Web:

@@ -13,12 +13,12 @@ from app.domain.sale import SaleStatus, status_of
 from app.ledger import editing, events, reservations
 from app.ledger.database import Database
 from app.ledger.editing import Edit, Edited, Refused
-from app.ledger.events import Deed, GradeSpec, Search
+from app.ledger.events import AdminAction, GradeSpec, Search
 from tests.lane.world import EVENT, START, confirm, hold, make_world, spec
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-BY = Deed("ann", "event.edit", {})
+BY = AdminAction("ann", "event.edit", {})
 
 
 @pytest.fixture

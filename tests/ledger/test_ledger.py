@@ -113,11 +113,12 @@ async def test_an_event_is_made_once_with_all_that_belongs_to_it(db: Database) -
 
 
 async def test_an_event_is_cancelled_once(db: Database) -> None:
-    done = await editing.cancel(db, EVENT, events.Deed("ann", "event.cancel", {}), START)
+    by = events.AdminAction("ann", "event.cancel", {})
+    done = await editing.cancel(db, EVENT, by, START)
     assert isinstance(done, editing.Edited)
     assert (done.after.cancelled_at, done.after.version) == (START, 2)
-    assert await editing.cancel(db, EVENT, events.Deed("ann", "event.cancel", {}), START) is editing.Refused.cancelled
-    assert await editing.cancel(db, "none", events.Deed("ann", "event.cancel", {}), START) is editing.Refused.unknown
+    assert await editing.cancel(db, EVENT, by, START) is editing.Refused.cancelled
+    assert await editing.cancel(db, "none", by, START) is editing.Refused.unknown
 
 
 async def test_the_snapshot_of_no_event_is_none(db: Database) -> None:

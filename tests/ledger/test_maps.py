@@ -13,7 +13,7 @@ from app.domain.seatfile import read_sheet
 from app.domain.seatplan import Given, SeatPlan, read_plan
 from app.ledger import editing, events, maps, seats, trail
 from app.ledger.database import Database
-from app.ledger.events import Deed
+from app.ledger.events import AdminAction
 from app.ledger.tables.events import grades
 from app.ledger.tables.lane import lanes
 from tests.lane.world import EVENT, START, spec
@@ -74,7 +74,7 @@ async def test_a_map_is_replaced_with_its_grades_and_its_drawing(ledger: Databas
     assert (now.seats, now.drawing, version) == (plan().seats, plan().drawing, 1)
     async with ledger.read() as tx:
         assert set((await tx.execute(select(grades.c.name))).scalars()) == {"VIP", "R"}
-    assert [entry.action for entry in await trail.listed(ledger, trail.Wanted(), 5)] == [maps.REPLACED]
+    assert [entry.action for entry in await trail.listed(ledger, trail.AuditFilter(), 5)] == [maps.REPLACED]
 
 
 async def test_an_allocator_that_read_the_old_map_writes_nothing(ledger: Database, event: str) -> None:
@@ -102,7 +102,7 @@ async def test_a_reserved_map_stays(ledger: Database, event: str) -> None:
 async def test_the_map_of_a_cancelled_or_unknown_event_stays(ledger: Database, event: str) -> None:
     assert await maps.replace(ledger, "nowhere", plan(), who="ann", now=START) is maps.Unchanged.unknown_event
     assert await maps.current(ledger, "nowhere") is None
-    await editing.cancel(ledger, event, Deed("ann", "event.cancel", {}), START)
+    await editing.cancel(ledger, event, AdminAction("ann", "event.cancel", {}), START)
     assert await maps.replace(ledger, event, plan(), who="ann", now=START) is maps.Unchanged.cancelled
 
 
@@ -114,4 +114,4 @@ async def test_a_map_that_cannot_be_stored_changes_nothing(ledger: Database, eve
     with pytest.raises(IntegrityError):
         await maps.replace(ledger, event, twice, who="ann", now=START)
     assert await shown(ledger) == before
-    assert await trail.listed(ledger, trail.Wanted(), 5) == []
+    assert await trail.listed(ledger, trail.AuditFilter(), 5) == []

@@ -13,7 +13,7 @@ from app.ledger.database import Database
 from tests.lane.world import EVENT, START, spec
 from tests.test_architecture import modules
 
-ALL = trail.Wanted()
+ALL = trail.AuditFilter()
 
 
 @pytest.fixture
@@ -38,16 +38,16 @@ async def test_entries_are_listed_newest_first_a_page_at_a_time(db: Database) ->
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (trail.Wanted(who="b@x.gg"), [1]),
-        (trail.Wanted(action="user.disable"), [2]),
-        (trail.Wanted(subject="u_9"), [2]),
-        (trail.Wanted(event_id=EVENT), [1, 0]),
-        (trail.Wanted(since=START + timedelta(seconds=1)), [2, 1]),
-        (trail.Wanted(until=START + timedelta(seconds=1)), [0]),
-        (trail.Wanted(who="%"), []),
+        (trail.AuditFilter(who="b@x.gg"), [1]),
+        (trail.AuditFilter(action="user.disable"), [2]),
+        (trail.AuditFilter(subject="u_9"), [2]),
+        (trail.AuditFilter(event_id=EVENT), [1, 0]),
+        (trail.AuditFilter(since=START + timedelta(seconds=1)), [2, 1]),
+        (trail.AuditFilter(until=START + timedelta(seconds=1)), [0]),
+        (trail.AuditFilter(who="%"), []),
     ],
 )
-async def test_a_filter_keeps_exactly_what_fits(db: Database, wanted: trail.Wanted, found: list[int]) -> None:
+async def test_a_filter_keeps_exactly_what_fits(db: Database, wanted: trail.AuditFilter, found: list[int]) -> None:
     await note(db, 0)
     await note(db, 1, who="b@x.gg")
     await note(db, 2, action="user.disable", subject="u_9", event_id=None)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from app.histogram import Spread
+from app.histogram import Histogram
 from app.metrics.board import FRESH_S, Board
 from app.metrics.readings import Reading, read_spread
 from tests.waiting import wait_until
 
 
 def board(process: str, folder: Path | None, polls: int) -> Board:
-    spread = Spread((1.0,))
+    spread = Histogram((1.0,))
     spread.add(0.5)
     return Board(
         process, folder, [lambda: [Reading("tiketi_polls", (), polls), read_spread("tiketi_tick_seconds", spread)]]

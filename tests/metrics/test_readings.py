@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.histogram import Spread, Spreads
+from app.histogram import Histogram, Spreads
 from app.metrics.catalogue import CATALOGUE, exposed
 from app.metrics.readings import EVENTS_TOLD_MAX, Reading, read_spread, text
 
@@ -18,7 +18,7 @@ def samples(told: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def test_a_spread_is_told_as_a_cumulative_histogram() -> None:
-    spread = Spread((0.1, 1.0))
+    spread = Histogram((0.1, 1.0))
     for value in (0.05, 0.1, 0.5, 7.0):
         spread.add(value)
     told = samples(text({"worker-1": [read_spread("tiketi_tick_seconds", spread)]}))

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.control import sale_schedule as windows
-from app.control.rooms import Operator
+from app.control.rooms import RoomControl
 from app.ledger import editing, events, rooms
 from app.ledger.database import Database
 from app.room import scripts
@@ -56,7 +56,7 @@ class Line:
         self.redis, self.db, self.clock = stores.redis, stores.db, stores.clock
         self.scripts = Ticking(self.redis, TIMING)
         self.rooms = Rooms(self.redis, self.scripts)
-        self.operator = Operator(self.redis, self.rooms, self.db, self.now)
+        self.operator = RoomControl(self.redis, self.rooms, self.db, self.now)
         self.presence = Presence(self.scripts, 5, nobody_bought)
         self.workers = [self.worker() for _ in range(WORKERS)]
         self.woken: list[str] = []
@@ -83,10 +83,10 @@ class Line:
         times = {"opens_at": datetime.fromtimestamp(opens_ms / 1000, UTC)}
         times["closes_at"] = datetime.fromtimestamp(closes_ms / 1000, UTC)
         done = await editing.edit(
-            self.db, EVENT, editing.Edit(values=times), events.Deed("ann", "event.edit", {}), START
+            self.db, EVENT, editing.Edit(values=times), events.AdminAction("ann", "event.edit", {}), START
         )
         assert isinstance(done, editing.Edited)
-        await windows.bring_in_line(self.scripts, self.db, events.window_of(done.after, EVENT))
+        await windows.sync_room_with_sale(self.scripts, self.db, events.window_of(done.after, EVENT))
 
     async def keep(self) -> None:
         await keeper.keep(self.redis, self.scripts, self.db)

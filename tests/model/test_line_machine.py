@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 from app.audit import invariants
 from app.audit.line_replay import Allowance
 from app.control import sale_schedule as windows
-from app.control.rooms import RefusedChange, Wanted
+from app.control.rooms import RefusedChange, RoomChange
 from app.domain.line import RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
@@ -245,7 +245,7 @@ class LineMachine(RuleBasedStateMachine):
         message: str | None,
     ) -> None:
         others = {"burst": burst, "max_active": max_active, "accounts_only": accounts_only, "message": message}
-        wanted = Wanted(state=RoomState(state) if state else None, rate_per_second=rate, **others)  # type: ignore[arg-type]
+        wanted = RoomChange(state=RoomState(state) if state else None, rate_per_second=rate, **others)  # type: ignore[arg-type]
         given = {"state": state, "rate": rate, **others}
         reopened = self.model.state == "closed" and state == "open"
         over = state == "open" and self.model.closes_ms <= self.now_ms

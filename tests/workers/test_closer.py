@@ -17,7 +17,7 @@ from tests.lane.world import EVENT, START, World, confirm, hold, make_world, wis
 from workers import closer as closing
 from workers.closer import Closer
 
-BY = events.Deed("ann", "event.cancel", {})
+BY = events.AdminAction("ann", "event.cancel", {})
 
 
 @pytest.fixture

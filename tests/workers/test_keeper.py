@@ -10,7 +10,7 @@ import pytest
 
 from app import redis_keys
 from app.control import sale_schedule as windows
-from app.control.rooms import Operator, Wanted
+from app.control.rooms import RoomChange, RoomControl
 from app.domain.line import RoomState
 from app.domain.samples import marks_of
 from app.ledger import events, rooms
@@ -137,9 +137,9 @@ async def test_lines_that_were_closed_and_opened_between_two_rounds_end_too(room
 
 
 async def test_a_lost_room_comes_back_with_what_the_operator_set(room: Room) -> None:
-    operator = Operator(room.redis, Rooms(room.redis, room.scripts), room.db)
-    await operator.change(EVENT, "ann", Wanted(rate_per_second=7.5, burst=3, max_active=9, message="Soon"))
-    await operator.change(EVENT, "ann", Wanted(state=RoomState.paused))
+    control = RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db)
+    await control.change(EVENT, "ann", RoomChange(rate_per_second=7.5, burst=3, max_active=9, message="Soon"))
+    await control.change(EVENT, "ann", RoomChange(state=RoomState.paused))
     await room.crowd(10)
     await room.redis.flushall()
     await round_of(room)
@@ -155,7 +155,7 @@ async def test_a_room_whose_settings_were_changed_while_it_recovered_recovers_ag
     """Else a second loss would make it recover to recovering, for ever."""
     await room.redis.flushall()
     await round_of(room)
-    await Operator(room.redis, Rooms(room.redis, room.scripts), room.db).change(EVENT, "ann", Wanted(burst=3))
+    await RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db).change(EVENT, "ann", RoomChange(burst=3))
     await room.redis.flushall()
     await round_of(room)
     await room.redis.hset(redis_keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
@@ -164,8 +164,8 @@ async def test_a_room_whose_settings_were_changed_while_it_recovered_recovers_ag
 
 
 async def test_a_closed_room_that_was_lost_stays_closed(room: Room) -> None:
-    await Operator(room.redis, Rooms(room.redis, room.scripts), room.db).change(
-        EVENT, "ann", Wanted(state=RoomState.closed)
+    await RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db).change(
+        EVENT, "ann", RoomChange(state=RoomState.closed)
     )
     await room.redis.flushall()
     await round_of(room)
@@ -204,19 +204,21 @@ async def test_marks_count_the_people_in_line_and_inside_as_the_line_itself_does
         assert (last.admitted, last.active) == (len(view.admitted), len(view.active))
 
 
-@pytest.mark.parametrize("wanted", [Wanted(message="It is over."), Wanted(state=RoomState.paused)])
-async def test_a_line_begun_anew_by_its_sale_is_not_lost_as_what_the_one_before_was(room: Room, wanted: Wanted) -> None:
+@pytest.mark.parametrize("wanted", [RoomChange(message="It is over."), RoomChange(state=RoomState.paused)])
+async def test_a_line_begun_anew_by_its_sale_is_not_lost_as_what_the_one_before_was(
+    room: Room, wanted: RoomChange
+) -> None:
     """Settings are kept with the state they were made in: closed by the clock, or paused before that."""
-    operator = Operator(room.redis, Rooms(room.redis, room.scripts), room.db)
+    control = RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db)
     now = datetime.now(UTC)
     over = events.Window(event_id=EVENT, opens_at=NOW, closes_at=now, cancelled=False)
     if wanted.state is not None:
-        await operator.change(EVENT, "ann", wanted)
-    await windows.bring_in_line(room.scripts, room.db, over)
+        await control.change(EVENT, "ann", wanted)
+    await windows.sync_room_with_sale(room.scripts, room.db, over)
     await room.scripts.tick(EVENT, 1, 0)
     if wanted.state is None:
-        await operator.change(EVENT, "ann", wanted)
-    await windows.bring_in_line(room.scripts, room.db, replace(over, closes_at=now + timedelta(hours=1)))
+        await control.change(EVENT, "ann", wanted)
+    await windows.sync_room_with_sale(room.scripts, room.db, replace(over, closes_at=now + timedelta(hours=1)))
     assert (await room.view()).state is RoomState.open
     await room.redis.flushall()
     await round_of(room)

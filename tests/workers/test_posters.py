@@ -139,7 +139,7 @@ async def test_a_picture_becomes_the_events_poster(desk: Desk) -> None:
     assert name is not None
     assert await posters.read(desk.db, name, thumb=True) == made_of(picture()).thumb
     assert desk.told == [EVENT]
-    assert [entry.action for entry in await trail.listed(desk.db, trail.Wanted(), 5)] == ["poster.upload"]
+    assert [entry.action for entry in await trail.listed(desk.db, trail.AuditFilter(), 5)] == ["poster.upload"]
 
 
 async def test_a_broken_picture_leaves_the_poster_there_is(desk: Desk) -> None:

@@ -41,7 +41,7 @@ Cookie = tuple[bytes, bytes]
 log = structlog.get_logger()
 
 
-async def adopt_everything(state: State, headers: Headers, user_id: str) -> list[Cookie]:
+async def merge_guest_into_account(state: State, headers: Headers, user_id: str) -> list[Cookie]:
     """Take over what the browser has in every line; the cookies with the account's own tickets.
 
     The line being away puts it off: joining the line again makes up for it.
@@ -67,14 +67,14 @@ async def adopt_everything(state: State, headers: Headers, user_id: str) -> list
     return cookies
 
 
-def brings_a_place(state: State, headers: Headers, event_id: str) -> bool:
+def has_guest_place(state: State, headers: Headers, event_id: str) -> bool:
     """Whether somebody logged in shows a place of this browser that is not the account's yet."""
     if presented_session(headers) is None:
         return False
     return bool(_names(_ticket(state, headers, event_id), browser_of(headers)))
 
 
-async def adopt_here(state: State, headers: Headers, view: LineView) -> None:
+async def merge_guest_into_line(state: State, headers: Headers, view: LineView) -> None:
     """The same for one line, where log-in could not do it. Raises Problem 401 for a bad Bearer token."""
     session = session_if_any(state["tokens"], headers)
     if session is None:

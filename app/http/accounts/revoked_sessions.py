@@ -28,11 +28,11 @@ RETRY_S = 0.2
 log = structlog.get_logger()
 
 
-class EndingUnavailable(Exception):
+class RevocationUnavailable(Exception):
     """A session cannot be ended everywhere right now; the text says why."""
 
 
-class Ended:
+class RevokedSessions:
     """`fresh`: whether the last read of Redis worked."""
 
     def __init__(self, redis: Redis, session_s: int, ended_max: int = ENDED_MAX) -> None:
@@ -51,11 +51,13 @@ class Ended:
         return began_s <= self._over.get("u:" + user_id, -1.0)
 
     async def end_session(self, session_id: str) -> None:
-        """This session is over everywhere, here at once. Raises EndingUnavailable."""
+        """This session is over everywhere, here at once. Raises RevocationUnavailable."""
         await self._end("s:" + session_id)
 
     async def end_account(self, user_id: str) -> None:
-        """Every session this account has now is over everywhere; a later log-in is not. Raises EndingUnavailable."""
+        """Every session this account has now is over everywhere; a later log-in is not.
+
+        Raises RevocationUnavailable."""
         await self._end("u:" + user_id)
 
     async def _end(self, name: str) -> None:
@@ -65,7 +67,7 @@ class Ended:
                 self._add(pipe, name, now_s)
                 await pipe.execute()
         except (RedisError, OSError) as error:
-            raise EndingUnavailable(type(error).__name__) from error
+            raise RevocationUnavailable(type(error).__name__) from error
         self._note(name, now_s)
 
     def _note(self, name: str, ended_s: float) -> None:

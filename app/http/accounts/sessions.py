@@ -17,8 +17,8 @@ from starlette.requests import Request
 from app.domain.account import PASSWORD_CHARS_MAX, BadAccount, check_account, email_of, name_of
 from app.http.accounts.attempts import address_of, by_address, take
 from app.http.accounts.credentials import SESSION_COOKIE, set_cookie
-from app.http.accounts.guest_merge import adopt_everything
-from app.http.accounts.revoked_sessions import EndingUnavailable
+from app.http.accounts.guest_merge import merge_guest_into_account
+from app.http.accounts.revoked_sessions import RevocationUnavailable
 from app.http.accounts.tokens import Session
 from app.http.kit.problems import Problem
 from app.http.state import State
@@ -152,20 +152,20 @@ async def _entered(request: Request[State], user: users.User, began_s: float) ->
     )
     token = state["tokens"].sign_session(session)
     cookie = set_cookie(SESSION_COOKIE, token, life_s=life_s, secure=state["settings"].secure_cookies)
-    return Entered(token, user, [cookie, *await adopt_everything(state, request.scope["headers"], user.id)])
+    return Entered(token, user, [cookie, *await merge_guest_into_account(state, request.scope["headers"], user.id)])
 
 
 async def log_out(state: State, session: Session) -> None:
     """End the session everywhere within a second. Raises Problem 503, and it goes on, if that cannot be told."""
     try:
-        await state["ended"].end_session(session.session_id)
-    except EndingUnavailable as error:
+        await state["revoked_sessions"].end_session(session.session_id)
+    except RevocationUnavailable as error:
         raise _unavailable(error) from None
 
 
 async def end_account(state: State, user_id: str) -> None:
     """End every session of an account within a second. Raises Problem 503 if it could not be told; safe to repeat."""
     try:
-        await state["ended"].end_account(user_id)
-    except EndingUnavailable as error:
+        await state["revoked_sessions"].end_account(user_id)
+    except RevocationUnavailable as error:
         raise _unavailable(error) from None

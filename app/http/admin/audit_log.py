@@ -53,7 +53,7 @@ class TrailPage(Shape, frozen=True, kw_only=True):
 async def page_of(state: State, query: TrailQuery) -> TrailPage:
     """One page: one entry more is read than shown, to know whether there is another page."""
     no_nul(query.who, query.action, query.subject, query.event_id)
-    wanted = trail.Wanted(
+    wanted = trail.AuditFilter(
         who=query.who,
         action=query.action,
         subject=query.subject,

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.control.sale_schedule import bring_in_line
+from app.control.sale_schedule import sync_room_with_sale
 from app.http.accounts.credentials import require_admin
 from app.http.events.cache import changed, map_changed
 from app.http.events.shapes import EventDetail, EventEdit, EventWanted, detail, edit_of, new_event, slug_of
@@ -29,7 +29,7 @@ from app.http.shop.rules import seat_view
 from app.http.state import State
 from app.ledger import editing, events
 from app.ledger.editing import Edited, Refused
-from app.ledger.events import Deed
+from app.ledger.events import AdminAction
 
 BODY_BYTES_MAX = 65_536  # an event's words in two languages
 ID_TRIES = 3
@@ -45,7 +45,7 @@ async def create(state: State, who: str, wanted: EventWanted) -> events.Event:
     for _ in range(ID_TRIES):
         spec = new_event(wanted, f"{slug_of(wanted.title)}-{secrets.token_hex(4)}", now)
         _check_window(spec)
-        if await events.create(state["db"], spec, now, by=Deed(who, "event.create", _sent(wanted))):
+        if await events.create(state["db"], spec, now, by=AdminAction(who, "event.create", _sent(wanted))):
             made = await events.get(state["db"], spec.id)
             assert made is not None, "it was just made"
             await _follow(state, made)
@@ -63,7 +63,7 @@ async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version
     known = await events.get(state["db"], event_id)
     if known is None:
         raise _refusal(event_id, Refused.unknown)
-    deed = Deed(who, "event.edit", _sent(wanted))
+    deed = AdminAction(who, "event.edit", _sent(wanted))
     done = await editing.edit(state["db"], event_id, edit_of(wanted, known.time_zone, version), deed, datetime.now(UTC))
     if isinstance(done, Refused):
         raise _refusal(event_id, done)
@@ -75,7 +75,7 @@ async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version
 
 async def cancel(state: State, who: str, event_id: str, version: int | None) -> Edited:
     """Cancel the event: nothing more is sold, and the workers give back what was. Raises Problem."""
-    deed = Deed(who, "event.cancel", {})
+    deed = AdminAction(who, "event.cancel", {})
     done = await editing.cancel(state["db"], event_id, deed, datetime.now(UTC), version)
     if isinstance(done, Refused):
         raise _refusal(event_id, done)
@@ -89,7 +89,7 @@ async def _follow(state: State, event: events.Event) -> None:
     if event.admission != "room":
         return
     try:
-        await bring_in_line(state["scripts"], state["db"], events.window_of(event, event.id))
+        await sync_room_with_sale(state["scripts"], state["db"], events.window_of(event, event.id))
         await state["rooms"].reload(event.id)
     except (RedisError, OSError) as error:
         log.warning("room_not_told", event_id=event.id, error=repr(error))

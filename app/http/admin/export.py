@@ -48,7 +48,7 @@ def lines(rows: Iterable[Iterable[object]]) -> str:
     return out.getvalue()
 
 
-async def _reservations(state: State, wanted: desk.Wanted) -> AsyncIterator[str]:
+async def _reservations(state: State, wanted: desk.ReservationFilter) -> AsyncIterator[str]:
     yield BOM + lines([COLUMNS])
     sent = 0
     while sent < ROWS_MAX:

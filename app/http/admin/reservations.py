@@ -111,14 +111,14 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 _reason_decoder = msgspec.json.Decoder(Reason)
 
 
-async def wanted_of(state: State, query: ReservationQuery) -> desk.Wanted:
+async def wanted_of(state: State, query: ReservationQuery) -> desk.ReservationFilter:
     """The query as the store is asked; an email is every name its account reserves under."""
     no_nul(query.id, query.event_id, query.holder, query.email)
     holders = None
     if query.email is not None:
         user = await users.find(state["db"], query.email)
         holders = [] if user is None else await _names_of(state, user.id)
-    return desk.Wanted(
+    return desk.ReservationFilter(
         id=query.id,
         event_id=query.event_id,
         status=query.status,

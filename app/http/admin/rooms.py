@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.control.rooms import RefusedChange, Sample, UnknownRoom, Wanted
+from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom
 from app.http.accounts.credentials import require_admin
 from app.http.admin.feeds import admin_feed
 from app.http.kit.api import ApiRoute, Who
@@ -20,12 +20,12 @@ from app.http.state import State
 
 FEED_EVERY_S = 1.0
 
-_wanted_decoder = msgspec.json.Decoder(Wanted)
+_wanted_decoder = msgspec.json.Decoder(RoomChange)
 
 
 async def _sample(state: State, event_id: str) -> Sample:
     try:
-        return await state["operator"].sample(event_id)
+        return await state["room_control"].sample(event_id)
     except UnknownRoom:
         raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None
     except (RedisError, OSError) as error:
@@ -38,7 +38,7 @@ def _unreachable(error: Exception) -> Problem:
 
 async def _shown(state: State, event_id: str) -> Response:
     body: dict[str, Any] = msgspec.to_builtins(await _sample(state, event_id))
-    body["changes"] = await state["operator"].changes(event_id)
+    body["changes"] = await state["room_control"].changes(event_id)
     return Response(msgspec.json.encode(body), media_type="application/json", headers={"cache-control": "no-store"})
 
 
@@ -53,7 +53,7 @@ async def change(request: Request[State]) -> Response:
     event_id = request.path_params["event_id"]
     wanted = decode(await read_body(request.receive), _wanted_decoder)
     try:
-        await request.state["operator"].change(event_id, admin.email, wanted)
+        await request.state["room_control"].change(event_id, admin.email, wanted)
         await request.state["rooms"].reload(event_id)
     except (RedisError, OSError) as error:
         raise _unreachable(error) from error
@@ -91,7 +91,7 @@ routes = [
         change,
         summary="Change a waiting room; felt by the next tick.",
         who=Who.admin,
-        body=Wanted,
+        body=RoomChange,
         answers={200: Shown},
         problems=(409,),
     ),

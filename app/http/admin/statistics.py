@@ -82,7 +82,7 @@ async def stats_of(state: State) -> Stats:
 async def _made(state: State, report: Report) -> Stats:
     views = state["rooms"].views
     try:
-        let_in = await state["operator"].let_in()
+        let_in = await state["room_control"].let_in()
     except (RedisError, OSError):
         let_in = {}  # what SQL knows can be told without
     told = []

@@ -23,7 +23,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.state import State
 from app.ledger import people
-from app.ledger.people import Role, Steered
+from app.ledger.people import AccountChange, Role
 
 
 class UserQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -110,13 +110,13 @@ async def _end_early(state: State, user_id: str, *, only_if_others: bool = True)
     others would trust the old role for as long as a session lasts. Raises Problem 409 for the last admin.
     """
     if only_if_others and await people.is_last_admin(state["db"], user_id):
-        _check(Steered.last_admin)
+        _check(AccountChange.last_admin)
     with suppress(Problem):  # cannot be told now: the change is still worth making, and its end is told after it
         await end_account(state, user_id)
 
 
-def _check(steered: Steered) -> None:
-    if steered is Steered.last_admin:
+def _check(steered: AccountChange) -> None:
+    if steered is AccountChange.last_admin:
         raise Problem(409, "last_admin", "This is the last admin. Make somebody else one first.")
 
 

@@ -10,7 +10,7 @@ SHELF_BYTES_MAX = 64 << 20
 Load = Callable[[str, bool], Awaitable[bytes | None]]
 
 
-class PosterShelf:
+class PosterCache:
     """The bytes of posters asked for lately, SHELF_BYTES_MAX in all; the one not asked for longest makes room."""
 
     def __init__(self, load: Load, bytes_max: int = SHELF_BYTES_MAX) -> None:

@@ -16,7 +16,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.http.accounts.csrf import is_foreign
-from app.http.accounts.guest_merge import brings_a_place
+from app.http.accounts.guest_merge import has_guest_place
 from app.http.hot.front import HOT_LOGGED_ONE_IN, with_security
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
@@ -131,7 +131,7 @@ class FastProtocol(HttpToolsProtocol):
 
     def _position(self, view: LineView, headers: Headers) -> bool:
         try:
-            body = queue.where(cast(State, self.app_state), headers, view)
+            body = queue.position_body(cast(State, self.app_state), headers, view)
         except Problem:
             return False
         if FastProtocol._head_of is not self.server_state.default_headers:
@@ -148,10 +148,10 @@ class FastProtocol(HttpToolsProtocol):
         state = cast(State, self.app_state)
         if view.lost or is_foreign(headers, state["settings"].public_url):
             return False
-        if brings_a_place(state, headers, view.event_id):
+        if has_guest_place(state, headers, view.event_id):
             return False
         try:
-            arrival = queue.arrive(state, headers, view, None)
+            arrival = queue.request_number(state, headers, view, None)
         except Problem:
             return False
         cycle = _Answering()

@@ -30,14 +30,14 @@ from app.http.accounts.credentials import (
     set_cookie,
     ticket_cookie,
 )
-from app.http.accounts.guest_merge import adopt_here, brings_a_place
+from app.http.accounts.guest_merge import has_guest_place, merge_guest_into_line
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Joined as JoinedShape
 from app.http.kit.shapes import LineStatus, Position
 from app.http.line.lookup import view_of
-from app.http.line.position import position_body, position_members
+from app.http.line.position import encode_position, position_members
 from app.http.line.streams import STREAM_HEADERS
 from app.http.shop.rules import check_wish
 from app.http.state import State
@@ -75,7 +75,7 @@ class Arrival(NamedTuple):
     joining: Joining
 
 
-def arrive(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wish: Wish | None) -> Arrival:
+def request_number(state: State, headers: list[tuple[bytes, bytes]], view: LineView, wish: Wish | None) -> Arrival:
     """Ask for a number with everyone else who asks now. The wish is one that the event can grant.
 
     Raises Problem if it is known that there is no number.
@@ -126,9 +126,9 @@ async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: 
         await check_wish(state, event_id, wish)
     if view.lost:
         await _take_back(state, headers, view)
-    if brings_a_place(state, headers, event_id):
-        await adopt_here(state, headers, view)
-    arrival = arrive(state, headers, view, wish)
+    if has_guest_place(state, headers, event_id):
+        await merge_guest_into_line(state, headers, view)
+    arrival = request_number(state, headers, view, wish)
     await asyncio.wait([arrival.joining])
     return joined_answer(state, arrival)
 
@@ -180,17 +180,17 @@ async def join(scope: Scope, receive: Receive, send: Send) -> None:
     await _send_json(send, 201 if answer.created else 200, json_headers(answer.body, answer.cookies), answer.body)
 
 
-def where(state: State, headers: list[tuple[bytes, bytes]], view: LineView) -> bytes:
+def position_body(state: State, headers: list[tuple[bytes, bytes]], view: LineView) -> bytes:
     """The position of whoever asks, who is thereby seen to be here. Raises Problem without a good ticket."""
     ticket = require_ticket(state["tickets"], headers, view)
     state["presence"].see(view, ticket.number, ticket.holder)
     state["meters"].polls += 1
-    return position_body(view, ticket.number, state["reservation_member"])
+    return encode_position(view, ticket.number, state["reservation_member"])
 
 
 async def position(scope: Scope, receive: Receive, send: Send) -> None:
     view = await view_of(scope["state"], scope["path_params"]["event_id"])
-    body = where(scope["state"], scope["headers"], view)
+    body = position_body(scope["state"], scope["headers"], view)
     await _send_json(send, 200, json_headers(body, []), body)
 
 

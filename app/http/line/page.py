@@ -30,7 +30,7 @@ from app.http.kit.view import EventView, RoomWord, event_view, no_place_view, wa
 from app.http.line import api as queue
 from app.http.line import turns as turn
 from app.http.line.lookup import wish_of_place
-from app.http.line.position import position_body
+from app.http.line.position import encode_position
 from app.http.shop import rules as shop
 from app.http.shop.owners import buyer_of, holders_of
 from app.http.state import State
@@ -131,7 +131,7 @@ async def wait_page(request: Request[State]) -> Response:
             if bought is not None:  # paying ends the place in line as leaving does
                 return see_other(f"/reservations/{bought['id']}")
         request.state["presence"].see(line, ticket.number, ticket.holder)
-        position = msgspec.json.decode(position_body(line, ticket.number, request.state["reservation_member"]))
+        position = msgspec.json.decode(encode_position(line, ticket.number, request.state["reservation_member"]))
         view = wait_view(t, position, shown.zone)
         wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
     script = {"eventId": event.id, "zone": shown.zone, "position": position}

@@ -18,7 +18,7 @@ Extra = Callable[[str, int, int], bytes]  # (event_id, epoch, number) → `,"res
 _messages: dict[str, tuple[str, str, bytes]] = {}  # event id → message, reason and their members, encoded once
 
 
-def position_body(view: LineView, number: int, reservation: Extra) -> bytes:
+def encode_position(view: LineView, number: int, reservation: Extra) -> bytes:
     return b"{%s}" % position_members(view, number, view.position(number), reservation)
 
 

@@ -21,7 +21,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.shapes import Claimed, Nothing
 from app.http.line.api import closed_problem
 from app.http.line.lookup import view_of
-from app.http.line.position import position_body
+from app.http.line.position import encode_position
 from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import Drop
@@ -88,7 +88,7 @@ def _claim_refusal(view: LineView, number: int, status: str) -> Problem:
         case "missing":
             return _lost()
         case _:
-            here = msgspec.Raw(position_body(view, number, lambda *_: b""))
+            here = msgspec.Raw(encode_position(view, number, lambda *_: b""))
             return Problem(409, "not_admitted", "It is not your turn yet.", position=here)
 
 

@@ -92,7 +92,7 @@ def _stale(state: State) -> list[str]:
     found = [f"{what}: not read for {now_s - at_s:.0f} s" for what, at_s in read.items() if now_s - at_s > STALE_S]
     if not state["rooms"].fresh:
         found.append("room log: cannot be read")
-    if not state["ended"].fresh:
+    if not state["revoked_sessions"].fresh:
         found.append("ended sessions: cannot be read")
     return found + [f"seat map {event_id}: cannot be read" for event_id in state["seats"].stale]
 

@@ -73,4 +73,4 @@ async def moment(system: System) -> list[object]:
     """What a refused request must not change: the trail, the users, the events."""
     async with system.db.read() as tx:
         rows = [(await tx.execute(select(table))).all() for table in (users_table, events_table, rooms_table)]
-    return [*rows, await trail.listed(system.db, trail.Wanted(), 100)]
+    return [*rows, await trail.listed(system.db, trail.AuditFilter(), 100)]

@@ -15,7 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.control.rooms import Operator, Wanted
+from app.control.rooms import RoomChange, RoomControl
 from app.http.accounts.tokens import PASS_AUDIENCE, SESSION_AUDIENCE, Session
 from app.http.admin import rooms as admin
 from app.ledger import trail
@@ -225,7 +225,7 @@ async def test_every_setting_can_be_changed_and_is_remembered_with_who_and_when(
 
 async def test_a_change_is_written_down_before_it_is_made(system: System, event_id: str) -> None:
     """The process dies between the two: the trail may say more than was done, never less."""
-    operator = system.state["operator"]
+    operator = system.state["room_control"]
 
     class Died(Exception):
         pass
@@ -238,7 +238,7 @@ async def test_a_change_is_written_down_before_it_is_made(system: System, event_
         scripts = Dying()
 
     with pytest.raises(Died):
-        await Operator(operator.redis, Knows(), operator.db).change(event_id, "op", Wanted(burst=7))  # type: ignore[arg-type]
+        await RoomControl(operator.redis, Knows(), operator.db).change(event_id, "op", RoomChange(burst=7))  # type: ignore[arg-type]
     (entry,) = await trail.room_changes(system.db, event_id, 9)
     assert (entry.who, entry.change) == ("op", {"burst": 7})
 
@@ -247,7 +247,7 @@ async def test_a_refused_change_is_in_the_trail_and_not_among_the_changes(system
     async with system.web.client(headers=await system.bearer()) as client:
         assert_problem(await client.patch(room(event_id), json={"state": "scheduled"}), 409, "change_refused")
         assert (await client.get(room(event_id))).json()["changes"] == []
-    refusal, asked = await trail.listed(system.db, trail.Wanted(event_id=event_id), 9)
+    refusal, asked = await trail.listed(system.db, trail.AuditFilter(event_id=event_id), 9)
     assert (refusal.action, refusal.change["of"]) == ("refused", asked.id)
 
 

@@ -241,7 +241,7 @@ async def test_hostile_names_are_only_text(system: System, event_id: str) -> Non
 
 async def test_the_trail_tells_who_replaced_what(system: System, event_id: str) -> None:
     await send(system, event_id, LABELS, prices=PRICES)
-    entry = (await trail.listed(system.db, trail.Wanted(event_id=event_id), 1))[0]
+    entry = (await trail.listed(system.db, trail.AuditFilter(event_id=event_id), 1))[0]
     assert (entry.who, entry.action, entry.subject) == ("boss@example.com", "seats.replace", event_id)
     assert entry.change == {"seats": 3, "before": 12, "grades": {"VIP": 150_000, "R": 100_000}, "version": 1}
 
@@ -249,7 +249,7 @@ async def test_the_trail_tells_who_replaced_what(system: System, event_id: str) 
 async def test_the_trail_tells_who_downloaded_a_map(system: System, event_id: str) -> None:
     async with system.web.client(headers=await system.bearer()) as client:
         assert (await client.get(f"/api/admin/events/{event_id}/seats")).status_code == 200
-    (entry,) = await trail.listed(system.db, trail.Wanted(event_id=event_id, action="seats.export"), 9)
+    (entry,) = await trail.listed(system.db, trail.AuditFilter(event_id=event_id, action="seats.export"), 9)
     assert (entry.who, entry.subject, entry.change) == ("boss@example.com", event_id, {"seats": 12})
 
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from app.ledger import people, trail, users
-from app.ledger.people import Steered
+from app.ledger.people import AccountChange
 from tests.http.buyer import assert_problem
 from tests.http.forms import send
 from tests.http.system import ADMIN, System
@@ -75,7 +75,7 @@ async def test_who_is_shut_out_is_out_at_once_and_can_be_let_in(system: System) 
         assert (await nobody.post("/api/auth/login", json=login)).status_code == 403
         assert (await client.post(f"{USERS}/{user_id}/enable")).json()["user"]["disabledAt"] is None
         assert (await nobody.post("/api/auth/login", json=login)).status_code == 200
-    entries = await trail.listed(system.db, trail.Wanted(subject=user_id), 9)
+    entries = await trail.listed(system.db, trail.AuditFilter(subject=user_id), 9)
     assert [(entry.who, entry.action) for entry in entries] == [(ADMIN[0], "user.enable"), (ADMIN[0], "user.disable")]
 
 
@@ -115,7 +115,7 @@ async def test_sessions_end_before_the_change_is_kept(system: System, verb: str)
 
     def look(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("UPDATE users"):
-            were_over.append(system.state["ended"].is_over("any", user_id, time.time() - 3600))
+            were_over.append(system.state["revoked_sessions"].is_over("any", user_id, time.time() - 3600))
 
     engine = system.state["db"].engines[0]
     sqlalchemy.event.listen(engine, "before_cursor_execute", look)
@@ -137,7 +137,7 @@ async def test_the_last_admin_stays(system: System) -> None:
         assert (refused.status_code, "the last admin" in refused.text) == (409, True)
         assert (await client.get("/admin/users", params={"q": "boss"})).status_code == 200
         assert (await send(client, page, page, {"do": "explode"})).status_code == 422
-    assert await trail.listed(system.db, trail.Wanted(subject=admin["id"]), 9) == []
+    assert await trail.listed(system.db, trail.AuditFilter(subject=admin["id"]), 9) == []
 
 
 async def test_two_admins_who_shut_each_other_out_at_once_leave_one(system: System) -> None:
@@ -156,7 +156,7 @@ async def test_two_admins_who_shut_each_other_out_at_once_leave_one(system: Syst
     ids = [f"adm{number}" for number in range(4)] + [one.id for one in kept]
     try:
         became = await asyncio.gather(*(people.disable(system.db, one, who="t", now=now) for one in ids))
-        assert sorted(became) == [Steered.changed] * (len(ids) - 1) + [Steered.last_admin]
+        assert sorted(became) == [AccountChange.changed] * (len(ids) - 1) + [AccountChange.last_admin]
     finally:
         for one in kept:
             await people.enable(system.db, one.id, who="t", now=now)

@@ -301,7 +301,7 @@ async def test_every_change_is_remembered_with_who_made_it(system: System) -> No
     async with system.web.client(headers=await system.bearer()) as client:
         await client.put(f"/api/admin/events/{event_id}", json={"title": "Other", "version": 1})
         await client.post(f"/api/admin/events/{event_id}/cancel")
-    kept = await trail.listed(system.db, trail.Wanted(event_id=event_id), 10)
+    kept = await trail.listed(system.db, trail.AuditFilter(event_id=event_id), 10)
     assert [(entry.action, entry.who, entry.subject) for entry in kept] == [
         (action, ADMIN[0], event_id) for action in ("event.cancel", "event.edit", "event.create")
     ]

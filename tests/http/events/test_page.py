@@ -72,7 +72,7 @@ async def test_only_an_admin_is_shown_the_way_to_the_desk_which_says_where_one_i
     async with system.web.client(headers={"accept-language": "en"}) as client:
         assert 'href="/admin"' not in (await client.get("/")).text
     async with admin(system) as client:
-        assert '<a href="/admin">Operator</a>' in (await client.get("/")).text
+        assert '<a href="/admin">RoomControl</a>' in (await client.get("/")).text
         desk = (await client.get("/admin/users")).text
         assert '<a href="/admin/users" aria-current="page">' in desk
         assert desk.count('href="/admin"') == 1

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from app.http.events.poster_cache import PosterShelf
+from app.http.events.poster_cache import PosterCache
 from tests.http.buyer import assert_problem
 from tests.http.system import BUYER, System, Web
 from tests.pictures import bomb, moving, picture, text_bomb
@@ -157,7 +157,7 @@ async def test_the_shelf_keeps_a_bounded_number_of_bytes() -> None:
         loads.append(name)
         return None if name == "none" else b"x" * (200 if name == "huge" else 40)
 
-    shelf = PosterShelf(load, bytes_max=100)
+    shelf = PosterCache(load, bytes_max=100)
     for name in ("a", "b", "a", "c", "a", "b", "none", "none", "huge"):
         await shelf.get(name, False)
         assert shelf.bytes_kept <= 100

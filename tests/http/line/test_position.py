@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.line import Place, RoomState
-from app.http.line.position import iso_ms, position_body
+from app.http.line.position import encode_position, iso_ms
 from app.room.view import LineView, Position
 
 NUMBERS = st.integers(1, 2**53)
@@ -76,7 +76,7 @@ def test_a_position_is_what_an_encoder_would_give(
         expected["claimBefore"] = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="milliseconds")
     if place is not Place.waiting and reservation is not None:
         expected["reservation"] = reservation
-    body = position_body(view, number, lambda *_: member)
+    body = encode_position(view, number, lambda *_: member)
     assert body == msgspec.json.encode(expected)
     assert json.loads(body) == expected
 
@@ -85,7 +85,7 @@ def test_a_position_is_what_an_encoder_would_give(
 def test_a_new_message_replaces_the_one_before_it(first: str, second: str) -> None:
     position = Position(Place.waiting, 0, None, 1000, 0)
     for message in (first, second, first):
-        body = json.loads(position_body(Standing("gig", RoomState.open, message, position), 1, lambda *_: b""))
+        body = json.loads(encode_position(Standing("gig", RoomState.open, message, position), 1, lambda *_: b""))
         assert body.get("message", "") == message
 
 

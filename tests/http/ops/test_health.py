@@ -113,7 +113,7 @@ async def test_nobody_is_turned_away_for_a_room_of_the_past(system: System) -> N
     now = datetime.now(UTC)
     await events.create(system.db, event_spec("over", now, closes_at=now - timedelta(minutes=1)), now)
     await events.create(system.db, event_spec("off", now), now)
-    await editing.cancel(system.db, "off", events.Deed("ann", "event.cancel", {}), now)
+    await editing.cancel(system.db, "off", events.AdminAction("ann", "event.cancel", {}), now)
     with blind(system) as forget:
 
         async def are_named() -> set[str]:

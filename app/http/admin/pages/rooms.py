@@ -50,7 +50,7 @@ async def login(request: Request[State]) -> Response:
 
 async def _numbers(state: State, event_id: str) -> dict[str, Any]:
     """The room's sample as the API shows it."""
-    sample: dict[str, Any] = msgspec.to_builtins(await state["operator"].sample(event_id))
+    sample: dict[str, Any] = msgspec.to_builtins(await state["room_control"].sample(event_id))
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in sample.items()
     }
@@ -77,14 +77,14 @@ async def room_page(request: Request[State], _: Session) -> Response:
     t, lang = texts_for(request), lang_of(request)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
     numbers = await _numbers(request.state, event.id)
-    past = await request.state["operator"].history(event.id)
+    past = await request.state["room_control"].history(event.id)
     changes = [
         {
             "at": stamp(datetime.fromisoformat(change["at"]), shown.zone),
             "who": change["who"],
             "what": change_words(t, change["change"]),
         }
-        for change in await request.state["operator"].changes(event.id)
+        for change in await request.state["room_control"].changes(event.id)
     ]
     context = {
         "section": "/admin",
