@@ -122,13 +122,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         keys = load_keys(settings.data_dir, settings.keys_file)
         tickets, csrf, tokens = make_signers(keys, keyring, revoked)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
-        followers |= {
-            "cache": cache,
-            "revoked_sessions": revoked,
-            "live": live,
-            "keyring": keyring,
-            "seat_map_warmer": warmer,
-        }
+        followers |= {"cache": cache, "revoked": revoked, "live": live, "keyring": keyring, "warmer": warmer}
         await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
         yield State(
             settings=settings,
