@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from app.connections import running
 from app.ledger.database import Database
 from app.ledger.watch import Watch
-from app.metrics.board import Board, Facts, Source
-from app.metrics.heart import Heart
-from app.metrics.port import listening
+from app.metrics.exchange import Board, Facts, Source
+from app.metrics.loop_lag import Heart
 from app.metrics.process import process_readings
 from app.metrics.readings import Reading, read_spread
+from app.metrics.server import listening
 from config.settings import Settings
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.process_collector import ProcessCollector
 
-from app.metrics.heart import Heart
+from app.metrics.loop_lag import Heart
 from app.metrics.readings import Reading, read_spread
 from config.logging import lines_dropped, lines_queued
 

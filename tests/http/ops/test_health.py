@@ -212,7 +212,7 @@ async def test_without_a_worker_buyers_are_served_but_the_operator_is_warned(sys
 async def test_a_loop_that_does_not_turn_is_unhealthy(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     async with system.web.client() as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
-        monkeypatch.setattr("app.metrics.heart.STUCK_S", -1.0)
+        monkeypatch.setattr("app.metrics.loop_lag.STUCK_S", -1.0)
         answer = await client.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stuck")
 

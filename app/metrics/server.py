@@ -17,8 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from app.metrics.board import FACTS_WAIT_S, Board
-from app.metrics.heart import Heart
+from app.metrics.exchange import FACTS_WAIT_S, Board
+from app.metrics.loop_lag import Heart
 
 CLOSE_S = 2.0
 

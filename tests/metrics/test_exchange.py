@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.histogram import Histogram
-from app.metrics.board import FRESH_S, Board
+from app.metrics.exchange import FRESH_S, Board
 from app.metrics.readings import Reading, read_spread
 from tests.waiting import wait_until
 
@@ -72,6 +72,6 @@ async def test_stores_that_do_not_answer_cost_only_their_own_numbers(monkeypatch
         await asyncio.Event().wait()
         return []
 
-    monkeypatch.setattr("app.metrics.board.FACTS_WAIT_S", 0.01)
+    monkeypatch.setattr("app.metrics.exchange.FACTS_WAIT_S", 0.01)
     asked = Board("web-1", None, [lambda: [Reading("tiketi_polls", (), 3)]], never)
     assert b'tiketi_polls_total{process="web-1"} 3.0' in await asked.text()

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.metrics import heart
-from app.metrics.board import Board
-from app.metrics.heart import Heart
-from app.metrics.port import listening
+from app.metrics import loop_lag as heart
+from app.metrics.exchange import Board
+from app.metrics.loop_lag import Heart
 from app.metrics.readings import Reading
+from app.metrics.server import listening
 from tests.ports import kept_port
 
 TOKEN = "a-token-of-some-length"
@@ -55,7 +55,7 @@ async def test_with_a_token_only_who_sends_it_is_told() -> None:
 
 async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heart, "STUCK_S", 0.0)
-    monkeypatch.setattr("app.metrics.port.FACTS_WAIT_S", -1.0)
+    monkeypatch.setattr("app.metrics.server.FACTS_WAIT_S", -1.0)
     heard: dict[str, tuple[int, str]] = {}
     with opened() as (port, beating):
         told = threading.Event()
