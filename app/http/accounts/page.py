@@ -28,11 +28,11 @@ FIELDS = ("name", "email", "password")
 
 
 async def login_page(request: Request[State]) -> Response:
-    return _shown(request, "login.html", {"next": [request.query_params.get("next", "/")]})
+    return _shown(request, "accounts/login.html", {"next": [request.query_params.get("next", "/")]})
 
 
 async def register_page(request: Request[State]) -> Response:
-    return _shown(request, "register.html", {"next": [request.query_params.get("next", "/")]})
+    return _shown(request, "accounts/register.html", {"next": [request.query_params.get("next", "/")]})
 
 
 async def login(request: Request[State]) -> Response:
@@ -40,7 +40,7 @@ async def login(request: Request[State]) -> Response:
     try:
         entered = await log_in(request, first(form, "email"), first(form, "password"))
     except Problem as problem:
-        return _shown(request, "login.html", form, problem)
+        return _shown(request, "accounts/login.html", form, problem)
     return _onward(form, entered)
 
 
@@ -49,7 +49,7 @@ async def register(request: Request[State]) -> Response:
     try:
         entered = await make_account(request, first(form, "name"), first(form, "email"), first(form, "password"))
     except Problem as problem:
-        return _shown(request, "register.html", form, problem)
+        return _shown(request, "accounts/register.html", form, problem)
     return _onward(form, entered)
 
 
@@ -122,7 +122,7 @@ async def my_reservations(request: Request[State]) -> Response:
             )
         )
     waiting = await waiting_of(request)
-    response = page(request, "reservations.html", {"reservations": listed, "waiting": waiting})
+    response = page(request, "shop/reservations.html", {"reservations": listed, "waiting": waiting})
     response.raw_headers.extend(kept_id(state, request.scope["headers"], mine))
     return response
 

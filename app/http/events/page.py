@@ -53,7 +53,7 @@ async def index(request: Request[State]) -> Response:
         "next_url": f"/?{urlencode({**asked, 'from': end})}" if end < total else "",
         **asked,
     }
-    return page(request, "index.html", context)
+    return page(request, "events/index.html", context)
 
 
 routes = [page_route("/", index)]

@@ -1,7 +1,8 @@
 """Turns templates and plain values into HTML answers.
 
 Every value is escaped and every name must exist. The language, the static path and the script's data block are added
-here, so no page can forget them; the security headers are added to every HTML answer by app/http/hot/front.py.
+here, so no page can forget them; the security headers are added to every HTML answer by app/http/hot/front.py. A
+template is named by its capability and file: `line/wait.html` is app/http/line/templates/wait.html.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -27,8 +28,10 @@ from app.http.kit.static_files import STATIC_URL
 
 LANG_COOKIE_S = 365 * 24 * 3600
 
+HTTP = Path(__file__).parent.parent
+
 _templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
+    loader=PrefixLoader({path.parent.name: FileSystemLoader(path) for path in HTTP.glob("*/templates")}),
     autoescape=True,
     auto_reload=False,
     undefined=StrictUndefined,

@@ -58,7 +58,7 @@ def error_page(request: Request[Any], problem: Problem) -> Response:
         "detail": "" if known else problem.detail,
         "event_id": None if problem.status == 404 else request.path_params.get("event_id"),
     }
-    response = page(request, "error.html", context, status=problem.status)
+    response = page(request, "kit/error.html", context, status=problem.status)
     if problem.status in RETRY_AFTER_S:
         response.headers["Retry-After"] = str(problem.extra.get("retryAfterSeconds", RETRY_AFTER_S[problem.status]))
     return response

@@ -1,7 +1,8 @@
 """Our styles and scripts, read once at start and served from memory under a path that names their content.
 
-`/static/<digest>/…` may be cached for ever, because a change of any file changes the digest; scripts import each
-other by relative path and so stay inside it. No build step.
+`/static/<digest>/…` may be cached for ever, because a change of any file changes the digest. The files of all
+capabilities share one `js/` and one `css/` there: app/http/line/js/wait.js is `/static/<digest>/js/wait.js` and imports
+`./page.js` of the kit. No build step.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from starlette.routing import Route
 
 from app.http.shop.seat_map import PACKED_FROM_BYTES, takes_gzip
 
-ROOT = Path(__file__).parent.parent / "static"
+HTTP = Path(__file__).parent.parent
+KINDS = ("*/js/*.js", "*/css/*.css", "*/icon.svg")
 FOR_EVER = "public, max-age=31536000, immutable"
 BRIEFLY = "public, max-age=60"  # a page of another version asked: its digest is not of these files
 
@@ -31,17 +33,20 @@ class StaticFile:
     media_type: str
 
 
-def _read(root: Path) -> dict[str, StaticFile]:
-    found = {}
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            body = path.read_bytes()
-            media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            found[path.relative_to(root).as_posix()] = StaticFile(body, gzip.compress(body, mtime=0), media_type)
+def read_files(root: Path) -> dict[str, StaticFile]:
+    """Every capability's files by their path below it. Raises ValueError where two have the same."""
+    found: dict[str, StaticFile] = {}
+    for path in sorted(path for kind in KINDS for path in root.glob(kind)):
+        name = "/".join(path.relative_to(root).parts[1:])
+        if name in found:
+            raise ValueError(f"two capabilities have a file {name}, which would have one address")
+        body = path.read_bytes()
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        found[name] = StaticFile(body, gzip.compress(body, mtime=0), media_type)
     return found
 
 
-FILES = _read(ROOT)
+FILES = read_files(HTTP)
 DIGEST = hashlib.sha256(b"\0".join(f"{name}\0".encode() + file.body for name, file in FILES.items())).hexdigest()[:12]
 STATIC_URL = f"/static/{DIGEST}"
 

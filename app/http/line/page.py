@@ -70,7 +70,7 @@ async def event_page(request: Request[State]) -> Response:
     }
     version = (await known_event(request.state, event.event_id)).version
     script = {"eventId": event.event_id, "version": version, "status": event.status, "room": event.room}
-    response = page(request, "event.html", context, script=script, words=("event.", "error."))
+    response = page(request, "line/event.html", context, script=script, words=("event.", "error."))
     remember_browser(request, response)
     return response
 
@@ -136,7 +136,7 @@ async def wait_page(request: Request[State]) -> Response:
         wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
     script = {"eventId": event.id, "zone": shown.zone, "position": position}
     words = ("wait.", "room.", "error.")
-    return page(request, "wait.html", {"event": shown, "view": view, "wish": wish}, script=script, words=words)
+    return page(request, "line/wait.html", {"event": shown, "view": view, "wish": wish}, script=script, words=words)
 
 
 async def join(request: Request[State]) -> Response:

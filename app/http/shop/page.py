@@ -61,7 +61,12 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
     }
     status = 200 if refused is None else refused.status
     response = page(
-        request, "seats.html", context, script=script, words=("seats.", "error.", "wait.admitted.none"), status=status
+        request,
+        "shop/seats.html",
+        context,
+        script=script,
+        words=("seats.", "error.", "wait.admitted.none"),
+        status=status,
     )
     if event.room == "direct":
         remember_browser(request, response)
@@ -121,7 +126,7 @@ async def reservation_page(request: Request[State]) -> Response:
         "payment_moves": payment is not None and payment.status in MOVING,
         "notice_text": refusal_words(texts_for(request), asked.get("said", ""), found.status, payment),
     }
-    response = page(request, "reservation.html", context, script={}, words=("reservation.",))
+    response = page(request, "shop/reservation.html", context, script={}, words=("reservation.",))
     response.raw_headers.extend(kept_id(request.state, request.scope["headers"], [found]))
     return response
 

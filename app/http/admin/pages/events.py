@@ -54,7 +54,7 @@ async def list_page(request: Request[State], _: Session) -> Response:
     lang = lang_of(request)
     rows = [event_view(event, room_of(request.state, event.id), None, now, lang) for event in found]
     more = offset + PAGE_MAX if offset + PAGE_MAX < total else None
-    return page(request, "events_list.html", {"rows": rows, "q": text, "total": total, "more": more, "wide": True})
+    return page(request, "admin/events.html", {"rows": rows, "q": text, "total": total, "more": more, "wide": True})
 
 
 async def new_page(request: Request[State], _: Session) -> Response:
@@ -98,7 +98,7 @@ async def _cancelling(request: Request[State], refused: Problem | None = None) -
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
     words = "" if refused is None else problem_words(texts_for(request), refused)
     status = 200 if refused is None else refused.status
-    return page(request, "event_cancel.html", {"event": shown, "notice_text": words}, status=status)
+    return page(request, "admin/event_cancel.html", {"event": shown, "notice_text": words}, status=status)
 
 
 async def cancel(request: Request[State], admin: Session) -> Response:
@@ -219,7 +219,7 @@ def _form(
         "stale": refused is not None and refused.code == "form_stale",
         "done": request.query_params.get("done") if refused is None else None,
     }
-    return page(request, "event_form.html", context, status=200 if refused is None else refused.status)
+    return page(request, "admin/event_form.html", context, status=200 if refused is None else refused.status)
 
 
 def _why(t: Texts, refused: Problem) -> str:

@@ -75,7 +75,7 @@ async def reservations_page(request: Request[State], _: Session) -> Response:
         "csv_url": f"/api/admin/export/reservations.csv?{_without_days(fields)}",
         "notice_text": notice,
     }
-    return page(request, "desk_reservations.html", context, status=status)
+    return page(request, "admin/reservations.html", context, status=status)
 
 
 def _without_days(fields: Mapping[str, str]) -> str:
@@ -102,7 +102,7 @@ async def _reservation(request: Request[State], refused: Problem | None = None) 
         "zone": DESK_ZONE,
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
     }
-    return page(request, "desk_reservation.html", context, status=refused.status if refused else 200)
+    return page(request, "admin/reservation.html", context, status=refused.status if refused else 200)
 
 
 async def cancel(request: Request[State], admin: Session) -> Response:
@@ -140,7 +140,7 @@ async def trail_page(request: Request[State], _: Session) -> Response:
         "next_url": next_url("/admin/trail", fields, "before", found.next),
         "notice_text": notice,
     }
-    return page(request, "desk_trail.html", context, status=status)
+    return page(request, "admin/audit_log.html", context, status=status)
 
 
 def action_names(t: Texts) -> dict[str, str]:

@@ -28,7 +28,7 @@ from app.ledger import events
 
 
 async def login_page(request: Request[State]) -> Response:
-    return page(request, "admin_login.html", {"email": ""})
+    return page(request, "admin/login.html", {"email": ""})
 
 
 async def login(request: Request[State]) -> Response:
@@ -42,7 +42,7 @@ async def login(request: Request[State]) -> Response:
     except Problem as problem:
         notice = problem_words(texts_for(request), problem)
         context = {"email": email, "notice_text": notice}
-        return page(request, "admin_login.html", context, status=problem.status)
+        return page(request, "admin/login.html", context, status=problem.status)
     response = see_other("/admin")
     response.raw_headers.extend(entered.cookies)
     return response
@@ -67,7 +67,7 @@ async def rooms_page(request: Request[State], _: Session) -> Response:
         }
         for event in listed
     ]
-    return page(request, "admin_list.html", {"rooms": rooms}, script={}, words=("room.", "admin."))
+    return page(request, "admin/rooms.html", {"rooms": rooms}, script={}, words=("room.", "admin."))
 
 
 async def room_page(request: Request[State], _: Session) -> Response:
@@ -95,7 +95,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
         "changes": changes,
     }
     script = {"eventId": event.id, "zone": shown.zone, "numbers": numbers, "past": msgspec.to_builtins(past)}
-    return page(request, "admin_room.html", context, script=script, words=("room.", "admin."))
+    return page(request, "admin/room.html", context, script=script, words=("room.", "admin."))
 
 
 routes = [

@@ -76,7 +76,7 @@ async def _show(
         "refresh_s": REFRESH_S if working and request.method == "GET" else 0,
         "poster_failed": t(f"files.picture.{upload.reason}") if upload and upload.reason else "",
     }
-    return page(request, "admin_files.html", context, status=status)
+    return page(request, "admin/seat_files.html", context, status=status)
 
 
 def _map(plan: SeatPlan) -> dict[str, Any]:

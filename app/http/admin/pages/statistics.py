@@ -36,7 +36,7 @@ async def statistics_page(request: Request[State], _: Session) -> Response:
         "at": stats.updated_at,
         "zone": DESK_ZONE,
     }
-    return page(request, "desk_statistics.html", context, script={}, words=("stats.", "admin.live."))
+    return page(request, "admin/statistics.html", context, script={}, words=("stats.", "admin.live."))
 
 
 def cells(t: Texts, figures: Figures, names: tuple[str, ...]) -> list[tuple[str, str, str]]:

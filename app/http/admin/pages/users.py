@@ -30,7 +30,7 @@ async def users_page(request: Request[State], _: Session) -> Response:
         "next_url": next_url("/admin/users", fields, "cursor", found.next),
         "notice_text": notice,
     }
-    return page(request, "desk_users.html", context, status=status)
+    return page(request, "admin/users.html", context, status=status)
 
 
 async def user_page(request: Request[State], _: Session) -> Response:
@@ -43,7 +43,7 @@ async def _user(request: Request[State], refused: Problem | None = None) -> Resp
         "zone": DESK_ZONE,
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
     }
-    return page(request, "desk_user.html", context, status=refused.status if refused else 200)
+    return page(request, "admin/user.html", context, status=refused.status if refused else 200)
 
 
 async def steer(request: Request[State], admin: Session) -> Response:
