@@ -67,6 +67,7 @@ from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics, WebSources
 from app.payments.wiring import make_cashier
+from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
 from app.room.presence import Presence
@@ -171,11 +172,11 @@ async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, session
 
 
 async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
-    """Those of these places for which something was bought. Raises ConnectionError while the shop cannot tell."""
+    """Those of these places for which something was bought. Raises RoomUnavailable while the shop cannot tell."""
     try:
         return await reservations.served(db, event_id, epoch, numbers)
     except StoreError as error:
-        raise ConnectionError(str(error)) from error
+        raise RoomUnavailable(type(error).__name__, str(error)) from error
 
 
 def make_signers(keys: Keys, keyring: Keyring, revoked: RevokedSessions) -> tuple[TicketSigner, Csrf, Tokens]:

@@ -28,6 +28,7 @@ from app.ledger import events
 from app.ledger.database import Database
 from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats, reservations
+from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts, Timing, holder_bucket
 from config.settings import Settings
 from loadtest import records
@@ -67,7 +68,7 @@ class Recorder:
             self._positions[redis_keys.lane_out(self._event_id)] = out[0][0] if out else b"0-0"
             fields, log_id, gone, skipped, _, admitted, active = await self._snapshot()
             await events.seat_snapshot(self._db, self._event_id)
-        except (RedisError, OSError, SQLAlchemyError) as error:
+        except (RoomUnavailable, RedisError, OSError, SQLAlchemyError) as error:
             raise NoStores(f"{type(error).__name__}: {error}") from error
         self._positions[redis_keys.room_log(self._event_id)] = log_id
         cursor = int(fields["cursor"])
@@ -91,7 +92,7 @@ class Recorder:
         while True:
             try:
                 await self._read()
-            except (RedisError, OSError):
+            except (RoomUnavailable, RedisError, OSError):
                 await asyncio.sleep(RETRY_S)
 
     async def _read(self, block_ms: int | None = BLOCK_MS) -> bool:

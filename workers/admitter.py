@@ -19,6 +19,7 @@ from app import redis_keys
 from app.domain.line import RoomState
 from app.jobs import Wake, WakeUpFailed
 from app.metrics.work import Work
+from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts
 
 REFRESH_S = 1.0  # how often all rooms are looked at; one that is made or opened is told of before
@@ -58,7 +59,7 @@ class Admitter:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await step
-        except (RedisError, WakeUpFailed, OSError, TimeoutError) as error:
+        except (RoomUnavailable, RedisError, WakeUpFailed, OSError, TimeoutError) as error:
             self._work.ticks_failed += 1
             log.warning("tick_failed", error=f"{type(error).__name__}: {error}")
 

@@ -27,6 +27,7 @@ from app.domain.sale import SaleStatus, status_of
 from app.domain.samples import Mark, Past, flows_per_s, history, marks_of, oldest_wait_s
 from app.ledger import editing, events, rooms, trail
 from app.ledger.database import Database
+from app.room.errors import as_room_unavailable
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
@@ -112,7 +113,8 @@ class RoomControl:
 
     async def _follow_epoch(self, event_id: str) -> None:
         names = ["epoch", "opened_after"]
-        epoch, opened_after = await self.redis.hmget(redis_keys.room(event_id), names)  # type: ignore[misc]
+        with as_room_unavailable():
+            epoch, opened_after = await self.redis.hmget(redis_keys.room(event_id), names)  # type: ignore[misc]
         await rooms.follow_epoch(self.db, event_id, int(epoch), int(opened_after))
 
     async def _opening(self, event_id: str) -> SaleStatus:
@@ -164,9 +166,10 @@ class RoomControl:
     async def _save(self, event_id: str) -> None:
         """Copy the settings to SQL, from which a lost room is made again."""
         names = ("state", "rate", "burst", "max_active", "accounts_only", "message", "opened_after")
+        with as_room_unavailable():
+            values = await self.redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]
         state, rate, burst, max_active, accounts_only, message, opened_after = (
-            (value or b"").decode()
-            for value in await self.redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]
+            (value or b"").decode() for value in values
         )
         config = {
             "state": state,
@@ -192,7 +195,9 @@ class RoomControl:
         pipe = self.redis.pipeline(transaction=False)
         for event_id in event_ids:
             pipe.hget(redis_keys.room(event_id), "admitted_total")
-        return {event_id: int(count or 0) for event_id, count in zip(event_ids, await pipe.execute(), strict=True)}
+        with as_room_unavailable():
+            counts = await pipe.execute()
+        return {event_id: int(count or 0) for event_id, count in zip(event_ids, counts, strict=True)}
 
     async def event_ids(self) -> list[str]:
         return sorted(self.rooms.views)
@@ -203,15 +208,18 @@ class RoomControl:
         pipe = self.redis.pipeline(transaction=False)
         pipe.lrange(redis_keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)
         pipe.hmget(redis_keys.room(event_id), ["number", "admitted_total"])
-        async with pipe:  # cancelled, it would keep its connection
-            raw, (number, let_in) = await pipe.execute()
+        with as_room_unavailable():
+            async with pipe:  # cancelled, it would keep its connection
+                raw, (number, let_in) = await pipe.execute()
         now_ms = int(time.time() * 1000)
         return _sample(view, marks_of(raw), Mark(now_ms, int(number or 0), int(let_in or 0)))
 
     async def history(self, event_id: str) -> list[Past]:
         """The last ten minutes of the room as it is now, not of the one before it. Raises UnknownRoom."""
         view = await self._view(event_id)
-        raw = await self.redis.lrange(redis_keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)  # type: ignore[misc]
+        name = redis_keys.of_epoch(event_id, view.epoch, "marks")
+        with as_room_unavailable():
+            raw = await self.redis.lrange(name, 0, -1)  # type: ignore[misc]
         return history(marks_of(raw), int(time.time() * 1000))
 
     async def _view(self, event_id: str) -> LineView:
@@ -252,7 +260,7 @@ def _sample(view: LineView, marks: list[Mark], now: Mark) -> Sample:
 
 @asynccontextmanager
 async def open_room_control(settings: Settings) -> AsyncIterator[RoomControl]:
-    """What the command line works with. Raises RedisError when there is no Redis to talk to."""
+    """What the command line works with. Raises RoomUnavailable when there is no Redis to talk to."""
     async with AsyncExitStack() as stack:
         redis = open_redis(settings)
         stack.push_async_callback(redis.aclose)

@@ -14,10 +14,10 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.domain.line import RoomState
+from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.presence import People
 from app.room.scripts import RoomScripts
 from app.room.view import LineView, place_in_log
@@ -54,7 +54,7 @@ class Rooms:
         while True:
             try:
                 await self._follow()
-            except (RedisError, OSError) as error:
+            except RoomUnavailable as error:
                 self.fresh = False
                 self._in_doubt = True
                 log.warning("room_log_unreadable", error=repr(error), retry_s=RETRY_S)
@@ -86,8 +86,9 @@ class Rooms:
         live = {redis_keys.room_log(view.event_id): view for view in self._live()}
         streams: dict[Any, Any] = {name: view.log_id for name, view in live.items()}
         streams[redis_keys.OPENED] = self._opened_id
-        async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
-            news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
+        with as_room_unavailable():
+            async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
+                news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
         for name, entries in news:
             if name.decode() in live:
                 await self._take(live[name.decode()], entries)
@@ -98,7 +99,8 @@ class Rooms:
 
     async def look(self) -> None:
         """Know every room there is, as it is: also one whose log or whose opening cannot have been heard of."""
-        last = await self._redis.xrevrange(redis_keys.OPENED, count=1)
+        with as_room_unavailable():
+            last = await self._redis.xrevrange(redis_keys.OPENED, count=1)
         last_id = last[0][0] if last else b"0-0"
         if not self._opened_id or place_in_log(last_id) < place_in_log(self._opened_id):
             self._opened_id = last_id  # what comes after it is heard of, what came before it is looked at now
@@ -111,11 +113,12 @@ class Rooms:
         And closed ones of which it knows anything else.
         """
         known = list(self.views.items())  # an event made meanwhile adds one
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for event_id, _ in known:
-                pipe.hget(redis_keys.room(event_id), "rev")
-                pipe.xrevrange(redis_keys.room_log(event_id), count=1)
-            found = await pipe.execute()
+        with as_room_unavailable():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for event_id, _ in known:
+                    pipe.hget(redis_keys.room(event_id), "rev")
+                    pipe.xrevrange(redis_keys.room_log(event_id), count=1)
+                found = await pipe.execute()
         for (event_id, view), rev, last in zip(known, found[::2], found[1::2], strict=True):
             last_id = last[0][0] if last else b"0-0"
             if rev is None or (int(rev) == view.rev and last_id == view.log_id):
@@ -130,7 +133,7 @@ class Rooms:
 
     async def find(self, event_id: str) -> LineView | None:
         """The view of this room, looked for in Redis if it is not known yet: a room made a moment ago by another
-        process is one. One look at a time, so names that somebody makes up cost Redis little. Raises RedisError.
+        process is one. One look at a time, so names that somebody makes up cost Redis little. Raises RoomUnavailable.
         """
         if event_id not in self.views:
             async with self._finding:
@@ -140,7 +143,9 @@ class Rooms:
 
     async def discover(self) -> None:
         """Load every room that is not known yet."""
-        for member in await self._redis.smembers(redis_keys.ROOMS):  # type: ignore[misc]  # redis-py types it for both clients
+        with as_room_unavailable():
+            members = await self._redis.smembers(redis_keys.ROOMS)  # type: ignore[misc]  # redis-py types it for both clients
+        for member in members:
             event_id = member.decode()
             if event_id not in self.views:
                 await self.reload(event_id)
@@ -155,7 +160,8 @@ class Rooms:
     async def reload(self, event_id: str) -> None:
         """Take a room's snapshot, whichever epoch it is in by then."""
         for _ in range(SNAPSHOT_TRIES):
-            epoch = await self._redis.hget(redis_keys.room(event_id), "epoch")  # type: ignore[misc]
+            with as_room_unavailable():
+                epoch = await self._redis.hget(redis_keys.room(event_id), "epoch")  # type: ignore[misc]
             if epoch is None:
                 return
             snapshot = await self.scripts.snapshot(event_id, int(epoch))

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from redis.exceptions import RedisError
-
 from app.histogram import SECONDS, SIZES, Histogram
+from app.room.errors import RoomUnavailable
 from app.room.ordered import OrderedCalls
 from app.room.scripts import Joined, RoomScripts
 
@@ -107,11 +106,12 @@ class Joiner:
                 people = [(who, wish) for who, wish, _ in batch]
                 state, _, joined = await self._scripts.join(event_id, door.epoch, people, client=self._redis)
         except Exception as error:
-            away = isinstance(error, RedisError | OSError)
+            away = isinstance(error, RoomUnavailable | TimeoutError)
             if away:  # each call after this one would hang as long, and those who wait now would wait for all of them
                 batch, door.waiting = batch + door.waiting, []
             self._count(event_id, "failed", len(batch))
-            why = JoinUnavailable(f"the line cannot be reached: {type(error).__name__}") if away else error
+            kind = error.kind if isinstance(error, RoomUnavailable) else type(error).__name__
+            why = JoinUnavailable(f"the line cannot be reached: {kind}") if away else error
             for _, _, future in batch:
                 if not future.done():
                     future.set_exception(why)  # a bug of ours too: nobody may wait for ever

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import TypeVar
 
 import structlog
-from redis.exceptions import RedisError
 
 from app.domain.ticket import holder_text
+from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
 
@@ -89,7 +89,7 @@ class Presence:
                 for (event_id, epoch), numbers in seen.items():
                     for some in _chunks(list(numbers)) or [[]]:
                         await self._scripts.seen(event_id, epoch, some)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RoomUnavailable, TimeoutError) as error:
             log.warning("presence_not_told", error=str(error), rooms=len(seen))
             for key, numbers in seen.items():
                 self._seen[key] |= numbers
@@ -99,7 +99,7 @@ class Presence:
     async def restore(self, event_id: str, epoch: int, people: Mapping[int, str]) -> None:
         """Give people (number → holder) back what a loss of Redis took from them, but for those who bought before it.
 
-        Raises RedisError, OSError.
+        Raises RoomUnavailable.
         """
         served = await self._served(event_id, epoch, list(people))
         pairs = [(number, "" if number in served else holder) for number, holder in people.items()]

@@ -21,6 +21,7 @@ from app.domain.eta import POLL_MAX_MS, POLL_MIN_MS
 from app.domain.line import RoomState
 from app.domain.ticket import ACCOUNT_PATTERN
 from app.lua import load
+from app.room.errors import as_room_unavailable
 from app.room.ordered import OrderedCalls
 
 LUA = Path(__file__).parent / "lua"
@@ -129,7 +130,10 @@ def holder_bucket(holder: str) -> int:
 
 
 class RoomScripts:
-    """All commands of all rooms over one Redis. `client` runs a command inside a pipeline; its answer is then raw."""
+    """All commands of all rooms over one Redis. `client` runs a command inside a pipeline; its answer is then raw.
+
+    Every call raises RoomUnavailable when Redis cannot be reached.
+    """
 
     def __init__(self, redis: Redis, timing: Timing) -> None:
         self.redis = redis
@@ -149,7 +153,7 @@ class RoomScripts:
         packed = msgspec.msgpack.encode(flat)  # one argument, not three each: each costs redis-py more than the join
         args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, WISH_BUCKET, packed, ACCOUNT_PATTERN]
         names = ("gone", "holders:", "wishes:", "seen:", "admitted", "active")
-        answer = await self._scripts["join"](self._keys(event_id, epoch, *names), args, client=client)
+        answer = await self._call("join", self._keys(event_id, epoch, *names), args, client=client)
         pairs = iter(answer[2:])
         joined = [Joined(_STATUSES[status], number) for status, number in zip(pairs, pairs, strict=True)]
         return answer[0].decode(), answer[1], joined
@@ -165,7 +169,7 @@ class RoomScripts:
         pipe = self.redis.pipeline(transaction=False)
         due = self._keys(event_id, epoch, "gone", "lapsed", "admitted", "active")
         due += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
-        await self._scripts["due"](due, [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX], client=pipe)
+        await self._call("due", due, [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX], client=pipe)
         admit = self._keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active")
         admit.append(redis_keys.room_log(event_id))
         admit += [
@@ -174,7 +178,8 @@ class RoomScripts:
             redis_keys.lane(event_id),
         ]
         timing = self.timing
-        await self._scripts["admit"](
+        await self._call(
+            "admit",
             admit,
             [
                 *(_now(now_ms), "" if since_ms is None else since_ms, steady_ms, epoch, PRESENCE_SLOTS, timing.slot_ms),
@@ -182,21 +187,23 @@ class RoomScripts:
             ],
             client=pipe,
         )
-        async with pipe:  # cancelled while it looks for the scripts, it would keep its connection
-            ended, (state, admitted, cursor, number, wished, refilled_ms) = await pipe.execute()
+        with as_room_unavailable():
+            async with pipe:  # cancelled while it looks for the scripts, it would keep its connection
+                ended, (state, admitted, cursor, number, wished, refilled_ms) = await pipe.execute()
         return ended, Tick(state.decode(), admitted, cursor, number, wished, float(refilled_ms))
 
     async def wish(self, event_id: str, epoch: int, number: int) -> str:
         """The packed wish that is kept for a number until its turn, or "". Only for whom the number is proven to be."""
         bucket = redis_keys.wishes(event_id, epoch, number // WISH_BUCKET)
-        said: bytes | None = await self.redis.hget(bucket, str(number))  # type: ignore[misc]
+        with as_room_unavailable():
+            said: bytes | None = await self.redis.hget(bucket, str(number))  # type: ignore[misc]
         return said.decode().partition(" ")[2] if said else ""
 
     async def claim(self, event_id: str, epoch: int, number: int, now_ms: Now = None) -> tuple[str, int]:
         """Take the admission up. Answers (status, expires_ms); see claim.lua for the statuses."""
         names = self._keys(event_id, epoch, "gone", "lapsed", "admitted", "active")
         args = [_now(now_ms), epoch, number, self.timing.pass_s * 1000, LOG_ENTRIES_MAX]
-        status, expires_ms = await self._scripts["claim"]([*names, redis_keys.room_log(event_id)], args)
+        status, expires_ms = await self._call("claim", [*names, redis_keys.room_log(event_id)], args)
         return status.decode(), expires_ms
 
     async def leave(self, event_id: str, epoch: int, number: int, now_ms: Now = None, *, drop_id: str) -> Left:
@@ -208,10 +215,11 @@ class RoomScripts:
 
     async def end_served(self, event_id: str, places: Sequence[tuple[int, int]]) -> None:
         """End the places of people who have paid, each (epoch, number), in one round trip. Idempotent."""
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for epoch, number in places:
-                await self._leave(event_id, epoch, number, "", None, pipe)
-            await pipe.execute()
+        with as_room_unavailable():
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for epoch, number in places:
+                    await self._leave(event_id, epoch, number, "", None, pipe)
+                await pipe.execute()
 
     async def _leave(
         self, event_id: str, epoch: int, number: int, drop_id: str, now_ms: Now, client: Any = None
@@ -223,14 +231,14 @@ class RoomScripts:
             redis_keys.lane(event_id),
         ]
         args = [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, drop_id]
-        return await self._scripts["leave"](names, args, client=client)
+        return await self._call("leave", names, args, client=client)
 
     async def seen(self, event_id: str, epoch: int, numbers: Sequence[int], now_ms: Now = None) -> int:
         """Note that these people are here. Answers how many passed-over ones came back."""
         packed = struct.pack(f">{len(numbers)}I", *numbers)
         names = self._keys(event_id, epoch, "gone", "skipped", "returned", "seen:")
         args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, packed]
-        back: int = await self._scripts["seen"](names, args)
+        back: int = await self._call("seen", names, args)
         return back
 
     async def restore(self, event_id: str, epoch: int, people: Sequence[tuple[int, str]], now_ms: Now = None) -> int:
@@ -242,7 +250,7 @@ class RoomScripts:
         for number, holder in people:
             args += (number, holder_bucket(holder), holder)
         names = self._keys(event_id, epoch, "gone", "lost", "skipped", "returned", "holders:", "seen:")
-        back: int = await self._scripts["restore"]([*names, redis_keys.room_log(event_id)], args)
+        back: int = await self._call("restore", [*names, redis_keys.room_log(event_id)], args)
         return back
 
     async def adopt(self, event_id: str, epoch: int, browser: str, account: str, now_ms: Now = None) -> tuple[str, int]:
@@ -252,10 +260,12 @@ class RoomScripts:
 
     async def adopt_all(self, places: Sequence[Adoption], account: str) -> list[tuple[str, int]]:
         """The same in many rooms, in one round trip and in order."""
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for place in places:
-                await self._adopt(place, account, None, pipe)
-            return [(status.decode(), number) for status, number in await pipe.execute()]
+        with as_room_unavailable():
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for place in places:
+                    await self._adopt(place, account, None, pipe)
+                answers = await pipe.execute()
+        return [(status.decode(), number) for status, number in answers]
 
     async def _adopt(self, place: Adoption, account: str, now_ms: Now, client: Any = None) -> Any:
         event_id, epoch, browser = place
@@ -265,7 +275,7 @@ class RoomScripts:
             *(redis_keys.of_epoch(event_id, epoch, prefix) for prefix in ("holders:", "wishes:")),
         ]
         args: list[Any] = [_now(now_ms), epoch, holder_bucket(browser), browser, holder_bucket(account), account]
-        return await self._scripts["adopt"](names, [*args, LOG_ENTRIES_MAX, WISH_BUCKET], client=client)
+        return await self._call("adopt", names, [*args, LOG_ENTRIES_MAX, WISH_BUCKET], client=client)
 
     async def change(self, event_id: str, fields: dict[str, str | int | float], now_ms: Now = None) -> tuple[str, str]:
         """Set state, rate, burst, max_active, accounts_only (1 or 0) or message.
@@ -276,7 +286,7 @@ class RoomScripts:
         for field, value in fields.items():
             args += (field, value)
         names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
-        status, before = await self._scripts["change"](names, args)
+        status, before = await self._call("change", names, args)
         return status.decode(), before.decode()
 
     async def schedule(self, event_id: str, times: Schedule, now_ms: Now = None) -> tuple[str, int, int]:
@@ -284,18 +294,18 @@ class RoomScripts:
         cancelled = "cancelled" if times.cancelled else ""
         args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled, times.message, event_id]
         names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
-        status, epoch, opened_after = await self._scripts["schedule"](names, args)
+        status, epoch, opened_after = await self._call("schedule", names, args)
         return status.decode(), epoch, opened_after
 
     async def reserve(self, event_id: str, bound: int) -> int:
         """Let numbers be given up to `bound`, which SQL has reserved. Answers the bound in force, 0 without a room."""
-        in_force: int = await self._scripts["reserve"]([redis_keys.room(event_id)], [bound])
+        in_force: int = await self._call("reserve", [redis_keys.room(event_id)], [bound])
         return in_force
 
     async def snapshot(self, event_id: str, epoch: int) -> list[Any]:
         """Everything at one moment; see snapshot.lua for the order."""
         names = self._keys(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active")
-        answer: list[Any] = await self._scripts["snapshot"]([names[0], redis_keys.room_log(event_id), *names[1:]], [])
+        answer: list[Any] = await self._call("snapshot", [names[0], redis_keys.room_log(event_id), *names[1:]], [])
         return answer
 
     async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
@@ -316,7 +326,11 @@ class RoomScripts:
             *(birth.rate_per_s, birth.burst, birth.max_active, birth.message, birth.recover_ms, birth.state_after),
             *(LOG_ENTRIES_MAX, birth.opened_after, birth.closes_ms, birth.reason, int(birth.accounts_only)),
         ]
-        return bool(await self._scripts["create"](names, args))
+        return bool(await self._call("create", names, args))
+
+    async def _call(self, command: str, keys: list[str], args: list[Any], client: Any = None) -> Any:
+        with as_room_unavailable():
+            return await self._scripts[command](keys, args, client=client)
 
     def _keys(self, event_id: str, epoch: int, *names: str) -> list[str]:
         return [redis_keys.room(event_id), *(redis_keys.of_epoch(event_id, epoch, name) for name in names)]

@@ -6,6 +6,7 @@ from redis.exceptions import RedisError
 
 from app.audit import invariants
 from app.connections import open_redis, open_store
+from app.room.errors import RoomUnavailable
 from app.run.children import Say
 from app.run.console import NotRunningError, not_running
 from config.settings import Settings
@@ -22,7 +23,7 @@ async def check(settings: Settings, say: Say) -> None:
         async with open_redis(settings) as redis:
             await redis.ping()
             found = await invariants.check_all(redis, db)
-    except (RedisError, OSError) as error:
+    except (RoomUnavailable, RedisError, OSError) as error:
         raise NotRunningError(not_running(settings, error)) from error
     finally:
         await db.close()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.control import sale_schedule as windows
@@ -18,6 +17,7 @@ from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.ledger import rooms
 from app.ledger.database import Database
+from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.presence import Presence
 from app.room.scripts import Joined, RoomScripts
@@ -43,7 +43,7 @@ async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(server: Se
     ends: dict[int, str] = {}
 
     async def come_until_it_dies(who: int) -> None:
-        with suppress(RedisError, OSError):
+        with suppress(RoomUnavailable):
             for turn in range(10_000):
                 name = f"{who}-{len(places)}-{turn}"
                 (joined,) = await room.join(name)

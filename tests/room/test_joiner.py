@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
 from app.room import joiner
+from app.room.errors import RoomUnavailable
 from app.room.joiner import Joiner, JoinUnavailable
 from app.room.ordered import OrderedCalls
 from app.room.scripts import Joined, Now, RoomScripts
@@ -113,7 +114,7 @@ async def test_the_same_holder_many_times_in_one_call_gets_one_place(
     assert [joined for _, joined in answers] == [Joined("joined", 1)] + [Joined("already", 1)] * 19
 
 
-@pytest.mark.parametrize("failure", [RedisAway("gone"), TimeoutError(), OSError("no socket")])
+@pytest.mark.parametrize("failure", [RoomUnavailable("ConnectionError", "it closed the connection"), TimeoutError()])
 async def test_when_redis_is_away_everyone_is_told_so_and_the_next_ones_are_served(
     room: Room, scripts: Counting, door: Joiner, failure: Exception
 ) -> None:

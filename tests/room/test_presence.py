@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
 
 from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.room import presence
+from app.room.errors import RoomUnavailable
 from app.room.presence import Presence
 from app.room.scripts import Now, RoomScripts
 from tests.room.room import EVENT, TIMING, Room, nobody_bought
@@ -32,13 +32,13 @@ class Telling(RoomScripts):
 
     async def seen(self, event_id: str, epoch: int, numbers: Sequence[int], now_ms: Now = None) -> int:
         if self.away:
-            raise RedisAway("gone")
+            raise RoomUnavailable("ConnectionError")
         self.told.append(sorted(numbers))
         return 0
 
     async def restore(self, event_id: str, epoch: int, people: Sequence[tuple[int, str]], now_ms: Now = None) -> int:
         if self.away:
-            raise RedisAway("gone")
+            raise RoomUnavailable("ConnectionError")
         self.restored.append(list(people))
         return 0
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
 
 from app import redis_keys
 from app.domain.line import RoomState
 from app.room import scripts
+from app.room.errors import RoomUnavailable
 from app.room.scripts import Now, RoomScripts, Schedule, Tick
 from tests.room.room import BIRTH, EVENT, TIMING, Clock, Room
 from tests.waiting import wait_until
@@ -36,7 +36,7 @@ class Recording(RoomScripts):
     ) -> tuple[int, Tick]:
         self.vouched.append((steady_ms, since_ms))
         if self.away:
-            raise RedisAway("gone")
+            raise RoomUnavailable("ConnectionError")
         return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
 
 
@@ -73,7 +73,7 @@ async def test_a_tick_vouches_for_the_time_since_the_last_one_that_was_answered(
     await worker.tick()
     clock.pass_ms(100)
     recording.away = True
-    with pytest.raises(RedisAway):
+    with pytest.raises(RoomUnavailable):
         await worker.tick()
     recording.away = False
     clock.pass_ms(300)

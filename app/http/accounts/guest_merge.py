@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import structlog
-from redis.exceptions import RedisError
 
 from app.domain.line import RoomState
 from app.domain.ticket import BadTicket, Ticket, account_holder, holder_text, is_account
@@ -31,6 +30,7 @@ from app.http.accounts.tokens import AdmissionPass
 from app.http.shop.owners import browser_of
 from app.http.state import State
 from app.ledger import users
+from app.room.errors import RoomUnavailable
 from app.room.scripts import Adoption
 from app.room.view import LineView
 
@@ -55,8 +55,8 @@ async def merge_guest_into_account(state: State, headers: Headers, user_id: str)
     ours = await _linked(state, names, user_id)
     try:
         numbers = await _adopt(state, user_id, {view: _names(shown[view.event_id], browser) & ours for view in views})
-    except (RedisError, OSError) as error:
-        log.warning("adoption_put_off", user=user_id, error=type(error).__name__)
+    except RoomUnavailable as error:
+        log.warning("adoption_put_off", user=user_id, error=error.kind)
         return []
     secure = state["settings"].secure_cookies
     cookies = [set_cookie(HOLDER_COOKIE, "", life_s=0, secure=secure)] if cookie(headers, HOLDER_COOKIE) else []
@@ -82,8 +82,8 @@ async def merge_guest_into_line(state: State, headers: Headers, view: LineView) 
     names = _names(_ticket(state, headers, view.event_id), browser_of(headers))
     try:
         await _adopt(state, session.user_id, {view: await _linked(state, names, session.user_id)})
-    except (RedisError, OSError) as error:
-        log.warning("adoption_put_off", user=session.user_id, error=type(error).__name__)
+    except RoomUnavailable as error:
+        log.warning("adoption_put_off", user=session.user_id, error=error.kind)
 
 
 def _ticket(state: State, headers: Headers, event_id: str) -> Ticket | None:

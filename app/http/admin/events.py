@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,6 +29,7 @@ from app.http.state import State
 from app.ledger import editing, events
 from app.ledger.editing import Edited, Refused
 from app.ledger.events import AdminAction
+from app.room.errors import RoomUnavailable
 
 BODY_BYTES_MAX = 65_536  # an event's words in two languages
 ID_TRIES = 3
@@ -91,7 +91,7 @@ async def _follow(state: State, event: events.Event) -> None:
     try:
         await sync_room_with_sale(state["scripts"], state["db"], events.window_of(event, event.id))
         await state["rooms"].reload(event.id)
-    except (RedisError, OSError) as error:
+    except RoomUnavailable as error:
         log.warning("room_not_told", event_id=event.id, error=repr(error))
 
 

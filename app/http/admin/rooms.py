@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +16,7 @@ from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Change
 from app.http.state import State
+from app.room.errors import RoomUnavailable
 
 FEED_EVERY_S = 1.0
 
@@ -28,12 +28,12 @@ async def _sample(state: State, event_id: str) -> Sample:
         return await state["room_control"].sample(event_id)
     except UnknownRoom:
         raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None
-    except (RedisError, OSError) as error:
+    except RoomUnavailable as error:
         raise _unreachable(error) from error
 
 
-def _unreachable(error: Exception) -> Problem:
-    return Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).")
+def _unreachable(error: RoomUnavailable) -> Problem:
+    return Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).")
 
 
 async def _shown(state: State, event_id: str) -> Response:
@@ -55,7 +55,7 @@ async def change(request: Request[State]) -> Response:
     try:
         await request.state["room_control"].change(event_id, admin.email, wanted)
         await request.state["rooms"].reload(event_id)
-    except (RedisError, OSError) as error:
+    except RoomUnavailable as error:
         raise _unreachable(error) from error
     except UnknownRoom:
         raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +22,7 @@ from app.http.kit.shapes import Shape
 from app.http.state import State
 from app.ledger import statistics, trail
 from app.ledger.statistics import Report, Sales
+from app.room.errors import RoomUnavailable
 
 KEPT_S = 3.0
 FEED_EVERY_S = 2.0
@@ -83,7 +83,7 @@ async def _made(state: State, report: Report) -> Stats:
     views = state["rooms"].views
     try:
         let_in = await state["room_control"].let_in()
-    except (RedisError, OSError):
+    except RoomUnavailable:
         let_in = {}  # what SQL knows can be told without
     told = []
     for event_id, title in report.events:

@@ -13,10 +13,12 @@ from starlette.responses import Response
 
 from app.cache.cache import LoadTooLate
 from app.ledger.errors import StoreError, ValueRefused
+from app.room.errors import RoomUnavailable
 
 log = structlog.get_logger()
 
-STORE_ERRORS = (StoreError, RedisError, LoadTooLate)  # a refusal wherever they come from: see store_problem
+# a refusal wherever they come from: see store_problem
+STORE_ERRORS = (StoreError, RoomUnavailable, RedisError, LoadTooLate)
 RETRY_AFTER_S = {429: 5, 503: 1, 504: 2}
 
 
@@ -66,7 +68,7 @@ async def on_store_error(_: Request[Any], error: Exception) -> Response:
 
 def store_problem(error: Exception) -> Problem:
     """What the shop's database or Redis could not do, as a refusal."""
-    if isinstance(error, RedisError):
+    if isinstance(error, RoomUnavailable | RedisError):
         log.warning("redis_failed", kind=type(error).__name__, error=str(error))
         return Problem(503, "line_unavailable", "The line cannot be reached just now. Nothing was lost; try again.")
     if isinstance(error, ValueRefused):

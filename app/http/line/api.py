@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -41,6 +40,7 @@ from app.http.line.position import encode_position, position_members
 from app.http.line.streams import STREAM_HEADERS
 from app.http.shop.rules import check_wish
 from app.http.state import State
+from app.room.errors import RoomUnavailable
 from app.room.joiner import JoinUnavailable
 from app.room.scripts import Joined
 from app.room.view import LineView
@@ -141,8 +141,8 @@ async def _take_back(state: State, headers: list[tuple[bytes, bytes]], view: Lin
             await state["presence"].restore(view.event_id, view.epoch, {ticket.number: holder_text(ticket.holder)})
     except Problem:
         return  # a ticket of no use proves nothing
-    except (RedisError, OSError) as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+    except RoomUnavailable as error:
+        raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
 
 
 def _unavailable(error: JoinUnavailable) -> Problem:

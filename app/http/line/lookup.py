@@ -5,13 +5,13 @@ in it asked for.
 from __future__ import annotations
 
 import structlog
-from redis.exceptions import RedisError
 
 from app.domain.line import Place
 from app.domain.wish import Wish, unpack_wish
 from app.http.events.cache import known_event
 from app.http.kit.problems import Problem
 from app.http.state import State
+from app.room.errors import RoomUnavailable
 from app.room.view import LineView
 
 log = structlog.get_logger()
@@ -21,8 +21,8 @@ async def view_of(state: State, event_id: str) -> LineView:
     """The room's view. Raises Problem: 404 where there is none, 503 where it is not made yet or Redis is away."""
     try:
         view = await state["rooms"].find(event_id)
-    except (RedisError, OSError) as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+    except RoomUnavailable as error:
+        raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
     if view is not None:
         return view
     if (await known_event(state, event_id)).admission == "open":
@@ -36,7 +36,7 @@ async def wish_of_place(state: State, line: LineView, number: int) -> Wish | Non
         return None
     try:
         packed = await state["scripts"].wish(line.event_id, line.epoch, number)
-    except (RedisError, OSError) as error:
-        log.warning("wish_not_shown", event_id=line.event_id, error=type(error).__name__)
+    except RoomUnavailable as error:
+        log.warning("wish_not_shown", event_id=line.event_id, error=error.kind)
         return None
     return unpack_wish(packed) if packed else None

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +24,7 @@ from app.http.line.position import encode_position
 from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import Drop
+from app.room.errors import RoomUnavailable
 from app.room.view import LineView
 
 LANE_WAIT_S = 1.0  # for an answer that takes milliseconds when all is well
@@ -44,8 +44,8 @@ async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id:
     ticket = require_ticket(state["tickets"], headers, view)
     try:
         status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
-    except (RedisError, OSError) as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+    except RoomUnavailable as error:
+        raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
     state["meters"].claimed(event_id, status)
     if status != "claimed":
         raise _claim_refusal(view, ticket.number, status)
@@ -112,8 +112,8 @@ async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id:
     with state["lane"].expected(event_id, drop_id) as answer:
         try:
             left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, drop_id=drop_id)
-        except (RedisError, OSError) as error:
-            raise Problem(503, "line_unavailable", f"The line cannot be reached ({type(error).__name__}).") from error
+        except RoomUnavailable as error:
+            raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
         if left.drop:
             await state["lane"].hurry(event_id, left.drop, answer, LANE_WAIT_S)
     if left.status == "missing":
