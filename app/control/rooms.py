@@ -135,7 +135,8 @@ class RoomControl:
             event = await events.get(self.db, event_id)
             assert event is not None, "events are never deleted"
             await windows.sync_room_with_sale(self.rooms.scripts, self.db, events.window_of(event, event_id))
-            await Notices(self.redis).tell([EVENTS, event_tag(event_id)])
+            with as_room_unavailable():
+                await Notices(self.redis).tell([EVENTS, event_tag(event_id)])
 
     async def _record(self, event_id: str, who: str, wanted: RoomChange) -> int:
         """Write the change down before it is made: a crash in between leaves a change that was asked for and did not

@@ -15,7 +15,6 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.domain.line import RoomState
@@ -26,6 +25,7 @@ from app.ledger import figures
 from app.ledger.database import Database
 from app.ledger.figures import UNREADABLE
 from app.metrics.readings import Reading
+from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.follow import Rooms
 from app.room.view import LineView
 
@@ -54,9 +54,10 @@ class Stores:
         while True:
             began_s = time.monotonic()
             try:
-                async with asyncio.timeout(PART_S):
-                    await self._redis.ping()
-            except (RedisError, OSError, TimeoutError) as error:
+                with as_room_unavailable():
+                    async with asyncio.timeout(PART_S):
+                        await self._redis.ping()
+            except RoomUnavailable as error:
                 log.debug("redis_ping_failed", error=str(error))
             self.pings_s.add(time.monotonic() - began_s)
             await asyncio.sleep(PING_EVERY_S)
@@ -86,8 +87,9 @@ class Stores:
             pipe.hmget(redis_keys.room(view.event_id), ["number", "admitted_total", "bound"])
             pipe.lrange(redis_keys.of_epoch(view.event_id, view.epoch, "marks"), 0, -1 if view.waiting else 0)
             pipe.xlen(redis_keys.lane(view.event_id))
-        async with pipe:  # cancelled, it would keep its connection
-            info, worker, *rest = await pipe.execute()
+        with as_room_unavailable():
+            async with pipe:  # cancelled, it would keep its connection
+                info, worker, *rest = await pipe.execute()
         found = [*_info(info), Reading("tiketi_workers_seen", (), worker)]
         found.append(Reading("tiketi_lane_backlog_max", (), COMMANDS_MAX))
         for view, room, marks, backlog in zip(views, rest[::3], rest[1::3], rest[2::3], strict=True):
@@ -121,7 +123,7 @@ async def _asked(up: str, ask: Callable[[], Awaitable[Iterable[Reading]]]) -> li
     try:
         async with asyncio.timeout(PART_S):
             return [Reading(up, (), 1), *await ask()]
-    except (RedisError, OSError, TimeoutError, *UNREADABLE) as error:
+    except (RoomUnavailable, TimeoutError, *UNREADABLE) as error:
         log.warning("store_not_told_of", metric=up, error=f"{type(error).__name__}: {error}")
         return [Reading(up, (), 0)]
 

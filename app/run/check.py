@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from redis.exceptions import RedisError
-
 from app.audit import invariants
 from app.connections import open_redis, open_store
-from app.room.errors import RoomUnavailable
+from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.run.children import Say
 from app.run.console import NotRunningError, not_running
 from config.settings import Settings
@@ -20,10 +18,11 @@ async def check(settings: Settings, say: Say) -> None:
     """Say what does not hold, if anything. Raises BrokenError, NotRunningError."""
     db = open_store(settings)
     try:
-        async with open_redis(settings) as redis:
-            await redis.ping()
-            found = await invariants.check_all(redis, db)
-    except (RoomUnavailable, RedisError, OSError) as error:
+        with as_room_unavailable():
+            async with open_redis(settings) as redis:
+                await redis.ping()
+                found = await invariants.check_all(redis, db)
+    except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
     finally:
         await db.close()

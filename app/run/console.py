@@ -11,8 +11,6 @@ import os
 import pwd
 from collections.abc import Sequence
 
-from redis.exceptions import RedisError
-
 from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom, open_room_control
 from app.domain.line import RoomState
 from app.room.errors import RoomUnavailable
@@ -50,7 +48,7 @@ async def change(settings: Settings, event_id: str, wanted: RoomChange, say: Say
         raise ConsoleError(no_room(event_id)) from None
     except RefusedChange as error:
         raise ConsoleError(f"Refused: {error}.") from None
-    except (RoomUnavailable, RedisError, OSError) as error:
+    except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
     say(f"{event_id}: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
 
@@ -79,7 +77,7 @@ async def _samples(settings: Settings, event_id: str | None, say: Say, *, once: 
                 await asyncio.sleep(WATCH_EVERY_S)
     except UnknownRoom as error:
         raise ConsoleError(no_room(str(error))) from None
-    except (RoomUnavailable, RedisError, OSError) as error:
+    except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,6 +22,7 @@ from app.ledger import events
 from app.ledger.figures import UNREADABLE
 from app.ledger.migrations import SchemaError
 from app.redis_keys import ARQ_ALIVE
+from app.room.errors import RoomUnavailable, as_room_unavailable
 
 ANSWER_S = 1.0  # what a store gets: probes give up soon after
 STALE_S = 5.0  # a follower reads at least every second
@@ -57,7 +57,9 @@ async def _within(what: str, ask: Callable[[], Awaitable[list[str]]]) -> list[st
             return await ask()
     except TimeoutError:
         return [f"{what}: no answer within {ANSWER_S:g} s"]
-    except (RedisError, OSError, *UNREADABLE) as error:
+    except RoomUnavailable as error:
+        return [f"{what}: {error.kind}"]
+    except UNREADABLE as error:
         return [f"{what}: {type(error).__name__}"]
 
 
@@ -65,9 +67,10 @@ async def _redis(state: State, warnings: list[str]) -> list[str]:
     pipe = state["redis"].pipeline(transaction=False)
     pipe.info("persistence")
     pipe.exists(ARQ_ALIVE)
-    async with pipe:  # cancelled, it would keep its connection
-        persistence, worker = await pipe.execute()
-    waited_s = await oldest_wait_s(state["redis"], state["seats"].event_ids)
+    with as_room_unavailable():
+        async with pipe:  # cancelled, it would keep its connection
+            persistence, worker = await pipe.execute()
+        waited_s = await oldest_wait_s(state["redis"], state["seats"].event_ids)
     if waited_s > state["settings"].lane_wait_s:
         warnings.append(f"seats: a request has waited for {waited_s:.0f} s, so nothing is sold where it waits")
     if not worker:
