@@ -66,7 +66,7 @@ from app.ledger.errors import StoreError
 from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics, WebSources
-from app.payments.wiring import make_cashier
+from app.payments.wiring import make_checkout
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
@@ -141,7 +141,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             lane=lane,
             seats=seats,
             packed=PackedMaps(),
-            cashier=make_cashier(db, lane.submit, lane.send),
+            checkout=make_checkout(db, lane.submit, lane.send),
             webhook_secret=keys.webhook_secret,
             cache=cache,
             posters=PosterCache(partial(posters_ledger.read, db)),

@@ -25,7 +25,7 @@ from app.cache.tags import EVENTS, event_tag
 from app.connections import exit_if_failed, open_redis, open_store, running, timing
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
-from app.payments.courier import POSTS_AT_ONCE, Courier, posting_to
+from app.payments.webhook_sender import POSTS_AT_ONCE, WebhookSender, posting_to
 from app.room.scripts import RoomScripts
 from config.keys import load_keys
 from config.settings import Settings
@@ -34,7 +34,7 @@ from workers.allocator import Allocator, allocate
 from workers.closer import Closer, close_cancelled
 from workers.keeper import keep
 from workers.offerer import Offerer, offer
-from workers.payer import make_payer, settle_payments, tell_news
+from workers.payer import make_payer, send_webhooks, settle_payments
 from workers.posters import PosterMaker, make_posters, prune_posters
 from workers.rounds import alone
 from workers.sweeper import Sweeper, prune, sweep, wake_stranded
@@ -80,10 +80,10 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=lambda: datetime.now(UTC))
     ctx["payer"] = make_payer(db, redis, wake)
     keys = load_keys(settings.data_dir, settings.keys_file)
-    posts = ThreadPoolExecutor(POSTS_AT_ONCE, "courier")
+    posts = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook_sender")
     stack.callback(posts.shutdown, wait=False, cancel_futures=True)
     post = posting_to(settings.webhook_url, posts)
-    ctx["courier"] = Courier(db=db, post=post, secret=keys.webhook_secret, now=lambda: datetime.now(UTC))
+    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=lambda: datetime.now(UTC))
     ctx["closer"] = Closer(redis=redis, db=db, wake=wake)
     ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=lambda: datetime.now(UTC))
     notices = Notices(redis)
@@ -124,7 +124,7 @@ def rounds(posters: WorkerCoroutine) -> list[CronJob]:
         cron(alone(close_cancelled), second=EVERY_SECOND, microsecond=500_000, keep_result=0),
         cron(alone(wake_stranded), second=EVERY_SECOND, microsecond=750_000, keep_result=0),
         cron(alone(settle_payments), second=EVERY_SECOND, microsecond=100_000, keep_result=0),
-        cron(alone(tell_news), second=EVERY_SECOND, microsecond=600_000, keep_result=0),
+        cron(alone(send_webhooks), second=EVERY_SECOND, microsecond=600_000, keep_result=0),
         cron(alone(prune), second=0, keep_result=0),
         cron(alone(offer), second=EVERY_SECOND, microsecond=400_000, keep_result=0),
         cron(posters, name="posters:round", second=set(range(1, 60, 2)), keep_result=0),

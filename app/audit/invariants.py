@@ -76,7 +76,7 @@ async def check(redis: Redis, db: Database, event_id: str, now: datetime | None 
 async def _money_violations(db: Database, event_id: str, now: datetime) -> list[Violation]:
     """I7 over our books and the gateway's."""
     stuck = await money_audit.undone(db, event_id, now - SEEN_TO_WITHIN)
-    return _shown(money_violations(await money_audit.slips(db, event_id), await money_audit.strays(db), stuck))
+    return _shown(money_violations(await money_audit.charge_records(db, event_id), await money_audit.strays(db), stuck))
 
 
 def line_violations(line: Line, bound_reserved: int) -> list[Violation]:

@@ -1,6 +1,6 @@
-"""I7 over both books: whatever the gateway has taken pays for confirmed seats, or is on its way back.
+"""I7 over our records and the providers': money that was taken pays for confirmed seats, or is on its way back.
 
-Pure. Holds at every moment, in the middle of any payment: who writes first, the gateway or we, is part of the rule.
+Pure. Holds at every moment, also in the middle of a payment: the tables below say which states of both sides fit.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.audit.line_replay import Violation
-from app.ledger.money_audit import Slip
+from app.ledger.money_audit import ChargeRecord
 
-# what the lane says of a payment → what the gateway may say of its charge
+# status of a payment that the lane wrote → what the provider may say of its charge
 PAID = {"captured": ("captured",), "refund_due": ("captured", "refunded"), "refunded": ("refunded",)}
-# our charge, while the lane has not heard of it → what the gateway may say
+# status of our charge before the lane was told → what the provider may say of it
 ASKED = {
     "started": (None, "pending", "captured", "declined"),
     "captured": ("captured",),
@@ -20,26 +20,28 @@ ASKED = {
     "refund_due": (None, "pending", "captured", "declined", "refunded"),
     "refunded": ("refunded", "declined"),
 }
-HEARD = ("captured", "settled")  # a charge of which the lane has heard
+CONFIRMED = ("captured", "settled")  # charges that the lane may know of
 
 
-def money_violations(slips: Iterable[Slip], strays: Iterable[str], stuck: Iterable[str]) -> list[Violation]:
-    """`strays`: charges only the gateway knows; `stuck`: what nobody works on though it has long been due."""
-    wrong = [said for slip in slips for said in _wrong(slip)]
+def money_violations(
+    charge_records: Iterable[ChargeRecord], strays: Iterable[str], stuck: Iterable[str]
+) -> list[Violation]:
+    """`strays`: charges that only the provider knows; `stuck`: open work that nobody does though it is long due."""
+    wrong = [said for record in charge_records for said in _wrong(record)]
     wrong += [f"the gateway has money for {charge}, which nobody asked for" for charge in strays]
     wrong += [f"charge {what}, and nobody sees to it" for what in stuck]
     return [Violation("I7", said) for said in wrong]
 
 
-def _wrong(slip: Slip) -> list[str]:
+def _wrong(record: ChargeRecord) -> list[str]:
     found = []
-    if slip.payment is not None:
-        if slip.charge not in HEARD:
-            found.append(f"payment {slip.id} is {slip.payment}, but its charge is {slip.charge or 'unknown'}")
-        if slip.book not in PAID[slip.payment]:
-            found.append(f"payment {slip.id} is {slip.payment}, but the gateway says {slip.book or 'nothing'}")
-    elif slip.book not in ASKED.get(slip.charge or "", ()):
-        found.append(f"charge {slip.id} is {slip.charge}, but the gateway says {slip.book or 'nothing'}")
-    if any(amount != slip.price for amount in slip.amounts):
-        found.append(f"charge {slip.id} of {slip.reservation} is of {slip.amounts}, not of {slip.price}")
+    if record.payment is not None:
+        if record.charge not in CONFIRMED:
+            found.append(f"payment {record.id} is {record.payment}, but its charge is {record.charge or 'unknown'}")
+        if record.book not in PAID[record.payment]:
+            found.append(f"payment {record.id} is {record.payment}, but the gateway says {record.book or 'nothing'}")
+    elif record.book not in ASKED.get(record.charge or "", ()):
+        found.append(f"charge {record.id} is {record.charge}, but the gateway says {record.book or 'nothing'}")
+    if any(amount != record.price for amount in record.amounts):
+        found.append(f"charge {record.id} of {record.reservation} is of {record.amounts}, not of {record.price}")
     return found

@@ -1,7 +1,7 @@
-"""Charges: what was asked of the payment gateway, and what became of it.
+"""Charges: what was asked of a payment provider, and what became of it.
 
-    started ──► captured ──► settled      the lane has said what the money pays for: see the reservation's payment
-       │  └───► failed                    the gateway says that nothing was taken
+    started ──► captured ──► settled      the lane has written the reservation's payment: see there
+       │  └───► failed                    the provider says that nothing was taken
        └──────► refund_due ──► refunded   given up before we knew: whatever was taken goes back, nothing more will be
 
 Only one arrow leaves `started`, whoever comes first: a charge that is being given up can never pay for seats.
@@ -35,7 +35,7 @@ UNDONE = frozenset({*UNDER_WAY, ChargeStatus.refund_due})  # somebody must still
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to be paid. `reference` is the gateway's own name for it; `next_at` when the payer looks at it."""
+    """One attempt to be paid. `reference` is the provider's own id of it; `next_at` when the payer checks it."""
 
     id: str
     reservation_id: str
@@ -52,7 +52,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that the lane has said must go back: a payment whose seats are not sold to who paid."""
+    """A payment that must be paid back: the lane did not sell its seats, or gave them back."""
 
     id: int
     reference: str
@@ -61,8 +61,8 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     next_at: datetime
 
 
-class Booked(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge in the other side's book. `news_at`: when it next tells us about it by itself, `news_left` times."""
+class SimulatedCharge(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge as the simulated provider records it. It has `webhooks_left` webhooks to send, the next `webhook_at`."""
 
     charge_id: str
     method: PaymentMethod
@@ -70,5 +70,5 @@ class Booked(msgspec.Struct, frozen=True, kw_only=True):
     status: str  # pending | captured | declined | refunded
     reason: str
     settles_at: datetime | None
-    news_at: datetime | None
-    news_left: int
+    webhook_at: datetime | None
+    webhooks_left: int

@@ -24,7 +24,7 @@ from app.ledger.database import Database
 from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
-from app.payments.cashier import Cashier
+from app.payments.checkout import Checkout
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
 from app.room.presence import Presence
@@ -48,7 +48,7 @@ class State(TypedDict):
     lane: Lane
     seats: SeatViews
     packed: PackedMaps
-    cashier: Cashier
+    checkout: Checkout
     webhook_secret: bytes
     cache: Cache
     posters: PosterCache

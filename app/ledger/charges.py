@@ -45,7 +45,7 @@ class Money(msgspec.Struct, frozen=True):
 
 
 async def begin(db: Database, wanted: Charge) -> tuple[Begun, Charge]:
-    """Note that this charge is about to be made, or find the one it repeats.
+    """Write a charge down before the provider is asked for it, or find the one that it repeats.
 
     A charge under way by another method is given up for the new one unless its money is taken already.
     """
@@ -68,10 +68,10 @@ def _begin(tx: Connection, wanted: Charge) -> tuple[Begun, Charge] | None:
         if known.status in (ChargeStatus.captured, ChargeStatus.settled):
             return (Begun.known if known.method == wanted.method else Begun.other_method), known
         if known.status is ChargeStatus.started and known.method == wanted.method:
-            _turn(tx, known, known.status, {"next_at": wanted.next_at})
+            _transition(tx, known, known.status, {"next_at": wanted.next_at})
             return Begun.known, known
         if known.status is ChargeStatus.started:
-            _turn(tx, known, ChargeStatus.refund_due, {"next_at": wanted.created_at})
+            _transition(tx, known, ChargeStatus.refund_due, {"next_at": wanted.created_at})
     attempts = tx.scalar(select(func.count()).where(_c.reservation_id == wanted.reservation_id)) or 0
     if attempts >= CHARGES_PER_RESERVATION_MAX:
         return Begun.too_many, wanted
@@ -84,11 +84,11 @@ async def get(db: Database, charge_id: str) -> Charge | None:
     return found[0] if found else None
 
 
-async def turn(db: Database, charge: Charge, becomes: ChargeStatus, **values: Any) -> Charge:
-    """The charge in its new state; as it is now if its state has changed since it was read."""
+async def transition(db: Database, charge: Charge, becomes: ChargeStatus, **values: Any) -> Charge:
+    """Move a charge to another status, if it still has the one it was read with. Gives the charge as it is then."""
 
     def work(tx: Connection) -> Charge:
-        _turn(tx, charge, becomes, values)
+        _transition(tx, charge, becomes, values)
         (now,) = _find(tx, _c.id == charge.id)
         return now
 
@@ -96,20 +96,20 @@ async def turn(db: Database, charge: Charge, becomes: ChargeStatus, **values: An
 
 
 async def due(db: Database, now: datetime, limit: int) -> list[Charge]:
-    """Charges somebody must look at, longest due first."""
+    """Open charges whose `next_at` has come, longest due first."""
     undone = _c.status.in_([status.value for status in UNDONE])
     return await db.look(lambda tx: _find(tx, undone & (_c.next_at <= now), limit))
 
 
 async def claim(db: Database, charge: Charge, until: datetime) -> bool:
-    """Take a due charge on, until then; False if somebody else has."""
+    """Reserve a due charge for the caller until then; False if another process was first."""
     mine = (_c.id == charge.id) & (_c.status == charge.status.value) & (_c.next_at == charge.next_at)
     statement = update(charges).where(mine).values(next_at=until, tries=_c.tries + 1)
     return await db.run(lambda tx: tx.execute(statement).rowcount == 1)
 
 
 async def payment_of(db: Database, charge: Charge) -> PaymentStatus | None:
-    """What the lane says of the money of a charge; None while it has not heard of it."""
+    """What became of the money of a charge once the lane was told of it; None before that."""
     c = payments.c
     said = select(c.status).where((c.reservation_id == charge.reservation_id) & (c.reference == charge.id))
     status = await db.look(lambda tx: tx.scalar(said))
@@ -126,22 +126,22 @@ async def due_refunds(db: Database, now: datetime, limit: int) -> list[Refund]:
 
 
 async def claim_refund(db: Database, refund: Refund, until: datetime) -> bool:
-    """Take a refund on, until then; False if somebody else has."""
+    """Reserve a due refund for the caller until then; False if another process was first."""
     c = payments.c
     mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value) & (c.next_at == refund.next_at)
     statement = update(payments).where(mine).values(next_at=until, tries=c.tries + 1)
     return await db.run(lambda tx: tx.execute(statement).rowcount == 1)
 
 
-async def paid_back(db: Database, refund: Refund, now: datetime) -> bool:
-    """The money is back; False if that is known already."""
+async def refund_done(db: Database, refund: Refund, now: datetime) -> bool:
+    """Note that the money is back with the buyer; False if that is noted already."""
     c = payments.c
     mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value)
     statement = update(payments).where(mine).values(status=PaymentStatus.refunded.value, refunded_at=now)
     return await db.run(lambda tx: tx.execute(statement).rowcount == 1)
 
 
-async def put_off_refund(db: Database, refund: Refund, until: datetime) -> None:
+async def postpone_refund(db: Database, refund: Refund, until: datetime) -> None:
     c = payments.c
     mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value)
     statement = update(payments).where(mine).values(next_at=until)
@@ -171,7 +171,7 @@ def _shown(status: ChargeStatus) -> str:
     return "pending" if status in UNDER_WAY else "failed"
 
 
-def _turn(tx: Connection, charge: Charge, becomes: ChargeStatus, values: Mapping[str, Any]) -> bool:
+def _transition(tx: Connection, charge: Charge, becomes: ChargeStatus, values: Mapping[str, Any]) -> bool:
     mine = (_c.id == charge.id) & (_c.status == charge.status.value)
     return tx.execute(update(charges).where(mine).values(status=becomes.value, **values)).rowcount == 1
 

@@ -1,6 +1,7 @@
-"""The simulated gateway's durable book: what it was asked, what it answered, what it still has to tell us.
+"""The simulated provider's own records: what it was asked, what it answered, which webhooks it still has to send.
 
-It stands for a company elsewhere: only `app.payments.simulator` and the audit may look into it.
+They stand for another company's database: only the simulator (app/payments/providers/simulator.py) and its webhook
+sender use them.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import msgspec
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
-from app.domain.charge import Booked
+from app.domain.charge import SimulatedCharge
 from app.ledger.database import Database
 from app.ledger.statements import insert_new, upsert
-from app.ledger.tables.gateway_simulator import gateway_book, gateway_moods
+from app.ledger.tables.gateway_simulator import gateway_book, gateway_fault_profiles
 
 _b = gateway_book.c
 
 
-async def record(db: Database, wanted: Booked, now: datetime) -> Booked:
-    """Book a charge once; the one booked first if its id is known."""
+async def record(db: Database, wanted: SimulatedCharge, now: datetime) -> SimulatedCharge:
+    """Record a charge once; gives the one that was recorded first if its id is known."""
 
-    def work(tx: Connection) -> Booked:
+    def work(tx: Connection) -> SimulatedCharge:
         row = {**msgspec.to_builtins(wanted, builtin_types=(datetime,)), "at": now}
         tx.execute(insert_new(gateway_book).values(row))
         return _booked(tx.execute(select(gateway_book).where(_b.charge_id == wanted.charge_id)).one())
@@ -31,13 +32,13 @@ async def record(db: Database, wanted: Booked, now: datetime) -> Booked:
     return await db.run(work, repeatable=True)
 
 
-async def find(db: Database, charge_id: str) -> Booked | None:
+async def find(db: Database, charge_id: str) -> SimulatedCharge | None:
     row = await db.look(lambda tx: tx.execute(select(gateway_book).where(_b.charge_id == charge_id)).first())
     return None if row is None else _booked(row)
 
 
-async def give_back(db: Database, unknown: Booked, now: datetime) -> None:
-    """Give a charge back; one that is not known is booked as `unknown` says, so that it can never be taken."""
+async def refund(db: Database, unknown: SimulatedCharge, now: datetime) -> None:
+    """Refund a charge. One that is not known is recorded as `unknown` says, so that its money can never be taken."""
 
     def work(tx: Connection) -> None:
         row = {**msgspec.to_builtins(unknown, builtin_types=(datetime,)), "at": now}
@@ -48,45 +49,47 @@ async def give_back(db: Database, unknown: Booked, now: datetime) -> None:
     await db.run(work, repeatable=True)
 
 
-async def settle(db: Database, now: datetime, limit: int) -> int:
-    """Take the money of those charges whose time has come; gives how many."""
+async def capture_due(db: Database, now: datetime, limit: int) -> int:
+    """Take the money of pending charges whose time has come; gives how many."""
     due = select(_b.charge_id).where((_b.status == "pending") & (_b.settles_at <= now)).limit(limit)
     statement = (
         update(gateway_book)
         .where(_b.charge_id.in_(due) & (_b.status == "pending"))
-        .values(status="captured", settles_at=None, news_at=now, at=now)
+        .values(status="captured", settles_at=None, webhook_at=now, at=now)
     )
     return await db.run(lambda tx: tx.execute(statement).rowcount)
 
 
-async def take_news(db: Database, now: datetime, claim: timedelta, limit: int) -> list[Booked]:
-    """Charges the gateway has something to tell about, longest due first. Whoever takes them tells them: for as long as
-    `claim` nobody else is given them.
+async def claim_webhooks(db: Database, now: datetime, claim: timedelta, limit: int) -> list[SimulatedCharge]:
+    """Charges for which a webhook is due, longest due first. The caller sends them: for as long as `claim` nobody else
+    is given the same ones.
     """
-    is_due = (_b.news_left > 0) & (_b.news_at <= now)
-    due = select(_b.charge_id).where(is_due).order_by(_b.news_at).limit(limit)
-    statement = update(gateway_book).where(_b.charge_id.in_(due) & is_due).values(news_at=now + claim)
+    is_due = (_b.webhooks_left > 0) & (_b.webhook_at <= now)
+    due = select(_b.charge_id).where(is_due).order_by(_b.webhook_at).limit(limit)
+    statement = update(gateway_book).where(_b.charge_id.in_(due) & is_due).values(webhook_at=now + claim)
     return [_booked(row) for row in await db.run(lambda tx: tx.execute(statement.returning(gateway_book)).all())]
 
 
-async def told(db: Database, booked: Booked, *, heard: bool, again_in: timedelta, now: datetime) -> None:
-    """One piece of news was told; if nobody `heard` it, it is told again later."""
-    left = booked.news_left - 1 if heard else booked.news_left
-    mine = (_b.charge_id == booked.charge_id) & (_b.news_left == booked.news_left)
-    statement = update(gateway_book).where(mine).values(news_left=left, news_at=now + again_in)
+async def webhook_sent(
+    db: Database, booked: SimulatedCharge, *, accepted: bool, again_in: timedelta, now: datetime
+) -> None:
+    """Note that one webhook was sent; one that was not accepted stays due and is sent again after `again_in`."""
+    left = booked.webhooks_left - 1 if accepted else booked.webhooks_left
+    mine = (_b.charge_id == booked.charge_id) & (_b.webhooks_left == booked.webhooks_left)
+    statement = update(gateway_book).where(mine).values(webhooks_left=left, webhook_at=now + again_in)
     await db.run(lambda tx: tx.execute(statement))
 
 
-async def moods(db: Database) -> dict[str, Any]:
-    """How the simulator was told to behave, by method."""
-    rows = await db.look(lambda tx: tx.execute(select(gateway_moods)).all())
-    return {row.method: row.mood for row in rows}
+async def fault_profiles(db: Database) -> dict[str, Any]:
+    """How the simulator shall behave, by method; a method that nobody changed is not named."""
+    rows = await db.look(lambda tx: tx.execute(select(gateway_fault_profiles)).all())
+    return {method: profile for method, profile in rows}  # noqa: C416  # rows are not pairs to mypy
 
 
-async def set_mood(db: Database, method: str, mood: dict[str, Any]) -> None:
-    statement = upsert(gateway_moods, ["method"], ["mood"]).values(method=method, mood=mood)
+async def set_fault_profile(db: Database, method: str, profile: dict[str, Any]) -> None:
+    statement = upsert(gateway_fault_profiles, ["method"], ["profile"]).values(method=method, profile=profile)
     await db.run(lambda tx: tx.execute(statement), repeatable=True)
 
 
-def _booked(row: Row[Any]) -> Booked:
-    return msgspec.convert({str(name): value for name, value in row._mapping.items()}, Booked)
+def _booked(row: Row[Any]) -> SimulatedCharge:
+    return msgspec.convert({str(column.key): row._mapping[column] for column in _b}, SimulatedCharge)

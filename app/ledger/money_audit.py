@@ -1,4 +1,4 @@
-"""Both books of the money at one moment, ours and the gateway's, for `app.audit.money` to judge. Reads only."""
+"""Our records of the money and the providers' at one moment, for `app.audit.money` to judge. Reads only."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from app.ledger.tables.reservations import reservations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slip:
-    """One charge in every book: ours (`charge`), the lane's (`payment`), the gateway's (`book`); None where it is not.
+class ChargeRecord:
+    """One charge by its status in our charges (`charge`), the lane's payments (`payment`) and at the provider (`book`).
 
     `price` is what the reservation costs, `amounts` every amount that is written down anywhere.
     """
@@ -33,10 +33,10 @@ class Slip:
     amounts: tuple[int, ...]
 
 
-async def slips(db: Database, event_id: str) -> list[Slip]:
+async def charge_records(db: Database, event_id: str) -> list[ChargeRecord]:
     """Every charge and every payment of an event."""
 
-    def work(tx: Connection) -> list[Slip]:
+    def work(tx: Connection) -> list[ChargeRecord]:
         return [*_charged(tx, event_id), *_paid_without_charge(tx, event_id)]
 
     return await db.look(work)
@@ -81,7 +81,7 @@ def _refunds_worked_on(since: datetime) -> ColumnElement[bool]:
     return exists().where(tried | (p.refunded_at >= since))
 
 
-def _charged(tx: Connection, event_id: str) -> Sequence[Slip]:
+def _charged(tx: Connection, event_id: str) -> Sequence[ChargeRecord]:
     c, p, b, r = charges.c, payments.c, gateway_book.c, reservations.c
     query = (
         select(c.id, c.reservation_id, c.status, p.status, b.status, r.total_price, c.amount, p.amount, b.amount)
@@ -91,10 +91,10 @@ def _charged(tx: Connection, event_id: str) -> Sequence[Slip]:
         .where(c.event_id == event_id)
         .order_by(c.created_at, c.id)
     )
-    return [_slip(*row) for row in tx.execute(query).all()]
+    return [_record(*row) for row in tx.execute(query).all()]
 
 
-def _paid_without_charge(tx: Connection, event_id: str) -> Sequence[Slip]:
+def _paid_without_charge(tx: Connection, event_id: str) -> Sequence[ChargeRecord]:
     c, p, b, r = charges.c, payments.c, gateway_book.c, reservations.c
     nothing = cast(null(), String)
     query = (
@@ -105,10 +105,10 @@ def _paid_without_charge(tx: Connection, event_id: str) -> Sequence[Slip]:
         .where((r.event_id == event_id) & c.id.is_(None))
         .order_by(p.id)
     )
-    return [_slip(*row) for row in tx.execute(query).all()]
+    return [_record(*row) for row in tx.execute(query).all()]
 
 
-def _slip(
+def _record(
     name: str,
     reservation: str,
     charge: str | None,
@@ -116,6 +116,8 @@ def _slip(
     book: str | None,
     price: int,
     *amounts: int | None,
-) -> Slip:
+) -> ChargeRecord:
     given = tuple(amount for amount in amounts if amount is not None)
-    return Slip(id=name, reservation=reservation, charge=charge, payment=payment, book=book, price=price, amounts=given)
+    return ChargeRecord(
+        id=name, reservation=reservation, charge=charge, payment=payment, book=book, price=price, amounts=given
+    )

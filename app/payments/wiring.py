@@ -1,4 +1,4 @@
-"""Makes the gateway and its cashier with the machine's own clock and chance: called by the web and by workers."""
+"""Makes the payment provider, the checkout and the retry policy with the real clock and random numbers."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ import secrets
 from datetime import UTC, datetime
 
 from app.ledger.database import Database
-from app.payments.cashier import Cashier, Send, Submit
-from app.payments.gateway import Gateway
-from app.payments.patience import Patience
-from app.payments.simulator import Simulator
+from app.payments.checkout import Checkout, Send, Submit
+from app.payments.provider import PaymentProvider
+from app.payments.providers.simulator import Simulator
+from app.payments.retry_policy import RetryPolicy
 
 ID_BYTES = 15
 
 
-def make_gateway(db: Database) -> Gateway:
+def make_gateway(db: Database) -> PaymentProvider:
     return Simulator(db, now=_now, sleep=asyncio.sleep, chance=random.random)
 
 
-def make_patience() -> Patience:
-    return Patience(sleep=asyncio.sleep, chance=random.random)
+def make_retry_policy() -> RetryPolicy:
+    return RetryPolicy(sleep=asyncio.sleep, chance=random.random)
 
 
-def make_cashier(db: Database, submit: Submit, send: Send) -> Cashier:
-    """With a gateway of its own; all gateways share one book."""
-    return Cashier(
+def make_checkout(db: Database, submit: Submit, send: Send) -> Checkout:
+    return Checkout(
         db=db,
         gateway=make_gateway(db),
         submit=submit,
         send=send,
-        patience=make_patience(),
+        retry=make_retry_policy(),
         now=_now,
         new_id=lambda: f"c_{secrets.token_urlsafe(ID_BYTES)}",
     )

@@ -15,7 +15,7 @@ from app.audit import invariants
 from app.audit.line_replay import Entry, Violation, rate_violations, replay
 from app.ledger.database import Database
 from tests.lane.world import EVENT, HOLD_FOR, World, hold, make_world
-from tests.payments.counter import Counter
+from tests.payments.shop import Shop
 from tests.room.room import BIRTH, Room
 
 Told = dict[str, object]
@@ -39,8 +39,8 @@ async def world(redis: Redis, ledger: Database) -> World:
     world = await make_world(redis, ledger)
     ann, _ = await world.do(hold("a", [0, 1], number=1), hold("b", [2], holder="bob", number=2))
     assert ann.reservation is not None
-    counter = Counter(world)
-    await counter.pay(await counter.reservation(ann.reservation.id))
+    shop = Shop(world)
+    await shop.pay(await shop.reservation(ann.reservation.id))
     assert await invariants.check(redis, ledger, EVENT, world.time.at) == []
     return world
 

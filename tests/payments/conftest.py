@@ -1,4 +1,4 @@
-"""The counter of each test."""
+"""The shop of each test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 
 from app.ledger.database import Database
 from tests.lane.world import make_world
-from tests.payments.counter import Counter
+from tests.payments.shop import Shop
 
 
 @pytest.fixture
-async def counter(redis: Redis, ledger: Database) -> Counter:
-    return Counter(await make_world(redis, ledger))
+async def shop(redis: Redis, ledger: Database) -> Shop:
+    return Shop(await make_world(redis, ledger))

@@ -21,13 +21,13 @@ from app.lane.commands import Cancel, Command, Confirm, Expire, Outcome
 from app.lane.stream import LaneBusy
 from app.ledger import gateway_book, money_audit, reservations
 from app.ledger.database import Database
-from app.payments.gateway import Answer, Gateway
-from app.payments.hearing import CARE_S
-from app.payments.simulator import answer_of
+from app.payments.gateway_answers import RECHECK_AFTER_S
+from app.payments.provider import GatewayAnswer, PaymentProvider
+from app.payments.providers.simulator import answer_of
 from tests.lane.killing import Fuse, fused, killable_ledger, killable_redis, was_killed
 from tests.lane.world import EVENT, HOLD_FOR, make_world
-from tests.payments.counter import Counter
-from workers.payer import AGAIN_MAX_S
+from tests.payments.shop import Shop
+from workers.payer import PAUSE_MAX_S
 
 SEEDS = range(10)
 STEPS = 40
@@ -38,7 +38,7 @@ CALLS_MAX = 25  # of one visit, about: where it is killed
 class Interrupted:
     """A gateway; before a call reaches it, or after it answered, somebody else does what `meanwhile` does, once."""
 
-    def __init__(self, gateway: Gateway, dice: random.Random, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, gateway: PaymentProvider, dice: random.Random, meanwhile: Callable[[], Awaitable[None]]) -> None:
         self._gateway = gateway
         self._dice = dice
         self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
@@ -49,13 +49,13 @@ class Interrupted:
             self._meanwhile = None
             await meanwhile()
 
-    async def charge(self, charge_id: str, method: PaymentMethod, amount: int) -> Answer:
+    async def charge(self, charge_id: str, method: PaymentMethod, amount: int) -> GatewayAnswer:
         await self._perhaps()
         answer = await self._gateway.charge(charge_id, method, amount)
         await self._perhaps()
         return answer
 
-    async def find(self, charge_id: str) -> Answer | None:
+    async def find(self, charge_id: str) -> GatewayAnswer | None:
         answer = await self._gateway.find(charge_id)
         await self._perhaps()
         return answer
@@ -68,9 +68,9 @@ class Interrupted:
 
 @dataclass
 class Trouble:
-    """One example: a counter, and a copy of it whose every call may be its last."""
+    """One example: a shop, and a copy of it whose every call may be its last."""
 
-    counter: Counter
+    shop: Shop
     victim_db: Database
     victim_redis: Redis
     fuse: Fuse
@@ -79,12 +79,12 @@ class Trouble:
 
     async def lane(self) -> None:
         """The lane works; now and then its allocator dies and another carries on."""
-        world = self.counter.world
+        world = self.shop.world
         if self.dice.random() < 0.3:
             victim = world.allocator(self.victim_redis, self.victim_db)
             victim.finish = fused(self.fuse, victim.finish)
             await self.dying(lambda: victim.run(EVENT))
-            await self.counter.world.redis.delete(redis_keys.lane_lease(EVENT))
+            await self.shop.world.redis.delete(redis_keys.lane_lease(EVENT))
         await world.allocator().run(EVENT)
 
     async def dying(self, visit: Callable[[], Awaitable[object]]) -> bool:
@@ -104,12 +104,12 @@ class Trouble:
     async def submit(self, event_id: str, command: Confirm) -> Outcome:
         """What a web process does: send, and wait for the outcome, which may not come in time."""
         self.fuse.step()
-        await self.counter.world.send(command)
+        await self.shop.world.send(command)
         self.fuse.step()
         if self.dice.random() < 0.3:
             raise LaneBusy("no answer in time")
-        await self.counter.world.allocator().run(EVENT)
-        return (await self.counter.world.answers())[command.id][-1]
+        await self.shop.world.allocator().run(EVENT)
+        return (await self.shop.world.answers())[command.id][-1]
 
     async def tell(self, event_id: str, commands: Sequence[Confirm]) -> None:
         for command in commands:
@@ -119,7 +119,7 @@ class Trouble:
         self.fuse.step()
         if self.dice.random() < 0.2:
             raise LaneBusy("the lane is full")
-        await self.counter.world.send(command)
+        await self.shop.world.send(command)
 
     async def step(self) -> None:
         deeds = (
@@ -132,68 +132,70 @@ class Trouble:
             self.pass_,
             self.pass_,
             self.pass_,
-            self.news,
+            self.webhooks,
         )
-        await self.dice.choice((*deeds, self.expire, self.mood, self.mood))()
+        await self.dice.choice((*deeds, self.expire, self.profile, self.profile))()
 
     async def hold(self) -> None:
-        world = self.counter.world
+        world = self.shop.world
         statuses = await world.statuses()
         free = [idx for idx in range(SEATS) if statuses[idx] == 0]
         if free:
-            self.held.append(await self.counter.held(self.dice.choice(free)))
+            self.held.append(await self.shop.held(self.dice.choice(free)))
 
     async def pay(self) -> None:
         if not self.held:
             return
         chosen = self.dice.choice(self.held)
-        now = await self.counter.reservation(chosen.id)
+        now = await self.shop.reservation(chosen.id)
         if now.status not in (ReservationStatus.pending, ReservationStatus.confirmed):
             return
         method = self.dice.choice(list(PaymentMethod))
         key = self.dice.choice([None, None, f"{chosen.holder}:{chosen.id}"])
         calm = self.dice.random() < 0.5
-        gateway = self.interrupted(self.payer_comes) if calm else self.counter.gateway(self.victim_db)
-        cashier = self.counter.cashier(self.victim_db, gateway, self.submit)
-        await (self.told(cashier.pay(now, method, key)) if calm else self.dying(lambda: cashier.pay(now, method, key)))
+        gateway = self.interrupted(self.payer_comes) if calm else self.shop.gateway(self.victim_db)
+        checkout = self.shop.checkout(self.victim_db, gateway, self.submit)
+        await (
+            self.told(checkout.pay(now, method, key)) if calm else self.dying(lambda: checkout.pay(now, method, key))
+        )
 
     async def cancel(self) -> None:
         if self.held:
             chosen = self.dice.choice(self.held)
-            await self.counter.world.send(Cancel(id=f"cancel:{chosen.id}", reservation_id=chosen.id))
+            await self.shop.world.send(Cancel(id=f"cancel:{chosen.id}", reservation_id=chosen.id))
             await self.lane()
 
     async def expire(self) -> None:
-        for event_id, name in await reservations.due(self.counter.world.db, self.counter.world.time.at, 100):
-            await self.counter.world.send(Expire(id=f"expire:{name}", reservation_id=name), event_id=event_id)
+        for event_id, name in await reservations.due(self.shop.world.db, self.shop.world.time.at, 100):
+            await self.shop.world.send(Expire(id=f"expire:{name}", reservation_id=name), event_id=event_id)
         await self.lane()
 
     async def time(self) -> None:
-        self.counter.world.time.pass_s(self.dice.choice([1.0, 5.0, 25.0, HOLD_FOR.total_seconds()]))
+        self.shop.world.time.pass_s(self.dice.choice([1.0, 5.0, 25.0, HOLD_FOR.total_seconds()]))
 
     async def pass_(self) -> None:
         if self.dice.random() < 0.5:
-            payer = self.counter.payer(self.victim_db, self.counter.gateway(self.victim_db), self.send)
+            payer = self.shop.payer(self.victim_db, self.shop.gateway(self.victim_db), self.send)
             await self.dying(payer.round)
         else:
-            await self.counter.payer(gateway=self.interrupted(self.buyers_ask_again), send=self.send).round()
+            await self.shop.payer(gateway=self.interrupted(self.buyers_ask_again), send=self.send).round()
         await self.lane()
 
     def interrupted(self, meanwhile: Callable[[], Awaitable[None]]) -> Interrupted:
-        return Interrupted(self.counter.gateway(), self.dice, meanwhile)
+        return Interrupted(self.shop.gateway(), self.dice, meanwhile)
 
     async def payer_comes(self) -> None:
         """A request stands still for so long that the payer takes its charge over."""
-        self.counter.world.time.pass_s(CARE_S + 1)
-        await self.counter.payer(send=self.send).round()
-        await self.counter.world.allocator().run(EVENT)
+        self.shop.world.time.pass_s(RECHECK_AFTER_S + 1)
+        await self.shop.payer(send=self.send).round()
+        await self.shop.world.allocator().run(EVENT)
 
     async def buyers_ask_again(self) -> None:
         """While the payer stands still, everybody who may pays by the way they paid before, and another payer comes."""
         for one in self.held:
-            now = await self.counter.reservation(one.id)
+            now = await self.shop.reservation(one.id)
             if now.status is ReservationStatus.pending:
-                await self.told(self.counter.cashier(submit=self.submit).pay(now, PaymentMethod.kakao_pay, None))
+                await self.told(self.shop.checkout(submit=self.submit).pay(now, PaymentMethod.kakao_pay, None))
         if self.dice.random() < 0.5:
             await self.payer_comes()
 
@@ -201,39 +203,39 @@ class Trouble:
         with suppress(LaneBusy):  # told to ask again
             await visit
 
-    async def news(self) -> None:
-        """The gateway tells what it should, and sometimes anything it ever knew once more."""
-        db, now = self.counter.world.db, self.counter.world.time.at
-        await gateway_book.settle(db, now, 100)
-        for booked in await gateway_book.take_news(db, now, now - now, 100):
+    async def webhooks(self) -> None:
+        """The provider sends the webhooks that are due, and sometimes anything it ever knew once more."""
+        db, now = self.shop.world.db, self.shop.world.time.at
+        await gateway_book.capture_due(db, now, 100)
+        for booked in await gateway_book.claim_webhooks(db, now, now - now, 100):
             await self.hear(booked.charge_id, answer_of(booked))
-            await gateway_book.told(db, booked, heard=self.dice.random() < 0.7, again_in=now - now, now=now)
-        for slip in await money_audit.slips(db, EVENT):
-            booked_now = await gateway_book.find(db, slip.id)
+            await gateway_book.webhook_sent(db, booked, accepted=self.dice.random() < 0.7, again_in=now - now, now=now)
+        for record in await money_audit.charge_records(db, EVENT):
+            booked_now = await gateway_book.find(db, record.id)
             if booked_now is not None and self.dice.random() < 0.2:
-                await self.hear(slip.id, answer_of(booked_now))
+                await self.hear(record.id, answer_of(booked_now))
 
-    async def hear(self, charge_id: str, answer: Answer) -> None:
-        gateway = self.counter.gateway(self.victim_db)
-        cashier = self.counter.cashier(self.victim_db, gateway, self.submit, self.tell)
-        await self.dying(lambda: cashier.told(charge_id, answer))
+    async def hear(self, charge_id: str, answer: GatewayAnswer) -> None:
+        gateway = self.shop.gateway(self.victim_db)
+        checkout = self.shop.checkout(self.victim_db, gateway, self.submit, self.tell)
+        await self.dying(lambda: checkout.handle_webhook(charge_id, answer))
         await self.lane()
 
-    async def mood(self) -> None:
+    async def profile(self) -> None:
         """The gateway turns: well, or bad in some way, for one method."""
         fault = self.dice.choice(["well", "decline", "network", "timeout", "lost", "fault", "late", "slow"])
         share = self.dice.choice([0.3, 0.6, 1.0])
-        moods: dict[str, dict[str, object]] = {
+        profiles: dict[str, dict[str, object]] = {
             "well": {},
             "late": {"late_s": 20.0, "twice": True},
             "slow": {"slow_ms": 50},
         }
         method = self.dice.choice(list(PaymentMethod))
-        await self.counter.behaves(method, **moods.get(fault, {fault: share}))
+        await self.shop.behaves(method, **profiles.get(fault, {fault: share}))
 
     async def violations(self) -> list[str]:
         """Of I5 and I7; that work is left undone for long is no wonder where time jumps."""
-        world = self.counter.world
+        world = self.shop.world
         found = await invariants.check(world.redis, world.db, EVENT, world.time.at)
         ours = [violation.detail for violation in found if violation.invariant in ("I5", "I7")]
         return [detail for detail in ours if not detail.endswith("nobody sees to it")]
@@ -241,11 +243,11 @@ class Trouble:
     async def quiet(self) -> None:
         """Everybody is well again and time passes: whatever was left open ends."""
         for method in PaymentMethod:
-            await self.counter.behaves(method)
+            await self.shop.behaves(method)
         for _ in range(12):
             await self.expire()
-            await self.counter.later(AGAIN_MAX_S + 1)
-            await self.counter.courier().round()
+            await self.shop.later(PAUSE_MAX_S + 1)
+            await self.shop.webhook_sender().round()
 
 
 @pytest.fixture
@@ -253,26 +255,26 @@ async def trouble(redis: Redis, ledger: Database) -> AsyncIterator[Trouble]:
     fuse = Fuse()
     victim_db = killable_ledger(ledger, fuse)
     async with killable_redis(redis, fuse) as victim_redis:
-        counter = Counter(await make_world(redis, ledger))
-        yield Trouble(counter, victim_db, victim_redis, fuse, random.Random(0))
+        shop = Shop(await make_world(redis, ledger))
+        yield Trouble(shop, victim_db, victim_redis, fuse, random.Random(0))
     await victim_db.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_money_and_seats_agree_whatever_fails_and_whoever_dies(trouble: Trouble, seed: int) -> None:
     trouble.dice.seed(seed)
-    trouble.counter.chance.seed(seed)
+    trouble.shop.chance.seed(seed)
     for _ in range(STEPS):
         await trouble.step()
         assert await trouble.violations() == []
     await trouble.quiet()
     assert await trouble.violations() == []
-    assert await money_audit.undone(trouble.counter.world.db, EVENT) == []
-    slips = await money_audit.slips(trouble.counter.world.db, EVENT)
-    for slip in slips:
-        status = (await trouble.counter.reservation(slip.reservation)).status
-        assert (slip.book == "captured") <= (status is ReservationStatus.confirmed), slip
-    paid = [slip.reservation for slip in slips if slip.book == "captured"]
+    assert await money_audit.undone(trouble.shop.world.db, EVENT) == []
+    charge_records = await money_audit.charge_records(trouble.shop.world.db, EVENT)
+    for record in charge_records:
+        status = (await trouble.shop.reservation(record.reservation)).status
+        assert (record.book == "captured") <= (status is ReservationStatus.confirmed), record
+    paid = [record.reservation for record in charge_records if record.book == "captured"]
     assert len(paid) == len(set(paid)), "a reservation was paid twice"
-    sold = [one.id for one in trouble.held if (await trouble.counter.reservation(one.id)).status == "confirmed"]
+    sold = [one.id for one in trouble.held if (await trouble.shop.reservation(one.id)).status == "confirmed"]
     assert sorted(paid) == sorted(sold)

@@ -1,4 +1,4 @@
-"""How the simulated payment gateway behaves, by method: for admins who rehearse a bad day."""
+"""How the simulated payment provider fails, by method: for admins who rehearse a bad day."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from app.http.kit.problems import Problem
 from app.http.payments.api import answer
 from app.http.state import State
 from app.ledger import trail
-from app.payments.simulator import Mood, all_moods, set_mood
+from app.payments.providers.simulator import FaultProfile, fault_profiles, set_fault_profile
 
-_decoder = msgspec.json.Decoder(Mood)
+_decoder = msgspec.json.Decoder(FaultProfile)
 
 
-class MoodsAnswer(msgspec.Struct, frozen=True):
-    """By method; one that is not named is well."""
+class FaultProfilesAnswer(msgspec.Struct, frozen=True):
+    """By method; a method that is not named works without faults."""
 
-    moods: dict[PaymentMethod, Mood]
+    profiles: dict[PaymentMethod, FaultProfile] = msgspec.field(name="moods")
 
 
 async def show(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(MoodsAnswer(await all_moods(request.state["db"])))
+    return answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 
 async def change(request: Request[State]) -> Response:
-    """Every process's next call of that method meets it."""
+    """Set how one method fails. Every process's next call of that method meets it."""
     session = require_admin(request.state["tokens"], request.scope)
     name = request.path_params["method"]
     if name not in list(PaymentMethod):
         raise Problem(404, "method_unknown", f"{name[:40]!r} is not a payment method.")
-    mood = decode(await read_body(request.receive), _decoder)
+    profile = decode(await read_body(request.receive), _decoder)
     await trail.record(
         request.state["db"],
         who=session.email,
         action="gateway.change",
         subject=name,
         event_id=None,
-        change=msgspec.to_builtins(mood),
+        change=msgspec.to_builtins(profile),
         now=datetime.now(UTC),
     )
-    await set_mood(request.state["db"], PaymentMethod(name), mood)
-    return answer(MoodsAnswer(await all_moods(request.state["db"])))
+    await set_fault_profile(request.state["db"], PaymentMethod(name), profile)
+    return answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 
 routes = [
@@ -59,7 +59,7 @@ routes = [
         show,
         summary="How the simulated payment gateway behaves.",
         who=Who.admin,
-        answers={200: MoodsAnswer},
+        answers={200: FaultProfilesAnswer},
     ),
     ApiRoute(
         "PUT",
@@ -67,7 +67,7 @@ routes = [
         change,
         summary="Make one method decline, fail, lose answers, be slow or late; `{}` makes it well.",
         who=Who.admin,
-        body=Mood,
-        answers={200: MoodsAnswer},
+        body=FaultProfile,
+        answers={200: FaultProfilesAnswer},
     ),
 ]

@@ -19,10 +19,10 @@ from app.http.shop import rules as shop
 from app.http.state import State
 from app.lane.stream import LaneBusy
 from app.ledger.charges import Money, money_of
-from app.payments.cashier import PaidStatus
-from app.payments.courier import SIGNATURE_HEADER, News
-from app.payments.gateway import Answer
-from app.payments.signing import is_signed
+from app.payments.checkout import PaidStatus
+from app.payments.provider import GatewayAnswer
+from app.payments.webhook_sender import SIGNATURE_HEADER, WebhookEvent
+from app.payments.webhook_signature import is_signed
 
 KEY_MAX = 60
 
@@ -55,7 +55,7 @@ class WebhookAnswer(msgspec.Struct, frozen=True):
 
 
 _pay_decoder = msgspec.json.Decoder(PayBody)
-_news_decoder = msgspec.json.Decoder(News)
+_event_decoder = msgspec.json.Decoder(WebhookEvent)
 
 REFUSALS: dict[PaidStatus, tuple[int, str, str]] = {
     PaidStatus.unclear: (
@@ -86,7 +86,7 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: Payme
     reservation = await shop.own(state, headers, reservation_id)
     await _check_payable(state, reservation)
     try:
-        paid = await state["cashier"].pay(reservation, method, _key(headers, reservation.holder))
+        paid = await state["checkout"].pay(reservation, method, _key(headers, reservation.holder))
     except LaneBusy:
         raise shop.lane_busy() from None  # the money is noted: the payer carries on
     view = payment_view(paid.charge, paid.status)
@@ -142,7 +142,7 @@ def answer(body: Any, status: int = 200) -> Response:
 
 
 async def process(request: Request[State]) -> Response:
-    """201: paid and sold. 202: the gateway will tell; ask again, or look at the reservation."""
+    """201: paid and sold. 202: the provider has not decided; ask again, or look at the reservation."""
     body = decode(await read_body(request.receive), _pay_decoder)
     view = await pay(request.state, request.scope["headers"], body.reservation_id, body.payment_method)
     return answer(PaymentAnswer(view), 202 if view.status == PaidStatus.pending else 201)
@@ -153,14 +153,14 @@ async def methods(_: Request[State]) -> Response:
 
 
 async def webhook(request: Request[State]) -> Response:
-    """What the gateway tells by itself. Believed only if it signed it lately; told again, it changes nothing."""
+    """What became of a charge, sent by the provider itself. Repeated, it changes nothing."""
     body = await read_body(request.receive)
     signature = request.headers.get(SIGNATURE_HEADER, "")
     if not is_signed(request.state["webhook_secret"], body, signature, datetime.now(UTC).timestamp()):
         raise Problem(401, "signature_invalid", "The signature is missing, wrong or too old.")
-    news = decode(body, _news_decoder)
-    said = Answer(news.status, news.reference, news.amount, news.reason)
-    if not await request.state["cashier"].told(news.charge_id, said):
+    event = decode(body, _event_decoder)
+    said = GatewayAnswer(event.status, event.reference, event.amount, event.reason)
+    if not await request.state["checkout"].handle_webhook(event.charge_id, said):
         raise Problem(404, "charge_unknown", "There is no such charge.")
     return answer(WebhookAnswer(received=True))
 
@@ -182,8 +182,8 @@ routes = [
         "POST",
         "/api/payments/webhook",
         webhook,
-        summary="News of a charge, signed by the payment gateway.",
-        body=News,
+        summary="What became of a charge, signed by the payment provider.",
+        body=WebhookEvent,
         answers={200: WebhookAnswer},
         problems=(401, 404),
         headers={SIGNATURE_HEADER: "`t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>`."},

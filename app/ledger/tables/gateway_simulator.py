@@ -1,4 +1,7 @@
-"""The tables of the simulated payment gateway. Of the shop only the money audit reads them."""
+"""What the simulated payment provider keeps: another company's database, as far as the shop is concerned.
+
+Columns have the names that their first version gave them; `key` is the name by which the code knows them.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ gateway_book = Table(
     Column("status", String(10), nullable=False),
     Column("reason", Text, nullable=False),
     Column("settles_at", UtcDateTime, nullable=True),
-    Column("news_at", UtcDateTime, nullable=True),
-    Column("news_left", Integer, nullable=False),
+    Column("news_at", UtcDateTime, key="webhook_at", nullable=True),
+    Column("news_left", Integer, key="webhooks_left", nullable=False),
     Column("at", UtcDateTime, nullable=False),
     CheckConstraint("status IN ('pending', 'captured', 'declined', 'refunded')", name="status_known"),
     CheckConstraint("(status = 'pending') = (settles_at IS NOT NULL)", name="pending_until"),
@@ -28,15 +31,15 @@ gateway_book = Table(
     ),
     Index(
         "gateway_book_news",
-        "news_at",
+        "webhook_at",
         sqlite_where=text("news_left > 0"),
         postgresql_where=text("news_left > 0"),
     ),
 )
 
-gateway_moods = Table(
+gateway_fault_profiles = Table(
     "gateway_moods",
     metadata,
     Column("method", String(40), primary_key=True),
-    Column("mood", JSON, nullable=False),
+    Column("mood", JSON, key="profile", nullable=False),
 )

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from app.domain.charge import PaymentMethod
-from app.payments.courier import SIGNATURE_HEADER, Courier
-from app.payments.signing import TOLERANCE_S, sign
-from app.payments.simulator import Mood, set_mood
+from app.payments.providers.simulator import FaultProfile, set_fault_profile
+from app.payments.webhook_sender import SIGNATURE_HEADER, WebhookSender
+from app.payments.webhook_signature import TOLERANCE_S, sign
 from tests.http.buyer import Answer, Buyer, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
@@ -30,11 +30,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def _well_again(system: System) -> AsyncIterator[None]:
     yield
     for method in PaymentMethod:
-        await set_mood(system.db, method, Mood())
+        await set_fault_profile(system.db, method, FaultProfile())
 
 
-async def behaves(system: System, **mood: Any) -> None:
-    await set_mood(system.db, PaymentMethod.kakao_pay, Mood(**mood))
+async def behaves(system: System, **profile: Any) -> None:
+    await set_fault_profile(system.db, PaymentMethod.kakao_pay, FaultProfile(**profile))
 
 
 async def holding(ann: Buyer) -> str:
@@ -65,7 +65,7 @@ async def tell(system: System, body: bytes, at_s: int | None = None) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("mood", "status", "code"),
+    ("profile", "status", "code"),
     [
         ({"decline": 1.0}, 402, "payment_declined"),
         ({"network": 1.0}, 503, "payment_unreachable"),
@@ -75,11 +75,11 @@ async def tell(system: System, body: bytes, at_s: int | None = None) -> Answer:
     ids=str,
 )
 async def test_what_the_gateway_does_is_told_and_the_seats_can_still_be_paid(
-    system: System, event_id: str, mood: dict[str, float], status: int, code: str
+    system: System, event_id: str, profile: dict[str, float], status: int, code: str
 ) -> None:
     async with buyer(system, event_id) as ann:
         reservation_id = await holding(ann)
-        await behaves(system, **mood)
+        await behaves(system, **profile)
         assert_problem(await ann.pay(reservation_id), status, code)
         assert (await shown(ann, reservation_id))["status"] == "pending"
         await behaves(system)
@@ -123,8 +123,8 @@ async def test_a_late_answer_comes_by_webhook_and_the_page_waits_for_it(system: 
 
         for wait in (0, 10):
             moment = later + timedelta(seconds=wait)
-            courier = Courier(db=system.db, post=post, secret=SECRET, now=lambda at=moment: at)  # type: ignore[misc]
-            assert await courier.round() >= 1
+            webhook_sender = WebhookSender(db=system.db, post=post, secret=SECRET, now=lambda at=moment: at)  # type: ignore[misc]
+            assert await webhook_sender.round() >= 1
         await sold(ann, reservation_id)
         page = await ann.client.get(f"/reservations/{reservation_id}", headers={"accept-language": "en"})
         assert "Paid: " in page.text
@@ -135,15 +135,15 @@ async def test_a_webhook_is_believed_only_when_signed_lately(system: System, eve
         reservation_id = await holding(ann)
         await behaves(system, late_s=600.0)
         payment = (await ann.pay(reservation_id)).json()["payment"]
-        news = {"chargeId": payment["id"], "status": "captured", "reference": "x", "amount": payment["amount"]}
-        body = msgspec.json.encode(news)
+        event = {"chargeId": payment["id"], "status": "captured", "reference": "x", "amount": payment["amount"]}
+        body = msgspec.json.encode(event)
         assert_problem(await ann.client.post("/api/payments/webhook", content=body), 401, "signature_invalid")
         assert_problem(await tell(system, body, int(time.time()) - TOLERANCE_S - 5), 401, "signature_invalid")
         forged = sign(SECRET, body, int(time.time()))
         answer = await ann.client.post("/api/payments/webhook", content=body, headers={SIGNATURE_HEADER: forged})
         assert_problem(answer, 401, "signature_invalid")
         assert (await shown(ann, reservation_id))["status"] == "pending"
-        unknown = msgspec.json.encode({**news, "chargeId": "c_none"})
+        unknown = msgspec.json.encode({**event, "chargeId": "c_none"})
         assert_problem(await tell(system, unknown), 404, "charge_unknown")
         assert (await tell(system, b"[]")).status_code == 422
         for _ in range(2):

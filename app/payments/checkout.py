@@ -1,8 +1,8 @@
-"""Takes the money for reservations and tells the lane: the one path from a charge to sold seats.
+"""Takes the money for reservations and has their seats sold: the one path from a charge to a confirmed reservation.
 
-A charge is written down before the gateway is asked, every answer (of a call, of a webhook, of the payer asking later)
-goes through `heard`, and the lane is told by a command of the charge's own id. Stopped anywhere, it can be carried on
-by anybody, twice at once included.
+A charge is written down before the provider is asked. Every answer (to a request, by webhook, to the payer that asks
+later) goes through `apply_gateway_answer`, and the lane gets a Confirm whose id is made from the charge's. So whatever
+process dies at any step, any other may resume the charge from there, even two at once.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from app.lane.stream import LaneBusy
 from app.ledger import charges, reservations
 from app.ledger.charges import Begun
 from app.ledger.database import Database
-from app.payments.gateway import Answer, Gateway, GatewayError, NetworkFailure
-from app.payments.hearing import CARE_S, TOLD_CARE_S, confirm_of, heard
-from app.payments.patience import Patience
+from app.payments.gateway_answers import RECHECK_AFTER_S, RECHECK_AFTER_WEBHOOK_S, apply_gateway_answer, confirm_of
+from app.payments.provider import GatewayAnswer, GatewayError, NetworkFailure, PaymentProvider
+from app.payments.retry_policy import RetryPolicy
 
 log = structlog.get_logger()
 
 Submit = Callable[[str, Confirm], Awaitable[Outcome]]  # (event_id, command)
-Send = Callable[[str, Sequence[Confirm]], Awaitable[None]]  # the same, and nobody waits for what the lane says
+Send = Callable[[str, Sequence[Confirm]], Awaitable[None]]  # the same, without waiting for the lane's outcome
 
 
 class PaidStatus(StrEnum):
-    """How an attempt to pay stands. Nothing is or will be taken for those after `refunded`."""
+    """What became of an attempt to pay. For those after `refunded` nothing is taken and nothing will be."""
 
     captured = "captured"  # the seats are sold
-    pending = "pending"  # the gateway will tell
-    unclear = "unclear"  # it did not answer: being found out
-    unreachable = "unreachable"  # it was not reached; asking again carries on
-    already_paid = "already_paid"  # another way
-    refund_due = "refund_due"  # taken, but the seats were gone: goes back
-    refunded = "refunded"  # and is back
+    pending = "pending"  # the provider has not decided; a webhook will say
+    unclear = "unclear"  # no answer: the payer will ask what became of it
+    unreachable = "unreachable"  # the provider was not reached; a repeat resumes
+    already_paid = "already_paid"  # by another method
+    refund_due = "refund_due"  # taken, but the hold had ended: it is paid back
+    refunded = "refunded"  # and has been paid back
     declined = "declined"
     given_up = "given_up"
     key_reused = "key_reused"
@@ -55,20 +55,20 @@ class Paid:
 
 
 @dataclass(kw_only=True, eq=False)
-class Cashier:
-    """`submit` sends a Confirm down the lane and waits for its outcome; what it raises, `pay` raises, and a repeat
-    carries on from there. `send` does not wait, and need not succeed: it may raise LaneBusy."""
+class Checkout:
+    """`submit` sends a Confirm down the lane and waits for its outcome; what it raises, `pay` raises, and a repeat of
+    `pay` resumes from there. `send` does not wait for the outcome and may raise LaneBusy: the payer sends it again."""
 
     db: Database
-    gateway: Gateway
+    gateway: PaymentProvider
     submit: Submit
     send: Send
-    patience: Patience
+    retry: RetryPolicy
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
     async def pay(self, reservation: Reservation, method: PaymentMethod, key: str | None) -> Paid:
-        """Take the price of the reservation, once per key, or once per method while it is not declined."""
+        """Charge the price of the reservation: once per idempotency key, else once per method until declined."""
         wanted = Charge(
             id=self.new_id(),
             reservation_id=reservation.id,
@@ -78,7 +78,7 @@ class Cashier:
             status=ChargeStatus.started,
             key=key,
             created_at=self.now(),
-            next_at=self._in(CARE_S),
+            next_at=self._in(RECHECK_AFTER_S),
         )
         begun, charge = await charges.begin(self.db, wanted)
         match begun:
@@ -89,38 +89,38 @@ class Cashier:
             case Begun.too_many:
                 return Paid(PaidStatus.too_many, charge)
             case _:
-                return await self.carried_on(charge, reservation.holder)
+                return await self.resume(charge, reservation.holder)
 
-    async def carried_on(self, charge: Charge, holder: str) -> Paid:
-        """Bring a charge as far as it will go, from wherever it stands."""
+    async def resume(self, charge: Charge, holder: str) -> Paid:
+        """Take a charge as far as it will go now, from whatever state it is in."""
         if charge.status is ChargeStatus.started:
             try:
                 ask = partial(self.gateway.charge, charge.id, charge.method, charge.amount)
-                charge = await heard(self.db, charge, await self.patience(ask), self.now())
+                charge = await apply_gateway_answer(self.db, charge, await self.retry(ask), self.now())
             except GatewayError as error:
-                return await self._unanswered(charge, error)
+                return await self._no_answer(charge, error)
         if charge.status is ChargeStatus.captured:
             charge = await self.confirmed(charge, holder)
-        return Paid(await self._standing(charge), charge)
+        return Paid(await self._paid_status(charge), charge)
 
     async def confirmed(self, charge: Charge, holder: str) -> Charge:
-        """Tell the lane that the money is here; it writes what the money pays for."""
+        """Have the lane sell the seats of a captured charge, or note that its money is due back."""
         outcome = await self.submit(charge.event_id, confirm_of(charge, holder))
         if outcome.status is OutcomeStatus.not_found:
-            log.error("captured_for_nothing", charge_id=charge.id, reservation_id=charge.reservation_id)
-            return await charges.turn(self.db, charge, ChargeStatus.refund_due, next_at=self.now())
-        return await charges.turn(self.db, charge, ChargeStatus.settled)
+            log.error("captured_without_reservation", charge_id=charge.id, reservation_id=charge.reservation_id)
+            return await charges.transition(self.db, charge, ChargeStatus.refund_due, next_at=self.now())
+        return await charges.transition(self.db, charge, ChargeStatus.settled)
 
-    async def told(self, charge_id: str, answer: Answer) -> bool:
-        """What the gateway tells by itself; False if there is no such charge.
+    async def handle_webhook(self, charge_id: str, answer: GatewayAnswer) -> bool:
+        """Apply what a webhook says of a charge; False if there is no such charge.
 
-        It is answered for as soon as it is written down, since whoever tells has no patience for a busy lane: a Confirm
-        that gets lost is sent again by the payer, who looks after TOLD_CARE_S.
+        Returns as soon as it is written down, without waiting for the lane: the sender would not wait as long. A
+        Confirm that gets lost is sent again by the payer, after RECHECK_AFTER_WEBHOOK_S.
         """
         charge = await charges.get(self.db, charge_id)
         if charge is None:
             return False
-        charge = await heard(self.db, charge, answer, self.now(), TOLD_CARE_S)
+        charge = await apply_gateway_answer(self.db, charge, answer, self.now(), RECHECK_AFTER_WEBHOOK_S)
         if charge.status is ChargeStatus.captured:
             reservation = await reservations.get(self.db, charge.reservation_id)
             assert reservation is not None, "a charge's reservation is never deleted"
@@ -133,15 +133,15 @@ class Cashier:
         except LaneBusy as error:
             log.warning("confirm_not_sent", charge_id=charge.id, error=repr(error))
 
-    async def _unanswered(self, charge: Charge, error: GatewayError) -> Paid:
-        log.warning("gateway_unanswered", charge_id=charge.id, error=f"{type(error).__name__}: {error}")
-        charge = await charges.turn(self.db, charge, charge.status, error=str(error))
+    async def _no_answer(self, charge: Charge, error: GatewayError) -> Paid:
+        log.warning("gateway_no_answer", charge_id=charge.id, error=f"{type(error).__name__}: {error}")
+        charge = await charges.transition(self.db, charge, charge.status, error=str(error))
         if charge.status is not ChargeStatus.started:
-            return Paid(await self._standing(charge), charge)  # a webhook was faster
+            return Paid(await self._paid_status(charge), charge)  # a webhook came first
         unreachable = isinstance(error, NetworkFailure) and charge.reference is None
         return Paid(PaidStatus.unreachable if unreachable else PaidStatus.unclear, charge)
 
-    async def _standing(self, charge: Charge) -> PaidStatus:
+    async def _paid_status(self, charge: Charge) -> PaidStatus:
         match charge.status:
             case ChargeStatus.settled:
                 said = await charges.payment_of(self.db, charge)

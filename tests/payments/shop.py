@@ -1,4 +1,4 @@
-"""A shop's counter on real stores: cashiers, payers and the gateway's courier; clock and chance are the test's."""
+"""A shop that takes money, on real stores: its checkout, its payer and a provider. Clock and chance are the test's."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.lane.commands import Command, Confirm, Outcome
 from app.ledger import charges, money_audit, reservations
 from app.ledger.charges import Money
 from app.ledger.database import Database
-from app.payments.cashier import Cashier, Paid
-from app.payments.courier import Courier
-from app.payments.gateway import Gateway
-from app.payments.patience import Patience
-from app.payments.simulator import Mood, Simulator, set_mood
+from app.payments.checkout import Checkout, Paid
+from app.payments.provider import PaymentProvider
+from app.payments.providers.simulator import FaultProfile, Simulator, set_fault_profile
+from app.payments.retry_policy import RetryPolicy
+from app.payments.webhook_sender import WebhookSender
 from tests.lane.world import EVENT, World, hold
 from workers.payer import Payer
 
@@ -27,7 +27,7 @@ KAKAO, NAVER, BANK = PaymentMethod.kakao_pay, PaymentMethod.naver_pay, PaymentMe
 
 
 @dataclass
-class Counter:
+class Shop:
     world: World
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     slept: list[float] = field(default_factory=list)
@@ -51,37 +51,37 @@ class Counter:
         self.posted.append((body, headers))
         return 200
 
-    def patience(self) -> Patience:
-        return Patience(sleep=self.sleep, chance=self.chance.random)
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(sleep=self.sleep, chance=self.chance.random)
 
     def gateway(self, db: Database | None = None) -> Simulator:
         return Simulator(db or self.world.db, now=self.world.time.now, sleep=self.sleep, chance=self.chance.random)
 
-    def cashier(
-        self, db: Database | None = None, gateway: Gateway | None = None, submit: Any = None, send: Any = None
-    ) -> Cashier:
-        return Cashier(
+    def checkout(
+        self, db: Database | None = None, gateway: PaymentProvider | None = None, submit: Any = None, send: Any = None
+    ) -> Checkout:
+        return Checkout(
             db=db or self.world.db,
             gateway=gateway or self.gateway(),
             submit=submit or self.submit,
             send=send or self.tell,
-            patience=self.patience(),
+            retry=self.retry(),
             now=self.world.time.now,
             new_id=lambda: f"c_{next(self.names)}",
         )
 
-    def payer(self, db: Database | None = None, gateway: Gateway | None = None, send: Any = None) -> Payer:
+    def payer(self, db: Database | None = None, gateway: PaymentProvider | None = None, send: Any = None) -> Payer:
         return Payer(
             db=db or self.world.db,
             gateway=gateway or self.gateway(),
             send=send or self.send,
-            patience=self.patience(),
+            retry=self.retry(),
             now=self.world.time.now,
             clock=self.world.time.clock,
         )
 
-    def courier(self) -> Courier:
-        return Courier(db=self.world.db, post=self.post, secret=SECRET, now=self.world.time.now)
+    def webhook_sender(self) -> WebhookSender:
+        return WebhookSender(db=self.world.db, post=self.post, secret=SECRET, now=self.world.time.now)
 
     async def held(self, seat: int = 0, holder: str = "") -> Reservation:
         """A hold of one seat, by somebody of its own: ann has the first."""
@@ -96,14 +96,14 @@ class Counter:
         return found
 
     async def pay(self, reservation: Reservation, method: PaymentMethod = KAKAO, key: str | None = None) -> Paid:
-        return await self.cashier().pay(reservation, method, key)
+        return await self.checkout().pay(reservation, method, key)
 
     async def money(self, reservation: Reservation) -> Money | None:
         return (await charges.money_of(self.world.db, [reservation.id])).get(reservation.id)
 
-    async def behaves(self, method: PaymentMethod = KAKAO, **mood: Any) -> None:
-        """The gateway's mood for a method; well again without any."""
-        await set_mood(self.world.db, method, Mood(**mood))
+    async def behaves(self, method: PaymentMethod = KAKAO, **profile: Any) -> None:
+        """The gateway's profile for a method; well again without any."""
+        await set_fault_profile(self.world.db, method, FaultProfile(**profile))
 
     async def later(self, seconds: float = 60.0) -> int:
         """Time passes, the payer and the lane work; how many rows the payer worked on."""

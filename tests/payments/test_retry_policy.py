@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.payments.gateway import GatewayError, GatewayFault, GatewayTimeout, NetworkFailure
-from app.payments.patience import PAUSE_MAX_S, Patience, pause_s
+from app.payments.provider import GatewayError, GatewayFault, GatewayTimeout, NetworkFailure
+from app.payments.retry_policy import PAUSE_MAX_S, RetryPolicy, pause_s
 
 
 class Calls:
@@ -30,8 +30,8 @@ class Calls:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    def patience(self) -> Patience:
-        return Patience(sleep=self.sleep, chance=lambda: 1.0, call_timeout_s=0.01)
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(sleep=self.sleep, chance=lambda: 1.0, call_timeout_s=0.01)
 
 
 NETWORK, TIMEOUT, FAULT = NetworkFailure("n"), GatewayTimeout("t"), GatewayFault("f")
@@ -42,7 +42,7 @@ NETWORK, TIMEOUT, FAULT = NetworkFailure("n"), GatewayTimeout("t"), GatewayFault
 )
 async def test_it_goes_on_for_as_long_as_the_class_allows(failures: tuple[GatewayError, ...], calls: int) -> None:
     made = Calls(*failures)
-    assert await made.patience()(made.call) == "done"
+    assert await made.retry()(made.call) == "done"
     assert made.made == calls
 
 
@@ -61,7 +61,7 @@ async def test_it_gives_up_with_the_failure_that_leaves_most_in_doubt(
 ) -> None:
     made = Calls(*failures)
     with pytest.raises(raised):
-        await made.patience()(made.call)
+        await made.retry()(made.call)
     assert made.made == calls
 
 
@@ -73,13 +73,13 @@ async def test_a_gateway_that_says_nothing_at_all_is_a_timeout() -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(GatewayTimeout):
-        await made.patience()(never)
+        await made.retry()(never)
     assert made.made == 2
 
 
 async def test_pauses_double_up_to_a_bound_and_are_shortened_by_chance() -> None:
     made = Calls(*(NETWORK,) * 3)
-    await made.patience()(made.call)
+    await made.retry()(made.call)
     assert made.slept == [0.1, 0.2, 0.4]
     assert [pause_s(failures, 1.0) for failures in (1, 5, 6, 50)] == [0.1, 1.6, PAUSE_MAX_S, PAUSE_MAX_S]
     assert pause_s(3, 0.0) == 0.0

@@ -1,11 +1,11 @@
-"""A web process that does not answer its webhooks costs the courier time, and nobody else."""
+"""A web process that does not answer its webhooks costs the webhook_sender time, and nobody else."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from app.payments.courier import POSTS_AT_ONCE, posting_to
+from app.payments.webhook_sender import POSTS_AT_ONCE, posting_to
 from tests.waiting import PATIENCE_S
 
 

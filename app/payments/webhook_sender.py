@@ -1,5 +1,6 @@
-"""The simulated gateway's own initiative: takes the money of late charges when their time has come, and tells us by
-webhook until somebody heard it.
+"""The simulated provider's own activity: it takes the money of late charges when they are due, and sends us webhooks.
+
+A webhook that was not accepted is sent again until it is.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
-from app.domain.charge import Booked
+from app.domain.charge import SimulatedCharge
 from app.ledger import gateway_book
 from app.ledger.database import Database
-from app.payments.gateway import Verdict
-from app.payments.signing import sign
-from app.payments.simulator import answer_of
+from app.payments.provider import Verdict
+from app.payments.providers.simulator import answer_of
+from app.payments.webhook_signature import sign
 
 SIGNATURE_HEADER = "x-tiketi-signature"
-POSTS_AT_ONCE = 4  # threads of the courier's own: whoever is slow to answer keeps no thread of anybody else's
+POSTS_AT_ONCE = 4  # threads of the sender's own: a receiver that is slow to answer occupies no thread of others
 POST_TIMEOUT_S = 5.0
-NEWS_MAX = 20  # webhooks per pass: told in time for its job even if nobody answers one of them
-AGAIN = timedelta(seconds=2)
-CLAIM = timedelta(seconds=NEWS_MAX / POSTS_AT_ONCE * POST_TIMEOUT_S + 5)  # then a courier that died is not waited for
+WEBHOOKS_MAX = 20  # per pass: even if none is answered the pass ends within the time of its job
+RESEND_AFTER = timedelta(seconds=2)
+CLAIM = timedelta(seconds=WEBHOOKS_MAX / POSTS_AT_ONCE * POST_TIMEOUT_S + 5)  # then another sender may take it over
 
 log = structlog.get_logger()
 
 Post = Callable[[bytes, dict[str, str]], Awaitable[int]]  # (body, headers): the status, 0 if nobody answered
 
 
-class News(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The body of a webhook."""
+class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The body of a webhook: what became of a charge."""
 
     charge_id: str
     status: Verdict
@@ -45,7 +46,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @dataclass(kw_only=True, eq=False)
-class Courier:
+class WebhookSender:
     db: Database
     post: Post
     secret: bytes = field(repr=False)
@@ -53,37 +54,37 @@ class Courier:
 
     async def round(self) -> int:
         """One bounded pass; gives how many webhooks were sent."""
-        await gateway_book.settle(self.db, self.now(), NEWS_MAX)
-        news = await gateway_book.take_news(self.db, self.now(), CLAIM, NEWS_MAX)
+        await gateway_book.capture_due(self.db, self.now(), WEBHOOKS_MAX)
+        due = await gateway_book.claim_webhooks(self.db, self.now(), CLAIM, WEBHOOKS_MAX)
         async with asyncio.TaskGroup() as tasks:
-            for booked in news:
-                tasks.create_task(self._tell(booked))
-        return len(news)
+            for booked in due:
+                tasks.create_task(self._send(booked))
+        return len(due)
 
-    async def _tell(self, booked: Booked) -> None:
-        body = news_of(booked)
+    async def _send(self, booked: SimulatedCharge) -> None:
+        body = webhook_body(booked)
         headers = {SIGNATURE_HEADER: sign(self.secret, body, int(self.now().timestamp()))}
         status = await self.post(body, {**headers, "content-type": "application/json"})
-        heard = 200 <= status < 300
-        if not heard:
-            log.warning("webhook_not_heard", charge_id=booked.charge_id, status=status)
-        await gateway_book.told(self.db, booked, heard=heard, again_in=AGAIN, now=self.now())
+        accepted = 200 <= status < 300
+        if not accepted:
+            log.warning("webhook_not_accepted", charge_id=booked.charge_id, status=status)
+        await gateway_book.webhook_sent(self.db, booked, accepted=accepted, again_in=RESEND_AFTER, now=self.now())
 
 
-def news_of(booked: Booked) -> bytes:
+def webhook_body(booked: SimulatedCharge) -> bytes:
     answer = answer_of(booked)
-    news = News(
+    event = WebhookEvent(
         charge_id=booked.charge_id,
         status=answer.verdict,
         reference=answer.reference,
         amount=answer.amount,
         reason=answer.reason,
     )
-    return msgspec.json.encode(news)
+    return msgspec.json.encode(event)
 
 
 def posting_to(url: str, threads: Executor) -> Post:
-    """A POST to our own webhook, as another company would make it: in `threads`, which are for nothing else."""
+    """A POST to our own webhook address, as another company would make it; runs in `threads`, used for nothing else."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.payments.signing import TOLERANCE_S, is_signed, sign
+from app.payments.webhook_signature import TOLERANCE_S, is_signed, sign
 
 SECRET = b"k" * 32
 

@@ -1,4 +1,4 @@
-"""What proves that a webhook comes from the gateway: an HMAC over the time and the body, by a secret only both know."""
+"""The simulator's webhook signature: an HMAC-SHA256 over time and body with a secret that only both sides know."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def sign(secret: bytes, body: bytes, at_s: int) -> str:
 
 
 def is_signed(secret: bytes, body: bytes, signature: str, now_s: float) -> bool:
-    """Whether the other side made this signature for this body, and lately."""
+    """Whether this signature was made for this body with this secret, at most TOLERANCE_S ago."""
     if len(signature) > SIGNATURE_MAX or not signature.isascii():
         return False
     fields = dict(part.partition("=")[::2] for part in signature.split(","))

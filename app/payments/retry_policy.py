@@ -1,7 +1,7 @@
-"""How often a call to the gateway is tried again: by the class of its failure, with exponential pauses and full jitter.
+"""How often a call to a payment provider is tried again: exponential pauses with full jitter, by class of failure.
 
-A network failure is tried three times more, a timeout once, a fault of the gateway's own never. Waiting and chance
-are given by the caller, so a test decides both.
+A network failure is tried three times more, a timeout once, an error of the provider's own never. The caller gives the
+function that sleeps and the source of random numbers, so a test decides both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.payments.gateway import GatewayError, GatewayFault, GatewayTimeout, NetworkFailure
+from app.payments.provider import GatewayError, GatewayFault, GatewayTimeout, NetworkFailure
 
 RETRIES: dict[type[GatewayError], int] = {NetworkFailure: 3, GatewayTimeout: 1, GatewayFault: 0}
 CALL_TIMEOUT_S = 3.0
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """`chance` gives a number in [0, 1)."""
 
     sleep: Callable[[float], Awaitable[None]]
@@ -30,7 +30,10 @@ class Patience:
     call_timeout_s: float = CALL_TIMEOUT_S
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The call's answer. Raises the last failure; GatewayTimeout if any attempt may have been carried out."""
+        """The answer of the first attempt that succeeds.
+
+        Raises the last failure; if any attempt may have been carried out, the last of those, never NetworkFailure.
+        """
         failures: list[GatewayError] = []
         while True:
             try:
@@ -47,10 +50,10 @@ class Patience:
 
 
 def pause_s(failures: int, chance: float) -> float:
-    """Before the next attempt: anywhere up to the exponential bound, so that many callers do not come back at once."""
+    """How long to wait before the next attempt: anywhere up to the exponential bound, so that callers spread out."""
     return chance * float(min(PAUSE_MAX_S, PAUSE_S * 2 ** (failures - 1)))
 
 
 def _worst(failures: list[GatewayError]) -> GatewayError:
-    unclear = [failure for failure in failures if not isinstance(failure, NetworkFailure)]
-    return unclear[-1] if unclear else failures[-1]
+    perhaps_done = [failure for failure in failures if not isinstance(failure, NetworkFailure)]
+    return perhaps_done[-1] if perhaps_done else failures[-1]
