@@ -1,7 +1,6 @@
-"""Counting without a library: what hot code adds to, and what app/metrics reads once a second or when asked.
+"""Histograms that hot code adds to and app/metrics reads. They import nothing of ours, so every layer may use them.
 
-Plain numbers, changed by one thread and read by any. Adding to a spread costs about as much as a function call; a
-count is an attribute or a dict entry of whoever counts. Imports nothing, so that every layer may use it.
+Plain numbers, changed by one thread and read by any. Adding a value costs about as much as a function call.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ SIZES: Bounds = (1, 2, 5, 10, 25, 50, 100, 200, 400, 500)
 
 
 class Histogram:
-    """How often values fell below which bound (the last count: above all), and their sum."""
+    """`counts[i]`: values up to `bounds[i]` and above the bound before; the last one: above all. `total`: their sum."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -33,8 +32,8 @@ class Histogram:
         self.total += value
 
 
-class Spreads(Generic[Key]):
-    """A spread per key, made when first needed; beyond `keys_max` keys all share the one of `rest`."""
+class HistogramsByKey(Generic[Key]):
+    """A histogram per key, made when first needed. Keys beyond the first `keys_max` share that of `rest`."""
 
     __slots__ = ("_bounds", "_keys_max", "_rest", "by_key")
 
@@ -45,9 +44,9 @@ class Spreads(Generic[Key]):
         self.by_key: dict[Key, Histogram] = {}
 
     def add(self, key: Key, value: float) -> None:
-        spread = self.by_key.get(key)
-        if spread is None:
+        histogram = self.by_key.get(key)
+        if histogram is None:
             if len(self.by_key) >= self._keys_max:
                 key = self._rest
-            spread = self.by_key.setdefault(key, Histogram(self._bounds))
-        spread.add(value)
+            histogram = self.by_key.setdefault(key, Histogram(self._bounds))
+        histogram.add(value)

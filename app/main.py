@@ -239,7 +239,7 @@ def measured(state: State) -> AbstractAsyncContextManager[None]:
         lane=state["lane"],
         cache=state["cache"],
     )
-    return state["metrics"].told_of(counted)
+    return state["metrics"].published_for(counted)
 
 
 def create_app(settings: Settings, process: str = "web") -> Front:

@@ -94,7 +94,7 @@ async def start(ctx: dict[str, Any]) -> None:
     await stack.enter_async_context(running(admitter=Admitter(scripts, wake, settings.tick_ms, work).run()))
     metrics = Metrics(settings, ctx["process"], db)
     metrics.sources.append(lambda: work_readings(work))
-    await stack.enter_async_context(metrics.told())
+    await stack.enter_async_context(metrics.published())
     log.info("worker_ready")
 
 

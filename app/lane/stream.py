@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app import redis_keys
-from app.histogram import SECONDS, Spreads
+from app.histogram import SECONDS, HistogramsByKey
 from app.jobs import Wake, WakeUpFailed
 from app.lane.commands import Command, Outcome, Published, pack
 from app.lane.outcomes import Outcomes
@@ -39,7 +39,7 @@ class Lane:
     kind of command, `busy` counts those that came too late."""
 
     def __init__(self, redis: Redis, wake: Wake, outcomes: Outcomes, watch: Watch, wait_s: float) -> None:
-        self.waits_s: Spreads[str] = Spreads(SECONDS, KINDS_MAX, "other")
+        self.waits_s: HistogramsByKey[str] = HistogramsByKey(SECONDS, KINDS_MAX, "other")
         self.busy = 0
         self._redis = redis
         self._scripts = LaneScripts(redis)

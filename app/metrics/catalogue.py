@@ -1,15 +1,15 @@
-"""Every metric of the product: its name, what it is, what it says and its labels. Nothing else may be told.
+"""Every metric of the product: its name, kind, help text and labels. A reading with another name is dropped.
 
-`shared` metrics describe the stores or a room, which every process sees alike: they are told once and carry no
-process. All others carry `process`, so that one that starts anew only resets its own. Counters get `_total` added.
-The dashboard and the alert rules are held to these names by a test.
+`shared` metrics describe the stores or a room, which every process sees alike: they appear once, without a `process`
+label. All others carry `process`, so that a restarted process resets only its own. Counters get `_total` appended.
+A test checks that the dashboard and the alert rules use only these names.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["counter", "gauge", "spread"]
+Kind = Literal["counter", "gauge", "histogram"]
 
 
 class Spec(NamedTuple):
@@ -27,8 +27,8 @@ def _gauge(text: str, *labels: str) -> Spec:
     return Spec("gauge", text, labels)
 
 
-def _spread(text: str, *labels: str) -> Spec:
-    return Spec("spread", text, labels)
+def _histogram(text: str, *labels: str) -> Spec:
+    return Spec("histogram", text, labels)
 
 
 def _shared(text: str, *labels: str, kind: Kind = "gauge") -> Spec:
@@ -37,8 +37,8 @@ def _shared(text: str, *labels: str, kind: Kind = "gauge") -> Spec:
 
 LINE = {
     "tiketi_joins": _counter("People who asked for a place, by answer", "event_id", "status"),
-    "tiketi_join_batch_people": _spread("People per call to Redis that gives numbers"),
-    "tiketi_join_call_seconds": _spread("How long such a call took"),
+    "tiketi_join_batch_people": _histogram("People per call to Redis that gives numbers"),
+    "tiketi_join_call_seconds": _histogram("How long such a call took"),
     "tiketi_join_pending": _gauge("People who wait for their number now"),
     "tiketi_join_pending_max": _gauge("People per room and process who may wait for their number"),
     "tiketi_polls": _counter("Positions told to people who asked"),
@@ -53,8 +53,8 @@ LINE = {
     "tiketi_socket_messages": _counter("Changes of seat maps written to WebSockets"),
     "tiketi_sockets_dropped": _counter("WebSockets ended because the reader was too slow"),
     "tiketi_eta_forecasts": _counter("Predicted waits by how the wait turned out: within, early, late", "verdict"),
-    "tiketi_wait_seconds": _spread("How long people who joined at the end of the line really waited"),
-    "tiketi_wait_over_predicted_ratio": _spread("The real wait over the middle of the predicted range"),
+    "tiketi_wait_seconds": _histogram("How long people who joined at the end of the line really waited"),
+    "tiketi_wait_over_predicted_ratio": _histogram("The real wait over the middle of the predicted range"),
 }
 ROOMS = {
     "tiketi_room_open": _shared("1 if the room lets people in or join", "event_id", "state"),
@@ -76,17 +76,17 @@ ADMISSION = {
     "tiketi_admitted": _counter("People this worker let in", "event_id"),
     "tiketi_turns_ended": _counter("Turns and passes this worker ended because their time was over", "event_id"),
     "tiketi_wishes_sent": _counter("Wishes sent to the lane because their buyer's turn came", "event_id"),
-    "tiketi_tick_seconds": _spread("How long a tick over all rooms took"),
-    "tiketi_tick_late_seconds": _spread("How late a tick began"),
+    "tiketi_tick_seconds": _histogram("How long a tick over all rooms took"),
+    "tiketi_tick_late_seconds": _histogram("How late a tick began"),
     "tiketi_ticks_failed": _counter("Ticks that failed, because Redis was away"),
 }
 SEATS = {
     "tiketi_lane_outcomes": _counter("Seat commands carried out, by answer", "event_id", "status"),
-    "tiketi_lane_batch_commands": _spread("Commands per transaction of an allocator"),
-    "tiketi_lane_batch_seconds": _spread("How long deciding, writing and telling a batch took"),
-    "tiketi_lane_wait_seconds": _spread("From a request's command to its answer", "command"),
+    "tiketi_lane_batch_commands": _histogram("Commands per transaction of an allocator"),
+    "tiketi_lane_batch_seconds": _histogram("How long deciding, writing and telling a batch took"),
+    "tiketi_lane_wait_seconds": _histogram("From a request's command to its answer", "command"),
     "tiketi_lane_busy": _counter("Requests the lane did not answer in time"),
-    "tiketi_hold_release_seconds": _spread("How long after its end a hold's seats were free"),
+    "tiketi_hold_release_seconds": _histogram("How long after its end a hold's seats were free"),
     "tiketi_reservations": _shared("Reservations by what they are now", "event_id", "status"),
     "tiketi_revenue_won": _shared("Money taken and kept", "event_id"),
     "tiketi_seats": _shared("Seats by what they are now", "event_id", "status"),
@@ -97,7 +97,7 @@ SEATS = {
     "tiketi_refunds_failing": _shared("Of them, those that could not be paid back at the first try"),
 }
 WEB = {
-    "tiketi_request_seconds": _spread(
+    "tiketi_request_seconds": _histogram(
         "Requests, by route and status; plain polls and joins are not among them"
     )._replace(labels=("method", "route", "status")),
     "tiketi_refusals": _counter("Requests refused, by the code of the refusal", "code"),
@@ -107,7 +107,7 @@ WEB = {
 }
 STORES = {
     "tiketi_redis_up": _shared("1 if Redis answered when it was last asked"),
-    "tiketi_redis_ping_seconds": _spread("How long Redis took to answer, asked once a second"),
+    "tiketi_redis_ping_seconds": _histogram("How long Redis took to answer, asked once a second"),
     "tiketi_redis_memory_bytes": _shared("Memory that Redis uses"),
     "tiketi_redis_memory_max_bytes": _shared("Memory that Redis may use, 0 without a limit"),
     "tiketi_redis_clients": _shared("Connections to Redis"),
@@ -118,7 +118,7 @@ STORES = {
     "tiketi_redis_aof_rewriting": _shared("1 while Redis rewrites its log"),
     "tiketi_workers_seen": _shared("1 if a worker said within the last seconds that it lives"),
     "tiketi_sql_up": _shared("1 if the shop's database answered when it was last asked"),
-    "tiketi_sql_transaction_seconds": _spread("How long transactions took", "kind"),
+    "tiketi_sql_transaction_seconds": _histogram("How long transactions took", "kind"),
     "tiketi_sql_pool_used": _gauge("Connections of the pool in use"),
     "tiketi_sql_pool_max": _gauge("Connections that the pool keeps"),
     "tiketi_disk_free_bytes": _shared("Free space where the state lives"),
@@ -126,7 +126,7 @@ STORES = {
 }
 PROCESS = {
     "tiketi_up": _gauge("1 for every process that told its numbers within the last seconds"),
-    "tiketi_event_loop_late_seconds": _spread(
+    "tiketi_event_loop_late_seconds": _histogram(
         "How late the event loop did what was due, looked at four times a second"
     ),
     "tiketi_event_loop_worst_seconds": _gauge("The worst of it within the last ten seconds"),
@@ -146,7 +146,7 @@ def exposed(name: str) -> tuple[str, ...]:
     match CATALOGUE[name].kind:
         case "counter":
             return (f"{name}_total",)
-        case "spread":
+        case "histogram":
             return (f"{name}_bucket", f"{name}_sum", f"{name}_count")
         case _:
             return (name,)

@@ -1,7 +1,7 @@
-"""Predicted waits against real ones: what the line's end was told every few seconds, and how it turned out.
+"""Compares predicted waits with real ones.
 
-Numbers only. A forecast is of the last number given; it is judged when the cursor passes that number. What a new line
-or a loss of Redis makes meaningless is forgotten.
+Every few seconds a room's predicted wait is kept for the last number given; when the cursor passes that number, the
+real wait is counted as within, earlier or later than predicted. A new epoch of the line drops its open predictions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Room:
 
 
 class Forecasts:
-    """`look` at a room whenever it has changed. `clock` is a steady one, in seconds."""
+    """Call `look` whenever a room has changed. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.waits = Histogram(WAITS_S)

@@ -1,8 +1,8 @@
-"""One process's metrics, and those of its neighbours: what `/metrics` tells.
+"""The metrics of all processes of one machine, answered by any of them.
 
-Each process of one machine writes its readings into a folder once a second; whichever of them is asked adds the files
-of the others to its own numbers, so the shared port tells of all. A process that ended stops being told of within
-seconds. Without a folder (one process per container) a process tells its own.
+Each process writes its readings into a shared folder once a second. The process that is scraped adds the files of the
+others to its own readings, so one port shows all processes. The readings of a process that has ended disappear within
+seconds. Without a folder (one process per container) a process shows only its own.
 """
 
 from __future__ import annotations
@@ -19,32 +19,36 @@ import structlog
 
 from app.metrics.readings import Reading, text
 
-TELL_EVERY_S = 1.0
+WRITE_EVERY_S = 1.0
 FRESH_S = 10.0  # a file not written for this long is of a process that ended
-FACTS_WAIT_S = 3.0
-NEIGHBOURS_MAX = 200
+SHARED_WAIT_S = 3.0
+PROCESSES_MAX = 200
 SUFFIX = ".metrics"
 
 Source = Callable[[], Iterable[Reading]]
-Facts = Callable[[], Awaitable[list[Reading]]]  # what all processes share, asked for when somebody reads
+SharedReadings = Callable[[], Awaitable[list[Reading]]]  # asked for at each scrape
 
 log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Reading]).decode
 
 
-class Board:
-    def __init__(self, process: str, folder: Path | None, sources: list[Source], facts: Facts | None = None) -> None:
+class MetricsExchange:
+    """`sources` give this process's readings, `shared` those of the stores."""
+
+    def __init__(
+        self, process: str, folder: Path | None, sources: list[Source], shared: SharedReadings | None = None
+    ) -> None:
         self.process = process
         self._folder = folder
         self._sources = sources
-        self._facts = facts
+        self._shared = shared
 
     def own(self) -> list[Reading]:
         return [reading for source in self._sources for reading in source()]
 
     async def run(self) -> None:
-        """Tell the neighbours once a second, until cancelled; then they are told that this process is gone."""
+        """Write this process's readings once a second until cancelled, then remove them."""
         if self._folder is None:
             await asyncio.Event().wait()
         folder = self._folder or Path()
@@ -54,32 +58,35 @@ class Board:
                 try:
                     await asyncio.to_thread(_write, path, _encode(self.own()))
                 except OSError as error:  # a full disk: numbers are the last thing to stop for
-                    log.warning("metrics_not_told", error=str(error))
-                await asyncio.sleep(TELL_EVERY_S)
+                    log.warning("metrics_not_written", error=str(error))
+                await asyncio.sleep(WRITE_EVERY_S)
         finally:
             path.unlink(missing_ok=True)
 
     async def text(self) -> bytes:
-        """All there is to tell, as Prometheus reads it. Slow stores are not waited for."""
+        """The readings of all processes and of the stores in Prometheus's text format.
+
+        Readings of stores that take longer than `SHARED_WAIT_S` are left out.
+        """
         shared: list[Reading] = []
-        if self._facts is not None:
+        if self._shared is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(FACTS_WAIT_S):
-                    shared = await self._facts()
+                async with asyncio.timeout(SHARED_WAIT_S):
+                    shared = await self._shared()
         own = self.own()
         return await asyncio.to_thread(self.text_with, own, shared)
 
     def text_with(self, own: list[Reading], shared: list[Reading]) -> bytes:
-        told: dict[str, Iterable[Reading]] = self._neighbours()
-        told[self.process] = own
-        told[""] = shared
-        return text(told)
+        by_process: dict[str, Iterable[Reading]] = self._of_other_processes()
+        by_process[self.process] = own
+        by_process[""] = shared
+        return text(by_process)
 
-    def _neighbours(self) -> dict[str, Iterable[Reading]]:
+    def _of_other_processes(self) -> dict[str, Iterable[Reading]]:
         found: dict[str, Iterable[Reading]] = {}
         if self._folder is None:
             return found
-        for path in sorted(self._folder.glob(f"*{SUFFIX}"))[:NEIGHBOURS_MAX]:
+        for path in sorted(self._folder.glob(f"*{SUFFIX}"))[:PROCESSES_MAX]:
             try:
                 if time.time() - path.stat().st_mtime <= FRESH_S:
                     found[path.name.removesuffix(SUFFIX)] = _decode(path.read_bytes())
@@ -89,7 +96,7 @@ class Board:
 
 
 def _write(path: Path, packed: bytes) -> None:
-    """In one step, so that nobody reads half of it."""
+    """Replaces the file in one step, so that no reader sees half of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     draft.write_bytes(packed)

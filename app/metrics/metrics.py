@@ -1,4 +1,4 @@
-"""A process's metrics put together: what it counts, who looks, and where it is told. One per web process and worker."""
+"""Puts the metrics of one web process or worker together: what it counts, and where it can be read."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from contextlib import asynccontextmanager
 from app.connections import running
 from app.ledger.database import Database
 from app.ledger.watch import Watch
-from app.metrics.exchange import Board, Facts, Source
-from app.metrics.loop_lag import Heart
+from app.metrics.exchange import MetricsExchange, SharedReadings, Source
+from app.metrics.loop_lag import LoopLag
 from app.metrics.process import process_readings
-from app.metrics.readings import Reading, read_spread
-from app.metrics.server import listening
+from app.metrics.readings import Reading, read_histogram
+from app.metrics.server import serving
 from config.settings import Settings
 
 
 class Metrics:
-    """`sources` are added before `told` begins; `facts` are of a web process, which knows the rooms."""
+    """Add to `sources` before `published` begins. Only web processes set `shared`, because only they know the rooms."""
 
     def __init__(self, settings: Settings, process: str, db: Database) -> None:
-        self.heart = Heart()
+        self.loop_lag = LoopLag()
         self._settings = settings
         self._process = process
         self._watch = Watch(db)
-        self.sources: list[Source] = [lambda: process_readings(self.heart), self._sql]
-        self.facts: Facts | None = None
-        self.board = self._board()
+        self.sources: list[Source] = [lambda: process_readings(self.loop_lag), self._sql]
+        self.shared: SharedReadings | None = None
+        self.exchange = self._exchange()
 
     @asynccontextmanager
-    async def told(self) -> AsyncIterator[None]:
-        """Beat, tell the neighbours, and answer on the port of our own, while the block runs."""
+    async def published(self) -> AsyncIterator[None]:
+        """Measure the event loop, share the readings with the other processes, and serve them, while the block runs."""
         settings = self._settings
-        self.board = self._board()
-        async with running(heart=self.heart.run(), metrics=self.board.run()):
-            with listening(
-                settings.metrics_host, settings.metrics_port, self.board, self.heart, settings.metrics_token
+        self.exchange = self._exchange()
+        async with running(loop_lag=self.loop_lag.run(), metrics=self.exchange.run()):
+            with serving(
+                settings.metrics_host, settings.metrics_port, self.exchange, self.loop_lag, settings.metrics_token
             ):
                 yield
 
-    def _board(self) -> Board:
-        return Board(self._process, self._settings.metrics_dir, self.sources, self.facts)
+    def _exchange(self) -> MetricsExchange:
+        return MetricsExchange(self._process, self._settings.metrics_dir, self.sources, self.shared)
 
     def _sql(self) -> list[Reading]:
         watch = self._watch
         return [
-            *(read_spread("tiketi_sql_transaction_seconds", spread, kind) for kind, spread in watch.times_s.items()),
+            *(read_histogram("tiketi_sql_transaction_seconds", times, kind) for kind, times in watch.times_s.items()),
             Reading("tiketi_sql_pool_used", (), watch.pool_used),
             Reading("tiketi_sql_pool_max", (), watch.pool_max),
         ]

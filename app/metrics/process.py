@@ -1,4 +1,4 @@
-"""What every process of ours tells of itself: processor, memory, files, its event loop, its log."""
+"""The readings that every process has: processor, memory, open files, event loop and log queue."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 from prometheus_client.process_collector import ProcessCollector
 
-from app.metrics.loop_lag import Heart
-from app.metrics.readings import Reading, read_spread
+from app.metrics.loop_lag import LoopLag
+from app.metrics.readings import Reading, read_histogram
 from config.logging import lines_dropped, lines_queued
 
 _collector = ProcessCollector(namespace="tiketi", registry=None)
 
 
-def process_readings(heart: Heart) -> Iterator[Reading]:
+def process_readings(loop_lag: LoopLag) -> Iterator[Reading]:
     yield Reading("tiketi_up", (), 1)
-    yield read_spread("tiketi_event_loop_late_seconds", heart.late)
-    yield Reading("tiketi_event_loop_worst_seconds", (), heart.worst_s)
+    yield read_histogram("tiketi_event_loop_late_seconds", loop_lag.late)
+    yield Reading("tiketi_event_loop_worst_seconds", (), loop_lag.worst_s)
     yield Reading("tiketi_log_lines_dropped", (), lines_dropped())
     yield Reading("tiketi_log_lines_queued", (), lines_queued())
     for metric in _collector.collect():

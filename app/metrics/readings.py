@@ -1,7 +1,7 @@
-"""Readings: what processes tell of their metrics, and how they become Prometheus's text.
+"""Readings of metrics, and how they become Prometheus's text format.
 
-A reading is a name of the catalogue, its label values and a number, or a spread's bounds, counts and sum. It is plain
-data, so that one process can hand it to another. Label values are bounded here: only so many events are told apart.
+A reading is a name of the catalogue, its label values, and a number or a histogram's bounds, counts and sum. It is
+plain data, so that one process can hand it to another. The number of different `event_id` label values is limited here.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from prometheus_client.registry import Collector
 from app.histogram import Histogram
 from app.metrics.catalogue import CATALOGUE, Spec
 
-EVENTS_TOLD_MAX = 100
+EVENT_LABELS_MAX = 100
 REST = "other"
 
 
-class Spreading(NamedTuple):
+class HistogramValue(NamedTuple):
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float
 
 
-Value = float | Spreading
+Value = float | HistogramValue
 
 
 class Reading(NamedTuple):
@@ -35,8 +35,8 @@ class Reading(NamedTuple):
     value: Value
 
 
-def read_spread(name: str, spread: Histogram, *labels: str) -> Reading:
-    return Reading(name, labels, Spreading(spread.bounds, tuple(spread.counts), spread.total))
+def read_histogram(name: str, histogram: Histogram, *labels: str) -> Reading:
+    return Reading(name, labels, HistogramValue(histogram.bounds, tuple(histogram.counts), histogram.total))
 
 
 def read_counts(name: str, counts: Mapping[tuple[str, ...], float]) -> Iterator[Reading]:
@@ -45,8 +45,8 @@ def read_counts(name: str, counts: Mapping[tuple[str, ...], float]) -> Iterator[
         yield Reading(name, labels, value)
 
 
-class Told(Collector):
-    """One scrape: readings by the process that told them; `""` tells what is shared."""
+class ScrapeCollector(Collector):
+    """One scrape: the readings by process; those under `""` are shared by all."""
 
     def __init__(self, by_process: Mapping[str, Iterable[Reading]]) -> None:
         self._series: dict[str, dict[tuple[str, ...], Value]] = {}
@@ -58,7 +58,7 @@ class Told(Collector):
     def _take(self, process: str, reading: Reading) -> None:
         spec = CATALOGUE.get(reading.name)
         if spec is None or len(spec.labels) != len(reading.labels):
-            return  # told by a process of another version
+            return  # of a process of another version
         labels = tuple(self._bounded(name, value) for name, value in zip(spec.labels, reading.labels, strict=True))
         if not spec.shared:
             labels = (*labels, process)
@@ -69,7 +69,7 @@ class Told(Collector):
     def _bounded(self, label: str, value: str) -> str:
         if label != "event_id" or value in self._events:
             return value
-        if len(self._events) >= EVENTS_TOLD_MAX:
+        if len(self._events) >= EVENT_LABELS_MAX:
             return REST
         self._events.add(value)
         return value
@@ -83,26 +83,26 @@ class Told(Collector):
 def text(by_process: Mapping[str, Iterable[Reading]]) -> bytes:
     """What Prometheus reads. CPU-heavy for a busy system: call it in a thread."""
     registry = CollectorRegistry()
-    registry.register(Told(by_process))
+    registry.register(ScrapeCollector(by_process))
     return generate_latest(registry)
 
 
 def _family(name: str, spec: Spec, series: Mapping[tuple[str, ...], Value]) -> Metric:
     labels = spec.labels if spec.shared else (*spec.labels, "process")
-    if spec.kind == "spread":
+    if spec.kind == "histogram":
         histogram = HistogramMetricFamily(name, spec.help, labels=labels)
         for values, value in series.items():
-            if isinstance(value, Spreading):
+            if isinstance(value, HistogramValue):
                 histogram.add_metric(values, _cumulative(value), value.total)
         return histogram
     family = (CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily)(name, spec.help, labels=labels)
     for values, value in series.items():
-        if not isinstance(value, Spreading):
+        if not isinstance(value, HistogramValue):
             family.add_metric(values, value)
     return family
 
 
-def _cumulative(value: Spreading) -> list[tuple[str, float]]:
+def _cumulative(value: HistogramValue) -> list[tuple[str, float]]:
     below, buckets = 0, []
     for bound, count in zip((*value.bounds, float("inf")), value.counts, strict=True):
         below += count
@@ -111,9 +111,9 @@ def _cumulative(value: Spreading) -> list[tuple[str, float]]:
 
 
 def _sum(one: Value, other: Value) -> Value:
-    if isinstance(one, Spreading) and isinstance(other, Spreading) and one.bounds == other.bounds:
+    if isinstance(one, HistogramValue) and isinstance(other, HistogramValue) and one.bounds == other.bounds:
         counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-        return Spreading(one.bounds, counts, one.total + other.total)
-    if isinstance(one, Spreading) or isinstance(other, Spreading):
+        return HistogramValue(one.bounds, counts, one.total + other.total)
+    if isinstance(one, HistogramValue) or isinstance(other, HistogramValue):
         return other  # of another version: the later one counts
     return one + other

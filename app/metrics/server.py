@@ -1,7 +1,7 @@
-"""A port of a process's own for `/metrics` and `/healthz`, for where processes have no shared one: containers, workers.
+"""Serves `/metrics` and `/healthz` on a port of one process: for workers, and for containers.
 
-Answered by a thread, so it can say that the event loop is stuck when the loop itself cannot say anything. Meant for a
-network that only Prometheus and the container's health check can reach; with a token, only who sends it is told.
+A thread answers, so it can report that the event loop is blocked. Meant for a network that only Prometheus and the
+container's health check can reach; with a token set, `/metrics` answers only requests that send it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from app.metrics.exchange import FACTS_WAIT_S, Board
-from app.metrics.loop_lag import Heart
+from app.metrics.exchange import SHARED_WAIT_S, MetricsExchange
+from app.metrics.loop_lag import LoopLag
 
 CLOSE_S = 2.0
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
-class Silent(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     """Does not write a line per scrape to stderr."""
 
     timeout = 5.0  # a client that says nothing keeps no thread
@@ -34,20 +34,20 @@ class Silent(WSGIRequestHandler):
         return
 
 
-class Port:
+class MetricsServer:
     """The WSGI application. Made in the event loop it is to watch."""
 
-    def __init__(self, board: Board, heart: Heart, token: str) -> None:
-        self._board = board
-        self._heart = heart
+    def __init__(self, exchange: MetricsExchange, loop_lag: LoopLag, token: str) -> None:
+        self._exchange = exchange
+        self._loop_lag = loop_lag
         self._token = token
         self._loop = asyncio.get_running_loop()
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
             case "/healthz":
-                late_s = self._heart.late_s
-                status, body = ("503 Service Unavailable", b"stuck\n") if self._heart.stuck else ("200 OK", b"ok\n")
+                late_s = self._loop_lag.late_s
+                status, body = ("503 Service Unavailable", b"stuck\n") if self._loop_lag.stuck else ("200 OK", b"ok\n")
                 start(status, [("Content-Type", "text/plain"), ("X-Event-Loop-Late", f"{late_s:.3f}")])
                 return [body]
             case "/metrics":
@@ -63,21 +63,21 @@ class Port:
 
     def _text(self) -> bytes:
         """With what the stores say, if the event loop still turns; without it otherwise."""
-        asked = asyncio.run_coroutine_threadsafe(self._board.text(), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._exchange.text(), self._loop)
         try:
-            return asked.result(FACTS_WAIT_S + 1)
+            return asked.result(SHARED_WAIT_S + 1)
         except TimeoutError:
             asked.cancel()
-            return self._board.text_with(self._board.own(), [])
+            return self._exchange.text_with(self._exchange.own(), [])
 
 
 @contextmanager
-def listening(host: str, port: int, board: Board, heart: Heart, token: str) -> Iterator[None]:
-    """Answer until the block ends. Port 0: not at all. Raises OSError if the port is taken."""
+def serving(host: str, port: int, exchange: MetricsExchange, loop_lag: LoopLag, token: str) -> Iterator[None]:
+    """Answer until the block ends. MetricsServer 0: not at all. Raises OSError if the port is taken."""
     if not port:
         yield
         return
-    server = make_server(host, port, Port(board, heart, token), ThreadingWSGIServer, Silent)
+    server = make_server(host, port, MetricsServer(exchange, loop_lag, token), ThreadingWSGIServer, QuietHandler)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

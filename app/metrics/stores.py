@@ -1,7 +1,7 @@
-"""What all processes share, asked for when somebody reads: Redis, the rooms, the lanes, the shop's books, the disk.
+"""Readings of what all processes share: Redis, the rooms, the lanes, the database and the disk.
 
-Bounded: asked at most once in `KEPT_S` seconds however often it is read, in two round trips and one transaction; what
-cannot be reached is told as down, and its numbers are left out instead of repeated.
+However often they are read, the stores are asked at most once in `KEPT_S` seconds, in two round trips and one
+transaction. A store that does not answer is reported as down, and its readings are left out instead of repeated.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class Stores:
-    """Ask through `facts`; keep `run` running for the pings."""
+    """Read with `readings`; `run` measures how long Redis takes to answer."""
 
     def __init__(self, redis: Redis, db: Database, rooms: Rooms, data_dir: Path) -> None:
         self.pings_s = Histogram(SECONDS)
@@ -62,7 +62,7 @@ class Stores:
             self.pings_s.add(time.monotonic() - began_s)
             await asyncio.sleep(PING_EVERY_S)
 
-    async def facts(self) -> list[Reading]:
+    async def readings(self) -> list[Reading]:
         async with self._asking:
             if time.monotonic() - self._asked_s >= KEPT_S:
                 self._known = await self._ask()
@@ -70,16 +70,16 @@ class Stores:
         return self._known
 
     def forget(self) -> None:
-        """Ask anew next time."""
+        """Let the next `readings` ask the stores again."""
         self._asked_s = float("-inf")
 
     async def _ask(self) -> list[Reading]:
         views = [view for view in self._rooms.views.values() if view.state is not RoomState.closed]
-        redis = await _asked("tiketi_redis_up", lambda: self._redis_facts(views))
+        redis = await _asked("tiketi_redis_up", lambda: self._redis_readings(views))
         sql = await _asked("tiketi_sql_up", lambda: self._books())
-        return [*redis, *sql, *self._room_facts(views), *await asyncio.to_thread(self._disk)]
+        return [*redis, *sql, *self._room_readings(views), *await asyncio.to_thread(self._disk)]
 
-    async def _redis_facts(self, views: list[LineView]) -> Iterable[Reading]:
+    async def _redis_readings(self, views: list[LineView]) -> Iterable[Reading]:
         pipe = self._redis.pipeline(transaction=False)
         pipe.info()
         pipe.exists(redis_keys.ARQ_ALIVE)
@@ -99,7 +99,7 @@ class Stores:
     async def _books(self) -> Iterable[Reading]:
         return list(_books(await figures.read(self._db)))
 
-    def _room_facts(self, views: list[LineView]) -> Iterator[Reading]:
+    def _room_readings(self, views: list[LineView]) -> Iterator[Reading]:
         for view in views:
             at = (view.event_id,)
             yield Reading("tiketi_room_open", (view.event_id, view.state.value), int(view.state is RoomState.open))
@@ -119,12 +119,12 @@ class Stores:
 
 
 async def _asked(up: str, ask: Callable[[], Awaitable[Iterable[Reading]]]) -> list[Reading]:
-    """What a store tells, and that it is up; only that it is down if it does not answer in time."""
+    """A store's readings and `up` as 1; only `up` as 0 if it does not answer in time."""
     try:
         async with asyncio.timeout(PART_S):
             return [Reading(up, (), 1), *await ask()]
     except (RoomUnavailable, TimeoutError, *UNREADABLE) as error:
-        log.warning("store_not_told_of", metric=up, error=f"{type(error).__name__}: {error}")
+        log.warning("store_not_reached", metric=up, error=f"{type(error).__name__}: {error}")
         return [Reading(up, (), 0)]
 
 

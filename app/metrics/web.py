@@ -1,4 +1,4 @@
-"""What a web process counts, and how it is read: people at the door, requests, streams, the wait for the lane."""
+"""What a web process counts, and how it becomes readings: joins, requests, streams, sockets, waits for the lane."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from redis.asyncio import Redis
 
 from app.cache.cache import Cache
 from app.connections import running
-from app.histogram import SECONDS, Spreads
+from app.histogram import SECONDS, HistogramsByKey
 from app.lane.stream import Lane
 from app.ledger.database import Database
 from app.metrics.eta import Forecasts
 from app.metrics.metrics import Metrics
-from app.metrics.readings import Reading, read_counts, read_spread
+from app.metrics.readings import Reading, read_counts, read_histogram
 from app.metrics.stores import Stores
 from app.room.follow import Rooms
 from app.room.joiner import PENDING_MAX, Joiner
 from config.settings import Settings
 
-ROUTES_TOLD_MAX = 1_000  # of (method, route, status)
+ROUTES_MAX = 1_000  # of (method, route, status)
 
 Counts = dict[tuple[str, ...], int]
 
 
 class Meters:
-    """What requests add to. `polls` is touched by every poll, so it is a plain attribute."""
+    """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
     __slots__ = ("claims", "polls", "refusals", "requests")
 
@@ -37,7 +37,7 @@ class Meters:
         self.polls = 0
         self.claims: Counts = {}
         self.refusals: Counts = {}
-        self.requests: Spreads[tuple[str, str, str]] = Spreads(SECONDS, ROUTES_TOLD_MAX, ("", "other", ""))
+        self.requests: HistogramsByKey[tuple[str, str, str]] = HistogramsByKey(SECONDS, ROUTES_MAX, ("", "other", ""))
 
     def claimed(self, event_id: str, status: str) -> None:
         self.claims[event_id, status] = self.claims.get((event_id, status), 0) + 1
@@ -86,27 +86,27 @@ class WebSources:
 
 
 class WebMetrics(Metrics):
-    """A web process also knows the rooms: it asks the stores, and judges what the line was told to expect."""
+    """A web process knows the rooms as well: it also reads the stores, and compares predicted waits with real ones."""
 
     def __init__(self, settings: Settings, process: str, redis: Redis, db: Database, rooms: Rooms) -> None:
         super().__init__(settings, process, db)
         self.stores = Stores(redis, db, rooms, settings.data_dir)
         self.forecasts = Forecasts(time.monotonic)
-        self.facts = self.stores.facts
+        self.shared = self.stores.readings
         rooms.on_change(self.forecasts.look)
 
     @asynccontextmanager
-    async def told_of(self, web: WebSources) -> AsyncIterator[None]:
-        """The numbers of this process and of the stores, told while the block runs."""
+    async def published_for(self, web: WebSources) -> AsyncIterator[None]:
+        """Publish the readings of this process and of the stores while the block runs."""
         self.sources.append(lambda: [*web_readings(web), *self._own_readings()])
-        async with running(stores=self.stores.run()), self.told():
+        async with running(stores=self.stores.run()), self.published():
             yield
 
     def _own_readings(self) -> Iterator[Reading]:
-        yield read_spread("tiketi_redis_ping_seconds", self.stores.pings_s)
+        yield read_histogram("tiketi_redis_ping_seconds", self.stores.pings_s)
         yield from read_counts("tiketi_eta_forecasts", self.forecasts.verdicts)
-        yield read_spread("tiketi_wait_seconds", self.forecasts.waits)
-        yield read_spread("tiketi_wait_over_predicted_ratio", self.forecasts.ratios)
+        yield read_histogram("tiketi_wait_seconds", self.forecasts.waits)
+        yield read_histogram("tiketi_wait_over_predicted_ratio", self.forecasts.ratios)
 
 
 def web_readings(web: WebSources) -> Iterator[Reading]:
@@ -124,14 +124,14 @@ def _requests(meters: Meters) -> Iterator[Reading]:
     yield Reading("tiketi_polls", (), meters.polls)
     yield from read_counts("tiketi_claims", meters.claims)
     yield from read_counts("tiketi_refusals", meters.refusals)
-    for labels, spread in list(meters.requests.by_key.items()):
-        yield read_spread("tiketi_request_seconds", spread, *labels)
+    for labels, times in list(meters.requests.by_key.items()):
+        yield read_histogram("tiketi_request_seconds", times, *labels)
 
 
 def _joins(joiner: Joiner) -> Iterator[Reading]:
     yield from read_counts("tiketi_joins", joiner.answers)
-    yield read_spread("tiketi_join_batch_people", joiner.batches)
-    yield read_spread("tiketi_join_call_seconds", joiner.calls_s)
+    yield read_histogram("tiketi_join_batch_people", joiner.batches)
+    yield read_histogram("tiketi_join_call_seconds", joiner.calls_s)
     yield Reading("tiketi_join_pending", (), joiner.pending)
     yield Reading("tiketi_join_pending_max", (), PENDING_MAX)
 
@@ -153,5 +153,5 @@ def _sockets(live: SocketCounts) -> Iterator[Reading]:
 
 def _lane(lane: Lane) -> Iterator[Reading]:
     yield Reading("tiketi_lane_busy", (), lane.busy)
-    for command, spread in list(lane.waits_s.by_key.items()):
-        yield read_spread("tiketi_lane_wait_seconds", spread, command)
+    for command, waits in list(lane.waits_s.by_key.items()):
+        yield read_histogram("tiketi_lane_wait_seconds", waits, command)

@@ -1,17 +1,17 @@
-"""What a worker counts, and how it is read: ticks, people let in, batches of the lane and their answers."""
+"""What a worker counts, and how it becomes readings: ticks, admissions, batches of the lane and their answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from app.histogram import SECONDS, SIZES, Histogram
-from app.metrics.readings import Reading, read_counts, read_spread
+from app.metrics.readings import Reading, read_counts, read_histogram
 
 Counts = dict[tuple[str, ...], int]
 
 
 class Work:
-    """Of one worker process; its admitter and its allocator add to it."""
+    """The counts of one worker process, to which its admitter and its allocator add."""
 
     def __init__(self) -> None:
         self.admitted: Counts = {}
@@ -40,8 +40,8 @@ def work_readings(work: Work) -> Iterator[Reading]:
     yield from read_counts("tiketi_wishes_sent", work.wishes)
     yield from read_counts("tiketi_lane_outcomes", work.outcomes)
     yield Reading("tiketi_ticks_failed", (), work.ticks_failed)
-    yield read_spread("tiketi_tick_seconds", work.tick_s)
-    yield read_spread("tiketi_tick_late_seconds", work.tick_late_s)
-    yield read_spread("tiketi_lane_batch_commands", work.batches)
-    yield read_spread("tiketi_lane_batch_seconds", work.batch_s)
-    yield read_spread("tiketi_hold_release_seconds", work.release_s)
+    yield read_histogram("tiketi_tick_seconds", work.tick_s)
+    yield read_histogram("tiketi_tick_late_seconds", work.tick_late_s)
+    yield read_histogram("tiketi_lane_batch_commands", work.batches)
+    yield read_histogram("tiketi_lane_batch_seconds", work.batch_s)
+    yield read_histogram("tiketi_hold_release_seconds", work.release_s)

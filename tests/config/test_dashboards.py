@@ -61,7 +61,7 @@ def test_a_query_names_only_what_the_product_tells(what: str, query: str) -> Non
 
 
 @pytest.mark.parametrize(("what", "query"), QUERIES)
-def test_counters_and_spreads_are_looked_at_as_rates(what: str, query: str) -> None:
+def test_counters_and_histograms_are_looked_at_as_rates(what: str, query: str) -> None:
     for series in metrics_in(query):
         if CATALOGUE[SERIES[series]].kind != "gauge":
             assert re.search(rf"(rate|increase)\({series}(\{{[^}}]*\}})?\[", query), f"{series} in {query}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.histogram import Histogram, Spreads
+from app.histogram import Histogram, HistogramsByKey
 from app.metrics.catalogue import CATALOGUE, exposed
-from app.metrics.readings import EVENTS_TOLD_MAX, Reading, read_spread, text
+from app.metrics.readings import EVENT_LABELS_MAX, Reading, read_histogram, text
 
 
 def samples(told: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -17,11 +17,11 @@ def samples(told: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
     }
 
 
-def test_a_spread_is_told_as_a_cumulative_histogram() -> None:
-    spread = Histogram((0.1, 1.0))
+def test_a_histogram_is_written_with_cumulative_counts() -> None:
+    histogram = Histogram((0.1, 1.0))
     for value in (0.05, 0.1, 0.5, 7.0):
-        spread.add(value)
-    told = samples(text({"worker-1": [read_spread("tiketi_tick_seconds", spread)]}))
+        histogram.add(value)
+    told = samples(text({"worker-1": [read_histogram("tiketi_tick_seconds", histogram)]}))
     at = ("process", "worker-1")
     assert told["tiketi_tick_seconds_bucket", (("le", "0.1"), at)] == 2
     assert told["tiketi_tick_seconds_bucket", (("le", "1.0"), at)] == 3
@@ -46,9 +46,9 @@ def test_what_processes_count_is_told_apart_and_what_they_share_is_told_once() -
 
 
 def test_only_so_many_events_are_told_apart_and_none_is_lost() -> None:
-    many = [Reading("tiketi_admitted", (f"event-{n}",), 1) for n in range(EVENTS_TOLD_MAX + 7)]
+    many = [Reading("tiketi_admitted", (f"event-{n}",), 1) for n in range(EVENT_LABELS_MAX + 7)]
     told = samples(text({"worker-1": many}))
-    assert len(told) == EVENTS_TOLD_MAX + 1
+    assert len(told) == EVENT_LABELS_MAX + 1
     assert told["tiketi_admitted_total", (("event_id", "other"), ("process", "worker-1"))] == 7
 
 
@@ -57,11 +57,11 @@ def test_what_a_process_of_another_version_tells_does_not_break_the_scrape() -> 
     assert samples(text({"web-1": strange})) == {}
 
 
-def test_keys_beyond_the_limit_share_one_spread() -> None:
-    spreads: Spreads[str] = Spreads((1.0,), 2, "rest")
+def test_keys_beyond_the_limit_share_one_histogram() -> None:
+    histograms: HistogramsByKey[str] = HistogramsByKey((1.0,), 2, "rest")
     for key in ("a", "b", "c", "d", "a"):
-        spreads.add(key, 0.5)
-    assert {key: sum(spread.counts) for key, spread in spreads.by_key.items()} == {"a": 2, "b": 1, "rest": 2}
+        histograms.add(key, 0.5)
+    assert {key: sum(histogram.counts) for key, histogram in histograms.by_key.items()} == {"a": 2, "b": 1, "rest": 2}
 
 
 def test_every_metric_says_what_it_is_and_ends_with_its_unit() -> None:
@@ -69,5 +69,5 @@ def test_every_metric_says_what_it_is_and_ends_with_its_unit() -> None:
         assert name.startswith("tiketi_")
         assert spec.help
         assert not name.endswith("_total")
-        assert spec.kind != "spread" or name.endswith(("_seconds", "_people", "_commands", "_ratio"))
+        assert spec.kind != "histogram" or name.endswith(("_seconds", "_people", "_commands", "_ratio"))
         assert all(series.startswith(name) for series in exposed(name))

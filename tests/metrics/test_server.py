@@ -10,20 +10,20 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.metrics import loop_lag as heart
-from app.metrics.exchange import Board
-from app.metrics.loop_lag import Heart
+from app.metrics import loop_lag as loop_lag
+from app.metrics.exchange import MetricsExchange
+from app.metrics.loop_lag import LoopLag
 from app.metrics.readings import Reading
-from app.metrics.server import listening
+from app.metrics.server import serving
 from tests.ports import kept_port
 
 TOKEN = "a-token-of-some-length"
 
 
 @contextmanager
-def opened(token: str = "") -> Iterator[tuple[int, Heart]]:
-    beating, board = Heart(), Board("worker-1", None, [lambda: [Reading("tiketi_polls", (), 3)]])
-    with kept_port() as port, listening("127.0.0.1", port, board, beating, token):
+def opened(token: str = "") -> Iterator[tuple[int, LoopLag]]:
+    beating, exchange = LoopLag(), MetricsExchange("worker-1", None, [lambda: [Reading("tiketi_polls", (), 3)]])
+    with kept_port() as port, serving("127.0.0.1", port, exchange, beating, token):
         yield port, beating
 
 
@@ -54,8 +54,8 @@ async def test_with_a_token_only_who_sends_it_is_told() -> None:
 
 
 async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heart, "STUCK_S", 0.0)
-    monkeypatch.setattr("app.metrics.server.FACTS_WAIT_S", -1.0)
+    monkeypatch.setattr(loop_lag, "STUCK_S", 0.0)
+    monkeypatch.setattr("app.metrics.server.SHARED_WAIT_S", -1.0)
     heard: dict[str, tuple[int, str]] = {}
     with opened() as (port, beating):
         told = threading.Event()
@@ -76,5 +76,5 @@ async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest
 
 
 async def test_port_zero_listens_nowhere() -> None:
-    with listening("127.0.0.1", 0, Board("worker-1", None, []), Heart(), ""):
+    with serving("127.0.0.1", 0, MetricsExchange("worker-1", None, []), LoopLag(), ""):
         assert "metrics" not in {thread.name for thread in threading.enumerate()}

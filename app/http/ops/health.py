@@ -31,8 +31,8 @@ DISK_FREE_MIN_BYTES = 64 * 1024 * 1024  # below it, the next rewrite of Redis's 
 
 async def healthz(request: Request[State]) -> Response:
     """This process answers, and its event loop turns."""
-    if request.state["metrics"].heart.stuck:
-        late_s = request.state["metrics"].heart.late_s
+    if request.state["metrics"].loop_lag.stuck:
+        late_s = request.state["metrics"].loop_lag.late_s
         return JSONResponse({"status": "stuck", "eventLoopLateSeconds": round(late_s, 1)}, 503)
     return JSONResponse({"status": "ok"})
 

@@ -23,7 +23,7 @@ FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 
 async def show(request: Request[State]) -> Response:
     _require_reader(request)
-    body = await request.state["metrics"].board.text()
+    body = await request.state["metrics"].exchange.text()
     return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
 
 
