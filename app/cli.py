@@ -21,7 +21,7 @@ Run = Callable[[Settings, argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     run: Run = args.run
     os.umask(0o077)  # whatever we write is this user's own
     try:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tiketi", description="A waiting room and the ticket shop behind it.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 

@@ -64,7 +64,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     picks_seats: bool
     think_s: float
-    patience_s: float  # how long someone who vanishes or leaves waits before
+    gives_up_after_s: float  # how long someone who vanishes or leaves waits before
 
 
 def plan(options: Options) -> list[Visit]:
@@ -131,5 +131,5 @@ def _visit(dice: random.Random, session: int, person: int, kind: Kind, arrives_s
         quantity=quantity,
         picks_seats=kind is not Kind.macro and dice.random() < 0.5,
         think_s=0.0 if kind is Kind.macro else dice.uniform(0.3, 3.0),
-        patience_s=dice.uniform(0.5, 8.0),
+        gives_up_after_s=dice.uniform(0.5, 8.0),
     )

@@ -58,7 +58,7 @@ class Joined(_Line, frozen=True, kw_only=True, tag="joined"):
     again: bool = False
 
 
-class Told(_Line, frozen=True, kw_only=True, tag="told"):
+class PositionSeen(_Line, frozen=True, kw_only=True, tag="told"):
     """A position as a session was told it. `rev` is the room log's revision, of stream messages only."""
 
     session: int
@@ -101,7 +101,7 @@ class Settled(_Line, frozen=True, kw_only=True, tag="settled"):
     reservation: str
 
 
-class Ended(_Line, frozen=True, kw_only=True, tag="ended"):
+class SessionEnded(_Line, frozen=True, kw_only=True, tag="ended"):
     """How a session ended. A session without one was cut off at the end of the run."""
 
     session: int
@@ -109,7 +109,7 @@ class Ended(_Line, frozen=True, kw_only=True, tag="ended"):
     how: str
 
 
-CrowdLine = Call | Joined | Told | Streamed | Held | Settled | Ended
+CrowdLine = Call | Joined | PositionSeen | Streamed | Held | Settled | SessionEnded
 
 
 class RoomSettings(msgspec.Struct, frozen=True, kw_only=True):

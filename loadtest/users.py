@@ -54,7 +54,7 @@ class Abandoner(Buyer):
 
     def wait(self) -> str:
         if self.visit.ending in (Ending.vanish_waiting, Ending.leave):
-            self.wait_by_polling(now_ms() + self.visit.patience_s * 1000)
+            self.wait_by_polling(now_ms() + self.visit.gives_up_after_s * 1000)
             if self.state != "waiting":
                 return "abandoned" if self.state == "admitted" else self.state
             if self.visit.ending is Ending.leave:
@@ -69,7 +69,7 @@ class AwayAndBack(Buyer):
     kind = Kind.away
 
     def wait(self) -> str:
-        self.wait_by_polling(now_ms() + self.visit.patience_s * 1000)
+        self.wait_by_polling(now_ms() + self.visit.gives_up_after_s * 1000)
         if self.state == "waiting":
             gevent.sleep(self.crowd.away_s)
             self.poll()

@@ -21,7 +21,7 @@ from locust.exception import StopUser
 
 from loadtest import sse
 from loadtest.plan import Kind, Visit
-from loadtest.records import Call, CrowdLine, Ended, Joined, Streamed, Told, now_ms
+from loadtest.records import Call, CrowdLine, Joined, PositionSeen, SessionEnded, Streamed, now_ms
 
 RETRY_S = 1.0
 TIMEOUT_S = 20.0
@@ -121,7 +121,7 @@ class Visitor(FastHttpUser):
         self.sleep_until_ms(self.crowd.opening_ms + self.visit.arrives_s * 1000)
         how = self.come()
         self.crowd.counts["waiting"] -= self.state == "waiting"
-        self.write(Ended(session=self.visit.session, at_ms=now_ms(), how=how))
+        self.write(SessionEnded(session=self.visit.session, at_ms=now_ms(), how=how))
         raise StopUser
 
     def come(self) -> str:
@@ -209,7 +209,7 @@ class Visitor(FastHttpUser):
         self.state, self.position = state, position
         self.poll_after_s = position["pollAfterMs"] / 1000
         self.write(
-            Told(
+            PositionSeen(
                 session=self.visit.session,
                 via=via,
                 sent_ms=sent_ms,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-PATIENCE_S = 60.0  # only ever used up by a test that fails
+WAIT_MAX_S = 60.0  # only ever used up by a test that fails
 POLL_S = 0.01
 
 T = TypeVar("T")
@@ -15,9 +15,9 @@ T = TypeVar("T")
 async def wait_until(predicate: Callable[[], Awaitable[T | None]], *, description: str) -> T:
     """The first true value `predicate` gives."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_MAX_S):
             while not (value := await predicate()):  # noqa: ASYNC110 # what is waited for is behind a socket
                 await asyncio.sleep(POLL_S)
             return value
     except TimeoutError:
-        raise AssertionError(f"waited {PATIENCE_S} s in vain until {description}") from None
+        raise AssertionError(f"waited {WAIT_MAX_S} s in vain until {description}") from None

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TETHER = Path(__file__).with_name("die_with_parent.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 
 Say = Callable[[str], None]
 
@@ -34,7 +34,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RestartPolicy:
     """How long before a restart, which length of life ends a series of quick deaths, how long a stop may take."""
 
     first_s: float = 0.1
@@ -48,7 +48,7 @@ async def spawn(spec: Spec) -> Process:
     output = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if spec.log else None
     try:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *spec.command),
+            *(sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *spec.command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -64,11 +64,11 @@ async def spawn(spec: Spec) -> Process:
 class Child:
     """One process that is kept running from `start` to `stop`. `endings` counts the times it ended by itself."""
 
-    def __init__(self, spec: Spec, say: Say, patience: Patience) -> None:
+    def __init__(self, spec: Spec, say: Say, restart_policy: RestartPolicy) -> None:
         self.spec = spec
         self.endings = 0
         self._say = say
-        self._patience = patience
+        self._restart_policy = restart_policy
         self._process: Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -91,9 +91,9 @@ class Child:
             return
         _signal(process, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), self._patience.stop_grace_s)
+            await asyncio.wait_for(process.wait(), self._restart_policy.stop_grace_s)
         except TimeoutError:
-            self._say(f"{self.name} did not stop within {self._patience.stop_grace_s:g} s and was killed.")
+            self._say(f"{self.name} did not stop within {self._restart_policy.stop_grace_s:g} s and was killed.")
             _signal(process, signal.SIGKILL)
             await process.wait()
 
@@ -110,16 +110,16 @@ class Child:
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
-        wait_s = self._patience.first_s
+        wait_s = self._restart_policy.first_s
         while True:
             began_s = clock()
             how = await self._live()
             self.endings += 1
-            if clock() - began_s >= self._patience.steady_s:
-                wait_s = self._patience.first_s
+            if clock() - began_s >= self._restart_policy.steady_s:
+                wait_s = self._restart_policy.first_s
             self._say(f"{self.name} {how}. Starting it again in {wait_s:g} s.")
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, self._patience.longest_s)
+            wait_s = min(wait_s * 2, self._restart_policy.longest_s)
 
     async def _live(self) -> str:
         try:

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from app.run import data_folder as folder
 from app.run import redis_server as embedded
-from app.run.children import Child, Patience, Say, Spec, how_it_ended, spawn
+from app.run.children import Child, RestartPolicy, Say, Spec, how_it_ended, spawn
 from config.demo import ACCOUNTS
 from config.keys import load_keys
 from config.settings import Settings, environment
@@ -70,12 +70,12 @@ class Supervisor:
     """One run of the product. `command` says how our own processes are started; tests give smaller ones."""
 
     def __init__(
-        self, settings: Settings, say: Say, command: Command = own_command, patience: Patience | None = None
+        self, settings: Settings, say: Say, command: Command = own_command, restart_policy: RestartPolicy | None = None
     ) -> None:
         self._settings = settings
         self._say = say
         self._command = command
-        self._patience = patience or Patience()
+        self._restart_policy = restart_policy or RestartPolicy()
         self._metrics_dir = settings.data_dir.resolve() / "metrics"
         self.children: list[Child] = []
         self._told_to_stop = asyncio.Event()
@@ -154,7 +154,7 @@ class Supervisor:
                     fds=(listening.fd,) if name.startswith("web") else (),
                 ),
                 self._say,
-                self._patience,
+                self._restart_policy,
             )
             for name in names
         ]
@@ -184,7 +184,7 @@ class Supervisor:
         log = data_dir / "redis.log"
         log.unlink(missing_ok=True)
         spec = Spec(name="redis", command=tuple(embedded.command(binary, data_dir, path)), log=log)
-        redis = Child(spec, self._say, self._patience)
+        redis = Child(spec, self._say, self._restart_policy)
         self._begin(stack, [redis])
         answering = embedded.wait_until_answering(path, lambda: redis.endings == 0)
         if not await self._shown("Starting Redis", answering):

@@ -13,7 +13,7 @@ from app.connections import exit_if_failed
 from app.run.supervisor import BACKLOG, listen
 from config.settings import Settings
 
-GRACE_S = 5  # what requests under way get when told to stop; the supervisor's own patience is longer
+GRACE_S = 5  # what requests under way get when told to stop; the supervisor waits longer before it kills
 GC_YOUNG_MAX = 50_000  # few and short collections: requests leave next to no cycles behind
 
 

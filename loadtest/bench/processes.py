@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.run import redis_server as embedded
-from app.run.children import TETHER
+from app.run.children import DIE_WITH_PARENT
 from app.run.database import prepare
 from app.run.supervisor import BACKLOG, own_command
 from config.settings import Settings, environment
@@ -131,7 +131,7 @@ def _process(
     """Killed at the end: nobody needs what is in its folder."""
     with on_cores(cores), (settings.data_dir / OUTPUT).open("ab") as output:
         process = subprocess.Popen(  # noqa: S603  # our own commands
-            (sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command),
+            (sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

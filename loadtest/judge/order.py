@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from loadtest.judge.finding import Finding, People
 from loadtest.judge.replay import Replay, Step
-from loadtest.records import Joined, Records, Streamed, Told
+from loadtest.records import Joined, PositionSeen, Records, Streamed
 
 MARGIN_MS = 2_000.0  # beyond the flush interval, until what a web process saw must have reached Redis
 
@@ -157,7 +157,7 @@ class Sightings:
         for line in records.crowd:
             if isinstance(line, Joined):
                 numbers[line.session] = line.number
-            elif isinstance(line, Told) and line.via == "poll":
+            elif isinstance(line, PositionSeen) and line.via == "poll":
                 self._asked[line.number].append((line.sent_ms, line.at_ms))
             elif isinstance(line, Streamed) and line.session in numbers:
                 self._open[numbers[line.session]].append((line.opened_ms, line.closed_ms))
@@ -173,7 +173,7 @@ class Sightings:
 def _by_crowd_alone(records: Records, finding: Finding) -> Finding:
     """Without the room's log: the order in which people heard of their turn, which proves nothing but shows a lot."""
     first: dict[int, float] = {}
-    for told in records.of(Told):
+    for told in records.of(PositionSeen):
         if told.state in ("admitted", "claimed") and told.via == "stream":
             first.setdefault(told.number, told.at_ms)
     heard = sorted(first, key=lambda number: first[number])

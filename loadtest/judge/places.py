@@ -9,7 +9,7 @@ from itertools import pairwise
 from loadtest.judge.finding import Finding, People
 from loadtest.judge.order import inversions
 from loadtest.judge.replay import Replay
-from loadtest.records import Call, Joined, Records, Stores, Told
+from loadtest.records import Call, Joined, PositionSeen, Records, Stores
 
 
 def judge_numbers(records: Records, people: People, played: Replay | None) -> Finding:
@@ -89,7 +89,7 @@ def _check_told(records: Records, people: People, finding: Finding) -> None:
     given: defaultdict[int, set[int]] = defaultdict(set)
     for joined in records.of(Joined):
         given[joined.session].add(joined.number)
-    for told in records.of(Told):
+    for told in records.of(PositionSeen):
         if told.number not in given[told.session]:
             finding.breach(f"was told the position of number {told.number}", people.session(told.session))
 
@@ -114,7 +114,7 @@ def judge_tickets(records: Records, people: People, played: Replay | None) -> Fi
             )
         elif where == "unknown":
             finding.breach("the store never gave this number", people.number(number), invariant="I1")
-    for told in records.of(Told):
+    for told in records.of(PositionSeen):
         if told.state == "admitted" and told.number not in played.admitted_ms:
             finding.breach("was told it is their turn, and was never let in", people.number(told.number))
     _count_extra(records, stores, played, people, finding)

@@ -10,7 +10,7 @@ from statistics import mean, median
 from loadtest.judge.finding import Finding, People, percentile, spread
 from loadtest.judge.replay import Replay
 from loadtest.plan import Kind
-from loadtest.records import Call, Ended, Held, Joined, Records, Settled, Told
+from loadtest.records import Call, Held, Joined, PositionSeen, Records, SessionEnded, Settled
 
 CALLS = ("join", "position", "stream", "claim", "reserve", "pay", "cancel", "leave", "seats", "reservation")
 ERRORS_SHOWN = 5
@@ -49,8 +49,10 @@ def judge_arrivals(records: Records) -> Finding:
 
 def judge_endings(records: Records) -> Finding:
     """How the visits ended; `cut off` are those whom the end of the run found still at it."""
-    counts = Counter(ended.how for ended in records.of(Ended))
-    came = len({joined.session for joined in records.of(Joined)} | {ended.session for ended in records.of(Ended)})
+    counts = Counter(ended.how for ended in records.of(SessionEnded))
+    came = len(
+        {joined.session for joined in records.of(Joined)} | {ended.session for ended in records.of(SessionEnded)}
+    )
     counts["cut off"] = came - counts.total()
     shown = ", ".join(f"{count} {how}" for how, count in counts.most_common() if count)
     away = len(records.visits) - came
@@ -82,7 +84,7 @@ def judge_news(records: Records, played: Replay | None) -> Finding:
     heard: dict[int, float] = {}
     moves: list[float] = []
     last_rev: dict[int, int] = {}
-    for told in records.of(Told):
+    for told in records.of(PositionSeen):
         if told.via != "stream":
             continue
         if told.state == "admitted":
@@ -100,13 +102,13 @@ def judge_eta(records: Records, played: Replay | None) -> Finding:
     finding = Finding(topic="predicted waits")
     let_in: dict[int, float] = dict(played.admitted_ms) if played else {}
     if not let_in:
-        for told in records.of(Told):
+        for told in records.of(PositionSeen):
             if told.state == "admitted":
                 let_in.setdefault(told.number, told.at_ms)
     absent = played.skips if played else {}
     sides: dict[str, int] = {"within": 0, "sooner": 0, "later": 0}
     firsts: dict[int, bool] = {}
-    for told in records.of(Told):
+    for told in records.of(PositionSeen):
         if told.state != "waiting" or told.eta_s is None or told.number not in let_in or told.number in absent:
             continue
         actual_s = (let_in[told.number] - told.at_ms) / 1000

@@ -18,7 +18,7 @@ from tests.lane.world import EVENT, HOLD_FOR, World, hold, make_world
 from tests.payments.shop import Shop
 from tests.room.room import BIRTH, Room
 
-Told = dict[str, object]
+LogFields = dict[str, object]
 rates = st.sampled_from([0.5, 1.0, 3.3, 50.0])
 admissions = st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 8)), max_size=12)
 
@@ -156,22 +156,22 @@ async def test_thousands_of_one_kind_are_shown_as_a_few(room: Room) -> None:
     assert found[-1] == Violation("I2", f"and {880 - invariants.SHOWN_MAX} more")
 
 
-def log(*entries: Told) -> list[tuple[bytes, Entry]]:
+def log(*entries: LogFields) -> list[tuple[bytes, Entry]]:
     """A room log that begins with a room at 10 a second, burst 5, two places inside."""
     begin = {"k": "config", "t": 0, "epoch": 1, "c": 0, "rate": 10, "burst": 5, "max_active": 4}
     told = [{name.encode(): str(value).encode() for name, value in entry.items()} for entry in (begin, *entries)]
     return [(b"%d-0" % at, entry) for at, entry in enumerate(told)]
 
 
-def admit(at_ms: int, cursor: int, let_in: str, absent: str = "") -> Told:
+def admit(at_ms: int, cursor: int, let_in: str, absent: str = "") -> LogFields:
     return {"k": "admit", "t": at_ms, "c": cursor, "a": let_in, "s": absent}
 
 
-def left(number: int) -> Told:
+def left(number: int) -> LogFields:
     return {"k": "left", "n": number}
 
 
-GOOD: dict[str, list[Told]] = {
+GOOD: dict[str, list[LogFields]] = {
     "in order": [admit(0, 2, "1,2"), admit(500, 4, "3,4")],
     "one left, one was absent": [left(1), admit(0, 3, "3", "2")],
     "one came back": [admit(0, 2, "2", "1"), admit(100, 3, "1,3")],
@@ -188,7 +188,7 @@ GOOD: dict[str, list[Told]] = {
         admit(300, 10, "10"),
     ],
 }
-BAD: dict[str, tuple[list[Told], str]] = {
+BAD: dict[str, tuple[list[LogFields], str]] = {
     "passed over": ([admit(0, 3, "1,3")], "I3"),
     "let in twice": ([admit(0, 2, "1,2"), admit(0, 3, "2,3")], "I3"),
     "let in after leaving": ([left(1), admit(0, 1, "1")], "I3"),

@@ -18,7 +18,7 @@ from tests.browser.people import NewContext
 from tests.run.test_up import Up, up
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE_MS = 20_000
+WAIT_MAX_MS = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,13 @@ def new_context(chromium: Browser, system: Up) -> Iterator[NewContext]:
 
     def make(**options: Any) -> BrowserContext:
         context = chromium.new_context(**{"base_url": f"http://{system.netloc}", "locale": "en-US"} | options)
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(WAIT_MAX_MS)
         context.on("weberror", lambda error: troubles.append(str(error.error)))
         context.on("console", lambda said: troubles.append(said.text) if "Content Security" in said.text else None)
         opened.append(context)
         return context
 
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=WAIT_MAX_MS)
     yield make
     for context in opened:
         context.close()

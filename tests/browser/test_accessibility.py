@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from app.http import routes as pages
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import WAIT_MAX_MS
 from tests.browser.people import NewContext, join, log_in_admin
 from tests.run.test_up import Up
 
@@ -65,7 +65,7 @@ def people(chromium: Browser, system: Up) -> Iterator[People]:
     made = [chromium.new_context(base_url=f"http://{system.netloc}", locale="en-US") for _ in range(2)]
     buyer, admin = [context.new_page() for context in made]
     for context in made:
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(WAIT_MAX_MS)
     buyer.goto("/events/open-air/seats")
     buyer.locator("#best button").click()
     buyer.wait_for_url("**/reservations/*")

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import WAIT_MAX_MS
 from tests.browser.people import NewContext, join, log_in_admin
 from tests.browser.test_files import file_of, send
 from tests.browser.test_journeys import press_until_focused
@@ -44,7 +44,7 @@ def sell(system: Up) -> Iterator[Sell]:
 
 def reload_until(page: Page, shown: Locator) -> None:
     """For what the server does in its own time and no page is told of."""
-    give_up = time.monotonic() + PATIENCE_MS / 1000
+    give_up = time.monotonic() + WAIT_MAX_MS / 1000
     while not shown.count():
         assert time.monotonic() < give_up, f"{page.url} never showed {shown}"
         page.reload()
@@ -124,7 +124,7 @@ def test_sold_out_listed_offered_and_paid(new_context: NewContext, sell: Sell) -
     first.locator("details.leave summary").click()
     first.get_by_role("button", name="Yes, cancel it").click()
     expect(first.locator("#reservation")).to_have_attribute("data-status", "refunded")
-    asked_again = 3 * PATIENCE_MS  # the workers' round, then the page's own
+    asked_again = 3 * WAIT_MAX_MS  # the workers' round, then the page's own
     expect(second.locator("#waitlist")).to_have_attribute("data-state", "offered", timeout=asked_again)
     expect(second).to_have_title(re.compile("^● Seats came free for you!"))
     second.goto("/reservations")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cli import _parser as cli_parser
+from app.cli import make_parser
 from app.http.ops import health
 from config.settings import Settings, load, variable
 from loadtest.options import read
@@ -44,7 +44,7 @@ def environment(name: str) -> dict[str, str]:
 def test_every_process_is_started_by_a_command_there_is(name: str) -> None:
     program, *arguments = shlex.split(SERVICES[name]["command"])
     if program == "tiketi":
-        assert isinstance(cli_parser().parse_args(arguments), argparse.Namespace)
+        assert isinstance(make_parser().parse_args(arguments), argparse.Namespace)
     else:
         assert (program, arguments) == ("python", ["-m", "loadtest"])
         assert (ROOT / "loadtest" / "__main__.py").is_file()

@@ -34,7 +34,7 @@ from tests.faults.relay import Relay
 from tests.lane.world import EVENT as LANE_EVENT
 from tests.lane.world import hold, make_world
 from tests.room.room import EVENT, TIMING, Room
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import WAIT_MAX_S, wait_until
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ async def test_a_cancellation_is_never_lost_wherever_it_comes(redis_socket: Path
         for _ in range(turns):
             await asyncio.sleep(0)
         asking.cancel()
-        done, _ = await asyncio.wait({asking}, timeout=PATIENCE_S)
+        done, _ = await asyncio.wait({asking}, timeout=WAIT_MAX_S)
         assert done, f"the task goes on though it was cancelled after {turns} turns of the loop"
         assert asking.cancelled()
     await client.aclose()

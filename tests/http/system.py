@@ -32,7 +32,7 @@ from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from config.settings import Settings
 from tests.lane import world
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import WAIT_MAX_S, wait_until
 from workers.main import build
 
 ADMIN = ("boss@example.com", "boss-password")
@@ -66,7 +66,7 @@ class Web:
 
     def client(self, **options: Any) -> httpx2.AsyncClient:
         """A browser, or a program, that nobody has seen before; it loads no certificates."""
-        return httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S, verify=False, **options)
+        return httpx2.AsyncClient(base_url=self.url, timeout=WAIT_MAX_S, verify=False, **options)
 
 
 @asynccontextmanager

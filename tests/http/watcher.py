@@ -23,7 +23,7 @@ from wsproto.events import (
 
 from tests.http.system import Web
 
-PATIENCE_S = 20.0
+WAIT_MAX_S = 20.0
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -85,7 +85,7 @@ class Watcher:
         return self.closed
 
     async def until(self, true: Any) -> None:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_MAX_S):
             while not true():
                 assert self.closed is None, f"closed: {self.closed}"
                 await self._read()

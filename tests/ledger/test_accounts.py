@@ -11,7 +11,7 @@ import pytest
 from app.ledger import passwords, users
 from app.ledger.database import Database
 from app.ledger.passwords import Passwords, TooManyHashes, TooManyOfOne
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import WAIT_MAX_S, wait_until
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ async def test_only_so_many_hashes_run_at_once_and_only_so_many_wait(monkeypatch
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
-        go.wait(PATIENCE_S)
+        go.wait(WAIT_MAX_S)
         with lock:
             running[0] -= 1
         return "hash"

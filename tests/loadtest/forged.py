@@ -15,21 +15,21 @@ from loadtest.plan import Ending, Kind, Visit
 from loadtest.records import (
     Call,
     CrowdLine,
-    Ended,
     Held,
     Joined,
     LaneEntry,
     LaneOutcome,
+    PositionSeen,
     Records,
     RoomEntry,
     RoomSettings,
     RoomStart,
     Run,
     Sale,
+    SessionEnded,
     Settled,
     Stores,
     Streamed,
-    Told,
 )
 
 T0 = 1_700_000_000_000
@@ -53,7 +53,7 @@ def visit(session: int, kind: Kind) -> Visit:
         quantity=1,
         picks_seats=False,
         think_s=1.0,
-        patience_s=1.0,
+        gives_up_after_s=1.0,
     )
 
 
@@ -63,9 +63,9 @@ def joined(number: int, sent_s: float, session: int = 0, **given: Any) -> Joined
     return Joined(session=session, number=number, sent_ms=at(sent_s), received_ms=at(sent_s + 0.05), **fields)
 
 
-def polled(number: int, at_s: float, state: str = "waiting", session: int = 0, **given: Any) -> Told:
+def polled(number: int, at_s: float, state: str = "waiting", session: int = 0, **given: Any) -> PositionSeen:
     session = session or number
-    return Told(
+    return PositionSeen(
         session=session, via="poll", sent_ms=at(at_s - 0.01), at_ms=at(at_s), number=number, state=state, **given
     )
 
@@ -102,15 +102,15 @@ def _crowd() -> list[CrowdLine]:
         joined(1, 0.9, status=200, again=True),
         polled(4, 1.0, ahead=3, eta_s=(5, 30)),
         Streamed(session=2, opened_ms=at(0.3), closed_ms=at(1.1)),
-        Told(session=2, via="stream", sent_ms=at(0.3), at_ms=at(1.05), number=2, state="admitted", rev=REV + 1),
+        PositionSeen(session=2, via="stream", sent_ms=at(0.3), at_ms=at(1.05), number=2, state="admitted", rev=REV + 1),
         polled(1, 1.2, "admitted"),
         Held(
             session=1, sent_ms=at(1.4), received_ms=at(1.5), reservation="r_1", seats=["s0", "s1"], expires_ms=at(9.4)
         ),
         Settled(session=1, how="paid", sent_ms=at(2), received_ms=at(2.1), reservation="r_1"),
-        Ended(session=1, at_ms=at(2.1), how="paid"),
+        SessionEnded(session=1, at_ms=at(2.1), how="paid"),
         Held(session=2, sent_ms=at(1.5), received_ms=at(1.6), reservation="r_2", seats=["s2"], expires_ms=at(9.5)),
-        Ended(session=3, at_ms=at(0.8), how="leave"),
+        SessionEnded(session=3, at_ms=at(0.8), how="leave"),
         polled(5, 11.5),
         polled(5, 12.1, "admitted"),
         polled(4, 14.0),

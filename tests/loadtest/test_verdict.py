@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from loadtest import audit, records
-from loadtest.records import LaneEntry, LaneOutcome, Records, RoomEntry, Streamed, Told
+from loadtest.records import LaneEntry, LaneOutcome, PositionSeen, Records, RoomEntry, Streamed
 from tests.loadtest.forged import (
     REV,
     SETTINGS,
@@ -43,8 +43,8 @@ def after(rev: int, entry: RoomEntry) -> Forge:
     return forge
 
 
-def told_by_stream(number: int, at_s: float) -> Told:
-    return Told(session=number, via="stream", sent_ms=at(at_s), at_ms=at(at_s), number=number, state="admitted")
+def told_by_stream(number: int, at_s: float) -> PositionSeen:
+    return PositionSeen(session=number, via="stream", sent_ms=at(at_s), at_ms=at(at_s), number=number, state="admitted")
 
 
 def held_by(session: int, seat: str, at_s: float) -> records.Held:

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from app.payments.webhook_sender import POSTS_AT_ONCE, posting_to
-from tests.waiting import PATIENCE_S
+from tests.waiting import WAIT_MAX_S
 
 
 async def test_webhooks_nobody_answers_keep_no_thread_that_seats_are_read_in() -> None:
@@ -25,7 +25,7 @@ async def test_webhooks_nobody_answers_keep_no_thread_that_seats_are_read_in() -
         post = posting_to(f"http://127.0.0.1:{port}/webhook", threads)
         posts = [asyncio.ensure_future(post(b"{}", {})) for _ in range(POSTS_AT_ONCE + 1)]
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WAIT_MAX_S):
                 await all_open.acquire()
             async with asyncio.timeout(2):
                 assert await asyncio.to_thread(lambda: "read") == "read"

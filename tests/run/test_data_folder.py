@@ -15,7 +15,7 @@ from app.run.data_folder import FolderError, forget, held, private
 
 HOLD = """
 import pathlib, signal, sys
-from app.folder import held
+from app.run.data_folder import held
 with held(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     signal.pause()

@@ -19,7 +19,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.http.line.streams import HEARTBEAT_S
-from app.run.children import Child, Patience, Spec
+from app.run.children import Child, RestartPolicy, Spec
 from app.run.data_folder import FolderError
 from app.run.redis_server import wait_until_answering
 from app.run.supervisor import StartError, Supervisor, banner, listen
@@ -27,7 +27,7 @@ from config.settings import Settings, environment, load
 from tests.run import programs
 
 WAIT_S = 20.0
-QUICK = Patience(first_s=0.01, longest_s=0.02, steady_s=60, stop_grace_s=WAIT_S)
+QUICK = RestartPolicy(first_s=0.01, longest_s=0.02, steady_s=60, stop_grace_s=WAIT_S)
 
 
 class Heard:
@@ -53,10 +53,10 @@ def settings_in(folder: Path, **changes: int | str) -> Settings:
 
 
 @asynccontextmanager
-async def up(settings: Settings, patience: Patience = QUICK) -> AsyncIterator[tuple[Supervisor, Heard, str]]:
+async def up(settings: Settings, restart_policy: RestartPolicy = QUICK) -> AsyncIterator[tuple[Supervisor, Heard, str]]:
     """A supervisor that is ready, with its base URL; stopped and checked at the end."""
     heard = Heard()
-    supervisor = Supervisor(settings, heard, programs.command, patience)
+    supervisor = Supervisor(settings, heard, programs.command, restart_policy)
     running = asyncio.create_task(supervisor.run())
     try:
         said = await heard.until("Tiketi is ready")
@@ -142,8 +142,8 @@ async def test_redis_is_restarted_on_the_same_socket_with_what_it_knew(tmp_path:
 async def test_restarts_come_at_growing_intervals_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILING", "worker-1")
     heard = Heard()
-    patience = Patience(first_s=0.001, longest_s=0.004, steady_s=60, stop_grace_s=WAIT_S)
-    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), heard, patience)
+    restart_policy = RestartPolicy(first_s=0.001, longest_s=0.004, steady_s=60, stop_grace_s=WAIT_S)
+    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), heard, restart_policy)
     child.start()
     for wait in ("0.001", "0.002", "0.004", "0.004"):
         await heard.until(f"worker-1 ended with exit code 7. Starting it again in {wait} s.")
@@ -153,8 +153,8 @@ async def test_restarts_come_at_growing_intervals_up_to_the_longest(monkeypatch:
 async def test_a_steady_life_ends_the_series_of_quick_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILING", "worker-1")
     heard = Heard()
-    patience = Patience(first_s=0.001, longest_s=0.004, steady_s=0, stop_grace_s=WAIT_S)
-    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), heard, patience)
+    restart_policy = RestartPolicy(first_s=0.001, longest_s=0.004, steady_s=0, stop_grace_s=WAIT_S)
+    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), heard, restart_policy)
     child.start()
     for _ in range(3):
         await heard.until("Starting it again in 0.001 s.")
@@ -174,8 +174,8 @@ async def test_a_child_that_ignores_the_stop_is_killed_after_the_grace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STUBBORN", "web-1")
-    patience = Patience(first_s=0.01, stop_grace_s=0.05)
-    async with up(settings_in(tmp_path), patience) as (_, heard, _):
+    restart_policy = RestartPolicy(first_s=0.01, stop_grace_s=0.05)
+    async with up(settings_in(tmp_path), restart_policy) as (_, heard, _):
         pass
     assert "web-1 did not stop within 0.05 s and was killed." in heard.lines
 
@@ -286,9 +286,9 @@ def test_the_banner_warns_when_strangers_could_use_the_demo_logins() -> None:
 ALONE = """
 import asyncio, os, pathlib, signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite itself may run under nohup
-from app.supervisor import Supervisor
+from app.run.supervisor import Supervisor
 from config.settings import Settings
-from tests.ops import programs
+from tests.run import programs
 supervisor = Supervisor(Settings(data_dir=pathlib.Path(sys.argv[1]), port=0), lambda line: None, programs.command)
 def say(line):
     if "ready" in line:
