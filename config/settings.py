@@ -10,7 +10,11 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, inspect
 
 from config.urls import why_no_networks, why_not, why_not_database, with_password
 
@@ -29,86 +33,62 @@ class Settings:
     """The defaults are those of one machine; every lifetime, window and limit that an operator may want to move."""
 
     host: str = "127.0.0.1"
-    port: int = 8000
-    web: int = 1
-    workers: int = 1
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    web: Annotated[int, Meta(ge=1, le=64)] = 1
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
     data_dir: Path = Path("data")
     redis_url: str = field(default="", repr=False)  # may hold a password
     database_url: str = field(default="", repr=False)
     database_password_file: Path | None = None  # the password, if DATABASE_URL is not to hold it
-    database_connections_max: int = 8  # per process, for requests; a PostgreSQL has four more for lanes and long reads
-    database_connect_s: float = 5.0
-    database_statement_s: float = 10.0
-    database_lock_s: float = 5.0  # how long a transaction waits for another one
+    # per process, for requests; a PostgreSQL has four more for lanes and long reads
+    database_connections_max: Annotated[int, Meta(ge=1, le=100)] = 8
+    database_connect_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+    database_statement_s: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
+    database_lock_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0  # how long a transaction waits for another one
     public_url: str = ""  # where buyers reach us; only decides whether cookies are Secure
-    log_level: str = "info"
-    log_format: str = "auto"  # auto: pretty on a terminal, JSON otherwise
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "pretty", "json"] = "auto"  # auto: pretty on a terminal, JSON otherwise
     demo: bool = True  # create the demo events and accounts at start
-    tick_ms: int = 100  # how often a worker lets people in
-    opening_draw_s: float = 2.0  # whoever joins within so long of the opening stands in random order; 0: first come
-    presence_window_s: int = 120
-    claim_window_s: int = 120
-    pass_s: int = 600
-    hold_s: int = 300
-    waitlist_offer_s: int = 900  # how long seats offered from the waiting list are held; never shorter than hold_s
-    presence_flush_s: float = 5.0
-    stream_life_s: int = 900
+    tick_ms: Annotated[int, Meta(ge=10, le=1000)] = 100  # how often a worker lets people in
+    # whoever joins within so long of the opening stands in random order; 0: first come
+    opening_draw_s: Annotated[float, Meta(ge=0, le=30)] = 2.0
+    presence_window_s: Annotated[int, Meta(ge=1, le=3600)] = 120
+    claim_window_s: Annotated[int, Meta(ge=1, le=3600)] = 120
+    pass_s: Annotated[int, Meta(ge=1, le=86_400)] = 600
+    hold_s: Annotated[int, Meta(ge=1, le=3600)] = 300
+    # how long seats offered from the waiting list are held; never shorter than hold_s
+    waitlist_offer_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    presence_flush_s: Annotated[float, Meta(ge=0.05, le=60)] = 5.0
+    stream_life_s: Annotated[int, Meta(ge=5, le=86_400)] = 900
     fast_path: bool = True  # answer the plainest positions and joins before ASGI
-    streams_max: int = 18_000  # open streams per web process
-    sockets_max: int = 10_000  # open WebSockets of seat maps per web process
+    streams_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 18_000  # open streams per web process
+    sockets_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # open WebSockets of seat maps per web process
     socket_origins: str = ""  # of other sites whose pages may open them, separated by spaces
-    lane_wait_s: float = 5.0  # how long a request waits for the allocator's answer
-    waitlist_per_address_max: int = 20  # who may join one event's waiting list from one address within a day
-    seats_per_buyer_max: int = 8
-    worker_poll_s: float = 0.01  # how often arq looks for a wake-up
-    session_s: int = 12 * 3600
-    logins_per_account_max: int = 10  # attempts that fail within login_window_s
-    logins_per_address_max: int = 100
-    registrations_per_address_max: int = 100  # within login_window_s
-    login_window_s: int = 300
-    hashes_at_once: int = 2  # passwords that a web process checks at the same time: 64 MiB each
+    lane_wait_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0  # how long a request waits for the allocator's answer
+    # who may join one event's waiting list from one address within a day
+    waitlist_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    seats_per_buyer_max: Annotated[int, Meta(ge=1, le=100)] = 8
+    worker_poll_s: Annotated[float, Meta(ge=0.001, le=1)] = 0.01  # how often arq looks for a wake-up
+    session_s: Annotated[int, Meta(ge=60, le=30 * 86_400)] = 12 * 3600
+    logins_per_account_max: Annotated[int, Meta(ge=1, le=10_000)] = 10  # attempts that fail within login_window_s
+    logins_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+    registrations_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 100  # within login_window_s
+    login_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
+    # passwords that a web process checks at the same time: 64 MiB each
+    hashes_at_once: Annotated[int, Meta(ge=1, le=64)] = 2
     trusted_proxies: str = ""  # addresses or networks, comma-separated, whose X-Forwarded-For says who asks
     pay_webhook_url: str = ""  # where the simulated payment gateway tells us its news; empty: this machine's web
-    seat_file_bytes_max: int = 16 << 20  # an uploaded seat map
-    metrics_port: int = 0  # a port of this process's own for /metrics; 0: none
+    seat_file_bytes_max: Annotated[int, Meta(ge=1024, le=256 << 20)] = 16 << 20  # an uploaded seat map
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # a port of this process's own for /metrics; 0: none
     metrics_host: str = "127.0.0.1"
     metrics_token: str = ""  # what a reader of /metrics must send as a Bearer token
     metrics_dir: Path | None = None  # where the processes of one machine tell each other their numbers
-    poster_bytes_max: int = 10 << 20  # a picture sent to become a poster
+    poster_bytes_max: Annotated[int, Meta(ge=1024, le=64 << 20)] = 10 << 20  # a picture sent to become a poster
     keys_file: Path | None = None  # the keys that several machines share; None: made once in the data folder
 
     def __post_init__(self) -> None:
-        _in_range(self, "port", 0, 65_535)
-        _in_range(self, "metrics_port", 0, 65_535)
-        _in_range(self, "web", 1, 64)
-        _in_range(self, "workers", 1, 64)
-        _in_range(self, "tick_ms", 10, 1000)
-        _in_range(self, "opening_draw_s", 0, 30)
-        _in_range(self, "presence_window_s", 1, 3600)
-        _in_range(self, "claim_window_s", 1, 3600)
-        _in_range(self, "pass_s", 1, 86_400)
-        _in_range(self, "hold_s", 1, 3600)
-        _in_range(self, "waitlist_offer_s", 1, 86_400)
-        _in_range(self, "presence_flush_s", 0.05, 60)
-        _in_range(self, "stream_life_s", 5, 86_400)
-        _in_range(self, "streams_max", 1, 1_000_000)
-        _in_range(self, "sockets_max", 1, 1_000_000)
-        _in_range(self, "lane_wait_s", 0.1, 60)
-        _in_range(self, "seats_per_buyer_max", 1, 100)
-        _in_range(self, "waitlist_per_address_max", 1, 1_000_000)
-        _in_range(self, "worker_poll_s", 0.001, 1)
-        _in_range(self, "session_s", 60, 30 * 86_400)
-        _in_range(self, "logins_per_account_max", 1, 10_000)
-        _in_range(self, "logins_per_address_max", 1, 1_000_000)
-        _in_range(self, "registrations_per_address_max", 1, 1_000_000)
-        _in_range(self, "login_window_s", 1, 86_400)
-        _in_range(self, "hashes_at_once", 1, 64)
-        _in_range(self, "seat_file_bytes_max", 1024, 256 << 20)
-        _in_range(self, "database_connections_max", 1, 100)
-        _in_range(self, "database_connect_s", 0.1, 60)
-        _in_range(self, "database_statement_s", 0.1, 600)
-        _in_range(self, "database_lock_s", 0.1, 60)
-        _in_range(self, "poster_bytes_max", 1024, 64 << 20)
+        for name, kind in _kinds().items():
+            _fits(name, getattr(self, name), kind)
         if self.presence_flush_s * 8 > self.presence_window_s:
             raise SettingsError(
                 f"TIKETI_PRESENCE_FLUSH_S={self.presence_flush_s} must be at most an eighth of "
@@ -116,10 +96,6 @@ class Settings:
             )
         if 0 < len(self.metrics_token) < TOKEN_CHARS_MIN or not self.metrics_token.isascii():
             raise SettingsError(f"TIKETI_METRICS_TOKEN must be at least {TOKEN_CHARS_MIN} ASCII characters")
-        if self.log_format not in ("auto", "pretty", "json"):
-            raise SettingsError(f"TIKETI_LOG_FORMAT={self.log_format!r} is not one of auto, pretty, json")
-        if self.log_level not in ("debug", "info", "warning", "error"):
-            raise SettingsError(f"TIKETI_LOG_LEVEL={self.log_level!r} is not one of debug, info, warning, error")
         _usable("REDIS_URL", self.redis_url and why_not(self.redis_url, ("redis://", "rediss://", "unix://")))
         _usable("DATABASE_URL", self.database_url and why_not_database(self.database_url))
         _usable("TIKETI_PUBLIC_URL", self.public_url and why_not(self.public_url, WEB))
@@ -220,10 +196,22 @@ def _parse(name: str, text: str, default: object) -> object:
         raise SettingsError(f"{name}={text!r} is not a valid {type(default).__name__}") from None
 
 
-def _in_range(settings: Settings, field: str, low: float, high: float) -> None:
-    value = getattr(settings, field)
-    if not low <= value <= high:
-        raise SettingsError(f"{variable(field)}={value} is not between {low} and {high}")
+@cache
+def _kinds() -> dict[str, inspect.Type]:
+    """The type of every setting, with its range or its possible values."""
+    settings = inspect.type_info(Settings)
+    assert isinstance(settings, inspect.DataclassType)
+    return {each.name: each.type for each in settings.fields}
+
+
+def _fits(name: str, value: Any, kind: inspect.Type) -> None:
+    """Raise SettingsError if the value is outside the range or not among the values that the setting's type allows."""
+    match kind:
+        case inspect.IntType(ge=low, le=high) | inspect.FloatType(ge=low, le=high):
+            if low is not None and high is not None and not low <= value <= high:  # true of nan as well
+                raise SettingsError(f"{variable(name)}={value} is not between {low} and {high}")
+        case inspect.LiteralType(values=allowed) if value not in allowed:
+            raise SettingsError(f"{variable(name)}={value!r} is not one of {', '.join(map(str, allowed))}")
 
 
 def _usable(name: str, wrong: str) -> None:

@@ -39,6 +39,7 @@ def test_every_setting_has_a_variable_of_its_own() -> None:
         ("PORT", "70000", "PORT=70000 is not between 0 and 65535"),
         ("WEB", "0", "WEB=0 is not between 1 and 64"),
         ("TIKETI_TICK_MS", "5000", "TIKETI_TICK_MS=5000 is not between 10 and 1000"),
+        ("TIKETI_OPENING_DRAW_S", "nan", "TIKETI_OPENING_DRAW_S=nan is not between 0 and 30"),
         ("TIKETI_DEMO", "maybe", "TIKETI_DEMO='maybe' is not a valid bool"),
         ("TIKETI_LOG_FORMAT", "xml", "TIKETI_LOG_FORMAT='xml' is not one of"),
         ("TIKETI_LOG_LEVEL", "loud", "TIKETI_LOG_LEVEL='loud' is not one of"),
