@@ -64,7 +64,7 @@ async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
 
 
 ON_BOTH = (  # modules
-    *("tests.ledger.", "tests.payments.test_paying", "tests.audit.test_invariants", "tests.model.test_lane_machine"),
+    *("tests.ledger.", "tests.payments.test_paying", "tests.audit.", "tests.model.test_lane_machine"),
     *("tests.lane.test_allocator", "tests.lane.test_waitlist", "tests.workers.test_posters"),
 )
 

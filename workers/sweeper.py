@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -15,14 +15,13 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.jobs import Wake
-from app.lane.commands import Expire, pack
+from app.lane.commands import REPLIES_KEPT_FOR, Expire, pack
 from app.lane.scripts import LaneScripts
 from app.lane.stream import LaneBusy, send
 from app.ledger import reservations, seats
 from app.ledger.database import Database
 
 SWEEP_MAX = 5000  # holds per pass, all events together
-COMMANDS_KEPT_FOR = timedelta(days=1)  # nobody asks for the first answer to a command later than that
 EVENTS_PER_CALL = 500
 
 log = structlog.get_logger()
@@ -73,7 +72,7 @@ class Sweeper:
 
     async def prune(self) -> int:
         """Forget a bounded number of old answers; gives how many."""
-        return await seats.prune_commands(self.db, self.now() - COMMANDS_KEPT_FOR)
+        return await seats.prune_commands(self.db, self.now() - REPLIES_KEPT_FOR)
 
     async def _stranded(self, event_ids: list[str]) -> list[tuple[str, str]]:
         async with self.redis.pipeline(transaction=False) as pipe:

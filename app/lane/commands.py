@@ -5,7 +5,7 @@ A command's id is its idempotency key: sent again, it gives the first answer aga
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,6 +13,8 @@ import msgspec
 
 from app.domain.reservation import SEATS_PER_HOLD_MAX, Reservation, ReservationStatus
 from app.domain.wish import Wish
+
+REPLIES_KEPT_FOR = timedelta(days=1)  # nobody asks for the first answer to a command later than that
 
 CommandId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 ReservationId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app import redis_keys
-from app.lane.commands import OutcomeStatus
+from app.lane.commands import REPLIES_KEPT_FOR, OutcomeStatus
 from app.ledger import events
 from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, spec
 from workers import sweeper as sweeping
@@ -82,7 +82,7 @@ async def test_a_full_lane_keeps_no_other_event_s_holds(
 
 async def test_answers_are_forgotten_after_a_day(world: World, sweeper: Sweeper) -> None:
     await world.do(hold("a", [0]))
-    world.time.pass_s(sweeping.COMMANDS_KEPT_FOR.total_seconds())
+    world.time.pass_s(REPLIES_KEPT_FOR.total_seconds())
     assert await sweeper.prune() == 0
     world.time.pass_s(1)
     assert await sweeper.prune() == 1

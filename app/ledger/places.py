@@ -1,0 +1,179 @@
+"""What SQL has stored about one place in line: reservations, charges, payments, admin actions, and the lane's replies.
+
+Reads only, for the trace of one number; everything is of one moment, and each list has a named limit.
+
+A number is given once per event, so it names a place without the epoch. Holders are not read: nobody may see them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.engine import Connection
+
+from app.domain.charge import ChargeStatus
+from app.domain.reservation import PaymentStatus, ReservationStatus
+from app.ledger import trail
+from app.ledger.database import Database
+from app.ledger.statements import as_json, one_of
+from app.ledger.tables.audit_log import trail as trail_table
+from app.ledger.tables.lane import commands
+from app.ledger.tables.payments import charges, payments
+from app.ledger.tables.reservations import reservation_seats, reservations
+from app.ledger.tables.rooms import rooms
+
+RESERVATIONS_SCANNED_MAX = 200_000  # the newest of an event, among which those of the number are looked for
+RESERVATIONS_MAX = 20  # of one place: it has one live reservation at most, so more than a few are rare
+ROWS_MAX = 200  # charges, payments and admin actions of these reservations, each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceReservation:
+    """`expires_at` ends a hold; `ended_at` is when the reservation was cancelled, expired or refunded."""
+
+    id: str
+    epoch: int
+    status: ReservationStatus
+    seats: int
+    total_price: int
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceCharge:
+    """One attempt to be paid. Only its beginning has a time; `status` is what became of it so far."""
+
+    id: str
+    reservation_id: str
+    method: str
+    amount: int
+    status: ChargeStatus
+    error: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacePayment:
+    """Money taken for a reservation; `reference` is the id of its charge."""
+
+    reservation_id: str
+    method: str
+    reference: str
+    amount: int
+    status: PaymentStatus
+    created_at: datetime
+    refunded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceAction:
+    """What an admin did to a reservation; `refused` if it had no effect."""
+
+    at: datetime
+    who: str
+    action: str
+    reservation_id: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRecords:
+    """`number_bound`: no number above it was ever given. `is_cut`: the event has more reservations than were searched,
+    so older ones of this place may be missing."""
+
+    epoch: int
+    number_bound: int
+    reservations: Sequence[PlaceReservation]
+    charges: Sequence[PlaceCharge]
+    payments: Sequence[PlacePayment]
+    actions: Sequence[PlaceAction]
+    is_cut: bool
+
+
+async def records(db: Database, event_id: str, number: int) -> PlaceRecords | None:
+    """What is stored about this number of the event, oldest first; None for an unknown event. Raises StoreError."""
+    return await db.look(lambda tx: _records(tx, event_id, number))
+
+
+async def replies(db: Database, event_id: str, command_ids: Sequence[str]) -> dict[str, tuple[str, datetime]]:
+    """The lane's first reply to each of these commands, packed, and when it was given; those still stored only."""
+    c = commands.c
+    query = select(c.id, c.reply, c.at).where(c.event_id == event_id, one_of(c.id, "ids"))
+    rows = await db.look(lambda tx: tx.execute(query, {"ids": as_json(command_ids)}).all())
+    return {row.id: (row.reply, row.at) for row in rows}
+
+
+def _records(tx: Connection, event_id: str, number: int) -> PlaceRecords | None:
+    room = tx.execute(select(rooms.c.epoch, rooms.c.number_bound).where(rooms.c.event_id == event_id)).first()
+    if room is None:
+        return None
+    newest = _newest(event_id)
+    reserved = _reservations(tx, newest, number) if number <= room.number_bound else []
+    ids = as_json([reservation.id for reservation in reserved])
+    return PlaceRecords(
+        epoch=room.epoch,
+        number_bound=room.number_bound,
+        reservations=reserved,
+        charges=[PlaceCharge(**{**row, "status": ChargeStatus(row["status"])}) for row in _of(tx, _CHARGES, ids)],
+        payments=[PlacePayment(**{**row, "status": PaymentStatus(row["status"])}) for row in _of(tx, _PAYMENTS, ids)],
+        actions=_actions(_of(tx, _ACTIONS, ids)),
+        is_cut=(tx.scalar(select(func.count()).select_from(newest.subquery())) or 0) == RESERVATIONS_SCANNED_MAX,
+    )
+
+
+def _newest(event_id: str) -> Select[Any]:
+    """The newest reservations of an event, by an index; the number itself has none over those that ended."""
+    c = reservations.c
+    newest = select(c.id, c.number, c.created_at).where(c.event_id == event_id)
+    return newest.order_by(c.created_at.desc(), c.id.desc()).limit(RESERVATIONS_SCANNED_MAX)
+
+
+def _reservations(tx: Connection, newest: Select[Any], number: int) -> list[PlaceReservation]:
+    c, scanned = reservations.c, newest.subquery()
+    seats = select(func.count()).where(reservation_seats.c.reservation_id == c.id).scalar_subquery().label("seats")
+    stored = (c.id, c.epoch, c.status, c.total_price, c.created_at, c.expires_at, c.ended_at, seats)
+    query = select(*stored).join(scanned, scanned.c.id == c.id).where(scanned.c.number == number)
+    rows = tx.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(RESERVATIONS_MAX)).mappings().all()
+    return [PlaceReservation(**{**row, "status": ReservationStatus(row["status"])}) for row in reversed(rows)]
+
+
+def _of(tx: Connection, query: Select[Any], reservation_ids: str) -> Sequence[Any]:
+    return tx.execute(query.limit(ROWS_MAX), {"ids": reservation_ids}).mappings().all()
+
+
+def _actions(rows: Sequence[Any]) -> list[PlaceAction]:
+    """Without the entries that say that another had no effect: those mark it."""
+    refused = {row["change"].get("of") for row in rows if row["action"] == trail.REFUSED}
+    return [
+        PlaceAction(
+            at=row["at"],
+            who=row["who"],
+            action=row["action"],
+            reservation_id=row["subject"],
+            refused=row["id"] in refused,
+        )
+        for row in rows
+        if row["action"] not in (trail.REFUSED, trail.UNANSWERED)
+    ]
+
+
+_h, _p, _t = charges.c, payments.c, trail_table.c
+_CHARGES = (
+    select(_h.id, _h.reservation_id, _h.method, _h.amount, _h.status, _h.error, _h.created_at)
+    .where(one_of(_h.reservation_id, "ids"))
+    .order_by(_h.created_at, _h.id)
+)
+_PAYMENTS = (
+    select(_p.reservation_id, _p.method, _p.reference, _p.amount, _p.status, _p.created_at, _p.refunded_at)
+    .where(one_of(_p.reservation_id, "ids"))
+    .order_by(_p.id)
+)
+_ACTIONS = (
+    select(_t.id, _t.at, _t.who, _t.action, _t.subject, _t.change).where(one_of(_t.subject, "ids")).order_by(_t.id)
+)
