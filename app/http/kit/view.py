@@ -258,14 +258,14 @@ def number_cells(t: Texts, numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     if waiting and eta:
         empty = duration_words(t, eta["high"] if isinstance(eta, Mapping) else eta)
     return [
-        ("waiting", f"{waiting:,}"),
-        ("inflow", f"{numbers['inflowPerSecond']:,.1f}"),
-        ("outflow", f"{numbers['outflowPerSecond']:,.1f}"),
-        ("admitted", f"{numbers['admitted']:,}"),
-        ("active", f"{numbers['active']:,}"),
+        ("waiting", t.number(waiting)),
+        ("inflow", t.number(numbers["inflowPerSecond"], 1)),
+        ("outflow", t.number(numbers["outflowPerSecond"], 1)),
+        ("admitted", t.number(numbers["admitted"])),
+        ("active", t.number(numbers["active"])),
         ("oldest", longest),
         ("empty", empty),
-        ("last", f"{numbers['lastNumber']:,}"),
+        ("last", t.number(numbers["lastNumber"])),
     ]
 
 
@@ -299,6 +299,4 @@ def _value(t: Texts, field: str, value: object) -> str:
         return t(f"room.{value}")
     if isinstance(value, bool):
         return t("admin.yes" if value else "admin.no")
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    return t.number(value) if isinstance(value, int | float) else str(value)

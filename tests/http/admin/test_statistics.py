@@ -65,7 +65,7 @@ async def test_every_turn_of_a_reservation_is_counted(system: System, event_id: 
         assert totals["revenue"] >= 200
         text = (await client.get("/admin/statistics", headers={"accept-language": "en"})).text
         assert "Sales by grade" in text
-        assert "50.0 %" in text
+        assert "50.0%" in text
 
 
 async def test_nothing_is_said_where_nothing_can_be_known(system: System, event_id: str) -> None:

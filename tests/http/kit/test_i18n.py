@@ -67,6 +67,8 @@ def request(query: str = "", cookie: str = "", accept: str = "") -> Request[Any]
         ("", "", "en-GB,en;q=0.9,ko;q=0.8", "en"),
         ("", "", "fr,ko;q=0.5,en;q=0.7", "en"),
         ("", "", "en;q=0,ko;q=0.1", "ko"),
+        ("", "", "ko; q=0.1, EN-us; q=0.2", "en"),
+        ("lang=EN", "", "ko", "en"),
         ("lang=xx", "tiketi_lang=nonsense", "fr;q=abc,*", "ko"),
     ],
 )
@@ -99,6 +101,20 @@ def test_one_is_not_many() -> None:
     assert TEXTS["en"]("common.seats", n=1) == "1 seat"
     assert TEXTS["en"]("common.seats", n=1200) == "1,200 seats"
     assert TEXTS["ko"]("common.seats", n=1) == "1석"
+
+
+def test_numbers_have_separators_and_round_halves_up_as_browsers_do() -> None:
+    assert [TEXTS["en"].number(value) for value in (1234567, 2.0, 1234.5678)] == ["1,234,567", "2", "1,234.568"]
+    assert [TEXTS["en"].number(value, 1) for value in (0.25, 0.35, 0.04)] == ["0.3", "0.4", "0"]
+    assert [TEXTS["ko"].percent(share) for share in (0.1225, 1)] == ["12.3%", "100.0%"]
+    assert TEXTS["ko"]("common.money", amount=150000) == "150,000원"
+
+
+def test_every_plural_of_a_language_has_a_form() -> None:
+    for texts in TEXTS.values():
+        forms = set(texts.locale.plural_form.tags) | {"other"}
+        wrong = {key for key, entry in texts.entries.items() if isinstance(entry, dict) and entry.keys() != forms}
+        assert wrong == set(), texts.lang
 
 
 def test_a_title_is_not_broken_after_its_opening_mark() -> None:

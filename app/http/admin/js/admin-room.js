@@ -1,5 +1,5 @@
 // The operator's page of one room: live numbers and charts, and controls that say next to themselves what came of them.
-import { $, data, now, show, t } from "./page.js";
+import { $, data, now, show, stamp, t } from "./page.js";
 import { call } from "./api.js";
 import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
@@ -68,7 +68,6 @@ function record(sample) {
   for (const chart of charts) chart.show(samples);
 }
 
-const moment = (iso) => new Intl.DateTimeFormat("sv", { timeZone: data.zone, dateStyle: "short", timeStyle: "medium" }).format(new Date(iso)); // as the page has it
 const inWord = (field, value) => (field === "state" ? t(`room.${value}`) : typeof value === "boolean" ? t(value ? "admin.yes" : "admin.no") : show(value));
 const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.field.${field}`)}: ${inWord(field, value)}`).join(", ");
 
@@ -76,7 +75,7 @@ function showChanges(changes) {
   if (!changes?.length) return;
   $("changes").replaceChildren(...changes.map(({ at, who, change }) => {
     const row = document.createElement("tr");
-    for (const text of [moment(at), who, inWords(change)]) row.insertCell().textContent = text;
+    for (const text of [stamp(at, data.zone), who, inWords(change)]) row.insertCell().textContent = text;
     return row;
   }));
 }

@@ -1,11 +1,10 @@
 // The statistics page: the figures the server drew, written anew as the feed tells them.
-import { $, data, money, show, t } from "./page.js";
+import { $, data, money, percent, show, stamp, t } from "./page.js";
 import { call } from "./api.js";
 import { Feed } from "./feed.js";
 
 const url = "/api/admin/dashboard/stats";
-const WRITE = { money, count: show, rate: (value) => `${(value * 100).toFixed(1)} %` };
-const moment = (iso) => new Intl.DateTimeFormat(data.lang, { timeZone: "Asia/Seoul", dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+const WRITE = { money, count: show, rate: percent };
 
 function write(root, figures) {
   for (const cell of root.querySelectorAll("[data-field]")) {
@@ -28,7 +27,7 @@ function rows(table, figures, widest) {
 
 function render({ totals, events, updatedAt }) {
   write($("totals"), totals);
-  $("stats-at").textContent = moment(updatedAt);
+  $("stats-at").textContent = stamp(updatedAt, data.zone);
   const whole = [
     rows($("grades"), Object.fromEntries(totals.grades.map((each) => [each.grade, each])), "sold"),
     rows($("statuses"), Object.fromEntries(Object.entries(totals.reservations).map(([status, count]) => [status, { count }])), "count"),

@@ -12,6 +12,7 @@ from app.http.admin.pages.reservations import DESK_ZONE
 from app.http.admin.statistics import Figures, stats_of
 from app.http.kit.i18n import Texts, texts_for
 from app.http.kit.render import page
+from app.http.kit.view import stamp
 from app.http.state import State
 from app.ledger.desk import titles as titles_of
 
@@ -33,10 +34,9 @@ async def statistics_page(request: Request[State], _: Session) -> Response:
         "sold_most": max((sold for _, sold, _ in grades), default=0),
         "statuses": list(stats.totals.reservations.items()),
         "made_most": max(stats.totals.reservations.values(), default=0),
-        "at": stats.updated_at,
-        "zone": DESK_ZONE,
+        "at": stamp(stats.updated_at, DESK_ZONE),
     }
-    return page(request, "admin/statistics.html", context, script={}, words=("stats.", "admin.live."))
+    return page(request, "admin/statistics.html", context, script={"zone": DESK_ZONE}, words=("stats.", "admin.live."))
 
 
 def cells(t: Texts, figures: Figures, names: tuple[str, ...]) -> list[tuple[str, str, str]]:
@@ -54,7 +54,7 @@ def words_of(t: Texts, kind: str, value: float | None) -> str:
         return "–"
     if kind == "money":
         return t.money(int(value))
-    return f"{value * 100:.1f} %" if kind == "rate" else f"{int(value):,}"
+    return t.percent(value) if kind == "rate" else t.number(value)
 
 
 routes = [admin_route("/admin/statistics", statistics_page)]

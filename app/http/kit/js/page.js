@@ -6,6 +6,7 @@ export const data = block ? JSON.parse(block.textContent) : { texts: {}, lang: "
 
 const plural = new Intl.PluralRules(data.lang);
 const grouped = new Intl.NumberFormat(data.lang);
+const share = new Intl.NumberFormat(data.lang, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** The sentence for a key; numbers get separators, `n` chooses the plural form. */
 export function t(key, values = {}) {
@@ -16,6 +17,8 @@ export function t(key, values = {}) {
 }
 
 export const show = (value) => (typeof value === "number" ? grouped.format(value) : String(value ?? ""));
+export const percent = (value) => share.format(value);
+export const stamp = (iso, zone) => new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }).format(new Date(iso));
 export const money = (amount) => t("common.money", { amount });
 export const $ = (id) => document.getElementById(id);
 
