@@ -44,8 +44,7 @@ ONLY = {
     ),
     "redis.exceptions": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.jobs", "app.connections"),
-        *("app.http.accounts.revoked_sessions", "app.http.events.cache", "app.http.kit.problems"),
-        *("app.control.seat_map_warmer", "workers.admitter", "workers.payer"),
+        "app.http.accounts.revoked_sessions",
     ),
     "sqlalchemy": ("app.ledger",),
     "asyncpg": ("app.ledger",),

@@ -13,13 +13,12 @@ from collections.abc import Awaitable
 from typing import Any
 
 import structlog
-from redis.exceptions import RedisError
 
 from app import redis_keys
 from app.domain.line import RoomState
 from app.jobs import Wake, WakeUpFailed
 from app.metrics.work import Work
-from app.room.errors import RoomUnavailable
+from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.scripts import RoomScripts
 
 REFRESH_S = 1.0  # how often all rooms are looked at; one that is made or opened is told of before
@@ -57,9 +56,10 @@ class Admitter:
 
     async def _try(self, step: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                await step
-        except (RoomUnavailable, RedisError, WakeUpFailed, OSError, TimeoutError) as error:
+            with as_room_unavailable():
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    await step
+        except (RoomUnavailable, WakeUpFailed) as error:
             self._work.ticks_failed += 1
             log.warning("tick_failed", error=f"{type(error).__name__}: {error}")
 

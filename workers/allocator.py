@@ -21,14 +21,13 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from app import redis_keys
 from app.domain.reservation import Known
 from app.jobs import Wake
 from app.lane.commands import Command, Outcome, OutcomeStatus, Published, pack, unpack_command
 from app.lane.decide import Decisions, decide
-from app.lane.scripts import LEASE_MS, LaneScripts, Released
-from app.lane.seats import published_in
+from app.lane.scripts import LEASE_MS, LaneScripts, PublishStatus, ReleaseStatus
 from app.lane.state import LaneState
+from app.lane.streams import CommandEntry, LaneStreams
 from app.ledger import seats
 from app.ledger.database import Database
 from app.metrics.work import Work
@@ -41,11 +40,10 @@ LANES_CACHED_MAX = 32
 Finish = Callable[
     [str, Sequence[tuple[int, int]]], Awaitable[object]
 ]  # (event_id, [(epoch, number)]): turns that are over
-Entries = list[tuple[bytes, dict[bytes, bytes]]]
 log = structlog.get_logger()
 
 
-class Ended(StrEnum):
+class StopReason(StrEnum):
     """Why an allocator let go of a lane."""
 
     busy = "busy"  # another allocator has it
@@ -83,16 +81,18 @@ class Allocator:
     offer_for: timedelta = timedelta(0)  # of the waiting list; a hold's time at least
     work: Work = field(default_factory=Work)
     linger_ms: int = LINGER_MS  # 0: do not wait
+    batch_max: int = BATCH_MAX
 
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
+        self._streams = LaneStreams(self.redis)
         self._cached: OrderedDict[str, LaneState] = OrderedDict()
 
-    async def run(self, event_id: str) -> Ended:
+    async def run(self, event_id: str) -> StopReason:
         """Drain the lane of one event until it is empty, for a slice of time at most."""
         owner = self.new_owner()
         if not await self._scripts.take(event_id, owner):
-            return Ended.busy
+            return StopReason.busy
         try:
             async with asyncio.TaskGroup() as tasks:
                 keeper = tasks.create_task(self._keep(event_id, owner))
@@ -101,14 +101,14 @@ class Allocator:
         except Exception:  # as when the database is away: the next one need not wait for the lease to run out
             await self._scripts.release(event_id, owner, even_if_waiting=True)
             raise
-        if ended is Ended.lost:
+        if ended is StopReason.lost:
             await self._pass_on(event_id, owner)
         return ended
 
     async def _pass_on(self, event_id: str, owner: str) -> None:
         """Let another begin at once, where only the fence was lost, as when the seat map was replaced."""
-        released, oldest = await self._scripts.release(event_id, owner, even_if_waiting=True)
-        if released is Released.released and oldest:
+        status, oldest = await self._scripts.release(event_id, owner, even_if_waiting=True)
+        if status is ReleaseStatus.released and oldest:
             await self.wake(event_id, f"{oldest}:{owner}")
 
     async def _keep(self, event_id: str, owner: str) -> None:
@@ -118,15 +118,15 @@ class Allocator:
             await asyncio.sleep(LEASE_MS / 3000)
             kept = await self._scripts.keep(event_id, owner)
 
-    async def _serve(self, event_id: str, owner: str) -> Ended:
+    async def _serve(self, event_id: str, owner: str) -> StopReason:
         started = self.clock()
         tenure = await self._enter(event_id, owner)
         if tenure is None:
             log.error("lane_of_unknown_event", event_id=event_id)
             await self._scripts.release(event_id, owner, even_if_waiting=True)
-            return Ended.unknown_event
+            return StopReason.unknown_event
         ended = await self._drain(tenure, self.clock() + SLICE_S)
-        if ended in (Ended.drained, Ended.sliced):
+        if ended in (StopReason.drained, StopReason.sliced):
             self._remember(tenure.state)
         log.info(
             "allocate",
@@ -150,40 +150,30 @@ class Allocator:
             if loaded is None:
                 return None
             state = await asyncio.to_thread(LaneState, *loaded)
-        if await self._last_published(event_id) != fenced.version:
+        newest = await self._streams.newest_published(event_id)
+        if (newest.unpack().version if newest else 0) != fenced.version:
             await self._scripts.publish(event_id, owner, pack(Published(version=fenced.version, reload=True)))
         return _Tenure(event_id, owner, fenced.fence, state)
 
-    async def _last_published(self, event_id: str) -> int:
-        last = await self.redis.xrevrange(redis_keys.lane_out(event_id), count=1)
-        return published_in(event_id, last[0][1]).version if last else 0
-
-    async def _drain(self, tenure: _Tenure, slice_ends: float) -> Ended:
+    async def _drain(self, tenure: _Tenure, slice_ends: float) -> StopReason:
         while self.clock() < slice_ends:
-            entries = await self._read(tenure.event_id)
+            entries = await self._streams.waiting(tenure.event_id, self.batch_max, self.linger_ms)
             if entries:
                 if not await self._batch(tenure, entries):
-                    return Ended.lost
+                    return StopReason.lost
                 continue
-            released, _ = await self._scripts.release(tenure.event_id, tenure.owner)
-            if released is not Released.more:
-                return Ended.drained if released is Released.released else Ended.lost
-        released, oldest = await self._scripts.release(tenure.event_id, tenure.owner, even_if_waiting=True)
-        if released is Released.lost:
-            return Ended.lost
+            status, _ = await self._scripts.release(tenure.event_id, tenure.owner)
+            if status is not ReleaseStatus.more:
+                return StopReason.drained if status is ReleaseStatus.released else StopReason.lost
+        status, oldest = await self._scripts.release(tenure.event_id, tenure.owner, even_if_waiting=True)
+        if status is ReleaseStatus.lost:
+            return StopReason.lost
         if oldest:
-            await self.wake(
-                tenure.event_id, f"{oldest}:{tenure.owner}"
-            )  # its own id: this very job may have the plain one
-        return Ended.sliced
+            # An id of its own: this very job may have the plain one.
+            await self.wake(tenure.event_id, f"{oldest}:{tenure.owner}")
+        return StopReason.sliced
 
-    async def _read(self, event_id: str) -> Entries:
-        """The oldest commands waiting; waits a little if there are none. What is done has been deleted."""
-        streams: dict[Any, Any] = {redis_keys.lane(event_id): "0-0"}
-        found = await self.redis.xread(streams, count=BATCH_MAX, block=self.linger_ms or None)
-        return found[0][1] if found else []
-
-    async def _batch(self, tenure: _Tenure, entries: Entries) -> bool:
+    async def _batch(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
         """Carry out a batch, or what can be of one that the store will not have; False if the lane is another's."""
         try:
             return await self._carry_out(tenure, entries)
@@ -191,7 +181,7 @@ class Allocator:
             log.warning("lane_batch_refused", event_id=tenure.event_id, commands=len(entries), error=repr(error))
         return await self._one_by_one(tenure, entries)
 
-    async def _one_by_one(self, tenure: _Tenure, entries: Entries) -> bool:
+    async def _one_by_one(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
         """Carry out each by itself and drop the one that is refused again: it would block the lane for good.
 
         Who asked for that hears nothing and may ask again; captured money is told of again by the payer.
@@ -202,7 +192,7 @@ class Allocator:
             try:
                 mine = await self._carry_out(tenure, [entry])
             except seats.REFUSED as error:
-                command = entry[1].get(b"c", b"").decode(errors="replace")
+                command = entry.packed.decode(errors="replace")
                 log.error("lane_command_dropped", event_id=tenure.event_id, command=command, error=repr(error))
                 mine = await self._look_again(tenure) and await self._publish(tenure, [entry], [], [])
             if not mine:
@@ -217,7 +207,7 @@ class Allocator:
         tenure.state = await asyncio.to_thread(LaneState, *loaded)
         return True
 
-    async def _carry_out(self, tenure: _Tenure, entries: Entries) -> bool:
+    async def _carry_out(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
         """Decide, write, then tell; False if the lane is another's by now."""
         began = self.clock()
         commands = _decoded(tenure.event_id, entries)
@@ -234,11 +224,12 @@ class Allocator:
         return told
 
     async def _publish(
-        self, tenure: _Tenure, entries: Entries, changed: list[tuple[int, int]], outcomes: list[Outcome]
+        self, tenure: _Tenure, entries: Sequence[CommandEntry], changed: list[tuple[int, int]], outcomes: list[Outcome]
     ) -> bool:
         published = Published(version=tenure.state.version, seats=changed, outcomes=outcomes)
-        done = [entry_id for entry_id, _ in entries]
-        return await self._scripts.publish(tenure.event_id, tenure.owner, pack(published), done)
+        done = [entry.entry_id for entry in entries]
+        status = await self._scripts.publish(tenure.event_id, tenure.owner, pack(published), done)
+        return status is PublishStatus.published
 
     def _count(self, event_id: str, outcomes: Sequence[Outcome], took_s: float) -> None:
         self.work.batches.add(len(outcomes))
@@ -284,12 +275,12 @@ async def allocate(ctx: dict[str, Any], event_id: str) -> str:
     return (await allocator.run(event_id)).value
 
 
-def _decoded(event_id: str, entries: Entries) -> list[Command]:
+def _decoded(event_id: str, entries: Sequence[CommandEntry]) -> list[Command]:
     """The commands of these entries. One that cannot be read is logged and dropped: it would block the lane."""
     commands = []
-    for entry_id, fields in entries:
+    for entry_id, packed in entries:
         try:
-            commands.append(unpack_command(fields.get(b"c", b"")))
+            commands.append(unpack_command(packed))
         except msgspec.MsgspecError as error:
             log.error("lane_entry_dropped", event_id=event_id, entry=entry_id.decode(), error=str(error))
     return commands

@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from app import redis_keys
 from app.jobs import Wake
 from app.lane.commands import Cancel, pack
 from app.lane.scripts import LaneScripts
 from app.lane.stream import send
+from app.lane.streams import LaneStreams
 from app.ledger import reservations
 from app.ledger.database import Database
 
@@ -35,6 +35,7 @@ class Closer:
 
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
+        self._streams = LaneStreams(self.redis)
 
     async def close(self) -> int:
         """Send a Cancel for reservations of cancelled events; gives how many. The lane does the writing."""
@@ -44,7 +45,7 @@ class Closer:
             by_event.setdefault(event_id, []).append(pack(cancel))
         sent = 0
         for event_id, packed in by_event.items():
-            if await self.redis.xlen(redis_keys.lane(event_id)) < BACKLOG_MAX:
+            if await self._streams.backlog(event_id) < BACKLOG_MAX:
                 await send(self._scripts, self.wake, event_id, packed)
                 sent += len(packed)
         if sent:

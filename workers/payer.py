@@ -17,14 +17,14 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.domain.charge import Charge, ChargeStatus, Refund
 from app.domain.reservation import ReservationStatus
-from app.jobs import Wake, WakeUpFailed
+from app.jobs import Wake
 from app.lane.commands import Command, pack
+from app.lane.errors import LaneUnavailable
 from app.lane.scripts import LaneScripts
-from app.lane.stream import LaneBusy, send
+from app.lane.stream import send
 from app.ledger import charges, reservations
 from app.ledger.database import Database
 from app.payments.gateway_answers import RECHECK_PENDING_S, apply_gateway_answer, confirm_of
@@ -107,7 +107,7 @@ class Payer:
                     await self._tell_lane(charge)
                 case _:
                     await self._give_up(charge)
-        except (GatewayError, LaneBusy, WakeUpFailed, RedisError, OSError) as error:
+        except (GatewayError, LaneUnavailable) as error:
             log.warning("charge_postponed", charge_id=charge.id, tries=charge.tries, error=repr(error))
             await charges.transition(self.db, charge, charge.status, next_at=self._in(pause_s(charge.tries)))
 

@@ -13,11 +13,12 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from app import redis_keys
 from app.jobs import Wake
 from app.lane.commands import REPLIES_KEPT_FOR, Expire, pack
+from app.lane.errors import LaneFull
 from app.lane.scripts import LaneScripts
-from app.lane.stream import LaneBusy, send
+from app.lane.stream import send
+from app.lane.streams import LaneStreams
 from app.ledger import reservations, seats
 from app.ledger.database import Database
 
@@ -38,6 +39,7 @@ class Sweeper:
 
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
+        self._streams = LaneStreams(self.redis)
 
     async def sweep(self) -> int:
         """Send an Expire for every hold that is due; gives how many. The lane does the writing."""
@@ -50,7 +52,7 @@ class Sweeper:
         for event_id, packed in by_event.items():
             try:
                 await send(self._scripts, self.wake, event_id, packed)
-            except LaneBusy as error:  # the holds of the others end in time all the same; these are due again next time
+            except LaneFull as error:  # the holds of the others end in time all the same; these are due again next time
                 log.warning("expiries_not_sent", event_id=event_id, holds=len(packed), error=repr(error))
             else:
                 sent += len(packed)
@@ -64,7 +66,7 @@ class Sweeper:
         woken = 0
         event_ids = await seats.lane_events(self.db)
         for start in range(0, len(event_ids), EVENTS_PER_CALL):
-            for event_id, oldest in await self._stranded(event_ids[start : start + EVENTS_PER_CALL]):
+            for event_id, oldest in await self._streams.stranded(event_ids[start : start + EVENTS_PER_CALL]):
                 # An id of its own each second: the one of a killed worker's job stays taken until arq gives it up.
                 await self.wake(event_id, f"{oldest}:{int(self.now().timestamp())}")
                 woken += 1
@@ -73,18 +75,6 @@ class Sweeper:
     async def prune(self) -> int:
         """Forget a bounded number of old answers; gives how many."""
         return await seats.prune_commands(self.db, self.now() - REPLIES_KEPT_FOR)
-
-    async def _stranded(self, event_ids: list[str]) -> list[tuple[str, str]]:
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for event_id in event_ids:
-                pipe.xrange(redis_keys.lane(event_id), count=1)
-                pipe.exists(redis_keys.lane_lease(event_id))
-            answers = await pipe.execute()
-        return [
-            (event_id, first[0][0].decode())
-            for event_id, first, leased in zip(event_ids, answers[::2], answers[1::2], strict=True)
-            if first and not leased
-        ]
 
 
 async def sweep(ctx: dict[str, Any]) -> int:

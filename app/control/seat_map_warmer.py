@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from redis.exceptions import RedisError
 
+from app.lane.errors import LaneUnavailable
 from app.lane.seats import SeatViews
 from app.ledger import maps
 from app.ledger.database import Database
@@ -32,7 +32,7 @@ class SeatMapWarmer:
         self._watched = watched
 
     async def look(self, now: datetime) -> None:
-        """Hold the maps that are near, and give up those that nobody needs. Raises StoreError, RedisError."""
+        """Hold the maps that are near, and give up those that nobody needs. Raises StoreError, LaneUnavailable."""
         near = await maps.sold_between(self._db, now - BEHIND, now + AHEAD)
         for event_id in near:
             await self._seats.open(event_id)
@@ -43,5 +43,5 @@ class SeatMapWarmer:
             await asyncio.sleep(EVERY_S)
             try:
                 await self.look(datetime.now(UTC))
-            except (StoreError, RedisError, OSError) as error:
+            except (StoreError, LaneUnavailable) as error:
                 log.warning("near_maps_not_looked_for", error=repr(error))

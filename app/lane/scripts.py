@@ -1,14 +1,19 @@
-"""The lane's Lua commands with a Python signature each. Their guarantees are written in the files themselves."""
+"""The lane's Lua commands with a Python signature each. Their guarantees are written in the files themselves.
+
+Every call raises LaneUnavailable when Redis cannot be reached.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.lane.errors import as_lane_unavailable
 from app.lua import load
 
 LUA = Path(__file__).parent / "lua"
@@ -17,58 +22,81 @@ LEASE_MS = 1000
 OUT_KEPT = 10_000  # entries of lane:out; a web process further behind reloads
 
 
-class Sent(StrEnum):
+class SendStatus(StrEnum):
+    """What became of commands that were sent, and whether an allocator must be woken for them."""
+
     wake = "wake"
     awake = "awake"
     full = "full"
 
 
-class Lease(StrEnum):
+class LeaseStatus(StrEnum):
     taken = "taken"
     kept = "kept"
     lost = "lost"
 
 
-class Released(StrEnum):
+class ReleaseStatus(StrEnum):
     released = "released"
-    more = "more"
+    more = "more"  # commands wait, so the lane is still its owner's
     lost = "lost"
+
+
+class PublishStatus(StrEnum):
+    published = "published"
+    lost = "lost"  # the lease is another's: nothing happened
+
+
+class Sent(NamedTuple):
+    """`oldest`: the entry id of the command that has waited longest in this lane; "" when it is full."""
+
+    status: SendStatus
+    oldest: str
+
+
+class Released(NamedTuple):
+    """`oldest`: the entry id of the command that has waited longest in this lane; "" if none waits."""
+
+    status: ReleaseStatus
+    oldest: str
 
 
 class LaneScripts:
     """One set per Redis client."""
 
     def __init__(self, redis: Redis) -> None:
-        self._send = load(redis, LUA / "send.lua")
-        self._lease = load(redis, LUA / "lease.lua")
-        self._release = load(redis, LUA / "release.lua")
-        self._publish = load(redis, LUA / "publish.lua")
+        self._scripts = {path.stem: load(redis, path) for path in sorted(LUA.glob("*.lua"))}
 
-    async def send(self, event_id: str, commands: Sequence[bytes]) -> tuple[Sent, str]:
-        """What became of them, and the id of the oldest command waiting."""
-        args = [COMMANDS_MAX, *commands]
-        status, oldest = await self._send([redis_keys.lane(event_id), redis_keys.lane_lease(event_id)], args)
-        return Sent(status.decode()), oldest.decode()
+    async def send(self, event_id: str, commands: Sequence[bytes]) -> Sent:
+        """Put packed commands at the end of the lane, all of them or none."""
+        keys = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id)]
+        status, oldest = await self._call("send", keys, [COMMANDS_MAX, *commands])
+        return Sent(SendStatus(status.decode()), oldest.decode())
 
     async def take(self, event_id: str, owner: str) -> bool:
-        """Whether `owner` now has the lane."""
-        return await self._leased(event_id, owner, "take") is Lease.taken
+        """Take the lease of a lane that has none; answers whether `owner` now has it, for LEASE_MS."""
+        return await self._lease(event_id, owner, "take") is LeaseStatus.taken
 
     async def keep(self, event_id: str, owner: str) -> bool:
-        """Whether `owner` still has the lane, for another LEASE_MS."""
-        return await self._leased(event_id, owner, "keep") is Lease.kept
+        """Prolong the lease by another LEASE_MS; answers whether `owner` still has it."""
+        return await self._lease(event_id, owner, "keep") is LeaseStatus.kept
 
-    async def _leased(self, event_id: str, owner: str, how: str) -> Lease:
-        return Lease((await self._lease([redis_keys.lane_lease(event_id)], [owner, LEASE_MS, how])).decode())
+    async def release(self, event_id: str, owner: str, *, even_if_waiting: bool = False) -> Released:
+        """Give the lease up. While commands wait it is kept, unless `even_if_waiting`."""
+        keys = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id)]
+        status, oldest = await self._call("release", keys, [owner, "now" if even_if_waiting else "if_empty"])
+        return Released(ReleaseStatus(status.decode()), oldest.decode())
 
-    async def release(self, event_id: str, owner: str, *, even_if_waiting: bool = False) -> tuple[Released, str]:
-        """What became of the lease, and the id of the oldest command waiting ("" if none is)."""
-        args = [owner, "now" if even_if_waiting else "if_empty"]
-        status, oldest = await self._release([redis_keys.lane(event_id), redis_keys.lane_lease(event_id)], args)
-        return Released(status.decode()), oldest.decode()
+    async def publish(self, event_id: str, owner: str, published: bytes, done: Sequence[bytes] = ()) -> PublishStatus:
+        """Publish what a batch did and delete its entries, `done`, from the lane, if `owner` has the lease."""
+        keys = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id), redis_keys.lane_out(event_id)]
+        status = await self._call("publish", keys, [owner, LEASE_MS, OUT_KEPT, published, *done])
+        return PublishStatus(status.decode())
 
-    async def publish(self, event_id: str, owner: str, published: bytes, done: Sequence[bytes] = ()) -> bool:
-        """Publish and delete the `done` entries; False if the lease was lost (then nothing happened)."""
-        names = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id), redis_keys.lane_out(event_id)]
-        answer = await self._publish(names, [owner, LEASE_MS, OUT_KEPT, published, *done])
-        return bool(answer == b"published")
+    async def _lease(self, event_id: str, owner: str, how: str) -> LeaseStatus:
+        status = await self._call("lease", [redis_keys.lane_lease(event_id)], [owner, LEASE_MS, how])
+        return LeaseStatus(status.decode())
+
+    async def _call(self, name: str, keys: list[str], args: list[Any]) -> Any:
+        with as_lane_unavailable():
+            return await self._scripts[name](keys, args)

@@ -11,25 +11,21 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from app import redis_keys
 from app.domain.reservation import Reservation, SeatSnapshot
-from app.lane.commands import Outcome, Published, unpack_published
+from app.lane.commands import Outcome, Published
+from app.lane.errors import LaneUnavailable
 from app.lane.outcomes import Outcomes
+from app.lane.streams import LaneStreams, PublishedEntry
 from app.lane.view import SeatView
 
 BLOCK_MS = 1000
-READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
-ENTRIES_PER_READ = 500
 RETRY_S = 0.2  # between attempts while Redis or SQL is away
 RETRY_MS = int(RETRY_S * 1000)
 IDLE_S = 300.0  # a view asked for within it may still be in somebody's hands, and is not given up
 
-News = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]  # of each stream its entries
 Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # with the live reservations
 log = structlog.get_logger()
 
@@ -43,7 +39,7 @@ class SeatViews:
 
     def __init__(self, redis: Redis, load: Load, outcomes: Outcomes) -> None:
         self.read_s = float("inf")  # when Redis last answered, by a steady clock, from the first view on
-        self._redis = redis
+        self._streams = LaneStreams(redis)
         self._load = load
         self._outcomes = outcomes
         self._views: dict[str, SeatView] = {}
@@ -87,12 +83,12 @@ class SeatViews:
         async with self._opening:
             if event_id not in self._views:
                 # The position first: whatever is published while the snapshot is read is then seen again, never missed.
-                position = await self._last_entry(event_id)
+                newest = await self._streams.newest_published(event_id)
                 loaded = await self._load(event_id)
                 if loaded is None:
                     raise UnknownEvent(event_id)
                 self._views[event_id] = await asyncio.to_thread(SeatView, *loaded)  # a large map takes a while
-                self._positions[event_id] = position
+                self._positions[event_id] = b"0-0" if newest is None else newest.entry_id
                 self.read_s = min(self.read_s, time.monotonic())
                 self._opened.set()
             self._asked_s[event_id] = time.monotonic()
@@ -130,26 +126,19 @@ class SeatViews:
                 self._give_up()
                 await self._reload_stale()
                 await self._follow()
-            except (RedisError, OSError) as error:
+            except LaneUnavailable as error:
                 log.warning("seat_views_waiting", error=repr(error))
                 await asyncio.sleep(RETRY_S)
-
-    async def _last_entry(self, event_id: str) -> bytes:
-        last = await self._redis.xrevrange(redis_keys.lane_out(event_id), count=1)
-        return bytes(last[0][0]) if last else b"0-0"
 
     async def _follow(self) -> None:
         """Wait for the next entries of any view, or for a view to be opened."""
         self._opened.clear()
         opened = asyncio.create_task(self._opened.wait())
-        tasks: set[asyncio.Task[object]] = {opened}
-        streams: dict[Any, Any] = {
-            redis_keys.lane_out(event_id): position for event_id, position in self._positions.items()
-        }
+        tasks: set[asyncio.Task[Any]] = {opened}
         reading = None
-        if streams:
+        if self._positions:
             block_ms = RETRY_MS if self._stale else BLOCK_MS
-            reading = asyncio.create_task(self._read(streams, block_ms))
+            reading = asyncio.create_task(self._streams.published_after(dict(self._positions), block_ms))
             tasks.add(reading)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -161,18 +150,10 @@ class SeatViews:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, streams: dict[Any, Any], block_ms: int) -> News:
-        async with asyncio.timeout(block_ms / 1000 + READ_TIMEOUT_S):
-            news: News = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=block_ms)
-            return news
-
-    async def _take(self, streams: News) -> None:
-        by_key = {redis_keys.lane_out(event_id).encode(): event_id for event_id in self._views}
-        for key, entries in streams:
-            event_id = by_key[key]
-            for entry_id, fields in entries:
-                await self._apply(event_id, published_in(event_id, fields))
-                self._positions[event_id] = entry_id
+    async def _take(self, entries: list[PublishedEntry]) -> None:
+        for entry in entries:
+            await self._apply(entry.event_id, entry.unpack())
+            self._positions[entry.event_id] = entry.entry_id
 
     async def _apply(self, event_id: str, published: Published) -> None:
         view = self._views[event_id]
@@ -208,12 +189,3 @@ class SeatViews:
     def _tell(self, view: SeatView) -> None:
         for watcher in self._watchers:
             watcher(view)
-
-
-def published_in(event_id: str, fields: dict[bytes, bytes]) -> Published:
-    """The entry; one that cannot be read counts as a gap, so that the map is read anew."""
-    try:
-        return unpack_published(fields.get(b"o", b""))
-    except msgspec.MsgspecError as error:
-        log.error("lane_out_entry_unreadable", event_id=event_id, error=str(error))
-        return Published(version=-1, reload=True)

@@ -11,27 +11,22 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from app import redis_keys
 from app.histogram import SECONDS, HistogramsByKey
 from app.jobs import Wake, WakeUpFailed
-from app.lane.commands import Command, Outcome, Published, pack
+from app.lane.commands import Command, Outcome, pack
+from app.lane.errors import LaneFull, LaneUnavailable, as_lane_unavailable
 from app.lane.outcomes import Outcomes
-from app.lane.scripts import OUT_KEPT, LaneScripts, Sent
+from app.lane.scripts import LaneScripts, SendStatus
+from app.lane.streams import LaneStreams
 
 SEND_MAX = 500  # commands per call to Redis
 KINDS_MAX = 20  # of commands, whose waits are told apart
 PENDING_MAX = 10_000  # commands waiting to be sent by this process, all events together
 
 Watch = Callable[[str], Awaitable[object]]  # be told of an event's outcomes from now on
-
-
-class LaneBusy(Exception):
-    """No answer in time, or no room for the question. Asking again with the same command id is safe."""
 
 
 class Lane:
@@ -41,8 +36,8 @@ class Lane:
     def __init__(self, redis: Redis, wake: Wake, outcomes: Outcomes, watch: Watch, wait_s: float) -> None:
         self.waits_s: HistogramsByKey[str] = HistogramsByKey(SECONDS, KINDS_MAX, "other")
         self.busy = 0
-        self._redis = redis
         self._scripts = LaneScripts(redis)
+        self._streams = LaneStreams(redis)
         self._wake = wake
         self._outcomes = outcomes
         self._watch = watch
@@ -51,11 +46,14 @@ class Lane:
         self._flushes: dict[str, asyncio.Task[None]] = {}
 
     async def submit(self, event_id: str, command: Command) -> Outcome:
-        """Send one command and wait for its outcome. Raises LaneBusy, and what `watch` raises for an unknown event."""
+        """Send one command and wait for its outcome.
+
+        Raises LaneUnavailable, and what `watch` raises for an unknown event.
+        """
         began_s = time.perf_counter()
         if self.pending >= PENDING_MAX:
             self.busy += 1
-            raise LaneBusy(f"{PENDING_MAX} commands are waiting to be sent")
+            raise LaneUnavailable(f"{PENDING_MAX} commands are waiting to be sent")
         try:
             async with asyncio.timeout(self._wait_s):
                 await self._watch(event_id)
@@ -66,10 +64,10 @@ class Lane:
             return outcome
         except TimeoutError as error:
             self.busy += 1
-            raise LaneBusy(f"no answer to {command.id} within {self._wait_s} s") from error
-        except (RedisError, OSError) as error:
+            raise LaneUnavailable(f"no answer to {command.id} within {self._wait_s} s") from error
+        except LaneUnavailable:
             self.busy += 1
-            raise LaneBusy(f"Redis is away: {error}") from error
+            raise
 
     async def outcome(self, event_id: str, command_id: str, wait_s: float) -> Outcome | None:
         """The answer to a command somebody else sent, if it comes within `wait_s`."""
@@ -94,19 +92,14 @@ class Lane:
                 await answer
 
     async def send(self, event_id: str, commands: Sequence[Command]) -> None:
-        """Send commands whose outcome nobody waits for. Raises LaneBusy if they may not have arrived."""
-        try:
+        """Send commands whose outcome nobody waits for. Raises LaneUnavailable if they may not have arrived."""
+        with as_lane_unavailable():
             async with asyncio.timeout(self._wait_s):
                 await send(self._scripts, self._wake, event_id, [pack(command) for command in commands])
-        except (RedisError, WakeUpFailed, OSError) as error:
-            raise LaneBusy(f"Redis is away: {error}") from error
 
     async def announce(self, event_id: str, version: int) -> None:
-        """Tell every web process that the whole map is another, after that was committed. Whoever misses it is told by
-        the next allocator, which finds that the last thing told is not of the map's version.
-        """
-        told: dict[Any, Any] = {"o": pack(Published(version=version, reload=True))}
-        await self._redis.xadd(redis_keys.lane_out(event_id), told, maxlen=OUT_KEPT, approximate=True)
+        """Tell every web process that the whole map was replaced; see LaneStreams. Raises LaneUnavailable."""
+        await self._streams.announce(event_id, version)
 
     @property
     def pending(self) -> int:
@@ -136,35 +129,30 @@ class Lane:
     async def _send_batch(self, event_id: str, batch: list[tuple[bytes, asyncio.Future[Outcome]]]) -> None:
         try:
             await send(self._scripts, self._wake, event_id, [packed for packed, _ in batch])
-        except (LaneBusy, RedisError, WakeUpFailed, OSError) as error:
+        except LaneUnavailable as error:
             for _, answer in batch:
                 if not answer.done():
-                    answer.set_exception(LaneBusy(str(error)))
+                    answer.set_exception(type(error)(str(error)))  # each its own: awaiting one adds to its traceback
 
 
 async def send(scripts: LaneScripts, wake: Wake, event_id: str, packed: Sequence[bytes]) -> None:
-    """Send packed commands in order, and wake an allocator if nobody will see them otherwise."""
+    """Send packed commands in order, and wake an allocator if nobody will see them otherwise.
+
+    Raises LaneFull, or LaneUnavailable if they may not have arrived or nobody could be woken.
+    """
     for start in range(0, len(packed), SEND_MAX):
-        sent, oldest = await scripts.send(event_id, packed[start : start + SEND_MAX])
-        match sent:
-            case Sent.full:
-                raise LaneBusy(f"the lane of {event_id} is full")
-            case Sent.wake:
-                await wake(event_id, oldest)
-            case Sent.awake:
+        status, oldest = await scripts.send(event_id, packed[start : start + SEND_MAX])
+        match status:
+            case SendStatus.full:
+                raise LaneFull(f"the lane of {event_id} is full")
+            case SendStatus.wake:
+                await _wake(wake, event_id, oldest)
+            case SendStatus.awake:
                 pass
 
 
-async def oldest_wait_s(redis: Redis, event_ids: Sequence[str]) -> float:
-    """How long the command has waited that has waited longest in these lanes, by Redis's clock; 0.0 if none waits.
-
-    More than a request waits for an answer means that nothing is sold: no worker, or one that cannot write.
-    """
-    pipe = redis.pipeline(transaction=False)
-    pipe.time()
-    for event_id in event_ids:
-        pipe.xrange(redis_keys.lane(event_id), count=1)
-    async with pipe:  # cancelled, it would keep its connection
-        (seconds, microseconds), *lanes = await pipe.execute()
-    sent_ms = [int(entries[0][0].partition(b"-")[0]) for entries in lanes if entries]
-    return max(0.0, seconds + microseconds / 1_000_000 - min(sent_ms) / 1000) if sent_ms else 0.0
+async def _wake(wake: Wake, event_id: str, oldest: str) -> None:
+    try:
+        await wake(event_id, oldest)
+    except WakeUpFailed as error:
+        raise LaneUnavailable(f"no allocator could be woken: {error}") from error

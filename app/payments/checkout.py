@@ -18,7 +18,7 @@ import structlog
 from app.domain.charge import Charge, ChargeStatus, PaymentMethod
 from app.domain.reservation import PaymentStatus, Reservation
 from app.lane.commands import Confirm, Outcome, OutcomeStatus
-from app.lane.stream import LaneBusy
+from app.lane.errors import LaneUnavailable
 from app.ledger import charges, reservations
 from app.ledger.charges import Begun
 from app.ledger.database import Database
@@ -57,7 +57,8 @@ class Paid:
 @dataclass(kw_only=True, eq=False)
 class Checkout:
     """`submit` sends a Confirm down the lane and waits for its outcome; what it raises, `pay` raises, and a repeat of
-    `pay` resumes from there. `send` does not wait for the outcome and may raise LaneBusy: the payer sends it again."""
+    `pay` resumes from there. `send` does not wait for the outcome and may raise LaneUnavailable: the payer sends the
+    Confirm again."""
 
     db: Database
     gateway: PaymentProvider
@@ -130,7 +131,7 @@ class Checkout:
     async def _send(self, charge: Charge, holder: str) -> None:
         try:
             await self.send(charge.event_id, [confirm_of(charge, holder)])
-        except LaneBusy as error:
+        except LaneUnavailable as error:
             log.warning("confirm_not_sent", charge_id=charge.id, error=repr(error))
 
     async def _no_answer(self, charge: Charge, error: GatewayError) -> Paid:

@@ -8,9 +8,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median_low
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app import redis_keys
 from app.domain.reservation import SeatStatus
 from app.lane.commands import Cancel, Command, Confirm, Hold, pack
 from app.lane.scripts import LaneScripts
@@ -22,7 +21,7 @@ from loadtest.bench import room
 from loadtest.bench.machine import SERVER_CORE, on_cores
 from loadtest.bench.processes import redis, scratch
 from loadtest.bench.report import BenchError, Row, Say
-from workers.allocator import Allocator, Ended, Entries
+from workers.allocator import BATCH_MAX, Allocator, StopReason
 
 COMMANDS = 20_000
 COMMANDS_ONE_BY_ONE = 1_000
@@ -30,15 +29,6 @@ ROUNDS = 3
 BEHIND = 100  # a hold is paid or given back when so many others have come after it
 SEATS_PER_ROW = 50
 COMMANDS_PER_CALL = 500
-
-
-class OneByOne(Allocator):
-    """The same allocator, taking one command at a time: a transaction and an answer for each."""
-
-    async def _read(self, event_id: str) -> Entries:
-        streams: dict[Any, Any] = {redis_keys.lane(event_id): "0-0"}
-        found = await self.redis.xread(streams, count=1, block=self.linger_ms)
-        return found[0][1] if found else []
 
 
 def measure(say: Say) -> list[Row]:
@@ -75,40 +65,40 @@ async def _by_turns(settings: Settings, say: Say) -> tuple[Speed, Speed]:
     db = open_database(settings.database)
     async with room.scripts_of(settings) as scripts:
         for turn in range(ROUNDS):
-            batched.append(await _round(Allocator, scripts, db, f"batched-{turn}", COMMANDS))
-            single.append(await _round(OneByOne, scripts, db, f"single-{turn}", COMMANDS_ONE_BY_ONE))
+            batched.append(await _round(BATCH_MAX, scripts, db, f"batched-{turn}", COMMANDS))
+            single.append(await _round(1, scripts, db, f"single-{turn}", COMMANDS_ONE_BY_ONE))
             say(f"round {turn + 1} of {ROUNDS}: {batched[-1].per_s:,.0f}/s in batches, {single[-1].per_s:,.0f}/s alone")
     await db.close()
     return median_low(batched), median_low(single)
 
 
-async def _round(kind: type[Allocator], scripts: RoomScripts, db: Database, event_id: str, count: int) -> Speed:
+async def _round(batch_max: int, scripts: RoomScripts, db: Database, event_id: str, count: int) -> Speed:
     """How fast so many commands go through a lane of their own."""
     people = count // 2
     await events.create(db, _hall(event_id, people), datetime.now(UTC))
     await room.make(scripts, event_id)
     holders = await room.fill(scripts, event_id, people)
-    allocator = _allocator(kind, scripts, db, event_id)
+    allocator = _allocator(batch_max, scripts, db, event_id)
     await allocator.run(event_id)  # it knows the seats from here on
     lane, packed = LaneScripts(scripts.redis), [pack(command) for command in _commands(event_id, holders)]
     for start in range(0, count, COMMANDS_PER_CALL):
         await lane.send(event_id, packed[start : start + COMMANDS_PER_CALL])
     began_s, used_s = time.perf_counter(), time.process_time()
-    while await allocator.run(event_id) is Ended.sliced:
+    while await allocator.run(event_id) is StopReason.sliced:
         continue
     took_s, used_s = time.perf_counter() - began_s, time.process_time() - used_s
     await _check(db, event_id, people)
     return Speed(count / took_s, used_s / count * 1e6)
 
 
-def _allocator(kind: type[Allocator], scripts: RoomScripts, db: Database, event_id: str) -> Allocator:
+def _allocator(batch_max: int, scripts: RoomScripts, db: Database, event_id: str) -> Allocator:
     """As a worker makes it, but reservation ids are counted: a payment can be sent before its hold is answered."""
     owners, reservations = itertools.count(1), itertools.count(1)
 
     async def wake(_event_id: str, _entry_id: str) -> None:
         """Nobody needs to be woken: we call again."""
 
-    return kind(
+    return Allocator(
         redis=scripts.redis,
         db=db,
         wake=wake,
@@ -119,6 +109,7 @@ def _allocator(kind: type[Allocator], scripts: RoomScripts, db: Database, event_
         new_owner=lambda: f"owner-{next(owners)}",
         new_reservation_id=lambda: _reservation(event_id, next(reservations)),
         linger_ms=1,
+        batch_max=batch_max,
     )
 
 

@@ -19,6 +19,7 @@ from app import jobs, redis_keys
 from app.http.accounts import revoked_sessions as endings
 from app.http.accounts.revoked_sessions import RevokedSessions
 from app.lane import seats as seat_views
+from app.lane import streams as lane_streams
 from app.lane.commands import OutcomeStatus
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
@@ -119,7 +120,7 @@ async def test_a_line_that_another_redis_took_over_is_read_anew(
 async def test_the_seats_are_followed_again(
     redis: Redis, behind: Redis, relay: Relay, ledger: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seat_views, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(lane_streams, "READ_TIMEOUT_S", 0.1)
     monkeypatch.setattr(seat_views, "BLOCK_MS", 50)
     world = await make_world(redis, ledger)
     views = SeatViews(behind, lambda event_id: seats.load(ledger, event_id), Outcomes())

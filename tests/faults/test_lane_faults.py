@@ -21,7 +21,7 @@ from tests.lane.killing import Fuse, fused, killable_ledger, killable_redis, was
 from tests.lane.listening import hear
 from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, make_world, wishing
 from workers import allocator
-from workers.allocator import Allocator, Ended
+from workers.allocator import Allocator, StopReason
 from workers.sweeper import Sweeper
 
 EXPECTED = {
@@ -145,7 +145,7 @@ async def test_an_allocator_paused_past_its_lease_cannot_write_what_another_has_
         await world.allocator().run(EVENT)
 
     await world.send(*commands)
-    assert await paused(world, another_takes_over).run(EVENT) is Ended.lost
+    assert await paused(world, another_takes_over).run(EVENT) is StopReason.lost
     await check(world, EXPECTED)
 
 
@@ -155,10 +155,10 @@ async def test_the_fence_alone_stops_a_paused_allocator(world: World) -> None:
         assert await seats.take_fence(world.db, EVENT)
 
     await world.send(hold("a", [0]))
-    assert await paused(world, another_only_arrives).run(EVENT) is Ended.lost
+    assert await paused(world, another_only_arrives).run(EVENT) is StopReason.lost
     assert set(await world.statuses()) == {0}
     await world.redis.delete(redis_keys.lane_lease(EVENT))
-    assert await world.allocator().run(EVENT) is Ended.drained
+    assert await world.allocator().run(EVENT) is StopReason.drained
     assert (await world.statuses())[0] == 1
 
 
@@ -167,9 +167,9 @@ async def test_whoever_loses_only_the_fence_lets_another_begin_at_once(world: Wo
         assert await seats.take_fence(world.db, EVENT)
 
     await world.send(hold("a", [0]))
-    assert await paused(world, the_map_is_replaced).run(EVENT) is Ended.lost
+    assert await paused(world, the_map_is_replaced).run(EVENT) is StopReason.lost
     assert [event_id for event_id, _ in world.woken] == [EVENT]
-    assert await world.allocator().run(EVENT) is Ended.drained
+    assert await world.allocator().run(EVENT) is StopReason.drained
     assert (await world.statuses())[0] == 1
 
 
@@ -181,7 +181,7 @@ async def test_an_allocator_that_fails_leaves_no_lease_behind(world: World) -> N
     with pytest.raises(ExceptionGroup):
         await paused(world, the_database_goes_away).run(EVENT)
     assert world.woken == []  # else it would fail at once again and again: the round for stranded lanes wakes
-    assert await world.allocator().run(EVENT) is Ended.drained
+    assert await world.allocator().run(EVENT) is StopReason.drained
 
 
 async def test_an_allocator_paused_after_its_commit_does_not_publish_over_another(world: World) -> None:
@@ -196,7 +196,7 @@ async def test_an_allocator_paused_after_its_commit_does_not_publish_over_anothe
 
     sleeper.finish = another_takes_over
     await world.send(*commands)
-    assert await sleeper.run(EVENT) is Ended.lost
+    assert await sleeper.run(EVENT) is StopReason.lost
     await check(world, EXPECTED | {"later": OutcomeStatus.held})
     published = [unpack_published(fields[b"o"]) for _, fields in await world.redis.xrange(redis_keys.lane_out(EVENT))]
     versions = [each.version for each in published]
@@ -224,13 +224,13 @@ async def test_two_allocators_at_once_give_each_command_one_outcome(world: World
 
 async def test_a_lease_is_never_taken_from_who_has_it(world: World) -> None:
     await world.send(hold("a", [0]))
-    answers: list[Ended] = []
+    answers: list[StopReason] = []
 
     async def another_tries() -> None:
         answers.append(await world.allocator().run(EVENT))
 
-    assert await paused(world, another_tries).run(EVENT) is Ended.drained
-    assert answers == [Ended.busy]
+    assert await paused(world, another_tries).run(EVENT) is StopReason.drained
+    assert answers == [StopReason.busy]
 
 
 async def test_a_stranded_lane_is_woken_and_a_served_one_is_not(world: World) -> None:

@@ -16,7 +16,7 @@ from app.ledger.database import Database
 from app.ledger.tables.events import seats
 from app.ledger.tables.payments import payments
 from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec, wishing
-from workers.allocator import Ended
+from workers.allocator import StopReason
 
 
 def held_id(outcome: Outcome) -> str:
@@ -211,7 +211,7 @@ async def test_what_the_store_will_not_have_does_not_block_the_lane_and_harms_no
     await world.send(hold("a", [0]))
     await allocator.run(EVENT)
     await world.send(hold("bad", [1], holder="bob"), hold("c", [2], holder="cat"))
-    assert await allocator.run(EVENT) is Ended.drained
+    assert await allocator.run(EVENT) is StopReason.drained
     answers = await world.answers()
     assert {name: outcomes[-1].status for name, outcomes in answers.items()} == {
         "a": OutcomeStatus.held,
@@ -220,7 +220,7 @@ async def test_what_the_store_will_not_have_does_not_block_the_lane_and_harms_no
     assert (await world.statuses())[:3] == bytes([1, 0, 1])
     await world.send(hold("d", [1], holder="bob"))
     allocator.new_reservation_id = lambda: "r_d"
-    assert await allocator.run(EVENT) is Ended.drained
+    assert await allocator.run(EVENT) is StopReason.drained
     assert (await world.answers())["d"][-1].status is OutcomeStatus.held
 
 
@@ -231,7 +231,7 @@ async def test_seats_that_are_not_as_an_allocator_remembers_are_looked_at_again(
     async with world.db.write() as tx:
         await tx.execute(update(seats).where(seats.c.idx == 1).values(status="sold"))
     await world.send(hold("b", [1], holder="bob"), hold("c", [2], holder="cat"))
-    assert await allocator.run(EVENT) is Ended.drained
+    assert await allocator.run(EVENT) is StopReason.drained
     answers = await world.answers()
     assert answers["b"][-1].status is OutcomeStatus.unavailable
     assert answers["c"][-1].status is OutcomeStatus.held
@@ -253,7 +253,7 @@ async def test_a_hold_costs_as_much_as_its_seats_do_together(redis: Redis, ledge
 
 async def test_a_lane_of_no_event_is_let_go(world: World) -> None:
     await world.send(hold("a", [0]), event_id="none")
-    assert await world.allocator().run("none") is Ended.unknown_event
+    assert await world.allocator().run("none") is StopReason.unknown_event
     assert not await world.redis.exists(redis_keys.lane_lease("none"))
 
 
@@ -261,7 +261,7 @@ async def test_an_allocator_takes_on_where_another_left_the_seats(world: World) 
     one, other = world.allocator(), world.allocator()
     for step, allocator in enumerate([one, other, one, other]):
         await world.send(hold(f"h{step}", [step], holder=f"buyer{step}"))
-        assert await allocator.run(EVENT) is Ended.drained
+        assert await allocator.run(EVENT) is StopReason.drained
     assert (await world.statuses())[:5] == bytes([1, 1, 1, 1, 0])
 
 
@@ -270,7 +270,7 @@ async def test_after_its_slice_an_allocator_rings_for_another(world: World) -> N
     ticks = iter(range(0, 1000, 6))
     allocator.clock = lambda: float(next(ticks))
     await world.send(*[hold(f"h{i}", [0]) for i in range(450)])
-    assert await allocator.run(EVENT) is Ended.sliced
+    assert await allocator.run(EVENT) is StopReason.sliced
     assert [event_id for event_id, _ in world.woken] == [EVENT]
-    assert await world.allocator().run(EVENT) is Ended.drained
+    assert await world.allocator().run(EVENT) is StopReason.drained
     assert len(await world.answers()) == 450

@@ -16,10 +16,12 @@ from app.lane import scripts as lane_scripts
 from app.lane import seats as lane_seats
 from app.lane import stream
 from app.lane.commands import Cancel, Drop, OutcomeStatus, Published, pack
+from app.lane.errors import LaneFull, LaneUnavailable
 from app.lane.outcomes import Outcomes
-from app.lane.scripts import LaneScripts, Released, Sent
+from app.lane.scripts import LaneScripts, PublishStatus, ReleaseStatus, SendStatus, Sent
 from app.lane.seats import SeatViews, UnknownEvent
-from app.lane.stream import Lane, LaneBusy, oldest_wait_s
+from app.lane.stream import Lane
+from app.lane.streams import LaneStreams
 from app.ledger import events, seats
 from tests.lane.world import EVENT, World, confirm, hold, spec, wishing
 from tests.waiting import WAIT_MAX_S, wait_until
@@ -113,7 +115,7 @@ async def test_a_hundred_requests_at_once_reach_redis_in_few_calls_and_one_wins(
     sizes: list[int] = []
     real = LaneScripts.send
 
-    async def counted(self: LaneScripts, event_id: str, commands: list[bytes]) -> tuple[Sent, str]:
+    async def counted(self: LaneScripts, event_id: str, commands: list[bytes]) -> Sent:
         sizes.append(len(commands))
         return await real(self, event_id, commands)
 
@@ -130,20 +132,20 @@ async def test_nobody_is_woken_while_an_allocator_is_awake(world: World) -> None
     scripts = LaneScripts(world.redis)
     first, oldest = await scripts.send(EVENT, [pack(hold("a", [0]))])
     again, same = await scripts.send(EVENT, [pack(hold("b", [0]))])
-    assert (first, again) == (Sent.wake, Sent.wake)
+    assert (first, again) == (SendStatus.wake, SendStatus.wake)
     assert oldest == same, "wake-ups for commands waiting together must share an id"
     assert await scripts.take(EVENT, "me")
-    assert (await scripts.send(EVENT, [pack(hold("c", [0]))]))[0] is Sent.awake
+    assert (await scripts.send(EVENT, [pack(hold("c", [0]))]))[0] is SendStatus.awake
 
 
 async def test_a_lane_with_commands_is_not_released(world: World) -> None:
     """Else a command sent just before the release would wake nobody and be seen by nobody."""
     scripts = LaneScripts(world.redis)
     assert await scripts.take(EVENT, "me")
-    assert (await scripts.send(EVENT, [pack(hold("a", [0]))]))[0] is Sent.awake
-    assert (await scripts.release(EVENT, "me"))[0] is Released.more
+    assert (await scripts.send(EVENT, [pack(hold("a", [0]))]))[0] is SendStatus.awake
+    assert (await scripts.release(EVENT, "me"))[0] is ReleaseStatus.more
     assert not await scripts.take(EVENT, "other")
-    assert (await scripts.release(EVENT, "me", even_if_waiting=True))[0] is Released.released
+    assert (await scripts.release(EVENT, "me", even_if_waiting=True))[0] is ReleaseStatus.released
 
 
 async def test_only_the_owner_keeps_releases_or_publishes(world: World) -> None:
@@ -151,8 +153,8 @@ async def test_only_the_owner_keeps_releases_or_publishes(world: World) -> None:
     assert await scripts.take(EVENT, "me")
     assert not await scripts.take(EVENT, "other")
     assert not await scripts.keep(EVENT, "other")
-    assert (await scripts.release(EVENT, "other"))[0] is Released.lost
-    assert not await scripts.publish(EVENT, "other", b"{}")
+    assert (await scripts.release(EVENT, "other"))[0] is ReleaseStatus.lost
+    assert await scripts.publish(EVENT, "other", b"{}") is PublishStatus.lost
     assert await world.redis.xlen(redis_keys.lane_out(EVENT)) == 0
     assert await scripts.keep(EVENT, "me")
 
@@ -193,7 +195,7 @@ async def test_what_is_published_while_a_map_is_first_read_is_not_missed(world: 
 async def test_without_an_answer_in_time_the_caller_is_told_to_ask_again(world: World) -> None:
     web = Web(world, wait_s=0.01)
     lane = Lane(world.redis, world.wake, web.outcomes, web.views.open, wait_s=0.01)
-    with pytest.raises(LaneBusy):
+    with pytest.raises(LaneUnavailable):
         await lane.submit(EVENT, hold("a", [0]))
     assert len(web.outcomes) == 0
     await lane.close()
@@ -204,7 +206,7 @@ async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.Mon
     web = Web(world)
     lane = Lane(world.redis, world.wake, web.outcomes, web.views.open, wait_s=20)
     await world.send(hold("a", [0]), hold("b", [0]))
-    with pytest.raises(LaneBusy, match="full"):
+    with pytest.raises(LaneFull, match="full"):
         await lane.submit(EVENT, hold("c", [0]))
     assert await world.redis.xlen(redis_keys.lane(EVENT)) == 2
     await lane.close()
@@ -213,7 +215,7 @@ async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.Mon
 async def test_too_many_unsent_commands_are_refused_before_redis(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "PENDING_MAX", 0)
     web = Web(world)
-    with pytest.raises(LaneBusy):
+    with pytest.raises(LaneUnavailable):
         await web.lane.submit(EVENT, hold("a", [0]))
 
 
@@ -371,10 +373,31 @@ async def test_a_request_that_gave_up_leaves_nothing_behind(web: Web) -> None:
 
 
 async def test_how_long_a_command_has_waited_is_known_until_it_is_answered(world: World) -> None:
-    assert await oldest_wait_s(world.redis, []) == await oldest_wait_s(world.redis, [EVENT, "none"]) == 0.0
+    streams = LaneStreams(world.redis)
+    assert await streams.oldest_wait_s([]) == await streams.oldest_wait_s([EVENT, "none"]) == 0.0
     seconds, _ = await world.redis.time()
     await world.redis.xadd(redis_keys.lane(EVENT), {"c": pack(hold("a", [0]))}, id=f"{(seconds - 60) * 1000}-0")
     await world.send(hold("b", [1], holder="bob"))
-    assert 60 <= await oldest_wait_s(world.redis, ["none", EVENT]) < 60 + WAIT_MAX_S
+    assert 60 <= await streams.oldest_wait_s(["none", EVENT]) < 60 + WAIT_MAX_S
     await world.allocator().run(EVENT)
-    assert await oldest_wait_s(world.redis, [EVENT]) == 0.0
+    assert await streams.oldest_wait_s([EVENT]) == 0.0
+
+
+async def test_a_redis_that_is_away_is_one_failure_to_whoever_uses_the_lane(world: World) -> None:
+    async def watched(event_id: str) -> None:
+        """The lane's own reads are tested here, not the views'."""
+
+    async with Redis(unix_socket_path="/nowhere/redis.sock") as away:
+        scripts, streams = LaneScripts(away), LaneStreams(away)
+        lane = Lane(away, world.wake, Outcomes(), watched, wait_s=20)
+        asks: list[Awaitable[object]] = [
+            scripts.take(EVENT, "me"),
+            streams.stranded([EVENT]),
+            streams.published_after({EVENT: b"0-0"}, 1),
+            lane.submit(EVENT, hold("a", [0])),
+            lane.send(EVENT, [hold("a", [0])]),
+            lane.announce(EVENT, 1),
+        ]
+        for asked in asks:
+            with pytest.raises(LaneUnavailable):
+                await asked

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.audit import invariants
 from app.domain.charge import PaymentMethod
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Outcome
-from app.lane.stream import LaneBusy
+from app.lane.errors import LaneUnavailable
 from app.ledger import charges, gateway_book
 from app.ledger.charges import CHARGES_PER_RESERVATION_MAX
 from app.payments.checkout import PaidStatus
@@ -279,7 +278,7 @@ async def test_a_webhook_whose_sender_died_is_sent_by_another(shop: Shop) -> Non
 
 async def test_a_webhook_waits_for_no_lane_and_the_payer_sends_a_confirm_that_got_lost(shop: Shop) -> None:
     async def lost(event_id: str, commands: Sequence[Confirm]) -> None:
-        raise LaneBusy("the lane is full")
+        raise LaneUnavailable("the lane is full")
 
     async def never(event_id: str, command: Confirm) -> Outcome:
         raise AssertionError("a webhook does not wait for the lane")
@@ -320,10 +319,10 @@ async def test_a_late_payment_whose_hold_ends_first_is_given_up(shop: Shop) -> N
 
 async def test_captured_money_that_the_lane_could_not_be_told_of_is_told_by_the_payer(shop: Shop) -> None:
     async def busy(event_id: str, command: Confirm) -> Outcome:
-        raise LaneBusy("no answer")
+        raise LaneUnavailable("no answer")
 
     held = await shop.held()
-    with pytest.raises(LaneBusy):
+    with pytest.raises(LaneUnavailable):
         await shop.checkout(submit=busy).pay(held, KAKAO, None)
     await shop.later()
     assert await status_of(shop, held.id) is ReservationStatus.confirmed
@@ -331,16 +330,16 @@ async def test_captured_money_that_the_lane_could_not_be_told_of_is_told_by_the_
 
 async def test_one_charge_that_the_lane_cannot_be_told_of_keeps_no_other(shop: Shop) -> None:
     async def busy(event_id: str, command: Confirm) -> Outcome:
-        raise LaneBusy("no answer")
+        raise LaneUnavailable("no answer")
 
     async def send(event_id: str, command: Command) -> None:
         if isinstance(command, Confirm) and command.reservation_id == lost.id:
-            raise RedisConnectionError("it went away in the middle")
+            raise LaneUnavailable("it went away in the middle")
         await shop.send(event_id, command)
 
     lost, other = await shop.held(0), await shop.held(1)
     for held in (lost, other):
-        with pytest.raises(LaneBusy):
+        with pytest.raises(LaneUnavailable):
             await shop.checkout(submit=busy).pay(held, KAKAO, None)
     shop.world.time.pass_s(60)
     assert await shop.payer(send=send).settle() == 2

@@ -18,7 +18,7 @@ from app.audit import invariants
 from app.domain.charge import PaymentMethod
 from app.domain.reservation import Reservation, ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Expire, Outcome
-from app.lane.stream import LaneBusy
+from app.lane.errors import LaneUnavailable
 from app.ledger import gateway_book, money_audit, reservations
 from app.ledger.database import Database
 from app.payments.gateway_answers import RECHECK_AFTER_S
@@ -92,7 +92,7 @@ class Trouble:
         self.fuse.arm(self.dice.randint(1, CALLS_MAX))
         try:
             await visit()
-        except LaneBusy:
+        except LaneUnavailable:
             pass  # told to ask again
         except BaseException as error:
             if not was_killed(error):
@@ -107,7 +107,7 @@ class Trouble:
         await self.shop.world.send(command)
         self.fuse.step()
         if self.dice.random() < 0.3:
-            raise LaneBusy("no answer in time")
+            raise LaneUnavailable("no answer in time")
         await self.shop.world.allocator().run(EVENT)
         return (await self.shop.world.answers())[command.id][-1]
 
@@ -118,7 +118,7 @@ class Trouble:
     async def send(self, event_id: str, command: Command) -> None:
         self.fuse.step()
         if self.dice.random() < 0.2:
-            raise LaneBusy("the lane is full")
+            raise LaneUnavailable("the lane is full")
         await self.shop.world.send(command)
 
     async def step(self) -> None:
@@ -200,7 +200,7 @@ class Trouble:
             await self.payer_comes()
 
     async def told(self, visit: Awaitable[object]) -> None:
-        with suppress(LaneBusy):  # told to ask again
+        with suppress(LaneUnavailable):  # told to ask again
             await visit
 
     async def webhooks(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
+import app
 from app.domain.pictures import PictureFault, UploadStatus
 from app.ledger import events, posters, trail
 from app.ledger.database import Database
@@ -243,5 +244,5 @@ async def test_no_more_uploads_wait_than_may(desk: Desk, monkeypatch: pytest.Mon
 
 def test_pillow_is_used_by_the_workers_alone() -> None:
     """A decoder fed by strangers has no place in a process that answers buyers."""
-    web = Path(posters.__file__).parent.parent.parent
+    web = Path(app.__file__).parent
     assert [path for path in web.rglob("*.py") if "PIL" in path.read_text()] == []

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +19,7 @@ from app.domain.sale import Supply, supply_of
 from app.http.events.shapes import detail, event_list
 from app.http.kit.problems import Problem
 from app.http.state import State
+from app.lane.errors import LaneUnavailable
 from app.lane.view import SeatView
 from app.ledger import events
 
@@ -43,7 +43,7 @@ async def map_changed(state: State, event_id: str, version: int) -> None:
     await state["seats"].renew(event_id)
     try:
         await state["lane"].announce(event_id, version)
-    except (RedisError, OSError) as error:
+    except LaneUnavailable as error:
         log.warning("map_not_told", event_id=event_id, error=repr(error))
 
 

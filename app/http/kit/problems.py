@@ -6,19 +6,19 @@ from typing import Any
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.cache.cache import LoadTooLate
+from app.lane.errors import LaneUnavailable
 from app.ledger.errors import StoreError, ValueRefused
 from app.room.errors import RoomUnavailable
 
 log = structlog.get_logger()
 
 # a refusal wherever they come from: see store_problem
-STORE_ERRORS = (StoreError, RoomUnavailable, RedisError, LoadTooLate)
+STORE_ERRORS = (StoreError, RoomUnavailable, LaneUnavailable, LoadTooLate)
 RETRY_AFTER_S = {429: 5, 503: 1, 504: 2}
 
 
@@ -68,7 +68,7 @@ async def on_store_error(_: Request[Any], error: Exception) -> Response:
 
 def store_problem(error: Exception) -> Problem:
     """What the shop's database or Redis could not do, as a refusal."""
-    if isinstance(error, RoomUnavailable | RedisError):
+    if isinstance(error, RoomUnavailable | LaneUnavailable):
         log.warning("redis_failed", kind=type(error).__name__, error=str(error))
         return Problem(503, "line_unavailable", "The line cannot be reached just now. Nothing was lost; try again.")
     if isinstance(error, ValueRefused):

@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.http.state import State
-from app.lane.stream import oldest_wait_s
+from app.lane.errors import LaneUnavailable
+from app.lane.streams import LaneStreams
 from app.ledger import events
 from app.ledger.figures import UNREADABLE
 from app.ledger.migrations import SchemaError
@@ -59,6 +60,8 @@ async def _within(what: str, ask: Callable[[], Awaitable[list[str]]]) -> list[st
         return [f"{what}: no answer within {ANSWER_S:g} s"]
     except RoomUnavailable as error:
         return [f"{what}: {error.kind}"]
+    except LaneUnavailable:
+        return [f"{what}: the lanes cannot be read"]
     except UNREADABLE as error:
         return [f"{what}: {type(error).__name__}"]
 
@@ -70,7 +73,7 @@ async def _redis(state: State, warnings: list[str]) -> list[str]:
     with as_room_unavailable():
         async with pipe:  # cancelled, it would keep its connection
             persistence, worker = await pipe.execute()
-        waited_s = await oldest_wait_s(state["redis"], state["seats"].event_ids)
+    waited_s = await LaneStreams(state["redis"]).oldest_wait_s(state["seats"].event_ids)
     if waited_s > state["settings"].lane_wait_s:
         warnings.append(f"seats: a request has waited for {waited_s:.0f} s, so nothing is sold where it waits")
     if not worker:

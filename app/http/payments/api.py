@@ -17,7 +17,7 @@ from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.shop import rules as shop
 from app.http.state import State
-from app.lane.stream import LaneBusy
+from app.lane.errors import LaneUnavailable
 from app.ledger.charges import Money, money_of
 from app.payments.checkout import PaidStatus
 from app.payments.provider import GatewayAnswer
@@ -87,7 +87,7 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: Payme
     await _check_payable(state, reservation)
     try:
         paid = await state["checkout"].pay(reservation, method, _key(headers, reservation.holder))
-    except LaneBusy:
+    except LaneUnavailable:
         raise shop.lane_busy() from None  # the money is noted: the payer carries on
     view = payment_view(paid.charge, paid.status)
     match paid.status:

@@ -26,8 +26,8 @@ from app.http.line.position import Extra
 from app.http.shop.owners import buyer_of, owns
 from app.http.state import State
 from app.lane.commands import Cancel, Command, Held, Hold, Outcome, OutcomeStatus
+from app.lane.errors import LaneUnavailable
 from app.lane.seats import SeatViews, UnknownEvent
-from app.lane.stream import LaneBusy
 from app.lane.view import SeatView
 from app.ledger import charges, events, reservations
 
@@ -78,7 +78,7 @@ async def with_money(state: State, found: Sequence[Reservation]) -> list[dict[st
 async def submit(state: State, event_id: str, command: Command) -> Outcome:
     try:
         return await state["lane"].submit(event_id, command)
-    except LaneBusy:
+    except LaneUnavailable:
         raise lane_busy() from None
 
 

@@ -31,7 +31,7 @@ from app.http.shop import rules as shop
 from app.http.shop.owners import buyer_of, holders_of
 from app.http.state import State
 from app.lane.commands import Cancel, Serve
-from app.lane.stream import LaneBusy
+from app.lane.errors import LaneUnavailable
 from app.ledger import events, reservations, waitlist
 
 POLL_AFTER_MS = 5000
@@ -95,7 +95,7 @@ async def _have_served(state: State, event_id: str, entry_id: int) -> None:
     """Have the list looked at now. Whoever is on it stays, told or not: the workers look every second."""
     try:
         await state["lane"].send(event_id, [Serve(id=f"offer:{event_id}:{entry_id}")])
-    except LaneBusy as error:
+    except LaneUnavailable as error:
         log.warning("waitlist_not_told", event_id=event_id, error=repr(error))
 
 

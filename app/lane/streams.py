@@ -1,0 +1,127 @@
+"""What is read of the lane's two streams: commands that wait, and what the allocators published.
+
+Every call raises LaneUnavailable when Redis cannot be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+
+from app import redis_keys
+from app.lane.commands import Published, pack, unpack_published
+from app.lane.errors import as_lane_unavailable
+from app.lane.scripts import OUT_KEPT
+
+PUBLISHED_PER_READ = 500
+READ_TIMEOUT_S = 2.0  # a read that takes longer than it waits by so much has no Redis behind it
+
+log = structlog.get_logger()
+
+
+class CommandEntry(NamedTuple):
+    """A packed command that waits in a lane."""
+
+    entry_id: bytes
+    packed: bytes
+
+
+class PublishedEntry(NamedTuple):
+    """A packed `Published` of an event."""
+
+    event_id: str
+    entry_id: bytes
+    packed: bytes
+
+    def unpack(self) -> Published:
+        """The entry; one that cannot be read counts as a gap, so that the map is read anew."""
+        try:
+            return unpack_published(self.packed)
+        except msgspec.MsgspecError as error:
+            log.error("lane_out_entry_unreadable", event_id=self.event_id, error=str(error))
+            return Published(version=-1, reload=True)
+
+
+class LaneStreams:
+    """Of all events, over one Redis client."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def waiting(self, event_id: str, count: int, block_ms: int) -> list[CommandEntry]:
+        """The oldest commands that wait. If there are none, those that come within `block_ms` (0: do not wait)."""
+        streams: dict[Any, Any] = {redis_keys.lane(event_id): "0-0"}
+        with as_lane_unavailable():
+            found = await self._redis.xread(streams, count=count, block=block_ms or None)
+        entries = found[0][1] if found else []
+        return [CommandEntry(entry_id, fields.get(b"c", b"")) for entry_id, fields in entries]
+
+    async def backlog(self, event_id: str) -> int:
+        """How many commands wait."""
+        with as_lane_unavailable():
+            return int(await self._redis.xlen(redis_keys.lane(event_id)))
+
+    async def stranded(self, event_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """The lanes that have commands and no allocator, each with the entry id of its oldest command."""
+        pipe = self._redis.pipeline(transaction=False)
+        for event_id in event_ids:
+            pipe.xrange(redis_keys.lane(event_id), count=1)
+            pipe.exists(redis_keys.lane_lease(event_id))
+        with as_lane_unavailable():
+            async with pipe:  # cancelled, it would keep its connection
+                answers = await pipe.execute()
+        return [
+            (event_id, first[0][0].decode())
+            for event_id, first, leased in zip(event_ids, answers[::2], answers[1::2], strict=True)
+            if first and not leased
+        ]
+
+    async def oldest_wait_s(self, event_ids: Sequence[str]) -> float:
+        """How long the oldest command of these lanes has waited, by Redis's clock; 0.0 if none waits.
+
+        If that is more than a request waits for its answer, nothing is sold: there is no worker, or one that cannot
+        write.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        for event_id in event_ids:
+            pipe.xrange(redis_keys.lane(event_id), count=1)
+        with as_lane_unavailable():
+            async with pipe:  # cancelled, it would keep its connection
+                (seconds, microseconds), *lanes = await pipe.execute()
+        sent_ms = [int(entries[0][0].partition(b"-")[0]) for entries in lanes if entries]
+        return max(0.0, seconds + microseconds / 1_000_000 - min(sent_ms) / 1000) if sent_ms else 0.0
+
+    async def announce(self, event_id: str, version: int) -> None:
+        """Tell every web process that the whole map was replaced, after that was committed.
+
+        A process that misses it hears it from the next allocator, which finds that the newest entry is of another
+        version than the map.
+        """
+        fields: dict[Any, Any] = {"o": pack(Published(version=version, reload=True))}
+        with as_lane_unavailable():
+            await self._redis.xadd(redis_keys.lane_out(event_id), fields, maxlen=OUT_KEPT, approximate=True)
+
+    async def newest_published(self, event_id: str) -> PublishedEntry | None:
+        """The newest entry; None if nothing was published yet."""
+        with as_lane_unavailable():
+            found = await self._redis.xrevrange(redis_keys.lane_out(event_id), count=1)
+        return _published(event_id, *found[0]) if found else None
+
+    async def published_after(self, positions: Mapping[str, bytes], block_ms: int) -> list[PublishedEntry]:
+        """What was published of each event after the entry id given for it; waits `block_ms` at most for the first."""
+        events = {redis_keys.lane_out(event_id): event_id for event_id in positions}
+        streams: dict[Any, Any] = {name: positions[event_id] for name, event_id in events.items()}
+        with as_lane_unavailable():
+            async with asyncio.timeout(block_ms / 1000 + READ_TIMEOUT_S):
+                found = await self._redis.xread(streams, count=PUBLISHED_PER_READ, block=block_ms)
+        return [_published(events[name.decode()], *entry) for name, entries in found for entry in entries]
+
+
+def _published(event_id: str, entry_id: bytes, fields: dict[bytes, bytes]) -> PublishedEntry:
+    return PublishedEntry(event_id, entry_id, fields.get(b"o", b""))
