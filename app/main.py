@@ -18,7 +18,6 @@ from typing import Protocol, TypeVar
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Route
 
 from app import jobs
 from app.cache.cache import Cache
@@ -26,35 +25,22 @@ from app.connections import Follower, open_redis, open_store, running, timing
 from app.control.rooms import RoomControl
 from app.control.seat_map_warmer import SeatMapWarmer
 from app.domain.ticket import TicketSigner
-from app.http import admin as desk
-from app.http import routes as pages
-from app.http.accounts import api as auth
-from app.http.accounts.csrf import Csrf
+from app.http.accounts.credentials import visitor_of
 from app.http.accounts.keyring import Keyring
 from app.http.accounts.revoked_sessions import RevokedSessions
 from app.http.accounts.tokens import Tokens
-from app.http.admin import events as event_desk
-from app.http.admin import gateway_simulator as gateway_desk
-from app.http.admin import rooms as admin
-from app.http.admin import seat_files as seatmaps
-from app.http.events import api as events_api
-from app.http.events import posters
 from app.http.events.poster_cache import PosterCache
 from app.http.hot.front import Front
-from app.http.kit.openapi import Document
+from app.http.kit.csrf import Csrf
 from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
-from app.http.line import api as queue
-from app.http.line import turns as turn
+from app.http.kit.routing import on_crash, on_http_exception, on_store_error
 from app.http.line.position import Extra
 from app.http.line.streams import Hub
-from app.http.ops import health, metrics
-from app.http.payments import api as payments
-from app.http.shop import api as shop
+from app.http.routes import every_route
 from app.http.shop.live_seats import LiveSeats
 from app.http.shop.rules import member_of
 from app.http.shop.seat_map import PackedMaps
 from app.http.state import State
-from app.http.waitlist import api as waitlist
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
@@ -119,8 +105,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         revoked = RevokedSessions(redis, settings.session_s)
         await learn_revoked_sessions(revoked, db, settings.session_s)
         warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched))
-        keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
-        keys = load_keys(settings.data_dir, settings.keys_file)
+        keys, keyring = read_keys(settings)
         tickets, csrf, tokens = make_signers(keys, keyring, revoked)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
         followers |= {"cache": cache, "revoked": revoked, "live": live, "keyring": keyring, "warmer": warmer}
@@ -137,6 +122,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             live=live,
             tickets=tickets,
             tokens=tokens,
+            visitor_of=partial(visitor_of, tokens),
             room_control=RoomControl(redis, rooms, db),
             lane=lane,
             seats=seats,
@@ -179,6 +165,12 @@ async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[
         raise RoomUnavailable(type(error).__name__, str(error)) from error
 
 
+def read_keys(settings: Settings) -> tuple[Keys, Keyring]:
+    """The keys there are, and what looks for more of them from now on."""
+    keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
+    return load_keys(settings.data_dir, settings.keys_file), keyring
+
+
 def make_signers(keys: Keys, keyring: Keyring, revoked: RevokedSessions) -> tuple[TicketSigner, Csrf, Tokens]:
     """Those who sign with the newest of the keys, and check with all that there are and will be."""
     tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
@@ -210,25 +202,6 @@ async def discover(rooms: Rooms, warmer: SeatMapWarmer) -> SeatMapWarmer:
     return warmer
 
 
-def api_routes() -> list[BaseRoute]:
-    """Everything under /api."""
-    return [
-        *queue.routes,
-        *turn.routes,
-        *events_api.routes,
-        *shop.routes,
-        *waitlist.routes,
-        *payments.routes,
-        *gateway_desk.routes,
-        *auth.routes,
-        *admin.routes,
-        *event_desk.routes,
-        *seatmaps.routes,
-        *desk.routes,
-        *posters.routes,
-    ]
-
-
 def measured(state: State) -> AbstractAsyncContextManager[None]:
     """The metrics of this process, served while the block runs."""
     counted = WebSources(
@@ -248,21 +221,13 @@ def create_app(settings: Settings, process: str = "web") -> Front:
         async with open_state(settings, process) as state, measured(state):
             yield state
 
-    api = api_routes()
     app = Starlette(
-        routes=[
-            *api,
-            Route("/api/openapi.json", Document(api, VERSION).show, methods=["GET"]),
-            *pages.routes,
-            *health.routes,
-            *metrics.routes,
-            *posters.files,
-        ],
+        routes=every_route(VERSION),
         exception_handlers={
             Problem: on_problem,
-            HTTPException: pages.on_http_exception,
-            **dict.fromkeys(STORE_ERRORS, pages.on_store_error),
-            Exception: pages.on_crash,
+            HTTPException: on_http_exception,
+            **dict.fromkeys(STORE_ERRORS, on_store_error),
+            Exception: on_crash,
         },
         lifespan=lifespan,
     )

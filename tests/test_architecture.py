@@ -134,6 +134,59 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     TopologicalSorter({name: imported_modules(set(trees), tree) for name, tree in trees.items()}).prepare()
 
 
+def test_one_function_answers_with_json() -> None:
+    """What holds bytes already, or adds no more than a header to them, makes its Response itself."""
+    encoders = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if within(name, ("app.http",)) and isinstance(node, ast.Call) and ast.unparse(node.func) == "Response"
+        if "json.encode(" in ast.unparse(node)
+    }
+    assert encoders == {"app.http.kit.answers"}
+
+
+CAPABILITIES = ("line", "shop", "waitlist", "payments", "events", "accounts", "admin", "ops")
+
+
+def room_in_http(name: str) -> str:
+    """The folder of app/http that a module is in; empty for app/http's own files and for everything else."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["app", "http"] and len(parts) > 3 else ""
+
+
+def may_import(room: str, imported: str) -> bool:
+    """Whether a module in this folder of app/http may import that module of ours."""
+    other = room_in_http(imported)
+    if room == "kit":
+        return other == "kit" or not within(imported, ("app.http",))
+    if other in ("", "kit", room):
+        return imported != "app.http.routes"
+    if room == "hot":
+        return other in ("line", "accounts")
+    is_endpoint = imported.rpartition(".")[2] in ("api", "page") or within(imported, ("app.http.admin",))
+    return not is_endpoint
+
+
+def test_a_capability_of_the_web_process_knows_no_other_ones_endpoints() -> None:
+    """And what all of them use knows none of them, nor the services they may use."""
+    trees = modules()
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in trees.items()
+        if (room := room_in_http(name))
+        for imported in sorted(imported_modules(set(trees), tree))
+        if not may_import(room, imported)
+    ]
+    assert wrong == []
+
+
+def test_the_web_process_has_one_folder_per_capability() -> None:
+    http = ROOT / "app" / "http"
+    assert {path.name for path in http.glob("*.py")} == {"__init__.py", "state.py", "routes.py"}
+    assert {path.parent.name for path in http.glob("*/__init__.py")} == {*CAPABILITIES, "kit", "hot"}
+
+
 @pytest.mark.parametrize("library", ONLY)
 def test_a_library_is_used_only_where_it_belongs(library: str) -> None:
     users = {

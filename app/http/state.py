@@ -10,10 +10,11 @@ from redis.asyncio import Redis
 from app.cache.cache import Cache
 from app.control.rooms import RoomControl
 from app.domain.ticket import TicketSigner
-from app.http.accounts.csrf import Csrf
 from app.http.accounts.revoked_sessions import RevokedSessions
-from app.http.accounts.tokens import Tokens
+from app.http.accounts.tokens import Session, Tokens
 from app.http.events.poster_cache import PosterCache
+from app.http.kit.cookies import Headers
+from app.http.kit.csrf import Csrf
 from app.http.line.position import Extra
 from app.http.line.streams import Hub
 from app.http.shop.live_seats import LiveSeats
@@ -44,6 +45,7 @@ class State(TypedDict):
     live: LiveSeats
     tickets: TicketSigner
     tokens: Tokens
+    visitor_of: Callable[[Headers], Session | None]
     room_control: RoomControl
     lane: Lane
     seats: SeatViews

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from app.http import routes as pages
+from app.http.routes import page_routes
 from tests.browser.conftest import WAIT_MAX_MS
 from tests.browser.people import NewContext, join, log_in_admin
 from tests.run.test_up import Up
@@ -87,7 +87,7 @@ def assert_accessible(page: Page) -> None:
 
 
 def test_no_page_of_the_app_is_left_out() -> None:
-    served = {route.path for route in pages.routes if "GET" in (route.methods or ()) and "/static/" not in route.path}
+    served = {route.path for route in page_routes if "GET" in (route.methods or ()) and "/static/" not in route.path}
     assert served == {*OPEN_TO_ALL, *ADMINS}
 
 

@@ -13,6 +13,7 @@ from app.domain.account import EMAIL_CHARS_MAX
 from app.http.accounts.credentials import forgotten, session_of
 from app.http.accounts.sessions import Entered, log_in, log_out
 from app.http.accounts.sessions import register as make_account
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.shapes import Message, Shape
@@ -63,13 +64,7 @@ async def login(request: Request[State]) -> Response:
 def _welcome(entered: Entered, status: int) -> Response:
     user = entered.user
     person = Person(id=user.id, name=user.name, email=user.email, role=user.role)
-    return _answer(Welcome(token=entered.token, user=person), status, entered.cookies)
-
-
-def _answer(body: Shape, status: int, cookies: list[tuple[bytes, bytes]]) -> Response:
-    response = Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
-    response.raw_headers.extend(cookies)
-    return response
+    return json_answer(Welcome(token=entered.token, user=person), status, cookies=entered.cookies)
 
 
 async def logout(request: Request[State]) -> Response:
@@ -79,13 +74,13 @@ async def logout(request: Request[State]) -> Response:
     if found is not None:
         await log_out(request.state, found[0])
     cookies = forgotten(headers, request.state["settings"].secure_cookies)
-    return _answer(Message(message="You are logged out everywhere this session was used."), 200, cookies)
+    return json_answer(Message(message="You are logged out everywhere this session was used."), 200, cookies=cookies)
 
 
 async def public_keys(request: Request[State]) -> Response:
     """The keys any origin checks our passes with (RFC 7517)."""
-    body = msgspec.json.encode(request.state["tokens"].jwks())
-    return Response(body, media_type="application/jwk-set+json", headers={"cache-control": "public, max-age=300"})
+    headers = {"cache-control": "public, max-age=300"}
+    return json_answer(request.state["tokens"].jwks(), headers=headers, media_type="application/jwk-set+json")
 
 
 routes = [

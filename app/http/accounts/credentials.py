@@ -6,7 +6,6 @@ Reads raw ASGI headers, because the hot endpoints have nothing else. Never logs 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -20,16 +19,14 @@ from app.domain.ticket import (
     is_account,
 )
 from app.http.accounts.tokens import AdmissionPass, BadToken, Session, Tokens
+from app.http.kit.cookies import SESSION_COOKIE, Headers, cookie, cookie_in, cookie_names, header, set_cookie
 from app.http.kit.problems import Problem
 from app.room.view import LineView
 
-Headers = Iterable[tuple[bytes, bytes]]
 HOLDER_COOKIE = b"tiketi_holder"
-SESSION_COOKIE = b"tiketi_session"
 TICKET_PREFIX = b"tiketi_ticket_"
 PASS_PREFIX = b"tiketi_pass_"
 _SESSION_WANTED = SESSION_COOKIE + b"="
-COOKIE_LIFE_S = 7 * 86_400
 BUYER_COOKIE_LIFE_S = 400 * 86_400  # the most a browser keeps: the event may be a year away
 HOLDERS_DRAWN = 256
 
@@ -50,46 +47,8 @@ def forgotten(headers: Headers, secure: bool) -> list[tuple[bytes, bytes]]:
     return [set_cookie(name, "", life_s=0, secure=secure) for name in names]
 
 
-def cookie_names(headers: Headers) -> list[bytes]:
-    pairs = [pair for key, value in headers if key == b"cookie" for pair in value.split(b"; ")]
-    return list(dict.fromkeys(pair.partition(b"=")[0] for pair in pairs))
-
-
 def pass_cookie(event_id: str) -> bytes:
     return PASS_PREFIX + event_id.encode()
-
-
-def header(headers: Headers, name: bytes) -> bytes | None:
-    return next((value for key, value in headers if key == name), None)
-
-
-def cookie(headers: Headers, name: bytes) -> bytes | None:
-    """The value of a cookie, without copying the ones around it."""
-    wanted = name + b"="
-    for key, value in headers:
-        if key == b"cookie":
-            found = _cookie_in(value, wanted)
-            if found is not None:
-                return found
-    return None
-
-
-def _cookie_in(pairs: bytes, wanted: bytes) -> bytes | None:
-    """The value after `wanted` (a name and `=`) where a pair begins."""
-    start = 0 if pairs.startswith(wanted) else pairs.find(b"; " + wanted) + 2
-    if start == 1:
-        return None
-    start += len(wanted)
-    end = pairs.find(b";", start)
-    return pairs[start:] if end < 0 else pairs[start:end]
-
-
-def set_cookie(name: bytes, value: str, *, life_s: int, secure: bool) -> tuple[bytes, bytes]:
-    flags = b"; Secure" if secure else b""
-    return (
-        b"set-cookie",
-        b"%s=%s; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax%s" % (name, value.encode(), life_s, flags),
-    )
 
 
 def presented_ticket(headers: Headers, event_id: str) -> bytes | None:
@@ -98,7 +57,7 @@ def presented_ticket(headers: Headers, event_id: str) -> bytes | None:
         if key == b"x-queue-ticket":
             return value
         if key == b"cookie" and found is None:
-            found = _cookie_in(value, _ticket_wanted(event_id))
+            found = cookie_in(value, _ticket_wanted(event_id))
     return found
 
 
@@ -187,7 +146,7 @@ def presented_session(headers: Headers) -> tuple[bytes, bool] | None:
         if key == b"authorization" and value[:7].lower() == b"bearer ":
             return value[7:].strip(), False
         if key == b"cookie" and found is None:
-            found = _cookie_in(value, _SESSION_WANTED)
+            found = cookie_in(value, _SESSION_WANTED)
     return (found, True) if found else None
 
 
@@ -198,6 +157,12 @@ def session_of(tokens: Tokens, headers: Headers) -> tuple[Session, bool] | None:
         return None
     session = tokens.read_session(presented[0].decode("latin-1"))
     return None if isinstance(session, BadToken) else (session, presented[1])
+
+
+def visitor_of(tokens: Tokens, headers: Headers) -> Session | None:
+    """Who is logged in, however they show it; None if nobody."""
+    found = session_of(tokens, headers)
+    return None if found is None else found[0]
 
 
 def session_if_any(tokens: Tokens, headers: Headers) -> Session | None:

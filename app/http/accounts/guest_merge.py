@@ -15,19 +15,16 @@ import structlog
 from app.domain.line import RoomState
 from app.domain.ticket import BadTicket, Ticket, account_holder, holder_text, is_account
 from app.http.accounts.credentials import (
-    COOKIE_LIFE_S,
     HOLDER_COOKIE,
-    Headers,
-    cookie,
     pass_cookie,
     presented_session,
     presented_ticket,
     session_if_any,
-    set_cookie,
     ticket_cookie,
 )
+from app.http.accounts.owners import browser_of
 from app.http.accounts.tokens import AdmissionPass
-from app.http.shop.owners import browser_of
+from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.state import State
 from app.ledger import users
 from app.room.errors import RoomUnavailable

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.accounts.credentials import forgotten, session_of
+from app.http.accounts.owners import holders_of, kept_id
 from app.http.accounts.sessions import Entered, log_in, log_out
 from app.http.accounts.sessions import register as make_account
 from app.http.events.cache import known_event
@@ -18,9 +19,8 @@ from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.kit.view import event_view
-from app.http.shop.owners import holders_of, kept_id
 from app.http.state import State
-from app.http.waitlist.page import waiting_of
+from app.http.waitlist.waiting import waiting_of
 from app.ledger import reservations
 
 ONWARD_CHARS_MAX = 200

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.accounts.credentials import require_admin
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
-from app.http.kit.paging import INT_MAX, PAGE, EventId, Moment, PageSize, Words, answer, moment_of, no_nul
+from app.http.kit.paging import INT_MAX, PAGE, EventId, Moment, PageSize, Words, moment_of, no_nul
 from app.http.kit.shapes import Shape
 from app.http.state import State
 from app.ledger import trail
@@ -70,7 +71,7 @@ async def page_of(state: State, query: TrailQuery) -> TrailPage:
 
 async def show(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(await page_of(request.state, query_of(request, TrailQuery)))
+    return json_answer(await page_of(request.state, query_of(request, TrailQuery)))
 
 
 routes = [

@@ -20,6 +20,7 @@ from app.control.sale_schedule import sync_room_with_sale
 from app.http.accounts.credentials import require_admin
 from app.http.events.cache import changed, map_changed
 from app.http.events.shapes import EventDetail, EventEdit, EventWanted, detail, edit_of, new_event, slug_of
+from app.http.kit.answers import NO_STORE, json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
@@ -147,19 +148,14 @@ async def edit_event(request: Request[State]) -> Response:
 
 
 def _answer(event: events.Event, left: Mapping[str, int], status: int = 200) -> Response:
-    return answer(detail(event, left, datetime.now(UTC)), status, {"etag": f'"{event.version}"'})
-
-
-def answer(body: EventDetail | Message, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        msgspec.json.encode(body), status, {"cache-control": "no-store", **(headers or {})}, "application/json"
-    )
+    headers = {**NO_STORE, "etag": f'"{event.version}"'}
+    return json_answer(detail(event, left, datetime.now(UTC)), status, headers=headers)
 
 
 async def cancel_event(request: Request[State]) -> Response:
     admin = require_admin(request.state["tokens"], request.scope)
     await cancel(request.state, admin.email, request.path_params["event_id"], None)
-    return answer(Message(message="The event is cancelled. Everyone who paid gets their money back."))
+    return json_answer(Message(message="The event is cancelled. Everyone who paid gets their money back."))
 
 
 _IF_MATCH = {"If-Match": "The version of the event the change was made from."}

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from app.domain.charge import PaymentMethod
 from app.http.accounts.credentials import require_admin
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
-from app.http.payments.api import answer
 from app.http.state import State
 from app.ledger import trail
 from app.payments.providers.simulator import FaultProfile, fault_profiles, set_fault_profile
@@ -29,7 +29,7 @@ class FaultProfilesAnswer(msgspec.Struct, frozen=True):
 
 async def show(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
+    return json_answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 
 async def change(request: Request[State]) -> Response:
@@ -49,7 +49,7 @@ async def change(request: Request[State]) -> Response:
         now=datetime.now(UTC),
     )
     await set_fault_profile(request.state["db"], PaymentMethod(name), profile)
-    return answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
+    return json_answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 
 routes = [

@@ -16,21 +16,10 @@ from app.domain.reservation import Reservation, ReservationStatus
 from app.domain.ticket import account_holder, holder_text
 from app.http.accounts.credentials import require_admin
 from app.http.kit import shapes
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.bodies import decode, read_body
-from app.http.kit.paging import (
-    PAGE,
-    Cursor,
-    EventId,
-    Moment,
-    PageSize,
-    Words,
-    answer,
-    cursor_of,
-    moment_of,
-    no_nul,
-    place_of,
-)
+from app.http.kit.paging import PAGE, Cursor, EventId, Moment, PageSize, Words, cursor_of, moment_of, no_nul, place_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Shape
 from app.http.shop import rules as shop
@@ -201,12 +190,12 @@ async def _record(state: State, who: str, action: str, found: Reservation, chang
 
 async def search(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(await page_of(request.state, query_of(request, ReservationQuery)))
+    return json_answer(await page_of(request.state, query_of(request, ReservationQuery)))
 
 
 async def show(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer({"reservation": await detail(request.state, request.path_params["reservation_id"])})
+    return json_answer({"reservation": await detail(request.state, request.path_params["reservation_id"])})
 
 
 async def cancel(request: Request[State]) -> Response:
@@ -222,7 +211,7 @@ async def _end(request: Request[State], action: str) -> Response:
     body = await read_body(request.receive)
     reason = decode(body, _reason_decoder).reason if body else ""
     became = await end(request.state, admin.email, request.path_params["reservation_id"], action, reason)
-    return answer({"message": f"The reservation is {became} and its seats are free again."})
+    return json_answer({"message": f"The reservation is {became} and its seats are free again."})
 
 
 _ONE = "/api/admin/reservations/{reservation_id}"

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom
 from app.http.accounts.credentials import require_admin
 from app.http.admin.feeds import admin_feed
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
@@ -39,7 +40,7 @@ def _unreachable(error: RoomUnavailable) -> Problem:
 async def _shown(state: State, event_id: str) -> Response:
     body: dict[str, Any] = msgspec.to_builtins(await _sample(state, event_id))
     body["changes"] = await state["room_control"].changes(event_id)
-    return Response(msgspec.json.encode(body), media_type="application/json", headers={"cache-control": "no-store"})
+    return json_answer(body)
 
 
 async def show(request: Request[State]) -> Response:

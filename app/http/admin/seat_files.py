@@ -24,12 +24,12 @@ from app.domain.seatfile_errors import Fault
 from app.domain.seatplan import GRADES_MAX, LENGTH_MAX, Given, Reading, SeatPlan, price_of, read_plan, rows_of
 from app.http.accounts.credentials import require_admin
 from app.http.events import cache as catalog
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.i18n import TEXTS, Texts
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.kit.uploads import Upload, read_upload
-from app.http.shop.api import answer
 from app.http.state import State
 from app.ledger import events, maps, trail
 
@@ -119,7 +119,7 @@ async def upload(request: Request[State]) -> Response:
     report = (await take_file(request.state, event_id, sent, options, admin.email)).report
     if report.faults and not options.check:
         raise _bad_file(report)
-    return answer(report, 201 if report.imported else 200)
+    return json_answer(report, 201 if report.imported else 200)
 
 
 def options_of(query: UploadQuery, sent: Upload) -> UploadQuery:

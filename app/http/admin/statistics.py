@@ -16,8 +16,8 @@ from app.domain.reservation import ReservationStatus
 from app.http.accounts.credentials import require_admin
 from app.http.admin.export import BOM, CSV, attachment, lines
 from app.http.admin.feeds import admin_feed
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
-from app.http.kit.paging import answer
 from app.http.kit.shapes import Shape
 from app.http.state import State
 from app.ledger import statistics, trail
@@ -116,7 +116,7 @@ def _figures(sales: Sales, admitted: int | None, waiting: int) -> Figures:
 
 async def show(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(StatsAnswer(stats=await stats_of(request.state)))
+    return json_answer(StatsAnswer(stats=await stats_of(request.state)))
 
 
 async def feed(request: Request[State]) -> Response:

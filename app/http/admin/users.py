@@ -16,9 +16,10 @@ from starlette.responses import Response
 
 from app.http.accounts.credentials import require_admin
 from app.http.accounts.sessions import end_account
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.bodies import decode, read_body
-from app.http.kit.paging import PAGE, Cursor, PageSize, Words, answer, cursor_of, no_nul, place_of
+from app.http.kit.paging import PAGE, Cursor, PageSize, Words, cursor_of, no_nul, place_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.state import State
@@ -122,24 +123,26 @@ def _check(steered: AccountChange) -> None:
 
 async def search(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(await page_of(request.state, query_of(request, UserQuery)))
+    return json_answer(await page_of(request.state, query_of(request, UserQuery)))
 
 
 async def show(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
-    return answer(UserAnswer(user=await user_of(request.state, request.path_params["user_id"])))
+    return json_answer(UserAnswer(user=await user_of(request.state, request.path_params["user_id"])))
 
 
 async def change_role(request: Request[State]) -> Response:
     admin = require_admin(request.state["tokens"], request.scope)
     role = decode(await read_body(request.receive), _role_decoder).role
-    return answer(UserAnswer(user=await set_role(request.state, admin.email, request.path_params["user_id"], role)))
+    return json_answer(
+        UserAnswer(user=await set_role(request.state, admin.email, request.path_params["user_id"], role))
+    )
 
 
 def _verb(do: Callable[[State, str, str], Awaitable[DeskUser]]) -> Callable[[Request[State]], Awaitable[Response]]:
     async def endpoint(request: Request[State]) -> Response:
         admin = require_admin(request.state["tokens"], request.scope)
-        return answer(UserAnswer(user=await do(request.state, admin.email, request.path_params["user_id"])))
+        return json_answer(UserAnswer(user=await do(request.state, admin.email, request.path_params["user_id"])))
 
     return endpoint
 

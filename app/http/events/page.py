@@ -14,7 +14,7 @@ from app.http.kit.i18n import lang_of
 from app.http.kit.render import page
 from app.http.kit.routing import page_route
 from app.http.kit.view import event_view
-from app.http.line.page import room_of
+from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import events
 from app.ledger.events import PAGE_MAX, Search

@@ -19,12 +19,12 @@ from starlette.routing import Route
 from app.domain.pictures import PictureFault, UploadStatus, look
 from app.http.accounts.credentials import require_admin
 from app.http.events import cache as catalog
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.i18n import TEXTS
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Shape
 from app.http.kit.uploads import Upload, read_upload
-from app.http.shop.api import answer
 from app.http.state import State
 from app.ledger import posters
 from app.ledger.posters import UploadRow
@@ -57,7 +57,7 @@ async def upload(request: Request[State]) -> Response:
     event = await catalog.known_event(request.state, request.path_params["event_id"])
     sent = await read_upload(request, request.state["settings"].poster_bytes_max, ACCEPTED)
     told = await take_picture(request.state, event.id, sent, admin.email)
-    return answer(UploadAnswer(upload=told), 202)
+    return json_answer(UploadAnswer(upload=told), 202)
 
 
 async def take_picture(state: State, event_id: str, sent: Upload, who: str) -> UploadTold:
@@ -91,13 +91,13 @@ async def show_upload(request: Request[State]) -> Response:
     row = await posters.upload(request.state["db"], request.path_params["upload_id"])
     if row is None:
         raise Problem(404, "upload_unknown", "There is no such upload, or it was too long ago.")
-    return answer(UploadAnswer(upload=told_of(row)))
+    return json_answer(UploadAnswer(upload=told_of(row)))
 
 
 async def remove(request: Request[State]) -> Response:
     admin = require_admin(request.state["tokens"], request.scope)
     await take_away(request.state, request.path_params["event_id"], admin.email)
-    return answer(Message(message="The event has no poster any more."))
+    return json_answer(Message(message="The event has no poster any more."))
 
 
 async def take_away(state: State, event_id: str, who: str) -> None:

@@ -17,6 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX, ZONE_CHARS_MAX, BadTime, moment_of, zone_of
 from app.domain.sale import SaleStatus, status_of
+from app.http.kit.fields import MANY_LINES, ONE_LINE
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Poster, Shape, poster_of
 from app.ledger.editing import Edit
@@ -25,8 +26,6 @@ from app.ledger.events import Event, EventSpec, GradeSpec
 GRADES_MAX = 50
 PRICE_MAX = 100_000_000
 SLUG_CHARS_MAX = 24
-ONE_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"  # no control characters, and not blank
-MANY_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
 GradeName = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=ONE_LINE)]

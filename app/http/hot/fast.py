@@ -15,9 +15,9 @@ from starlette.responses import Response
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.http.accounts.csrf import is_foreign
 from app.http.accounts.guest_merge import has_guest_place
 from app.http.hot.front import HOT_LOGGED_ONE_IN, with_security
+from app.http.kit.csrf import is_foreign
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
 from app.http.state import State

@@ -13,11 +13,10 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.accounts.csrf import refuse_foreign
+from app.http.kit.csrf import refuse_foreign
 from app.http.kit.headers import PAGE_HEADERS
 from app.http.kit.problems import Problem, problem_response
 from app.http.line import api as queue
-from app.http.shop import live_seats as live
 
 HOT = ("/position", "/join")
 STREAM = re.compile(r"/api/queue/([^/]+)/stream")
@@ -54,12 +53,6 @@ class Front:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket: the one kind there is, or a refusal of its handshake."""
-        found = live.PATH.fullmatch(scope["path"])
-        if found is None:
-            await receive()
-            await live.refuse(Problem(404, "not_found", "There is no WebSocket at this address."), send)
-            return
-        scope["path_params"] = {"event_id": found[1]}
         started_s = time.perf_counter()
         try:
             await scope["state"]["live"].serve(scope, receive, send)
@@ -79,7 +72,7 @@ class Front:
 
         try:
             if scope["method"] not in SAFE and scope["path"].startswith("/api/"):
-                refuse_foreign(scope["headers"], self._public_url)  # pages say it as a page: pages/routing.py
+                refuse_foreign(scope["headers"], self._public_url)  # pages say it as a page: kit/routing.py
             await self._app(scope, receive, watched)
         except Problem as problem:
             await problem_response(problem)(scope, receive, watched)

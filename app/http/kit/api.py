@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
-from app.http.kit.bodies import misfit
+from app.http.kit.fields import misfit
 from app.http.kit.problems import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)

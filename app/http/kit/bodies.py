@@ -7,9 +7,7 @@ from typing import TypeVar
 import msgspec
 from starlette.types import Receive
 
-from app.domain.local_time import EXAMPLE, MOMENT
-from app.http.events.shapes import MANY_LINES, ONE_LINE
-from app.http.kit.paging import WITH_OFFSET
+from app.http.kit.fields import misfit
 from app.http.kit.problems import Problem
 
 BODY_BYTES_MAX = 16_384
@@ -32,22 +30,6 @@ async def read_body(receive: Receive, limit: int = BODY_BYTES_MAX) -> bytes:
     if len(body) > limit:
         raise Problem(413, "body_too_large", f"A request may carry at most {limit} bytes.")
     return body
-
-
-PATTERNS = {
-    ONE_LINE: "one line of text that is not blank",
-    MANY_LINES: "text without control characters",
-    MOMENT: f"a time such as {EXAMPLE}",
-    WITH_OFFSET: "a time with its offset, such as 2026-05-01T09:00:00+09:00",
-}
-
-
-def misfit(error: msgspec.ValidationError) -> str:
-    """What is wrong, in words: msgspec says the pattern, which is nobody's to read."""
-    text = str(error)
-    for pattern, words in PATTERNS.items():
-        text = text.replace(f"`str` matching regex {pattern!r}", words)
-    return text
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:

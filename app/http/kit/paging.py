@@ -8,10 +8,9 @@ from __future__ import annotations
 import base64
 from binascii import Error as BinasciiError
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
 
 from app.http.kit.problems import Problem
 from app.ledger.desk import Place
@@ -66,7 +65,3 @@ def no_nul(*texts: str | None) -> None:
     """Raises Problem if a text to be looked for has a NUL: nothing could be found by it."""
     if any(text is not None and NUL in text for text in texts):
         raise Problem(422, "payload_invalid", "A text to look for has a NUL character in it.")
-
-
-def answer(body: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")

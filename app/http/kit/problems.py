@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.cache.cache import LoadTooLate
+from app.http.kit.answers import json_answer
 from app.lane.errors import LaneUnavailable
 from app.ledger.errors import StoreError, ValueRefused
 from app.room.errors import RoomUnavailable
@@ -51,9 +51,9 @@ def problem_response(problem: Problem) -> Response:
         headers["retry-after"] = str(problem.extra.get("retryAfterSeconds", RETRY_AFTER_S[problem.status]))
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
-    response = Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
-    response.raw_headers.extend(problem.cookies)
-    return response
+    return json_answer(
+        body, problem.status, headers=headers, cookies=problem.cookies, media_type="application/problem+json"
+    )
 
 
 async def on_problem(request: Request[Any], error: Exception) -> Response:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -20,9 +20,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from app.http.accounts.credentials import session_of
-from app.http.accounts.csrf import csrf_field, form_cookies
-from app.http.accounts.tokens import Session
+from app.http.kit.csrf import csrf_field, form_cookies
 from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, Lang, Texts, texts_for
 from app.http.kit.static_files import STATIC_URL
 
@@ -73,10 +71,20 @@ def page(
     return response
 
 
-def _account(request: Request[Any]) -> Session | None:
+class Visitor(Protocol):
+    """Somebody logged in, as far as the header of every page needs to know them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+
+def _account(request: Request[Any]) -> Visitor | None:
     """Who is logged in here, for the header."""
-    found = session_of(request.state["tokens"], request.scope["headers"])
-    return None if found is None else found[0]
+    visitor: Visitor | None = request.state["visitor_of"](request.scope["headers"])
+    return visitor
 
 
 def _here(request: Request[Any]) -> str:

@@ -13,23 +13,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.http.accounts.csrf import FIELD, check_csrf, refuse_foreign
 from app.http.kit import problems
+from app.http.kit.csrf import FIELD, check_csrf, refuse_foreign
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import Texts, texts_for
 from app.http.kit.problems import RETRY_AFTER_S, Problem
 from app.http.kit.render import page
-from app.http.state import State
 
 NOTHING_HERE = (404, 405)
 
-Page = Callable[[Request[State]], Awaitable[Response]]
+Page = Callable[[Request[Any]], Awaitable[Response]]
 
 
 def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours", "checked_by_page"] = "ours") -> Route:
     """`form`: every POST must carry the token of csrf.py; a page that takes another kind of body checks it itself."""
 
-    async def endpoint(request: Request[State]) -> Response:
+    async def endpoint(request: Request[Any]) -> Response:
         try:
             if method == "POST":
                 refuse_foreign(request.scope["headers"], request.state["settings"].public_url)

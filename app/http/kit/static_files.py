@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.http.shop.seat_map import PACKED_FROM_BYTES, takes_gzip
+from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
 
 HTTP = Path(__file__).parent.parent
 KINDS = ("*/js/*.js", "*/css/*.css", "*/icon.svg")

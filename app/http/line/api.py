@@ -21,17 +21,12 @@ from app.domain.eta import until_draw_s
 from app.domain.line import RoomState
 from app.domain.ticket import Ticket, holder_text
 from app.domain.wish import Wish, pack_wish
-from app.http.accounts.credentials import (
-    COOKIE_LIFE_S,
-    HOLDER_COOKIE,
-    holder_of,
-    require_ticket,
-    set_cookie,
-    ticket_cookie,
-)
+from app.http.accounts.credentials import HOLDER_COOKIE, holder_of, require_ticket, ticket_cookie
 from app.http.accounts.guest_merge import has_guest_place, merge_guest_into_line
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
+from app.http.kit.cookies import COOKIE_LIFE_S, set_cookie
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Joined as JoinedShape
 from app.http.kit.shapes import LineStatus, Position
@@ -234,8 +229,7 @@ async def status(request: Request[State]) -> Response:
         "admissionRatePerSecond": view.rate_per_s if view.state in (RoomState.open, RoomState.draining) else 0,
         "updatedAt": datetime.fromtimestamp(view.updated_ms / 1000, UTC).isoformat(),
     }
-    headers = {"cache-control": "public, max-age=1"}
-    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+    return json_answer(body, headers={"cache-control": "public, max-age=1"})
 
 
 class Endpoint:

@@ -10,6 +10,7 @@ from app.domain.line import Place
 from app.domain.wish import Wish, unpack_wish
 from app.http.events.cache import known_event
 from app.http.kit.problems import Problem
+from app.http.kit.view import RoomWord
 from app.http.state import State
 from app.room.errors import RoomUnavailable
 from app.room.view import LineView
@@ -40,3 +41,9 @@ async def wish_of_place(state: State, line: LineView, number: int) -> Wish | Non
         log.warning("wish_not_shown", event_id=line.event_id, error=error.kind)
         return None
     return unpack_wish(packed) if packed else None
+
+
+def room_of(state: State, event_id: str) -> RoomWord:
+    """The room's state in memory; of an event that has a room which is not known here yet, that it is being made."""
+    line = state["rooms"].views.get(event_id)
+    return "recovering" if line is None else line.state.value

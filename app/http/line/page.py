@@ -6,7 +6,6 @@ process's memory, like a poll.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,44 +15,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.line import Place, RoomState
-from app.domain.reservation import Reservation
-from app.domain.sale import SaleStatus
-from app.domain.ticket import HOLDER_BYTES, Ticket, holder_text
-from app.http.accounts.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, set_cookie
+from app.domain.ticket import Ticket
+from app.http.accounts.credentials import require_ticket
+from app.http.accounts.owners import remember_browser
 from app.http.events.cache import known_event
+from app.http.events.shown import shown_event
 from app.http.kit.forms import read_form, wish_of
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route
-from app.http.kit.view import EventView, RoomWord, event_view, no_place_view, wait_view, wish_words
+from app.http.kit.view import event_view, no_place_view, wait_view, wish_words
 from app.http.line import api as queue
 from app.http.line import turns as turn
-from app.http.line.lookup import wish_of_place
+from app.http.line.lookup import room_of, wish_of_place
 from app.http.line.position import encode_position
 from app.http.shop import rules as shop
-from app.http.shop.owners import buyer_of, holders_of
+from app.http.shop.shown import own_of
 from app.http.state import State
-from app.ledger import reservations
-from app.ledger.errors import StoreError
 from app.room.view import LineView
 
 log = structlog.get_logger()
 SHOWN_AGAIN = frozenset({"room_not_open", "room_closed", "login_required"})  # the event page says why
-
-
-async def shown_event(request: Request[State]) -> EventView:
-    """The event in the reader's language, with its room's state and what is left."""
-    event = await known_event(request.state, request.path_params["event_id"])
-    await request.state["rooms"].find(event.id)
-    left = (await shop.seat_view(request.state, event.id)).left()
-    return event_view(event, room_of(request.state, event.id), left, datetime.now(UTC), lang_of(request))
-
-
-def room_of(state: State, event_id: str) -> RoomWord:
-    """The room's state in memory; of an event that has a room which is not known here yet, that it is being made."""
-    line = state["rooms"].views.get(event_id)
-    return "recovering" if line is None else line.state.value
 
 
 async def event_page(request: Request[State]) -> Response:
@@ -73,31 +56,6 @@ async def event_page(request: Request[State]) -> Response:
     response = page(request, "line/event.html", context, script=script, words=("event.", "error."))
     remember_browser(request, response)
     return response
-
-
-async def own_of(request: Request[State], event: EventView) -> list[Reservation]:
-    """What who asks holds or has bought of the event; before the sale that is nothing, and the store is not asked.
-
-    While the store is away nothing is said of it: the rest of the page comes from memory.
-    """
-    if event.status is SaleStatus.upcoming:
-        return []
-    try:
-        holders = await holders_of(request)
-        return await reservations.live_of(request.state["db"], event.event_id, holders) if holders else []
-    except StoreError as error:
-        log.warning("own_not_shown", event_id=event.event_id, error=type(error).__name__)
-        return []
-
-
-def remember_browser(request: Request[State], response: Response) -> None:
-    """Give a browser its random id: a reservation needs an owner, and who joins twice because the first answer was lost
-    is to be one person.
-    """
-    if buyer_of(request.state, request.scope["headers"]) is None:
-        name = holder_text(os.urandom(HOLDER_BYTES))
-        secure = request.state["settings"].secure_cookies
-        response.raw_headers.append(set_cookie(HOLDER_COOKIE, name, life_s=COOKIE_LIFE_S, secure=secure))
 
 
 def _ticket_of(request: Request[State], line: LineView | None) -> Ticket | None:

@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.ticket import Ticket, holder_text
-from app.http.accounts.credentials import pass_cookie, require_ticket, set_cookie
+from app.http.accounts.credentials import pass_cookie, require_ticket
 from app.http.accounts.tokens import AdmissionPass
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
+from app.http.kit.cookies import set_cookie
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Claimed, Nothing
 from app.http.line.api import closed_problem
@@ -101,7 +103,7 @@ async def claim(request: Request[State]) -> Response:
     body: dict[str, Any] = {"pass": answer.admission_pass, "expiresAt": answer.expires_at.isoformat()}
     if answer.reservation is not None:
         body["reservation"] = answer.reservation
-    return _json(body, answer.cookies)
+    return json_answer(body, cookies=answer.cookies)
 
 
 async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> None:
@@ -124,13 +126,7 @@ async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id:
 
 async def leave(request: Request[State]) -> Response:
     await leave_line(request.state, request.scope["headers"], request.path_params["event_id"])
-    return _json({}, [])
-
-
-def _json(body: Any, cookies: list[tuple[bytes, bytes]]) -> Response:
-    response = Response(msgspec.json.encode(body), media_type="application/json", headers={"cache-control": "no-store"})
-    response.raw_headers.extend(cookies)
-    return response
+    return json_answer({})
 
 
 routes = [

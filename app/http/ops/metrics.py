@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.http.accounts.credentials import header, session_of
+from app.http.accounts.credentials import session_of
+from app.http.kit.cookies import header
 from app.http.kit.problems import Problem
 from app.http.state import State
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from app.domain.charge import Charge, PaymentMethod
 from app.domain.reservation import Reservation, ReservationStatus
-from app.http.accounts.credentials import Headers, header
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
+from app.http.kit.cookies import Headers, header
 from app.http.kit.problems import Problem
 from app.http.shop import rules as shop
 from app.http.state import State
@@ -137,19 +138,15 @@ def payment_view(charge: Charge, status: PaidStatus) -> PaymentView:
     return PaymentView(charge.id, charge.reservation_id, charge.method, charge.amount, status.value)
 
 
-def answer(body: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
-
-
 async def process(request: Request[State]) -> Response:
     """201: paid and sold. 202: the provider has not decided; ask again, or look at the reservation."""
     body = decode(await read_body(request.receive), _pay_decoder)
     view = await pay(request.state, request.scope["headers"], body.reservation_id, body.payment_method)
-    return answer(PaymentAnswer(view), 202 if view.status == PaidStatus.pending else 201)
+    return json_answer(PaymentAnswer(view), 202 if view.status == PaidStatus.pending else 201)
 
 
 async def methods(_: Request[State]) -> Response:
-    return answer(MethodsAnswer(list(PaymentMethod)))
+    return json_answer(MethodsAnswer(list(PaymentMethod)))
 
 
 async def webhook(request: Request[State]) -> Response:
@@ -162,7 +159,7 @@ async def webhook(request: Request[State]) -> Response:
     said = GatewayAnswer(event.status, event.reference, event.amount, event.reason)
     if not await request.state["checkout"].handle_webhook(event.charge_id, said):
         raise Problem(404, "charge_unknown", "There is no such charge.")
-    return answer(WebhookAnswer(received=True))
+    return json_answer(WebhookAnswer(received=True))
 
 
 routes = [

@@ -10,15 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.wish import GRADES_PER_WISH_MAX, SEATS_PER_WISH_MAX, Wish
+from app.http.accounts.owners import owned_by
 from app.http.events import cache as catalog
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.bodies import decode, read_body
+from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
 from app.http.kit.paging import PAGE_MAX, Cursor, PageSize, cursor_of, place_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Reservation, Shape
 from app.http.shop import rules as shop
-from app.http.shop.owners import owned_by
-from app.http.shop.seat_map import PACKED_FROM_BYTES, takes_gzip
 from app.http.state import State
 from app.ledger import reservations
 
@@ -89,10 +90,6 @@ class MineQuery(msgspec.Struct, frozen=True, kw_only=True):
 _reserve_decoder = msgspec.json.Decoder(ReserveBody)
 
 
-def answer(body: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
-
-
 async def seat_map(request: Request[State]) -> Response:
     """The whole map with an ETag, or with `?since=version` only what changed after it.
 
@@ -122,13 +119,13 @@ async def reserve(request: Request[State]) -> Response:
     if body.quantity is not None:
         wish = Wish(quantity=body.quantity, grades=tuple(body.grades), adjacent=body.adjacent)
     made = await shop.reserve(request.state, request.scope["headers"], body.event_id, body.seat_ids, wish)
-    return answer({"reservation": made, "expiresAt": made["expiresAt"]}, 201)
+    return json_answer({"reservation": made, "expiresAt": made["expiresAt"]}, 201)
 
 
 async def show_reservation(request: Request[State]) -> Response:
     found = await shop.own(request.state, request.scope["headers"], request.path_params["reservation_id"])
     (shown,) = await shop.with_money(request.state, [found])
-    return answer({"reservation": shown})
+    return json_answer({"reservation": shown})
 
 
 async def my_reservations(request: Request[State]) -> Response:
@@ -141,12 +138,12 @@ async def my_reservations(request: Request[State]) -> Response:
     found = await reservations.by_holders(request.state["db"], holders, query.limit + 1, after, places)
     shown = found[: query.limit]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
-    return answer({"reservations": await shop.with_money(request.state, shown), "next": last})
+    return json_answer({"reservations": await shop.with_money(request.state, shown), "next": last})
 
 
 async def cancel(request: Request[State]) -> Response:
     await shop.cancel(request.state, request.scope["headers"], request.path_params["reservation_id"])
-    return answer({"message": "The reservation is cancelled and its seats are free again."})
+    return json_answer({"message": "The reservation is cancelled and its seats are free again."})
 
 
 routes = [

@@ -182,8 +182,9 @@ class LiveSeats:
         """One socket, from its handshake to its end, or its refusal."""
         await receive()  # the request to connect
         try:
+            event_id = _event_of(scope["path"])
             since = self._asked(scope)
-            view = await self._view(scope["path_params"]["event_id"])
+            view = await self._view(event_id)
             if len(self.sockets) >= self.sockets_max:
                 raise Problem(503, "sockets_full", "Too many watch the seats here. Try again, or ask with ?since=.")
         except Problem as problem:
@@ -299,6 +300,13 @@ class LiveSeats:
                 socket.looked_s = now_s
                 self.sockets[socket] = None
                 socket.wire.write(PING)
+
+
+def _event_of(path: str) -> str:
+    found = PATH.fullmatch(path)
+    if found is None:
+        raise Problem(404, "not_found", "There is no WebSocket at this address.")
+    return found[1]
 
 
 async def refuse(problem: Problem, send: Send) -> None:

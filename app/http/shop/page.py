@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,18 +11,19 @@ from app.domain.charge import PaymentMethod
 from app.domain.line import Place
 from app.domain.reservation import ReservationStatus
 from app.http.accounts.credentials import require_pass
+from app.http.accounts.owners import kept_id, remember_browser
 from app.http.accounts.tokens import AdmissionPass
 from app.http.events.cache import known_event
-from app.http.kit.forms import first, read_form, wish_of
+from app.http.events.shown import shown_event
+from app.http.kit.forms import read_form, wish_of
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.kit.view import MOVING, REFUSALS, event_view, left_words, payment_words, refusal_words, reservation_view
-from app.http.line.page import own_of, remember_browser, room_of, shown_event
-from app.http.payments import api as payments
+from app.http.kit.view import MOVING, event_view, left_words, payment_words, refusal_words, reservation_view
+from app.http.line.lookup import room_of
 from app.http.shop import rules as shop
-from app.http.shop.owners import kept_id
+from app.http.shop.shown import back_to_reservation, own_of
 from app.http.state import State
 from app.ledger.charges import Money
 
@@ -131,37 +131,12 @@ async def reservation_page(request: Request[State]) -> Response:
     return response
 
 
-async def pay(request: Request[State]) -> Response:
-    reservation_id = request.path_params["reservation_id"]
-    method = _method(first(await read_form(request), "method"))
-    try:
-        await payments.pay(request.state, request.scope["headers"], reservation_id, method)
-    except Problem as problem:
-        return _refused(request, problem, method=method.value)
-    return see_other(f"/reservations/{reservation_id}")
-
-
-def _refused(request: Request[State], refused: Problem, **chosen: str) -> Response:
-    """Back to the reservation, where a reload or another language repeats no form; the address names the reason."""
-    if refused.code not in REFUSALS:
-        raise refused
-    request.state["meters"].refused(refused.code)
-    told = urlencode({"said": refused.code, **chosen})
-    return see_other(f"/reservations/{request.path_params['reservation_id']}?{told}")
-
-
-def _method(text: str) -> PaymentMethod:
-    if text not in list(PaymentMethod):
-        raise Problem(422, "payload_invalid", f"{text[:40]!r} is not a payment method.")
-    return PaymentMethod(text)
-
-
 async def cancel(request: Request[State]) -> Response:
     reservation_id = request.path_params["reservation_id"]
     try:
         await shop.cancel(request.state, request.scope["headers"], reservation_id)
     except Problem as problem:
-        return _refused(request, problem)
+        return back_to_reservation(request, problem)
     return see_other(f"/reservations/{reservation_id}")
 
 
@@ -169,6 +144,5 @@ routes = [
     page_route("/events/{event_id}/seats", seats_page),
     page_route("/events/{event_id}/reserve", reserve, "POST"),
     page_route("/reservations/{reservation_id}", reservation_page),
-    page_route("/reservations/{reservation_id}/pay", pay, "POST"),
     page_route("/reservations/{reservation_id}/cancel", cancel, "POST"),
 ]

@@ -18,12 +18,13 @@ from app.domain.line import Place
 from app.domain.reservation import Reservation, ReservationStatus
 from app.domain.sale import SaleStatus, sale_ends_at, status_of
 from app.domain.wish import Wish
-from app.http.accounts.credentials import Headers, header, require_pass
+from app.http.accounts.credentials import require_pass
+from app.http.accounts.owners import buyer_of, owns
 from app.http.events.cache import known_event
+from app.http.kit.cookies import Headers, header
 from app.http.kit.problems import Problem
 from app.http.line.lookup import view_of
 from app.http.line.position import Extra
-from app.http.shop.owners import buyer_of, owns
 from app.http.state import State
 from app.lane.commands import Cancel, Command, Held, Hold, Outcome, OutcomeStatus
 from app.lane.errors import LaneUnavailable

@@ -8,16 +8,6 @@ import gzip
 from app.lane.view import SeatView
 
 LEVEL = 4  # a map of 300 kB takes some 3 ms and comes to an eighth; the highest level saves little more
-PACKED_FROM_BYTES = 512
-
-
-def takes_gzip(accept_encoding: str) -> bool:
-    """Whether who sends this Accept-Encoding (RFC 9110, 12.5.3) can read gzip; `q=0` says that it cannot."""
-    weights: dict[str, bool] = {}
-    for part in accept_encoding.lower().split(","):
-        name, _, weight = part.partition(";")
-        weights[name.strip()] = weight.replace(" ", "").removeprefix("q=").strip("0.") != "" or not weight.strip()
-    return weights.get("gzip", weights.get("*", False))
 
 
 class PackedMaps:

@@ -21,14 +21,16 @@ from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.domain.waitlist import LIVE_STATES, ListState, fits, may_join
 from app.domain.wish import Wish
 from app.http.accounts.attempts import count_newcomer
-from app.http.accounts.credentials import COOKIE_LIFE_S, HOLDER_COOKIE, require_ticket, session_if_any, set_cookie
+from app.http.accounts.credentials import HOLDER_COOKIE, require_ticket, session_if_any
+from app.http.accounts.owners import buyer_of, holders_of
 from app.http.events.cache import known_event
+from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
+from app.http.kit.cookies import COOKIE_LIFE_S, set_cookie
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Nothing, Shape
 from app.http.shop import rules as shop
-from app.http.shop.owners import buyer_of, holders_of
 from app.http.state import State
 from app.lane.commands import Cancel, Serve
 from app.lane.errors import LaneUnavailable
@@ -165,24 +167,20 @@ def listed(entry: waitlist.Entry) -> Listed:
 async def join(request: Request[State]) -> Response:
     body = decode(await read_body(request.receive), _body_decoder)
     entry, new, cookies = await join_list(request, request.path_params["event_id"], body.wish)
-    response = _answer(listed(entry), 201 if new else 200)
+    response = json_answer(listed(entry), 201 if new else 200)
     response.raw_headers.extend(cookies)
     return response
 
 
 async def show(request: Request[State]) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
-    return _answer(listed(await own_entry(request, event.id)))
+    return json_answer(listed(await own_entry(request, event.id)))
 
 
 async def leave(request: Request[State]) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
     await leave_list(request, event.id)
-    return _answer(Nothing())
-
-
-def _answer(body: Shape, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+    return json_answer(Nothing())
 
 
 _PATH = "/api/waitlist/{event_id}"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.waitlist import LIVE_STATES
-from app.http.events.cache import known_event
+from app.http.accounts.owners import holders_of
+from app.http.events.shown import shown_event
 from app.http.kit.forms import read_form, wish_of
-from app.http.kit.i18n import lang_of, texts_for
+from app.http.kit.i18n import texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.kit.view import event_view
-from app.http.line.page import shown_event
-from app.http.shop.owners import holders_of
 from app.http.state import State
 from app.http.waitlist import api as waitlist
 from app.ledger import waitlist as ledger
@@ -42,23 +37,6 @@ async def _shown(request: Request[State], refused: Problem | None = None) -> Res
         script["place"] = str(entry.place or 0)
     status = refused.status if refused else 200
     return page(request, "waitlist/waitlist.html", context, script=script, words=("waitlist.", "error."), status=status)
-
-
-async def waiting_of(request: Request[State]) -> list[dict[str, Any]]:
-    """What who asks waits for, or is offered, at all events."""
-    state, lang, now = request.state, lang_of(request), datetime.now(UTC)
-    entries = await ledger.of_holders(state["db"], await holders_of(request))
-    return [
-        {
-            "event_id": entry.event_id,
-            "title": event_view(await known_event(state, entry.event_id), "direct", None, now, lang).title,
-            "state": entry.state.value,
-            "quantity": entry.wish.quantity,
-            "place": entry.place,
-        }
-        for entry in entries
-        if entry.state in LIVE_STATES
-    ]
 
 
 async def join(request: Request[State]) -> Response:

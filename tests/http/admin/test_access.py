@@ -10,12 +10,11 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from app.http import routes as pages
+from app.http.routes import api_routes, page_routes
 from app.ledger import trail
 from app.ledger.tables.accounts import users as users_table
 from app.ledger.tables.events import events as events_table
 from app.ledger.tables.rooms import rooms as rooms_table
-from app.main import api_routes
 from tests.http.forms import send
 from tests.http.system import BUYER, System
 
@@ -26,7 +25,7 @@ FOR_ALL = {("GET", "/admin/login"), ("POST", "/admin/login"), ("POST", "/admin/l
 
 def doors(beginning: str) -> Iterator[tuple[str, str]]:
     """(method, address) of every route under `beginning`, with a real event and made-up other ids."""
-    for route in [*api_routes(), *pages.routes]:
+    for route in [*api_routes, *page_routes]:
         path = getattr(route, "path", "")
         if path == beginning or path.startswith(f"{beginning}/"):
             for method in sorted(getattr(route, "methods", None) or {"GET"}):

@@ -20,7 +20,8 @@ from schemathesis.specs.openapi.checks import (
 
 from app.http.kit.api import ApiRoute
 from app.http.kit.openapi import describe
-from app.main import VERSION, api_routes
+from app.http.routes import api_routes
+from app.main import VERSION
 from tests.http.system import ADMIN, BUYER, System
 
 EXAMPLES = 25  # requests of each kind per operation
@@ -30,7 +31,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonschema"),
 ]
-DOCUMENT = describe(api_routes(), VERSION)
+DOCUMENT = describe(api_routes, VERSION)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 SCHEMA.config.generation.update(with_security_parameters=False)  # who asks is said below
 REJECTION = SCHEMA.config.checks.negative_data_rejection
@@ -56,7 +57,7 @@ async def test_every_operation_can_be_read(system: System) -> None:
 async def test_every_route_under_api_is_described() -> None:
     silent = [
         route
-        for route in api_routes()
+        for route in api_routes
         if getattr(route, "path", "").startswith("/api/") and not isinstance(route, ApiRoute)
     ]
     assert silent == []

@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.http.accounts.credentials import BUYER_COOKIE_LIFE_S, COOKIE_LIFE_S
+from app.http.accounts.credentials import BUYER_COOKIE_LIFE_S
+from app.http.kit.cookies import COOKIE_LIFE_S
 from app.ledger import events
 from tests.http.buyer import Buyer, buyer
 from tests.http.system import STARTS_IN, System

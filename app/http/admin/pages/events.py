@@ -20,20 +20,20 @@ from starlette.routing import Route
 from app.domain.local_time import MOMENT, local_text
 from app.domain.sale import status_of
 from app.http.accounts.credentials import session_of
-from app.http.accounts.csrf import FIELD, check_csrf
 from app.http.accounts.tokens import Session
 from app.http.admin import events as event_desk
 from app.http.admin.pages.gate import LOGIN, AdminPage, admin_route
 from app.http.events.cache import known_event
-from app.http.events.shapes import GRADES_MAX, ONE_LINE, EventEdit, EventWanted
-from app.http.kit.bodies import misfit
+from app.http.events.shapes import GRADES_MAX, EventEdit, EventWanted
+from app.http.kit.csrf import FIELD, check_csrf
+from app.http.kit.fields import ONE_LINE, misfit
 from app.http.kit.forms import Form, first, read_form
 from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.kit.view import event_view
-from app.http.line.page import room_of
+from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import events
 from app.ledger.events import PAGE_MAX, Event, Search

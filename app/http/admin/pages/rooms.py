@@ -22,7 +22,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.kit.view import change_words, event_view, is_full, number_cells, stamp
-from app.http.line.page import room_of
+from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import events
 

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from app.domain.pictures import UploadStatus
 from app.domain.seatplan import SeatPlan, count_sections
-from app.http.accounts.csrf import FIELD, check_csrf
 from app.http.accounts.tokens import Session
 from app.http.admin import seat_files as seatmaps
 from app.http.admin.pages.gate import admin_route
@@ -21,13 +20,14 @@ from app.http.admin.pages.preview import preview
 from app.http.admin.seat_files import Taken, UploadQuery
 from app.http.events import cache as catalog
 from app.http.events import posters
+from app.http.kit.csrf import FIELD, check_csrf
 from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
 from app.http.kit.uploads import Upload, read_upload
 from app.http.kit.view import event_view
-from app.http.line.page import room_of
+from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import maps
 from app.ledger import posters as posters_ledger

@@ -6,27 +6,33 @@ about an account: an account's name in the line is no secret, and a ticket outli
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from app.domain.reservation import Reservation
-from app.domain.ticket import BadTicket, account_holder, holder_bytes, holder_text, is_account, ticket_event
+from app.domain.ticket import (
+    HOLDER_BYTES,
+    BadTicket,
+    account_holder,
+    holder_bytes,
+    holder_text,
+    is_account,
+    ticket_event,
+)
 from app.http.accounts.credentials import (
     BUYER_COOKIE_LIFE_S,
     HOLDER_COOKIE,
     PASS_PREFIX,
     TICKET_PREFIX,
-    Headers,
-    cookie,
-    cookie_names,
-    header,
     presented_pass,
     presented_ticket,
     session_if_any,
-    set_cookie,
 )
 from app.http.accounts.tokens import AdmissionPass, pass_event
+from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, cookie_names, header, set_cookie
 from app.http.state import State
 from app.ledger import users
 from app.ledger.reservations import Standing
@@ -131,3 +137,13 @@ def _places(state: State, headers: Headers, event_id: str) -> list[tuple[str, St
     if isinstance(admission, AdmissionPass):
         found.append((admission.holder, (event_id, admission.epoch, admission.number)))
     return found
+
+
+def remember_browser(request: Request[State], response: Response) -> None:
+    """Give a browser its random id: a reservation needs an owner, and who joins twice because the first answer was lost
+    is to be one person.
+    """
+    if buyer_of(request.state, request.scope["headers"]) is None:
+        name = holder_text(os.urandom(HOLDER_BYTES))
+        secure = request.state["settings"].secure_cookies
+        response.raw_headers.append(set_cookie(HOLDER_COOKIE, name, life_s=COOKIE_LIFE_S, secure=secure))

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from app.http.accounts.csrf import Csrf
+from app.http.kit.csrf import Csrf
 from tests.http.buyer import assert_problem
 from tests.http.system import ADMIN, BUYER, System
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 from starlette.requests import Request
 
-from app.http.accounts.credentials import COOKIE_LIFE_S, SESSION_COOKIE, Headers, cookie, set_cookie
+from app.http.kit.cookies import COOKIE_LIFE_S, SESSION_COOKIE, Headers, cookie, set_cookie
 from app.http.kit.problems import Problem
 
 COOKIE = b"tiketi_form"

@@ -1,0 +1,54 @@
+"""Reads one header or cookie from the raw headers of a request, and writes a cookie for an answer.
+
+Works on ASGI's list of byte pairs, because the hot endpoints have nothing else, and copies nothing but what is asked
+for. Which cookies there are, and what they prove, is said by those who use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Headers = Iterable[tuple[bytes, bytes]]
+SESSION_COOKIE = b"tiketi_session"  # here because the token of a form is bound to whatever it holds
+COOKIE_LIFE_S = 7 * 86_400
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The value of a header, whose name is in small letters as ASGI has them; None where it was not sent."""
+    return next((value for key, value in headers if key == name), None)
+
+
+def cookie(headers: Headers, name: bytes) -> bytes | None:
+    """The value of a cookie, without copying the ones around it; None where it was not sent."""
+    wanted = name + b"="
+    for key, value in headers:
+        if key == b"cookie":
+            found = cookie_in(value, wanted)
+            if found is not None:
+                return found
+    return None
+
+
+def cookie_in(pairs: bytes, wanted: bytes) -> bytes | None:
+    """From the value of a Cookie header: what stands after `wanted` (a name and `=`) where a pair begins."""
+    start = 0 if pairs.startswith(wanted) else pairs.find(b"; " + wanted) + 2
+    if start == 1:
+        return None
+    start += len(wanted)
+    end = pairs.find(b";", start)
+    return pairs[start:] if end < 0 else pairs[start:end]
+
+
+def cookie_names(headers: Headers) -> list[bytes]:
+    """The names of all cookies that were sent, each once."""
+    pairs = [pair for key, value in headers if key == b"cookie" for pair in value.split(b"; ")]
+    return list(dict.fromkeys(pair.partition(b"=")[0] for pair in pairs))
+
+
+def set_cookie(name: bytes, value: str, *, life_s: int, secure: bool) -> tuple[bytes, bytes]:
+    """The header that makes a browser keep a cookie for so long; with `life_s` 0, forget it."""
+    flags = b"; Secure" if secure else b""
+    return (
+        b"set-cookie",
+        b"%s=%s; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax%s" % (name, value.encode(), life_s, flags),
+    )

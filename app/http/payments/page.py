@@ -1,0 +1,34 @@
+"""Paying for a reservation by a plain form, over the function of the API."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.charge import PaymentMethod
+from app.http.kit.forms import first, read_form
+from app.http.kit.problems import Problem
+from app.http.kit.render import see_other
+from app.http.kit.routing import page_route
+from app.http.payments import api as payments
+from app.http.shop.shown import back_to_reservation
+from app.http.state import State
+
+
+async def pay(request: Request[State]) -> Response:
+    reservation_id = request.path_params["reservation_id"]
+    method = _method(first(await read_form(request), "method"))
+    try:
+        await payments.pay(request.state, request.scope["headers"], reservation_id, method)
+    except Problem as problem:
+        return back_to_reservation(request, problem, method=method.value)
+    return see_other(f"/reservations/{reservation_id}")
+
+
+def _method(text: str) -> PaymentMethod:
+    if text not in list(PaymentMethod):
+        raise Problem(422, "payload_invalid", f"{text[:40]!r} is not a payment method.")
+    return PaymentMethod(text)
+
+
+routes = [page_route("/reservations/{reservation_id}/pay", pay, "POST")]
