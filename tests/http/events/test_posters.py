@@ -149,7 +149,7 @@ async def test_only_names_of_posters_are_answered(system: System, name: str) -> 
         assert answer.status_code == 404
 
 
-async def test_the_shelf_keeps_a_bounded_number_of_bytes() -> None:
+async def test_the_cache_keeps_a_bounded_number_of_bytes() -> None:
     """The poster not asked for longest makes room; one that does not exist takes none."""
     loads: list[str] = []
 
@@ -157,8 +157,8 @@ async def test_the_shelf_keeps_a_bounded_number_of_bytes() -> None:
         loads.append(name)
         return None if name == "none" else b"x" * (200 if name == "huge" else 40)
 
-    shelf = PosterCache(load, bytes_max=100)
+    cache = PosterCache(load, bytes_max=100)
     for name in ("a", "b", "a", "c", "a", "b", "none", "none", "huge"):
-        await shelf.get(name, False)
-        assert shelf.bytes_kept <= 100
+        await cache.get(name, False)
+        assert cache.bytes_kept <= 100
     assert loads == ["a", "b", "c", "b", "none", "none", "huge"]
