@@ -6,14 +6,14 @@ of the pages and the API refuse the same things for the same reasons.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from slugify import slugify
 
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX, ZONE_CHARS_MAX, BadTime, moment_of, zone_of
 from app.domain.sale import SaleStatus, status_of
@@ -222,9 +222,13 @@ def edit_of(wanted: EventEdit, zone_now: str, version: int | None) -> Edit:
 
 
 def slug_of(title: str) -> str:
-    """The part of an id that people can read: small ASCII letters and digits, or `event` when there are none."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain)[:SLUG_CHARS_MAX].strip("-") or "event"
+    """The readable part of an event's id: the title's first words in small ASCII letters and digits, at most
+    SLUG_CHARS_MAX. Other scripts are romanized; a title without any letter or digit gives `event`.
+    """
+    return _slug(title, max_length=SLUG_CHARS_MAX, word_boundary=True, save_order=True) or "event"
+
+
+_slug = partial(slugify, entities=False, decimal=False, hexadecimal=False)  # a title is no HTML: `&amp;` is not `&`
 
 
 def _moment(field: str, text: str, zone: str) -> datetime:

@@ -66,7 +66,7 @@ async def test_nine_typed_in_seoul_is_midnight_in_the_api(system: System) -> Non
 
 async def test_an_id_is_ours_readable_and_fit_for_a_cookie_and_a_key(system: System) -> None:
     ids = [(await made(system, title=title))["event"]["id"] for title in ("Äußerst <b>LAUT</b>!", "루미나", "Lumina")]
-    assert [event_id.rpartition("-")[0] for event_id in ids] == ["auerst-b-laut-b", "event", "lumina"]
+    assert [event_id.rpartition("-")[0] for event_id in ids] == ["ausserst-b-laut-b", "rumina", "lumina"]
     assert all(len(event_id) <= 40 for event_id in ids)
 
 
