@@ -5,9 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal $(if $(SEED),--randomly-seed=$(SEED))
+unexport PYTHONDONTWRITEBYTECODE # or each process of a run compiles everything anew
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench swarm scenarios clean-data migration lock
+.PHONY: help run quick test coverage lint bench swarm scenarios clean-data migration lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,8 +17,14 @@ help: ## this list
 run: $(READY) ## start everything on this machine (PORT=8000 WEB=1 WORKERS=1); Ctrl-C stops it
 	@exec $(BIN)/tiketi up
 
+quick: lint ## lint, types and the tests that are done soon: for while you work
+	@$(PYTEST) -m 'not (slow or browser or faults or model or postgres)'
+
 test: lint ## lint, types and the whole suite, on its own Redis and database (SEED=n: again in that order)
-	@$(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
+	@$(PYTEST)
+
+coverage: $(READY) ## the whole suite, and which lines it runs through
+	@$(PYTEST) --cov --cov-report=term:skip-covered
 
 lint: $(READY) ## style and types only
 	@$(BIN)/ruff check .

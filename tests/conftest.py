@@ -1,6 +1,7 @@
-"""Real stores for every test: one Redis server for the run, one SQLite file per test.
+"""Real stores for every test: one Redis server per process of the run, one SQLite file per test.
 
-Tests of what the database itself promises run on PostgreSQL as well, each in a database of its own on one server.
+Tests of what the database itself promises run on PostgreSQL as well, each in a database of its own on one server per
+process. Nothing is shared by the processes of a run: no server, port or folder.
 
 After each test every key it left must be on the permanent list or have a TTL (I10); then Redis is emptied.
 """
@@ -30,6 +31,27 @@ settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
 settings.load_profile("patient")
+
+
+FOLDERS_MARKED = ("browser", "faults", "model")  # in tests/: the marker has the folder's name
+WAITING = 0.5  # how much of the suite's time is spent waiting for stores and processes
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More processes than cores, for what `-n auto` says: a test that waits leaves its core to another."""
+    return round((os.cpu_count() or 1) / WAITING)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in FOLDERS_MARKED:
+        item.add_marker(folder)
+    parameters = getattr(item, "callspec", None)
+    if "postgres" in getattr(item, "fixturenames", ()) or (
+        parameters is not None and parameters.params.get("sql_server") == "postgresql"
+    ):
+        item.add_marker("postgres")
 
 
 @pytest.fixture(autouse=True)
