@@ -1,4 +1,4 @@
-"""One running system per test module, which may say other SETTINGS and how many EVENTS it needs."""
+"""One running system per test module, which may say other SETTINGS."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from redis.asyncio import Redis
 from config.settings import Settings
 from tests.conftest import stray_keys
 from tests.http.system import System, running_system
-
-EVENTS = 12
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -37,14 +35,14 @@ async def system(
     )
     async with Redis(unix_socket_path=str(redis_socket)) as redis:
         await redis.flushall()
-        async with running_system(settings, redis, module.get("EVENTS", EVENTS)) as running:
+        async with running_system(settings, redis) as running:
             yield running
             stray = await stray_keys(redis)
         await redis.flushall()
         assert not stray, f"keys neither permanent nor expiring: {stray}"
 
 
-@pytest.fixture
-def event_id(system: System) -> str:
+@pytest_asyncio.fixture(loop_scope="module")
+async def event_id(system: System) -> str:
     """An event that no test has used."""
-    return system.event()
+    return await system.event()

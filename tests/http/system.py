@@ -1,6 +1,6 @@
 """The whole product in one event loop: web processes on real sockets, a worker, Redis and SQLite.
 
-Events are made before anything starts, as on a real start; a test takes one that nobody has used.
+A few events are made before anything starts, as on a real start; each test then makes those that it needs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from redis.asyncio import Redis
 from app import connections as process
 from app.connections import timing
 from app.control.rooms import RoomChange
+from app.control.sale_schedule import sync_room_with_sale
+from app.http.events.cache import changed
 from app.http.hot.fast import FastProtocol
 from app.http.hot.sockets import SOCKETS
 from app.http.state import State
@@ -133,11 +135,10 @@ class System:
     redis: Redis
     store: Database
     web: Web
-    unused: list[str]
     stack: AsyncExitStack
     loop: asyncio.AbstractEventLoop
     tokens: dict[str, str] = field(default_factory=dict)
-    _names: itertools.count[int] = field(default_factory=itertools.count)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def state(self) -> State:
@@ -149,9 +150,17 @@ class System:
         assert asyncio.get_running_loop() is self.loop, 'a fixture needs loop_scope="module"'
         return self.store
 
-    def event(self) -> str:
-        """An event nobody has used."""
-        return self.unused.pop()
+    async def event(self) -> str:
+        """A new event, which the web knows when this returns."""
+        event_id, now = f"event-{next(self._numbers)}", datetime.now(UTC)
+        await events.create(self.db, event_spec(event_id, now), now)
+        made = await events.get(self.db, event_id)
+        assert made is not None, "it was just made"
+        await sync_room_with_sale(self.state["scripts"], self.db, events.window_of(made, event_id))
+        await self.state["rooms"].reload(event_id)
+        await self.state["seats"].open(event_id)
+        await changed(self.state, event_id)
+        return event_id
 
     async def change(self, event_id: str, **wanted: Any) -> None:
         """What an operator does; felt by the web when this returns."""
@@ -183,11 +192,11 @@ def event_spec(event_id: str, now: datetime, **changed: Any) -> events.EventSpec
     return replace(world.spec(event_id), **{"room": ROOM, **times, **changed})
 
 
-async def _fill(db: Database, event_ids: list[str]) -> None:
+async def _fill(db: Database) -> None:
+    """`event-0` has an open room, `direct` has none, and the sale of `later` has not begun."""
     now = datetime.now(UTC)
     await db.create_all()
-    for event_id in event_ids:
-        await events.create(db, event_spec(event_id, now), now)
+    await events.create(db, event_spec("event-0", now), now)
     await events.create(db, event_spec("direct", now, admission="open", room={}), now)
     later = now + timedelta(hours=1)
     await events.create(db, event_spec("later", now, opens_at=later, room={**ROOM, "state": "scheduled"}), now)
@@ -204,23 +213,20 @@ async def _fill(db: Database, event_ids: list[str]) -> None:
 
 
 @asynccontextmanager
-async def running_system(
-    settings: Settings, redis: Redis, events_total: int, worker: Working = working
-) -> AsyncIterator[System]:
+async def running_system(settings: Settings, redis: Redis, worker: Working = working) -> AsyncIterator[System]:
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(exist_ok=True)
         db = open_database(settings.database)
         stack.push_async_callback(db.close)
-        event_ids = [f"event-{number}" for number in range(events_total)]
-        await _fill(db, event_ids)
+        await _fill(db)
         await stack.enter_async_context(worker(settings))
         rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
 
         async def rooms_are_made() -> bool:
             await rooms.discover()
-            return len(rooms.views) == events_total + 1
+            return rooms.views.keys() == {"event-0", "later"}
 
         await wait_until(rooms_are_made, description="the worker has made the rooms")
         web = await stack.enter_async_context(serving(settings))
         async with AsyncExitStack() as more:
-            yield System(settings, redis, db, web, event_ids, more, asyncio.get_running_loop())
+            yield System(settings, redis, db, web, more, asyncio.get_running_loop())

@@ -14,7 +14,6 @@ from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 51
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -340,7 +339,7 @@ class NoCookies(httpx2.Cookies):
 
 
 async def test_each_event_has_its_own_line_and_ticket(system: System) -> None:
-    one, two = system.event(), system.event()
+    one, two = await system.event(), await system.event()
     await system.change(one, state="paused")
     await system.change(two, state="paused")
     async with buyer(system, one) as ann:

@@ -13,7 +13,6 @@ from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 28
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOLDER = "AAAAAAAAAAAAAAAAAAAAAA"
 

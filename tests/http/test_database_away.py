@@ -44,7 +44,7 @@ async def system(
         lane_wait_s=15.0,
     )
     async with Redis(unix_socket_path=str(redis_socket)) as redis:
-        async with running_system(settings, redis, 2) as running:
+        async with running_system(settings, redis) as running:
             yield running
         await redis.flushall()
 
@@ -52,7 +52,7 @@ async def system(
 async def test_without_the_database_the_line_goes_on_and_nothing_is_lost(
     system: System, own_postgres: Postgres
 ) -> None:
-    event_id = system.event()
+    event_id = await system.event()
     headers = await system.bearer()
     async with buyer(system, event_id) as ann, buyer(system, event_id) as ben, system.web.client() as anybody:
         await ann.enter()

@@ -79,14 +79,14 @@ async def fronted(system: System, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 async def test_a_buyer_gets_through(fronted: System) -> None:
-    async with buyer(fronted, fronted.event()) as ann:
+    async with buyer(fronted, await fronted.event()) as ann:
         await ann.enter()
         held = await ann.hold(seatIds=["s0"])
         assert (await ann.pay(held["id"])).status_code == 201
 
 
 async def test_a_stream_says_at_once_what_happens(fronted: System) -> None:
-    event_id = fronted.event()
+    event_id = await fronted.event()
     await fronted.change(event_id, state="paused")
     async with buyer(fronted, event_id) as ann:
         await ann.join()
@@ -98,7 +98,7 @@ async def test_a_stream_says_at_once_what_happens(fronted: System) -> None:
 
 
 async def test_seats_are_pushed_through_a_socket(fronted: System) -> None:
-    event_id = fronted.event()
+    event_id = await fronted.event()
     reader, writer = await asyncio.open_connection("127.0.0.1", fronted.web.port)
     writer.write(
         f"GET /ws/seats/{event_id}?since=0 HTTP/1.1\r\nHost: 127.0.0.1:{fronted.web.port}\r\n"
@@ -118,7 +118,7 @@ async def test_seats_are_pushed_through_a_socket(fronted: System) -> None:
 
 
 async def test_pages_and_answers_are_packed_and_streams_are_not(fronted: System) -> None:
-    event_id = fronted.event()
+    event_id = await fronted.event()
     await fronted.change(event_id, state="paused")
     async with buyer(fronted, event_id) as ann:
         for path in ("/", f"/events/{event_id}", f"/api/seats/events/{event_id}"):

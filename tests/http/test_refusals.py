@@ -16,7 +16,6 @@ from app.http.kit.bodies import BODY_BYTES_MAX
 from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 
-EVENTS = 36
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FEW = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 HOLDER = "AAAAAAAAAAAAAAAAAAAAAA"

@@ -11,7 +11,6 @@ from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 10
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOUR = timedelta(hours=1)
 SOON = timedelta(seconds=1)

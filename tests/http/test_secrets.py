@@ -11,7 +11,6 @@ from tests.http.buyer import buyer
 from tests.http.system import ADMIN, System
 from tests.waiting import wait_until
 
-EVENTS = 3
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -73,13 +73,13 @@ async def system(own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) 
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), redis_url=url, tick_ms=50, lane_wait_s=15.0)
     async with (
         Redis(unix_socket_path=str(own_redis.socket)) as redis,
-        running_system(settings, redis, 2, working_process) as running,
+        running_system(settings, redis, working_process) as running,
     ):
         yield running
 
 
 async def test_without_redis_nothing_crashes_and_nothing_is_lost(system: System, own_redis: OwnRedis) -> None:
-    event_id = system.event()
+    event_id = await system.event()
     headers = await system.bearer()
     async with buyer(system, event_id) as ann, buyer(system, event_id) as ben, system.web.client() as anybody:
         await ann.enter()
@@ -125,7 +125,7 @@ async def test_without_redis_what_only_sql_must_take_is_taken_and_the_rest_refus
     system: System, own_redis: OwnRedis
 ) -> None:
     headers, mine = await system.bearer(), await system.bearer(BUYER)
-    event_id, other = system.event(), await system.another_web()
+    event_id, other = await system.event(), await system.another_web()
     wanted = {"title": "Away", "venue": "Hall", "eventDate": "2099-01-01T10:00"}
     wish = {"wish": {"quantity": 1, "grades": ["R"]}}
     csv, is_csv = b"grade,row,number\nR,A,1\nS,A,2\n", {**headers, "content-type": "text/csv"}

@@ -18,7 +18,6 @@ from tests.http.buyer import assert_problem
 from tests.http.system import ADMIN, System, Web
 from tests.waiting import wait_until
 
-EVENTS = 2
 SETTINGS = {"logins_per_account_max": 5, "logins_per_address_max": 10_000}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ME = "/api/admin/events/later/admission"

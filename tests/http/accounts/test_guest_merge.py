@@ -12,12 +12,12 @@ import pytest
 
 from app.domain.ticket import account_holder, holder_text
 from app.http.accounts import guest_merge as adoption
+from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts
 from tests.http.buyer import Answer, Buyer, assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 26
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PASSWORD = "correct horse"
 
@@ -263,7 +263,7 @@ async def test_a_place_that_could_not_be_adopted_at_log_in_is_when_joining(
         assert await ann.number() == 1
 
         async def away(*_: object) -> list[tuple[str, int]]:
-            raise OSError
+            raise RoomUnavailable("ConnectionError")
 
         with monkeypatch.context() as patched:
             patched.setattr(RoomScripts, "adopt_all", away)

@@ -15,7 +15,6 @@ from tests.http.buyer import Buyer
 from tests.http.system import BUYER, System, Web
 from tests.waiting import wait_until
 
-EVENTS = 2
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

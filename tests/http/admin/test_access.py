@@ -18,7 +18,6 @@ from app.ledger.tables.rooms import rooms as rooms_table
 from tests.http.forms import send
 from tests.http.system import BUYER, System
 
-EVENTS = 1
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FOR_ALL = {("GET", "/admin/login"), ("POST", "/admin/login"), ("POST", "/admin/logout")}
 

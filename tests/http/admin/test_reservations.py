@@ -19,7 +19,6 @@ from app.ledger import desk, trail
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 
-EVENTS = 14
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIST = "/api/admin/reservations"
 
@@ -61,7 +60,7 @@ async def test_a_reservation_is_found_by_what_is_known_of_it(system: System, eve
 
 @pytest.mark.parametrize("text", ["%", "_%", "r\\", "' OR 1=1 --", "<script>"])
 async def test_what_is_looked_for_is_text_and_never_a_pattern(system: System, text: str) -> None:
-    await held(system, system.unused[0])
+    await held(system, await system.event())
     async with await admin(system) as client:
         assert await found(client, id=text) == []
         assert await found(client, holder=text) == []

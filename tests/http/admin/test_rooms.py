@@ -23,7 +23,6 @@ from tests.http.buyer import Stream, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
 
-EVENTS = 20
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -17,7 +17,6 @@ from tests.http.system import BUYER, System, Web
 from tests.http.watcher import watching
 from tests.waiting import wait_until
 
-EVENTS = 17
 SETTINGS = {"seat_file_bytes_max": 8_000_000}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PRICES = "VIP=150,000원; R=100000"

@@ -19,7 +19,6 @@ from tests.http.buyer import Stream, buyer
 from tests.http.system import BUYER, System
 from tests.waiting import wait_until
 
-EVENTS = 4
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STATS = "/api/admin/dashboard/stats"
 

@@ -17,7 +17,6 @@ from tests.http.forms import send
 from tests.http.system import ADMIN, System
 from tests.waiting import wait_until
 
-EVENTS = 2
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 USERS = "/api/admin/users"
 

@@ -13,7 +13,6 @@ from tests.http.buyer import assert_problem
 from tests.http.system import ADMIN, BUYER, System, event_spec
 from tests.waiting import wait_until
 
-EVENTS = 4
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SEOUL = timedelta(hours=9)
 WANTED: dict[str, Any] = {

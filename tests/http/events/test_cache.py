@@ -23,7 +23,6 @@ from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System, Web
 from tests.waiting import wait_until
 
-EVENTS = 8
 CONTENDERS = 100
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,6 @@ from app.http.kit.i18n import TEXTS
 from tests.http.admin.pages.test_events import FORM, admin, made, submit
 from tests.http.system import System
 
-EVENTS = 2
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CARD = re.compile(r'<li class="card event-card">(.*?)</li>', re.DOTALL)
 
@@ -72,7 +71,7 @@ async def test_only_an_admin_is_shown_the_way_to_the_desk_which_says_where_one_i
     async with system.web.client(headers={"accept-language": "en"}) as client:
         assert 'href="/admin"' not in (await client.get("/")).text
     async with admin(system) as client:
-        assert '<a href="/admin">RoomControl</a>' in (await client.get("/")).text
+        assert '<a href="/admin">Operator</a>' in (await client.get("/")).text
         desk = (await client.get("/admin/users")).text
         assert '<a href="/admin/users" aria-current="page">' in desk
         assert desk.count('href="/admin"') == 1

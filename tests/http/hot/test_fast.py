@@ -15,7 +15,6 @@ from app.http.hot import fast
 from app.room.view import LineView
 from tests.http.system import System, Web
 
-EVENTS = 12
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOLDER = "tiketi_holder=AAAAAAAAAAAAAAAAAAAAAA"
 VARIES = [

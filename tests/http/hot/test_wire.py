@@ -17,7 +17,6 @@ from app.http.hot.fast import PIPELINED_MAX
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 8
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FEW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 ANSWER_S = 20.0
@@ -113,7 +112,7 @@ async def test_no_path_method_or_cookie_is_a_crash(system: System, path: str, me
 
 
 async def test_half_a_body_is_no_request(system: System) -> None:
-    event_id = system.event()
+    event_id = await system.event()
     path = f"/api/queue/{event_id}/join"
     for sent in (
         request("POST", path, "Content-Length: 20"),
@@ -127,7 +126,7 @@ async def test_half_a_body_is_no_request(system: System) -> None:
 
 
 async def test_ten_megabytes_that_never_end_are_refused_early(system: System) -> None:
-    event_id = system.event()
+    event_id = await system.event()
     async with connected(system) as (reader, writer):
         writer.write(request("POST", f"/api/queue/{event_id}/join", f"Content-Length: {10**10}", body=b" " * 100_000))
         async with asyncio.timeout(ANSWER_S):
@@ -136,7 +135,7 @@ async def test_ten_megabytes_that_never_end_are_refused_early(system: System) ->
 
 
 async def test_requests_one_behind_the_other_are_answered_in_order(system: System) -> None:
-    event_id = system.event()
+    event_id = await system.event()
     join = f"POST /api/queue/{event_id}/join HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
     last = request("GET", f"/api/queue/{event_id}/status")
     answers = (await told(system, join * 3 + last, end=False)).split(b"HTTP/1.1 ")[1:]
@@ -145,7 +144,7 @@ async def test_requests_one_behind_the_other_are_answered_in_order(system: Syste
 
 
 async def test_a_client_that_goes_while_it_is_served_leaves_nothing_behind(system: System) -> None:
-    event_id = system.event()
+    event_id = await system.event()
     for _ in range(5):
         async with connected(system) as (_, writer):
             writer.write(request("POST", f"/api/queue/{event_id}/join"))

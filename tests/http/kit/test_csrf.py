@@ -13,7 +13,6 @@ from app.http.kit.csrf import Csrf
 from tests.http.buyer import assert_problem
 from tests.http.system import ADMIN, BUYER, System
 
-EVENTS = 12
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FOREIGN = [
     {"origin": "https://elsewhere.example"},

@@ -26,7 +26,6 @@ from tests.http.system import ADMIN, BUYER, System
 
 EXAMPLES = 25  # requests of each kind per operation
 TIMEOUT_S = 20
-EVENTS = 2
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonschema"),

@@ -9,7 +9,6 @@ from tests.http.system import System
 from tests.waiting import wait_until
 
 SETTINGS = {"claim_window_s": 1}
-EVENTS = 4
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

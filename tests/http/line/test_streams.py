@@ -15,7 +15,6 @@ from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
 
-EVENTS = 20
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -40,7 +40,7 @@ async def own_redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[O
 async def system(own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     """No worker of its own runs while the stores are broken: it would end, as it should."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), redis_url=f"unix://{own_redis.socket}", tick_ms=50)
-    async with Redis(unix_socket_path=str(own_redis.socket)) as redis, running_system(settings, redis, 1) as running:
+    async with Redis(unix_socket_path=str(own_redis.socket)) as redis, running_system(settings, redis) as running:
         yield running
 
 

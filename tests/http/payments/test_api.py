@@ -21,7 +21,6 @@ from tests.http.buyer import Answer, Buyer, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
 
-EVENTS = 12
 SECRET = b"k" * 32
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,7 +22,6 @@ from tests.http.watcher import Refused, Watcher, watching
 from tests.lane import world
 from tests.waiting import wait_until
 
-EVENTS = 25
 HALL = "hall"
 HALL_SEATS = 4_000
 pytestmark = pytest.mark.asyncio(loop_scope="module")

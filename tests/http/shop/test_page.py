@@ -18,7 +18,6 @@ from tests.http.buyer import Buyer, buyer
 from tests.http.system import STARTS_IN, System
 from tests.waiting import wait_until
 
-EVENTS = 10
 ENGLISH = {"accept-language": "en"}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

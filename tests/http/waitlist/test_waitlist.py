@@ -13,7 +13,6 @@ from tests.http.forms import send
 from tests.http.system import BUYER, System
 from tests.waiting import wait_until
 
-EVENTS = 12
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SETTINGS = {"seats_per_buyer_max": 6}
 
@@ -189,7 +188,7 @@ async def test_one_address_does_not_take_every_place(system: System, event_id: s
         assert_problem(refused, 429, "too_many_attempts")
         assert int(refused.headers["retry-after"]) > 3600
         assert (await bob.post(at(event_id), json=wishing())).status_code == 200, "who is on it may ask again"
-        other = system.event()
+        other = await system.event()
         await sell_out(system, other)
         assert (await bob.post(at(other), json=wishing())).status_code == 201, "each event has a list of its own"
 

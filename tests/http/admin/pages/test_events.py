@@ -12,7 +12,6 @@ import pytest
 from app.ledger import events
 from tests.http.system import ADMIN, System
 
-EVENTS = 5
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FORM = {
     "title": "루미나",

@@ -14,7 +14,6 @@ from tests.http.system import ADMIN, System
 from tests.pictures import moving, picture
 from tests.waiting import wait_until
 
-EVENTS = 12
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LABELS = b"VIP-1F-A-1-1\nVIP-1F-A-1-2\nR-2F-B-1-7\n"
 
