@@ -52,7 +52,7 @@ from app.ledger.errors import StoreError
 from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics, WebSources
-from app.payments.wiring import make_checkout
+from app.payments.wiring import make_checkout, open_providers
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
@@ -64,6 +64,10 @@ from config.settings import Settings
 VERSION = metadata.version("tiketi")
 
 log = structlog.get_logger()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Closable(Protocol):
@@ -85,8 +89,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
     async with AsyncExitStack() as stack:
         redis = open_redis(settings)
         stack.push_async_callback(redis.aclose)
-        db = open_store(settings)
-        stack.push_async_callback(db.close)
+        db = closed_with(stack, open_store(settings))
         pool = await jobs.open_jobs(settings.redis)
         stack.push_async_callback(pool.aclose)
         cache = closed_with(stack, Cache(redis, time.monotonic, secrets.token_hex(8)))
@@ -107,6 +110,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched))
         keys, keyring = read_keys(settings)
         tickets, csrf, tokens = make_signers(keys, keyring, revoked)
+        providers = open_providers(settings, keys, db, now)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
         followers |= {"cache": cache, "revoked": revoked, "live": live, "keyring": keyring, "warmer": warmer}
         await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
@@ -127,8 +131,8 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             lane=lane,
             seats=seats,
             packed=PackedMaps(),
-            checkout=make_checkout(db, lane.submit, lane.send),
-            webhook_secret=keys.webhook_secret,
+            providers=providers,
+            checkout=make_checkout(settings, providers, db, lane.submit, lane.send, now),
             cache=cache,
             posters=PosterCache(partial(posters_ledger.read, db)),
             wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
@@ -153,7 +157,7 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
 async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, session_s: int) -> None:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
     await revoked.load()
-    found = await people.ended_since(db, datetime.now(UTC) - timedelta(seconds=session_s))
+    found = await people.ended_since(db, now() - timedelta(seconds=session_s))
     await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
 
 
@@ -198,7 +202,7 @@ def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings)
 async def discover(rooms: Rooms, warmer: SeatMapWarmer) -> SeatMapWarmer:
     """Know every room there is and the seat maps that are near, before the first request."""
     await rooms.discover()
-    await warmer.look(datetime.now(UTC))
+    await warmer.look(now())
     return warmer
 
 

@@ -45,7 +45,7 @@ class Settings:
     database_connect_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
     database_statement_s: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
     database_lock_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0  # how long a transaction waits for another one
-    public_url: str = ""  # where buyers reach us; only decides whether cookies are Secure
+    public_url: str = ""  # where buyers reach us: https makes cookies Secure, and payment pages lead back there
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "pretty", "json"] = "auto"  # auto: pretty on a terminal, JSON otherwise
     demo: bool = True  # create the demo events and accounts at start
@@ -77,7 +77,9 @@ class Settings:
     # passwords that a web process checks at the same time: 64 MiB each
     hashes_at_once: Annotated[int, Meta(ge=1, le=64)] = 2
     trusted_proxies: str = ""  # addresses or networks, comma-separated, whose X-Forwarded-For says who asks
-    pay_webhook_url: str = ""  # where the simulated payment gateway tells us its news; empty: this machine's web
+    payment_providers: str = "simulator"  # who takes payments, separated by spaces; of two for one method, the first
+    payment_providers_refund_only: str = ""  # who took payments before: still looked up, refunded and audited
+    pay_webhook_url: str = ""  # where the simulated payment provider sends its webhooks; empty: this machine's web
     seat_file_bytes_max: Annotated[int, Meta(ge=1024, le=256 << 20)] = 16 << 20  # an uploaded seat map
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # a port of this process's own for /metrics; 0: none
     metrics_host: str = "127.0.0.1"
@@ -138,9 +140,19 @@ class Settings:
         return with_password(self.database_url, password)
 
     @property
-    def webhook_url(self) -> str:
+    def local_url(self) -> str:
+        """This machine's web process, as seen from this machine."""
         local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 # no bind
-        return self.pay_webhook_url or f"http://{local}:{self.port}/api/payments/webhook"
+        return f"http://{local}:{self.port}"
+
+    @property
+    def buyers_url(self) -> str:
+        """Where buyers reach us, for links that leave the site; this machine's web if nobody said."""
+        return self.public_url.rstrip("/") or self.local_url
+
+    @property
+    def webhook_url(self) -> str:
+        return self.pay_webhook_url or f"{self.local_url}/api/payments/webhook"
 
     @property
     def own_origins(self) -> frozenset[str]:

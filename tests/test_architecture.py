@@ -32,7 +32,7 @@ ALLOWED = {
     "app.jobs": (),
     "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.jobs", "app.lua", "app.histogram"),
     "app.limits": ("app.limits", "app.redis_keys", "app.domain", "app.lua"),
-    "app.payments": ("app.payments", "app.domain", "app.lane", "app.ledger"),
+    "app.payments": ("app.payments", "app.domain", "app.lane", "app.ledger", "config"),
     "app": ("app", "config"),
     "workers": ("workers", "app", "config"),
 }

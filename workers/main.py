@@ -26,6 +26,7 @@ from app.connections import exit_if_failed, open_redis, open_store, running, tim
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
 from app.payments.webhook_sender import POSTS_AT_ONCE, WebhookSender, posting_to
+from app.payments.wiring import open_providers
 from app.room.scripts import RoomScripts
 from config.keys import load_keys
 from config.settings import Settings
@@ -46,6 +47,10 @@ SWEEPS_US = (0, 250_000, 500_000, 750_000)  # in each second: seats are free wel
 
 log = structlog.get_logger()
 EVERY_SECOND = set(range(60))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def tend_rooms(ctx: dict[str, Any]) -> None:
@@ -71,25 +76,24 @@ async def start(ctx: dict[str, Any]) -> None:
         finish=scripts.end_served,
         hold_for=timedelta(seconds=settings.hold_s),
         offer_for=timedelta(seconds=settings.waitlist_offer_s),
-        now=lambda: datetime.now(UTC),
+        now=now,
         clock=time.monotonic,
         new_owner=lambda: secrets.token_hex(8),
         new_reservation_id=new_reservation_id,
         work=work,
     )
-    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=lambda: datetime.now(UTC))
-    ctx["payer"] = make_payer(db, redis, wake)
+    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=now)
     keys = load_keys(settings.data_dir, settings.keys_file)
+    providers = open_providers(settings, keys, db, now)
+    ctx["payer"] = make_payer(db, redis, wake, providers, now)
     posts = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook_sender")
     stack.callback(posts.shutdown, wait=False, cancel_futures=True)
     post = posting_to(settings.webhook_url, posts)
-    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=lambda: datetime.now(UTC))
+    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=now)
     ctx["closer"] = Closer(redis=redis, db=db, wake=wake)
-    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=lambda: datetime.now(UTC))
+    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=now)
     notices = Notices(redis)
-    ctx["posters"] = PosterMaker(
-        db=db, now=lambda: datetime.now(UTC), changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)])
-    )
+    ctx["posters"] = PosterMaker(db=db, now=now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)]))
     await tend_rooms(ctx)
     await stack.enter_async_context(running(admitter=Admitter(scripts, wake, settings.tick_ms, work).run()))
     metrics = Metrics(settings, ctx["process"], db)

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -28,15 +28,16 @@ from app.lane.stream import send
 from app.ledger import charges, reservations
 from app.ledger.database import Database
 from app.payments.gateway_answers import RECHECK_PENDING_S, apply_gateway_answer, confirm_of
-from app.payments.provider import GatewayError, PaymentProvider, Verdict
+from app.payments.provider import GatewayError, Verdict
+from app.payments.registry import Providers
 from app.payments.retry_policy import RetryPolicy
 from app.payments.webhook_sender import WebhookSender
-from app.payments.wiring import make_gateway, make_retry_policy
+from app.payments.wiring import make_retry_policy
 
 PASS_MAX = 50  # charges, or refunds, in one portion
 PORTIONS_MAX = 20  # of each, per pass: a big cancellation is paid back in minutes
-PASS_S = 10.0  # then a pass begins no further portion; one of a slow gateway still ends in time for its job
-LEASE_S = 20.0  # longer than the gateway's calls for one row may take
+PASS_S = 10.0  # then a pass begins no further portion; one of a slow provider still ends in time for its job
+LEASE_S = 20.0  # longer than the provider's calls for one row may take
 PAUSE_S = 1.0  # the first pause before a row is worked on again; each later one is twice as long
 PAUSE_MAX_S = 300.0
 
@@ -50,7 +51,7 @@ class Payer:
     """`now` is the wall clock in UTC, `clock` a monotonic one in seconds."""
 
     db: Database
-    gateway: PaymentProvider
+    providers: Providers
     send: Send
     retry: RetryPolicy
     now: Callable[[], datetime]
@@ -90,7 +91,8 @@ class Payer:
 
     async def _refund(self, refund: Refund) -> None:
         try:
-            await self.retry(partial(self.gateway.refund, refund.reference, refund.amount))
+            provider = self.providers.of_charge(refund.provider)
+            await self.retry(partial(provider.refund, refund.reference, refund.amount))
         except GatewayError as error:
             log.warning("refund_postponed", charge_id=refund.reference, tries=refund.tries, error=repr(error))
             await charges.postpone_refund(self.db, refund, self._in(pause_s(refund.tries)))
@@ -113,7 +115,7 @@ class Payer:
 
     async def _ask_provider(self, charge: Charge) -> None:
         """Ask the provider what became of a charge; one it does not know is given up, so that it can never succeed."""
-        answer = await self.retry(partial(self.gateway.find, charge.id))
+        answer = await self.retry(partial(self.providers.of_charge(charge.provider).find, charge.id))
         if answer is not None and answer.verdict is not Verdict.pending:
             found = await apply_gateway_answer(self.db, charge, answer, self.now())
             if found.status is ChargeStatus.captured:
@@ -139,7 +141,8 @@ class Payer:
         await charges.transition(self.db, charge, charge.status, next_at=self._in(pause_s(charge.tries)))
 
     async def _give_up(self, charge: Charge) -> None:
-        await self.retry(partial(self.gateway.refund, charge.id, charge.amount))
+        provider = self.providers.of_charge(charge.provider)
+        await self.retry(partial(provider.refund, charge.id, charge.amount))
         await charges.transition(self.db, charge, ChargeStatus.refunded)
         log.info("charge_given_up", charge_id=charge.id)
 
@@ -163,8 +166,8 @@ async def send_webhooks(ctx: dict[str, Any]) -> int:
     return await webhook_sender.round()
 
 
-def make_payer(db: Database, redis: Redis, wake: Wake) -> Payer:
-    """With the machine's own clock and chance."""
+def make_payer(db: Database, redis: Redis, wake: Wake, providers: Providers, now: Callable[[], datetime]) -> Payer:
+    """The payer of a worker; `now` is the wall clock in UTC."""
     scripts = LaneScripts(redis)
 
     async def send_one(event_id: str, command: Command) -> None:
@@ -172,9 +175,9 @@ def make_payer(db: Database, redis: Redis, wake: Wake) -> Payer:
 
     return Payer(
         db=db,
-        gateway=make_gateway(db),
+        providers=providers,
         send=send_one,
         retry=make_retry_policy(),
-        now=lambda: datetime.now(UTC),
+        now=now,
         clock=time.monotonic,
     )

@@ -14,11 +14,7 @@ from enum import StrEnum
 
 import msgspec
 
-
-class PaymentMethod(StrEnum):
-    naver_pay = "naver_pay"
-    kakao_pay = "kakao_pay"
-    bank_transfer = "bank_transfer"
+SIMULATOR = "simulator"  # the provider of every charge that names none
 
 
 class ChargeStatus(StrEnum):
@@ -35,12 +31,15 @@ UNDONE = frozenset({*UNDER_WAY, ChargeStatus.refund_due})  # somebody must still
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to be paid. `reference` is the provider's own id of it; `next_at` when the payer checks it."""
+    """One attempt to be paid, through the payment provider named `provider`.
+
+    `reference` is the provider's own id of it, `next_at` when the payer checks it.
+    """
 
     id: str
     reservation_id: str
     event_id: str
-    method: PaymentMethod
+    method: str
     amount: int
     status: ChargeStatus
     created_at: datetime
@@ -49,6 +48,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     reference: str | None = None
     error: str | None = None
+    provider: str = SIMULATOR
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +59,14 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     tries: int
     next_at: datetime
+    provider: str
 
 
 class SimulatedCharge(msgspec.Struct, frozen=True, kw_only=True):
     """A charge as the simulated provider records it. It has `webhooks_left` webhooks to send, the next `webhook_at`."""
 
     charge_id: str
-    method: PaymentMethod
+    method: str
     amount: int
     status: str  # pending | captured | declined | refunded
     reason: str

@@ -26,6 +26,7 @@ from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
 from app.payments.checkout import Checkout
+from app.payments.registry import Providers
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
 from app.room.presence import Presence
@@ -51,7 +52,7 @@ class State(TypedDict):
     seats: SeatViews
     packed: PackedMaps
     checkout: Checkout
-    webhook_secret: bytes
+    providers: Providers
     cache: Cache
     posters: PosterCache
     wake_posters: Callable[[str], Awaitable[None]]

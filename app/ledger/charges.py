@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.engine import Connection
 
-from app.domain.charge import UNDER_WAY, UNDONE, Charge, ChargeStatus, Refund
+from app.domain.charge import SIMULATOR, UNDER_WAY, UNDONE, Charge, ChargeStatus, Refund
 from app.domain.reservation import PaymentStatus
 from app.ledger.database import Database
 from app.ledger.statements import insert_new
@@ -120,7 +120,9 @@ async def due_refunds(db: Database, now: datetime, limit: int) -> list[Refund]:
     """Payments that must go back, longest due first."""
     c = payments.c
     is_due = (c.status == PaymentStatus.refund_due.value) & (c.next_at <= now)
-    query = select(c.id, c.reference, c.amount, c.tries, c.next_at).where(is_due).order_by(c.next_at).limit(limit)
+    provider = func.coalesce(_c.provider, SIMULATOR).label("provider")
+    query = select(c.id, c.reference, c.amount, c.tries, c.next_at, provider).where(is_due)
+    query = query.outerjoin(charges, _c.id == c.reference).order_by(c.next_at).limit(limit)
     rows = await db.look(lambda tx: tx.execute(query).all())
     return [Refund(**{str(name): value for name, value in row._mapping.items()}) for row in rows]
 
@@ -156,7 +158,7 @@ async def money_of(db: Database, reservation_ids: Sequence[str]) -> dict[str, Mo
         c = payments.c
         paid = select(c.reservation_id, c.status, c.method, c.amount).where(c.reservation_id.in_(some)).order_by(c.id)
         asked = _find(tx, _c.reservation_id.in_(some))
-        found = {each.reservation_id: Money(_shown(each.status), each.method.value, each.amount) for each in asked}
+        found = {each.reservation_id: Money(_shown(each.status), each.method, each.amount) for each in asked}
         rows = tx.execute(paid).all()
         found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in rows)
         # Seats that are sold are paid for, whatever other money came for them and goes back.

@@ -37,6 +37,12 @@ async def find(db: Database, charge_id: str) -> SimulatedCharge | None:
     return None if row is None else _booked(row)
 
 
+async def changed_since(db: Database, since: datetime, after: str, limit: int) -> list[SimulatedCharge]:
+    """Charges made or changed since then, whose id comes after `after`: the next page of them, in the order of ids."""
+    query = select(gateway_book).where((_b.at >= since) & (_b.charge_id > after)).order_by(_b.charge_id).limit(limit)
+    return [_booked(row) for row in await db.look(lambda tx: tx.execute(query).all())]
+
+
 async def refund(db: Database, unknown: SimulatedCharge, now: datetime) -> None:
     """Refund a charge. One that is not known is recorded as `unknown` says, so that its money can never be taken."""
 

@@ -8,14 +8,14 @@ process dies at any step, any other may resume the charge from there, even two a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
 import structlog
 
-from app.domain.charge import Charge, ChargeStatus, PaymentMethod
+from app.domain.charge import Charge, ChargeStatus
 from app.domain.reservation import PaymentStatus, Reservation
 from app.lane.commands import Confirm, Outcome, OutcomeStatus
 from app.lane.errors import LaneUnavailable
@@ -23,7 +23,18 @@ from app.ledger import charges, reservations
 from app.ledger.charges import Begun
 from app.ledger.database import Database
 from app.payments.gateway_answers import RECHECK_AFTER_S, RECHECK_AFTER_WEBHOOK_S, apply_gateway_answer, confirm_of
-from app.payments.provider import GatewayAnswer, GatewayError, NetworkFailure, PaymentProvider
+from app.payments.provider import (
+    ChargeRequest,
+    GatewayAnswer,
+    GatewayError,
+    GatewayFault,
+    NetworkFailure,
+    RedirectBuyer,
+    Verdict,
+    WebhookEvent,
+)
+from app.payments.redirects import why_no_redirect
+from app.payments.registry import Providers
 from app.payments.retry_policy import RetryPolicy
 
 log = structlog.get_logger()
@@ -50,26 +61,35 @@ class PaidStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Paid:
+    """`redirect_url`: while pending, the provider's page on which the buyer pays."""
+
     status: PaidStatus
     charge: Charge
+    redirect_url: str | None = None
 
 
 @dataclass(kw_only=True, eq=False)
 class Checkout:
     """`submit` sends a Confirm down the lane and waits for its outcome; what it raises, `pay` raises, and a repeat of
-    `pay` resumes from there. `send` does not wait for the outcome and may raise LaneUnavailable: the payer sends the
-    Confirm again."""
+    `pay` resumes from there. `send` does not wait for the outcome; if it raises LaneUnavailable, the payer sends the
+    Confirm later. `return_url` gives the address of a reservation's page. `https_only`: no redirects to plain http.
+    """
 
     db: Database
-    gateway: PaymentProvider
+    providers: Providers
     submit: Submit
     send: Send
     retry: RetryPolicy
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    return_url: Callable[[str], str]
+    https_only: bool
 
-    async def pay(self, reservation: Reservation, method: PaymentMethod, key: str | None) -> Paid:
-        """Charge the price of the reservation: once per idempotency key, else once per method until declined."""
+    async def pay(self, reservation: Reservation, method: str, key: str | None) -> Paid:
+        """Charge the price of the reservation: once per idempotency key, else once per method until declined.
+
+        Raises UnknownMethod if no provider offers the method.
+        """
         wanted = Charge(
             id=self.new_id(),
             reservation_id=reservation.id,
@@ -80,6 +100,7 @@ class Checkout:
             key=key,
             created_at=self.now(),
             next_at=self._in(RECHECK_AFTER_S),
+            provider=self.providers.for_method(method).name,
         )
         begun, charge = await charges.begin(self.db, wanted)
         match begun:
@@ -90,19 +111,36 @@ class Checkout:
             case Begun.too_many:
                 return Paid(PaidStatus.too_many, charge)
             case _:
-                return await self.resume(charge, reservation.holder)
+                paid = await self.resume(charge, reservation.holder)
+                return paid if reservation.expires_at > self.now() else replace(paid, redirect_url=None)
 
     async def resume(self, charge: Charge, holder: str) -> Paid:
         """Take a charge as far as it will go now, from whatever state it is in."""
+        redirect_url = None
         if charge.status is ChargeStatus.started:
             try:
-                ask = partial(self.gateway.charge, charge.id, charge.method, charge.amount)
-                charge = await apply_gateway_answer(self.db, charge, await self.retry(ask), self.now())
+                answer = await self._ask(charge)
             except GatewayError as error:
                 return await self._no_answer(charge, error)
+            if isinstance(answer, RedirectBuyer):
+                redirect_url = answer.url
+                answer = GatewayAnswer(Verdict.pending, answer.reference, charge.amount)
+            charge = await apply_gateway_answer(self.db, charge, answer, self.now())
         if charge.status is ChargeStatus.captured:
             charge = await self.confirmed(charge, holder)
-        return Paid(await self._paid_status(charge), charge)
+        status = await self._paid_status(charge)
+        return Paid(status, charge, redirect_url if status is PaidStatus.pending else None)
+
+    async def _ask(self, charge: Charge) -> GatewayAnswer | RedirectBuyer:
+        """Ask the charge's own provider to charge it. Raises GatewayError, also for a redirect to a wrong address."""
+        provider = self.providers.of_charge(charge.provider)
+        request = ChargeRequest(charge.id, charge.method, charge.amount, self.return_url(charge.reservation_id))
+        answer = await self.retry(partial(provider.charge, request))
+        if isinstance(answer, RedirectBuyer):
+            wrong = why_no_redirect(answer.url, provider.redirect_origins, https_only=self.https_only)
+            if wrong:
+                raise GatewayFault(f"the redirect of {provider.name} is refused: {wrong}")
+        return answer
 
     async def confirmed(self, charge: Charge, holder: str) -> Charge:
         """Have the lane sell the seats of a captured charge, or note that its money is due back."""
@@ -112,16 +150,16 @@ class Checkout:
             return await charges.transition(self.db, charge, ChargeStatus.refund_due, next_at=self.now())
         return await charges.transition(self.db, charge, ChargeStatus.settled)
 
-    async def handle_webhook(self, charge_id: str, answer: GatewayAnswer) -> bool:
-        """Apply what a webhook says of a charge; False if there is no such charge.
+    async def handle_webhook(self, provider: str, event: WebhookEvent) -> bool:
+        """Apply what a provider's webhook says of a charge; False if that provider has no such charge.
 
         Returns as soon as it is written down, without waiting for the lane: the sender would not wait as long. A
         Confirm that gets lost is sent again by the payer, after RECHECK_AFTER_WEBHOOK_S.
         """
-        charge = await charges.get(self.db, charge_id)
-        if charge is None:
+        charge = await charges.get(self.db, event.charge_id)
+        if charge is None or charge.provider != provider:
             return False
-        charge = await apply_gateway_answer(self.db, charge, answer, self.now(), RECHECK_AFTER_WEBHOOK_S)
+        charge = await apply_gateway_answer(self.db, charge, event.answer, self.now(), RECHECK_AFTER_WEBHOOK_S)
         if charge.status is ChargeStatus.captured:
             reservation = await reservations.get(self.db, charge.reservation_id)
             assert reservation is not None, "a charge's reservation is never deleted"

@@ -56,6 +56,6 @@ def confirm_of(charge: Charge, holder: str) -> Confirm:
         id=f"confirm:{charge.id}",
         reservation_id=charge.reservation_id,
         holder=holder,
-        method=charge.method.value,
+        method=charge.method,
         reference=charge.id,
     )

@@ -19,11 +19,9 @@ import structlog
 from app.domain.charge import SimulatedCharge
 from app.ledger import gateway_book
 from app.ledger.database import Database
-from app.payments.provider import Verdict
-from app.payments.providers.simulator import answer_of
+from app.payments.providers.simulator import SIGNATURE_HEADER, SimulatorWebhook, answer_of
 from app.payments.webhook_signature import sign
 
-SIGNATURE_HEADER = "x-tiketi-signature"
 POSTS_AT_ONCE = 4  # threads of the sender's own: a receiver that is slow to answer occupies no thread of others
 POST_TIMEOUT_S = 5.0
 WEBHOOKS_MAX = 20  # per pass: even if none is answered the pass ends within the time of its job
@@ -33,16 +31,6 @@ CLAIM = timedelta(seconds=WEBHOOKS_MAX / POSTS_AT_ONCE * POST_TIMEOUT_S + 5)  # 
 log = structlog.get_logger()
 
 Post = Callable[[bytes, dict[str, str]], Awaitable[int]]  # (body, headers): the status, 0 if nobody answered
-
-
-class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The body of a webhook: what became of a charge."""
-
-    charge_id: str
-    status: Verdict
-    reference: str
-    amount: int
-    reason: str = ""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -73,7 +61,7 @@ class WebhookSender:
 
 def webhook_body(booked: SimulatedCharge) -> bytes:
     answer = answer_of(booked)
-    event = WebhookEvent(
+    event = SimulatorWebhook(
         charge_id=booked.charge_id,
         status=answer.verdict,
         reference=answer.reference,

@@ -1,40 +1,46 @@
-"""Makes the payment provider, the checkout and the retry policy with the real clock and random numbers."""
+"""Makes the payment providers, the checkout and the retry policy with the real clock and random numbers."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import secrets
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
 from app.ledger.database import Database
 from app.payments.checkout import Checkout, Send, Submit
-from app.payments.provider import PaymentProvider
-from app.payments.providers.simulator import Simulator
+from app.payments.registry import Means, Providers, make_providers
 from app.payments.retry_policy import RetryPolicy
+from config.keys import Keys
+from config.settings import Settings
 
 ID_BYTES = 15
 
+Now = Callable[[], datetime]
 
-def make_gateway(db: Database) -> PaymentProvider:
-    return Simulator(db, now=_now, sleep=asyncio.sleep, chance=random.random)
+
+def open_providers(settings: Settings, keys: Keys, db: Database, now: Now) -> Providers:
+    """The payment providers that the settings name. Raises SettingsError if they cannot be made."""
+    means = Means(settings=settings, keys=keys, db=db, now=now, sleep=asyncio.sleep, random=random.random)
+    return make_providers(means)
 
 
 def make_retry_policy() -> RetryPolicy:
     return RetryPolicy(sleep=asyncio.sleep, chance=random.random)
 
 
-def make_checkout(db: Database, submit: Submit, send: Send) -> Checkout:
+def make_checkout(
+    settings: Settings, providers: Providers, db: Database, submit: Submit, send: Send, now: Now
+) -> Checkout:
     return Checkout(
         db=db,
-        gateway=make_gateway(db),
+        providers=providers,
         submit=submit,
         send=send,
         retry=make_retry_policy(),
-        now=_now,
+        now=now,
         new_id=lambda: f"c_{secrets.token_urlsafe(ID_BYTES)}",
+        return_url=lambda reservation_id: f"{settings.buyers_url}/reservations/{reservation_id}",
+        https_only=settings.secure_cookies,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 import app.http
-from app.http.kit.headers import CONTENT_SECURITY_POLICY
+from app.http.kit.headers import content_security_policy
 from tests.http.browser import Browser
 from tests.run.test_up import Up, up
 from tests.waiting import wait_until
@@ -225,7 +225,7 @@ def test_the_language_chosen_stays(browser: Browser) -> None:
 def test_pages_forbid_inline_code_and_have_none(browser: Browser) -> None:
     for path in ("/", "/events/demo", "/events/demo/wait", "/events/demo/seats", "/admin/login"):
         answer = browser.get(path)
-        assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        assert answer.headers["content-security-policy"] == content_security_policy()
         assert answer.headers["cache-control"] == "no-store"
         assert re.findall(r"<script(?![^>]*\b(?:src=|type=\"application/json\"))", answer.text) == []
         assert re.findall(r"\s(?:on\w+|style)=\"", answer.text) == []

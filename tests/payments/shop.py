@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.charge import PaymentMethod
 from app.domain.reservation import Reservation
 from app.lane.commands import Command, Confirm, Outcome
 from app.ledger import charges, money_audit, reservations
@@ -16,14 +15,15 @@ from app.ledger.charges import Money
 from app.ledger.database import Database
 from app.payments.checkout import Checkout, Paid
 from app.payments.provider import PaymentProvider
-from app.payments.providers.simulator import FaultProfile, Simulator, set_fault_profile
+from app.payments.providers.simulator import FaultProfile, SimulatedMethod, Simulator, set_fault_profile
+from app.payments.registry import Providers
 from app.payments.retry_policy import RetryPolicy
 from app.payments.webhook_sender import WebhookSender
 from tests.lane.world import EVENT, World, hold
 from workers.payer import Payer
 
 SECRET = b"s" * 32
-KAKAO, NAVER, BANK = PaymentMethod.kakao_pay, PaymentMethod.naver_pay, PaymentMethod.bank_transfer
+KAKAO, NAVER, BANK = SimulatedMethod.kakao_pay, SimulatedMethod.naver_pay, SimulatedMethod.bank_transfer
 
 
 @dataclass
@@ -54,26 +54,30 @@ class Shop:
     def retry(self) -> RetryPolicy:
         return RetryPolicy(sleep=self.sleep, chance=self.chance.random)
 
-    def gateway(self, db: Database | None = None) -> Simulator:
-        return Simulator(db or self.world.db, now=self.world.time.now, sleep=self.sleep, chance=self.chance.random)
+    def simulator(self, db: Database | None = None) -> Simulator:
+        return Simulator(
+            db or self.world.db, secret=SECRET, now=self.world.time.now, sleep=self.sleep, chance=self.chance.random
+        )
 
     def checkout(
-        self, db: Database | None = None, gateway: PaymentProvider | None = None, submit: Any = None, send: Any = None
+        self, db: Database | None = None, provider: PaymentProvider | None = None, submit: Any = None, send: Any = None
     ) -> Checkout:
         return Checkout(
             db=db or self.world.db,
-            gateway=gateway or self.gateway(),
+            providers=Providers([provider or self.simulator()]),
             submit=submit or self.submit,
             send=send or self.tell,
             retry=self.retry(),
             now=self.world.time.now,
             new_id=lambda: f"c_{next(self.names)}",
+            return_url=lambda reservation_id: f"https://shop.example/reservations/{reservation_id}",
+            https_only=True,
         )
 
-    def payer(self, db: Database | None = None, gateway: PaymentProvider | None = None, send: Any = None) -> Payer:
+    def payer(self, db: Database | None = None, provider: PaymentProvider | None = None, send: Any = None) -> Payer:
         return Payer(
             db=db or self.world.db,
-            gateway=gateway or self.gateway(),
+            providers=Providers([provider or self.simulator()]),
             send=send or self.send,
             retry=self.retry(),
             now=self.world.time.now,
@@ -95,13 +99,13 @@ class Shop:
         assert found is not None
         return found
 
-    async def pay(self, reservation: Reservation, method: PaymentMethod = KAKAO, key: str | None = None) -> Paid:
+    async def pay(self, reservation: Reservation, method: str = KAKAO, key: str | None = None) -> Paid:
         return await self.checkout().pay(reservation, method, key)
 
     async def money(self, reservation: Reservation) -> Money | None:
         return (await charges.money_of(self.world.db, [reservation.id])).get(reservation.id)
 
-    async def behaves(self, method: PaymentMethod = KAKAO, **profile: Any) -> None:
+    async def behaves(self, method: SimulatedMethod = KAKAO, **profile: Any) -> None:
         """The gateway's profile for a method; well again without any."""
         await set_fault_profile(self.world.db, method, FaultProfile(**profile))
 

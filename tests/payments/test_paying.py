@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from app.audit import invariants
-from app.domain.charge import PaymentMethod
+from app.domain.charge import SIMULATOR, Charge
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Outcome
 from app.lane.errors import LaneUnavailable
@@ -16,11 +16,11 @@ from app.ledger import charges, gateway_book
 from app.ledger.charges import CHARGES_PER_RESERVATION_MAX
 from app.payments.checkout import PaidStatus
 from app.payments.gateway_answers import RECHECK_AFTER_WEBHOOK_S
-from app.payments.provider import GatewayAnswer, Verdict
-from app.payments.providers.simulator import Simulator, answer_of
+from app.payments.provider import ChargeRequest, GatewayAnswer, Verdict, WebhookEvent
+from app.payments.providers.simulator import SimulatedMethod, Simulator, answer_of
 from app.payments.webhook_sender import CLAIM, RESEND_AFTER, WebhookSender
 from tests.lane.world import EVENT, HOLD_FOR
-from tests.payments.shop import BANK, KAKAO, NAVER, Shop
+from tests.payments.shop import BANK, KAKAO, NAVER, SECRET, Shop
 from workers import payer
 
 
@@ -43,12 +43,17 @@ async def booked(shop: Shop) -> dict[str, str]:
     return {one.charge_id: one.status for one in found if one is not None}
 
 
+def webhook(charge: Charge, amount: int) -> WebhookEvent:
+    """What the simulator says when it has taken this amount."""
+    return WebhookEvent(charge.id, GatewayAnswer(Verdict.captured, "sim", amount))
+
+
 async def status_of(shop: Shop, reservation_id: str) -> ReservationStatus:
     return (await shop.reservation(reservation_id)).status
 
 
-@pytest.mark.parametrize("method", list(PaymentMethod))
-async def test_a_payment_sells_the_seats_and_a_repeat_is_the_same_payment(shop: Shop, method: PaymentMethod) -> None:
+@pytest.mark.parametrize("method", list(SimulatedMethod))
+async def test_a_payment_sells_the_seats_and_a_repeat_is_the_same_payment(shop: Shop, method: SimulatedMethod) -> None:
     held = await shop.held()
     paid = await shop.pay(held, method)
     assert (paid.status, paid.charge.amount) == (PaidStatus.captured, held.total_price)
@@ -122,7 +127,9 @@ async def test_a_charge_that_never_arrived_is_given_up_so_that_it_can_never_be_t
     assert len(shop.slept) == 3
     await shop.behaves()
     await shop.later()
-    late = await shop.gateway().charge(never.charge.id, KAKAO, held.total_price)
+    late = await shop.simulator().charge(
+        ChargeRequest(never.charge.id, KAKAO, held.total_price, "https://shop.example")
+    )
     assert late.verdict is Verdict.refunded
     assert (await shop.pay(held)).status is PaidStatus.captured
 
@@ -230,12 +237,12 @@ async def test_a_gateway_that_answers_later_tells_by_webhook(shop: Shop) -> None
     shop.world.time.pass_s(5)
     assert await shop.webhook_sender().round() == 1, "it was told to tell twice"
     assert await shop.webhook_sender().round() == 0
-    told = GatewayAnswer(Verdict.captured, "sim", held.total_price)
+    told = webhook(waiting.charge, held.total_price)
     for _ in range(2):
-        assert await shop.checkout().handle_webhook(waiting.charge.id, told)
+        assert await shop.checkout().handle_webhook(SIMULATOR, told)
         await shop.world.allocator().run(EVENT)
         assert await status_of(shop, held.id) is ReservationStatus.confirmed
-    assert not await shop.checkout().handle_webhook("c_none", told)
+    assert not await shop.checkout().handle_webhook(SIMULATOR, told._replace(charge_id="c_none"))
 
 
 async def test_a_webhook_is_sent_by_one_sender_and_again_only_when_it_was_not_accepted(shop: Shop) -> None:
@@ -288,8 +295,8 @@ async def test_a_webhook_waits_for_no_lane_and_the_payer_sends_a_confirm_that_go
     waiting = await shop.pay(held, BANK)
     shop.world.time.pass_s(30)
     await gateway_book.capture_due(shop.world.db, shop.world.time.at, 10)
-    told = GatewayAnswer(Verdict.captured, "sim", held.total_price)
-    assert await shop.checkout(submit=never, send=lost).handle_webhook(waiting.charge.id, told)
+    told = webhook(waiting.charge, held.total_price)
+    assert await shop.checkout(submit=never, send=lost).handle_webhook("simulator", told)
     assert await status_of(shop, held.id) is ReservationStatus.pending
     await shop.later(RECHECK_AFTER_WEBHOOK_S)
     assert await status_of(shop, held.id) is ReservationStatus.confirmed
@@ -300,9 +307,7 @@ async def test_a_webhook_that_comes_after_the_refund_changes_nothing(shop: Shop)
     paid = await shop.pay(held)
     await shop.world.do(Cancel(id="x", reservation_id=held.id, holder="ann"))
     await shop.later()
-    assert await shop.checkout().handle_webhook(
-        paid.charge.id, GatewayAnswer(Verdict.captured, "sim", held.total_price)
-    )
+    assert await shop.checkout().handle_webhook(SIMULATOR, webhook(paid.charge, held.total_price))
     assert await status_of(shop, held.id) is ReservationStatus.refunded
 
 
@@ -353,7 +358,7 @@ async def test_another_amount_than_was_asked_for_goes_back(shop: Shop) -> None:
     held = await shop.held()
     await shop.behaves(BANK, late_s=0.0)
     waiting = await shop.pay(held, BANK)
-    assert await shop.checkout().handle_webhook(waiting.charge.id, GatewayAnswer(Verdict.captured, "sim", 1))
+    assert await shop.checkout().handle_webhook("simulator", webhook(waiting.charge, 1))
     await shop.later()
     assert (await booked(shop))[waiting.charge.id] == "refunded"
     assert await status_of(shop, held.id) is ReservationStatus.pending
@@ -371,7 +376,7 @@ async def test_two_payers_at_once_refund_once_each(shop: Shop) -> None:
 
 async def test_a_charge_that_is_taken_while_the_payer_is_about_to_give_it_up_keeps_its_seats(shop: Shop) -> None:
     held = await shop.held()
-    gateway = shop.gateway()
+    gateway = shop.simulator()
 
     class Slow(Simulator):
         async def find(self, charge_id: str) -> GatewayAnswer | None:
@@ -384,7 +389,7 @@ async def test_a_charge_that_is_taken_while_the_payer_is_about_to_give_it_up_kee
     never = await shop.pay(held)
     await shop.behaves()
     shop.world.time.pass_s(60)
-    slow = Slow(shop.world.db, now=shop.world.time.now, sleep=shop.sleep, chance=shop.chance.random)
-    assert await shop.payer(gateway=slow).round() == 1
+    slow = Slow(shop.world.db, secret=SECRET, now=shop.world.time.now, sleep=shop.sleep, chance=shop.chance.random)
+    assert await shop.payer(provider=slow).round() == 1
     assert (await booked(shop))[never.charge.id] == "captured"
     assert await status_of(shop, held.id) is ReservationStatus.confirmed

@@ -15,18 +15,17 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.audit import invariants
-from app.domain.charge import PaymentMethod
 from app.domain.reservation import Reservation, ReservationStatus
 from app.lane.commands import Cancel, Command, Confirm, Expire, Outcome
 from app.lane.errors import LaneUnavailable
 from app.ledger import gateway_book, money_audit, reservations
 from app.ledger.database import Database
 from app.payments.gateway_answers import RECHECK_AFTER_S
-from app.payments.provider import GatewayAnswer, PaymentProvider
-from app.payments.providers.simulator import answer_of
+from app.payments.provider import ChargeRequest, GatewayAnswer, WebhookEvent
+from app.payments.providers.simulator import SimulatedMethod, Simulator, answer_of
 from tests.lane.killing import Fuse, fused, killable_ledger, killable_redis, was_killed
 from tests.lane.world import EVENT, HOLD_FOR, make_world
-from tests.payments.shop import Shop
+from tests.payments.shop import SECRET, Shop
 from workers.payer import PAUSE_MAX_S
 
 SEEDS = range(10)
@@ -35,11 +34,13 @@ SEATS = 12
 CALLS_MAX = 25  # of one visit, about: where it is killed
 
 
-class Interrupted:
-    """A gateway; before a call reaches it, or after it answered, somebody else does what `meanwhile` does, once."""
+class Interrupted(Simulator):
+    """Before a call reaches it, or after it answered, somebody else does what `meanwhile` does, once."""
 
-    def __init__(self, gateway: PaymentProvider, dice: random.Random, meanwhile: Callable[[], Awaitable[None]]) -> None:
-        self._gateway = gateway
+    def __init__(self, shop: Shop, dice: random.Random, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(
+            shop.world.db, secret=SECRET, now=shop.world.time.now, sleep=shop.sleep, chance=shop.chance.random
+        )
         self._dice = dice
         self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
 
@@ -49,20 +50,20 @@ class Interrupted:
             self._meanwhile = None
             await meanwhile()
 
-    async def charge(self, charge_id: str, method: PaymentMethod, amount: int) -> GatewayAnswer:
+    async def charge(self, request: ChargeRequest) -> GatewayAnswer:
         await self._perhaps()
-        answer = await self._gateway.charge(charge_id, method, amount)
+        answer = await super().charge(request)
         await self._perhaps()
         return answer
 
     async def find(self, charge_id: str) -> GatewayAnswer | None:
-        answer = await self._gateway.find(charge_id)
+        answer = await super().find(charge_id)
         await self._perhaps()
         return answer
 
     async def refund(self, charge_id: str, amount: int) -> None:
         await self._perhaps()
-        await self._gateway.refund(charge_id, amount)
+        await super().refund(charge_id, amount)
         await self._perhaps()
 
 
@@ -150,11 +151,11 @@ class Trouble:
         now = await self.shop.reservation(chosen.id)
         if now.status not in (ReservationStatus.pending, ReservationStatus.confirmed):
             return
-        method = self.dice.choice(list(PaymentMethod))
+        method = self.dice.choice(list(SimulatedMethod))
         key = self.dice.choice([None, None, f"{chosen.holder}:{chosen.id}"])
         calm = self.dice.random() < 0.5
-        gateway = self.interrupted(self.payer_comes) if calm else self.shop.gateway(self.victim_db)
-        checkout = self.shop.checkout(self.victim_db, gateway, self.submit)
+        provider = self.interrupted(self.payer_comes) if calm else self.shop.simulator(self.victim_db)
+        checkout = self.shop.checkout(self.victim_db, provider, self.submit)
         await (
             self.told(checkout.pay(now, method, key)) if calm else self.dying(lambda: checkout.pay(now, method, key))
         )
@@ -175,14 +176,14 @@ class Trouble:
 
     async def pass_(self) -> None:
         if self.dice.random() < 0.5:
-            payer = self.shop.payer(self.victim_db, self.shop.gateway(self.victim_db), self.send)
+            payer = self.shop.payer(self.victim_db, self.shop.simulator(self.victim_db), self.send)
             await self.dying(payer.round)
         else:
-            await self.shop.payer(gateway=self.interrupted(self.buyers_ask_again), send=self.send).round()
+            await self.shop.payer(provider=self.interrupted(self.buyers_ask_again), send=self.send).round()
         await self.lane()
 
     def interrupted(self, meanwhile: Callable[[], Awaitable[None]]) -> Interrupted:
-        return Interrupted(self.shop.gateway(), self.dice, meanwhile)
+        return Interrupted(self.shop, self.dice, meanwhile)
 
     async def payer_comes(self) -> None:
         """A request stands still for so long that the payer takes its charge over."""
@@ -195,7 +196,7 @@ class Trouble:
         for one in self.held:
             now = await self.shop.reservation(one.id)
             if now.status is ReservationStatus.pending:
-                await self.told(self.shop.checkout(submit=self.submit).pay(now, PaymentMethod.kakao_pay, None))
+                await self.told(self.shop.checkout(submit=self.submit).pay(now, SimulatedMethod.kakao_pay, None))
         if self.dice.random() < 0.5:
             await self.payer_comes()
 
@@ -216,9 +217,9 @@ class Trouble:
                 await self.hear(record.id, answer_of(booked_now))
 
     async def hear(self, charge_id: str, answer: GatewayAnswer) -> None:
-        gateway = self.shop.gateway(self.victim_db)
-        checkout = self.shop.checkout(self.victim_db, gateway, self.submit, self.tell)
-        await self.dying(lambda: checkout.handle_webhook(charge_id, answer))
+        provider = self.shop.simulator(self.victim_db)
+        checkout = self.shop.checkout(self.victim_db, provider, self.submit, self.tell)
+        await self.dying(lambda: checkout.handle_webhook("simulator", WebhookEvent(charge_id, answer)))
         await self.lane()
 
     async def profile(self) -> None:
@@ -230,7 +231,7 @@ class Trouble:
             "late": {"late_s": 20.0, "twice": True},
             "slow": {"slow_ms": 50},
         }
-        method = self.dice.choice(list(PaymentMethod))
+        method = self.dice.choice(list(SimulatedMethod))
         await self.shop.behaves(method, **profiles.get(fault, {fault: share}))
 
     async def violations(self) -> list[str]:
@@ -242,7 +243,7 @@ class Trouble:
 
     async def quiet(self) -> None:
         """Everybody is well again and time passes: whatever was left open ends."""
-        for method in PaymentMethod:
+        for method in SimulatedMethod:
             await self.shop.behaves(method)
         for _ in range(12):
             await self.expire()

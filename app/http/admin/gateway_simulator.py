@@ -8,7 +8,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.charge import PaymentMethod
 from app.http.accounts.credentials import require_admin
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
@@ -16,7 +15,7 @@ from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.state import State
 from app.ledger import trail
-from app.payments.providers.simulator import FaultProfile, fault_profiles, set_fault_profile
+from app.payments.providers.simulator import FaultProfile, SimulatedMethod, fault_profiles, set_fault_profile
 
 _decoder = msgspec.json.Decoder(FaultProfile)
 
@@ -24,7 +23,7 @@ _decoder = msgspec.json.Decoder(FaultProfile)
 class FaultProfilesAnswer(msgspec.Struct, frozen=True):
     """By method; a method that is not named works without faults."""
 
-    profiles: dict[PaymentMethod, FaultProfile] = msgspec.field(name="moods")
+    profiles: dict[SimulatedMethod, FaultProfile] = msgspec.field(name="moods")
 
 
 async def show(request: Request[State]) -> Response:
@@ -36,7 +35,7 @@ async def change(request: Request[State]) -> Response:
     """Set how one method fails. Every process's next call of that method meets it."""
     session = require_admin(request.state["tokens"], request.scope)
     name = request.path_params["method"]
-    if name not in list(PaymentMethod):
+    if name not in list(SimulatedMethod):
         raise Problem(404, "method_unknown", f"{name[:40]!r} is not a payment method.")
     profile = decode(await read_body(request.receive), _decoder)
     await trail.record(
@@ -48,7 +47,7 @@ async def change(request: Request[State]) -> Response:
         change=msgspec.to_builtins(profile),
         now=datetime.now(UTC),
     )
-    await set_fault_profile(request.state["db"], PaymentMethod(name), profile)
+    await set_fault_profile(request.state["db"], SimulatedMethod(name), profile)
     return json_answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 
@@ -57,7 +56,7 @@ routes = [
         "GET",
         "/api/admin/payments/simulator",
         show,
-        summary="How the simulated payment gateway behaves.",
+        summary="How the simulated payment provider fails.",
         who=Who.admin,
         answers={200: FaultProfilesAnswer},
     ),

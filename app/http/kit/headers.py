@@ -6,21 +6,27 @@ root adds these to every HTML answer; the API needs none of them but `nosniff`.
 
 from __future__ import annotations
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
+from collections.abc import Iterable
+
+
+def content_security_policy(form_origins: Iterable[str] = ()) -> str:
+    """`form_origins`: other sites to which a form of the page may lead, such as a payment provider's page."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
+            " ".join(["form-action 'self'", *form_origins]),
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
     )
-)
+
 
 PAGE_HEADERS: dict[str, str] = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": content_security_policy(),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # Not `no-referrer`: our own forms would then send `Origin: null` and fail the origin check.

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.domain.charge import PaymentMethod
 from app.domain.line import Place, RoomState
 from app.domain.pictures import SIZES, fitted
 from app.domain.reservation import ReservationStatus
@@ -50,7 +49,7 @@ class ReservationMoney(Shape, frozen=True, kw_only=True):
     """Where the money for a reservation is: captured, pending, failed, refund_due or refunded."""
 
     status: str
-    method: PaymentMethod
+    method: str
     amount: int
 
 

@@ -5,7 +5,7 @@ Pure: no request, no store. The same answers that the API sends as JSON are read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -192,12 +192,12 @@ class ReservationView:
 MOVING = ("pending", "refund_due")  # money whose news the page waits for
 
 
-def payment_words(t: Texts, payment: Money | None) -> str:
+def payment_words(t: Texts, payment: Money | None, method_name: Callable[[str], str]) -> str:
     """Where the money for a reservation is, as a sentence; empty if none was asked for."""
     if payment is None:
         return ""
-    method = t(f"reservation.method.{payment.method}")
-    return t(f"reservation.payment.{payment.status}", amount=t.money(payment.amount), method=method)
+    amount, method = t.money(payment.amount), method_name(payment.method)
+    return t(f"reservation.payment.{payment.status}", amount=amount, method=method)
 
 
 _FAILED = ("", "failed", "refund_due", "refunded")

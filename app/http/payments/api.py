@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.charge import Charge, PaymentMethod
+from app.domain.charge import SIMULATOR
 from app.domain.reservation import Reservation, ReservationStatus
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
@@ -20,27 +19,31 @@ from app.http.shop import rules as shop
 from app.http.state import State
 from app.lane.errors import LaneUnavailable
 from app.ledger.charges import Money, money_of
-from app.payments.checkout import PaidStatus
-from app.payments.provider import GatewayAnswer
-from app.payments.webhook_sender import SIGNATURE_HEADER, WebhookEvent
-from app.payments.webhook_signature import is_signed
+from app.payments.checkout import Paid, PaidStatus
+from app.payments.provider import BodyInvalid, SignatureInvalid
+from app.payments.providers.simulator import SIGNATURE_HEADER, SimulatorWebhook
+from app.payments.registry import UnknownMethod
 
 KEY_MAX = 60
 
 
 class PayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """`paymentMethod` is one of GET /api/payments/methods."""
+
     reservation_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    payment_method: PaymentMethod
+    payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 
 class PaymentView(msgspec.Struct, frozen=True, rename="camel"):
-    """One attempt to pay. `status`: captured | pending | refund_due | refunded."""
+    """One attempt to pay. `status`: captured | pending | refund_due | refunded. `redirectUrl`: while pending, the
+    provider's page on which the buyer pays; from there they come back to the reservation's page."""
 
     id: str
     reservation_id: str
-    method: PaymentMethod
+    method: str
     amount: int
     status: str
+    redirect_url: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class PaymentAnswer(msgspec.Struct, frozen=True):
@@ -48,7 +51,7 @@ class PaymentAnswer(msgspec.Struct, frozen=True):
 
 
 class MethodsAnswer(msgspec.Struct, frozen=True):
-    methods: list[PaymentMethod]
+    methods: list[str]
 
 
 class WebhookAnswer(msgspec.Struct, frozen=True):
@@ -56,7 +59,6 @@ class WebhookAnswer(msgspec.Struct, frozen=True):
 
 
 _pay_decoder = msgspec.json.Decoder(PayBody)
-_event_decoder = msgspec.json.Decoder(WebhookEvent)
 
 REFUSALS: dict[PaidStatus, tuple[int, str, str]] = {
     PaidStatus.unclear: (
@@ -82,15 +84,17 @@ REFUSALS: dict[PaidStatus, tuple[int, str, str]] = {
 }
 
 
-async def pay(state: State, headers: Headers, reservation_id: str, method: PaymentMethod) -> PaymentView:
+async def pay(state: State, headers: Headers, reservation_id: str, method: str) -> PaymentView:
     """Take the money, then sell the seats; money whose hold is over goes back. A repeat gives the same payment."""
     reservation = await shop.own(state, headers, reservation_id)
     await _check_payable(state, reservation)
     try:
         paid = await state["checkout"].pay(reservation, method, _key(headers, reservation.holder))
+    except UnknownMethod as error:
+        raise Problem(422, "payload_invalid", str(error)) from None
     except LaneUnavailable:
         raise shop.lane_busy() from None  # the money is noted: the payer carries on
-    view = payment_view(paid.charge, paid.status)
+    view = payment_view(paid)
     match paid.status:
         case PaidStatus.captured | PaidStatus.pending:
             return view
@@ -108,7 +112,11 @@ async def _check_payable(state: State, reservation: Reservation) -> None:
     money = (await money_of(state["db"], [reservation.id])).get(reservation.id)
     owed = money is not None and money.status in ("refund_due", "refunded")
     if reservation.status is ReservationStatus.pending:
-        if reservation.expires_at > datetime.now(UTC) or owed or (money is not None and money.status == "pending"):
+        if (
+            reservation.expires_at > state["checkout"].now()
+            or owed
+            or (money is not None and money.status == "pending")
+        ):
             return
         raise Problem(410, "hold_over", "The hold ended before you paid. Nothing was charged; choose seats again.")
     if owed and money is not None and reservation.status is not ReservationStatus.refunded:
@@ -134,8 +142,16 @@ def _key(headers: Headers, holder: str) -> str | None:
     return f"{holder}:{key.decode()}"
 
 
-def payment_view(charge: Charge, status: PaidStatus) -> PaymentView:
-    return PaymentView(charge.id, charge.reservation_id, charge.method, charge.amount, status.value)
+def payment_view(paid: Paid) -> PaymentView:
+    charge = paid.charge
+    return PaymentView(
+        id=charge.id,
+        reservation_id=charge.reservation_id,
+        method=charge.method,
+        amount=charge.amount,
+        status=paid.status.value,
+        redirect_url=paid.redirect_url or msgspec.UNSET,
+    )
 
 
 async def process(request: Request[State]) -> Response:
@@ -145,20 +161,25 @@ async def process(request: Request[State]) -> Response:
     return json_answer(PaymentAnswer(view), 202 if view.status == PaidStatus.pending else 201)
 
 
-async def methods(_: Request[State]) -> Response:
-    return json_answer(MethodsAnswer(list(PaymentMethod)))
+async def methods(request: Request[State]) -> Response:
+    return json_answer(MethodsAnswer(list(request.state["providers"].methods)))
 
 
 async def webhook(request: Request[State]) -> Response:
     """What became of a charge, sent by the provider itself. Repeated, it changes nothing."""
+    name = request.path_params.get("provider", SIMULATOR)
+    provider = request.state["providers"].named(name)
+    if provider is None:
+        raise Problem(404, "provider_unknown", f"There is no payment provider {name[:40]!r}.")
     body = await read_body(request.receive)
-    signature = request.headers.get(SIGNATURE_HEADER, "")
-    if not is_signed(request.state["webhook_secret"], body, signature, datetime.now(UTC).timestamp()):
-        raise Problem(401, "signature_invalid", "The signature is missing, wrong or too old.")
-    event = decode(body, _event_decoder)
-    said = GatewayAnswer(event.status, event.reference, event.amount, event.reason)
-    if not await request.state["checkout"].handle_webhook(event.charge_id, said):
-        raise Problem(404, "charge_unknown", "There is no such charge.")
+    try:
+        event = await provider.read_webhook(request.headers, body)
+    except SignatureInvalid as error:
+        raise Problem(401, "signature_invalid", str(error)) from None
+    except BodyInvalid as error:
+        raise Problem(422, "payload_invalid", str(error)) from None
+    if event is not None and not await request.state["checkout"].handle_webhook(name, event):
+        raise Problem(404, "charge_unknown", "This payment provider has no such charge.")
     return json_answer(WebhookAnswer(received=True))
 
 
@@ -179,10 +200,18 @@ routes = [
         "POST",
         "/api/payments/webhook",
         webhook,
-        summary="What became of a charge, signed by the payment provider.",
-        body=WebhookEvent,
+        summary="The webhook of the simulated payment provider, at its first address.",
+        body=SimulatorWebhook,
         answers={200: WebhookAnswer},
         problems=(401, 404),
         headers={SIGNATURE_HEADER: "`t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>`."},
+    ),
+    ApiRoute(
+        "POST",
+        "/api/payments/webhooks/{provider}",
+        webhook,
+        summary="The webhook of a payment provider: what became of a charge, in its own format and signed its own way.",
+        answers={200: WebhookAnswer},
+        problems=(400, 401, 404, 413, 422),
     ),
 ]

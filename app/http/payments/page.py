@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.charge import PaymentMethod
 from app.http.kit.forms import first, read_form
 from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
@@ -17,18 +16,12 @@ from app.http.state import State
 
 async def pay(request: Request[State]) -> Response:
     reservation_id = request.path_params["reservation_id"]
-    method = _method(first(await read_form(request), "method"))
+    method = first(await read_form(request), "method")
     try:
-        await payments.pay(request.state, request.scope["headers"], reservation_id, method)
+        paid = await payments.pay(request.state, request.scope["headers"], reservation_id, method)
     except Problem as problem:
-        return back_to_reservation(request, problem, method=method.value)
-    return see_other(f"/reservations/{reservation_id}")
-
-
-def _method(text: str) -> PaymentMethod:
-    if text not in list(PaymentMethod):
-        raise Problem(422, "payload_invalid", f"{text[:40]!r} is not a payment method.")
-    return PaymentMethod(text)
+        return back_to_reservation(request, problem, method=method)
+    return see_other(paid.redirect_url or f"/reservations/{reservation_id}")
 
 
 routes = [page_route("/reservations/{reservation_id}/pay", pay, "POST")]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.charge import PaymentMethod
+from app.domain.charge import SIMULATOR
 from app.domain.line import Place
 from app.domain.reservation import ReservationStatus
 from app.http.accounts.credentials import require_pass
@@ -16,6 +17,7 @@ from app.http.accounts.tokens import AdmissionPass
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
 from app.http.kit.forms import read_form, wish_of
+from app.http.kit.headers import content_security_policy
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
@@ -112,22 +114,26 @@ async def reservation_page(request: Request[State]) -> Response:
     payment: Money | None = answer.get("payment")
     event = await known_event(request.state, found.event_id)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
-    asked = request.query_params
+    asked, providers = request.query_params, request.state["providers"]
+    method_name = partial(providers.method_name, language=lang_of(request))
     method = asked.get("method") or (payment.method if payment else "")
     kept = found.status is ReservationStatus.confirmed and await shop.has_begun(request.state, found.event_id)
     context = {
         "event": shown,
         "reservation": reservation_view(answer),
         "can_cancel": found.live and not kept,
-        "methods": [method.value for method in PaymentMethod],
-        "chosen": method if method in list(PaymentMethod) else next(iter(PaymentMethod)).value,
+        "methods": [(method, method_name(method)) for method in providers.methods],
+        "chosen": method if method in providers.methods else providers.methods[0],
+        "simulated": any(providers.for_method(method).name == SIMULATOR for method in providers.methods),
         "payment": payment,
-        "payment_text": payment_words(texts_for(request), payment),
+        "payment_text": payment_words(texts_for(request), payment, method_name),
         "payment_moves": payment is not None and payment.status in MOVING,
         "notice_text": refusal_words(texts_for(request), asked.get("said", ""), found.status, payment),
     }
     response = page(request, "shop/reservation.html", context, script={}, words=("reservation.",))
     response.raw_headers.extend(kept_id(request.state, request.scope["headers"], [found]))
+    if providers.redirect_origins:  # the form leads to the provider's page: browsers hold redirects to form-action too
+        response.headers["Content-Security-Policy"] = content_security_policy(sorted(providers.redirect_origins))
     return response
 
 

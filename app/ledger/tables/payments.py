@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
-from app.domain.charge import ChargeStatus, PaymentMethod
+from app.domain.charge import SIMULATOR, ChargeStatus
 from app.domain.reservation import PaymentStatus
 from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
 
@@ -60,8 +60,8 @@ charges = Table(
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("next_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("provider", String(20), nullable=False, server_default=SIMULATOR),
     allowed_values("status", ChargeStatus),
-    allowed_values("method", PaymentMethod),
     CheckConstraint("amount >= 0", name="amount_positive"),
     Index("charges_reservation", "reservation_id", "created_at"),
     Index(

@@ -6,21 +6,43 @@ admin or a test sets is met by the next call of every process.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 import structlog
 
-from app.domain.charge import PaymentMethod, SimulatedCharge
+from app.domain.charge import SIMULATOR, SimulatedCharge
 from app.ledger import gateway_book
 from app.ledger.database import Database
-from app.payments.provider import GatewayAnswer, GatewayFault, GatewayTimeout, NetworkFailure, Verdict
+from app.payments.provider import (
+    BodyInvalid,
+    ChargeRequest,
+    GatewayAnswer,
+    GatewayFault,
+    GatewayTimeout,
+    NetworkFailure,
+    SignatureInvalid,
+    Transaction,
+    Verdict,
+    WebhookEvent,
+)
+from app.payments.webhook_signature import is_signed
+
+SIGNATURE_HEADER = "x-tiketi-signature"
+PAGE_MAX = 1000  # transactions in one page of the list
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 log = structlog.get_logger()
+
+
+class SimulatedMethod(StrEnum):
+    naver_pay = "naver_pay"
+    kakao_pay = "kakao_pay"
+    bank_transfer = "bank_transfer"
 
 
 class FaultProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -36,23 +58,47 @@ class FaultProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     twice: bool = False  # sends one webhook more than needed
 
 
+class SimulatorWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The body of the simulator's webhook: what became of a charge."""
+
+    charge_id: str
+    status: Verdict
+    reference: str
+    amount: int
+    reason: str = ""
+
+
+_webhook_decoder = msgspec.json.Decoder(SimulatorWebhook)
+
+
 class Simulator:
-    """`chance` gives a number in [0, 1), `now` the wall clock in UTC."""
+    """`chance` gives a number in [0, 1), `now` the wall clock in UTC, `secret` signs and checks webhooks."""
+
+    name = SIMULATOR
+    methods: Mapping[str, Mapping[str, str]] = {
+        SimulatedMethod.naver_pay: {"ko": "네이버페이", "en": "Naver Pay"},
+        SimulatedMethod.kakao_pay: {"ko": "카카오페이", "en": "Kakao Pay"},
+        SimulatedMethod.bank_transfer: {"ko": "계좌 이체", "en": "Bank transfer"},
+    }
+    redirect_origins: frozenset[str] = frozenset()
 
     def __init__(
         self,
         db: Database,
         *,
+        secret: bytes,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
     ) -> None:
         self._db = db
+        self._secret = secret
         self._now = now
         self._sleep = sleep
         self._chance = chance
 
-    async def charge(self, charge_id: str, method: PaymentMethod, amount: int) -> GatewayAnswer:
+    async def charge(self, request: ChargeRequest) -> GatewayAnswer:
+        method = SimulatedMethod(request.method)
         profile = await self._arrive(method)
         verdict = Verdict.captured if profile.late_s is None else Verdict.pending
         reason = ""
@@ -60,9 +106,9 @@ class Simulator:
             verdict, reason = Verdict.declined, "insufficient funds"
         late = timedelta(seconds=profile.late_s or 0)
         wanted = SimulatedCharge(
-            charge_id=charge_id,
+            charge_id=request.charge_id,
             method=method,
-            amount=amount,
+            amount=request.amount,
             status=verdict.value,
             reason=reason,
             settles_at=self._now() + late if verdict is Verdict.pending else None,
@@ -70,7 +116,9 @@ class Simulator:
             webhooks_left=(verdict is Verdict.pending) + profile.twice,
         )
         booked = await gateway_book.record(self._db, wanted, self._now())
-        log.info("gateway_charged", charge_id=charge_id, method=method, amount=amount, status=booked.status)
+        log.info(
+            "gateway_charged", charge_id=booked.charge_id, method=method, amount=booked.amount, status=booked.status
+        )
         self._answer(profile)
         return answer_of(booked)
 
@@ -85,7 +133,7 @@ class Simulator:
         profile = FaultProfile() if booked is None else await self._arrive(booked.method)
         never = SimulatedCharge(
             charge_id=charge_id,
-            method=PaymentMethod.bank_transfer if booked is None else booked.method,
+            method=SimulatedMethod.bank_transfer if booked is None else booked.method,
             amount=amount,
             status=Verdict.refunded.value,
             reason="cancelled before it was taken",
@@ -97,7 +145,23 @@ class Simulator:
         log.info("gateway_refunded", charge_id=charge_id, amount=amount)
         self._answer(profile)
 
-    async def _arrive(self, method: PaymentMethod) -> FaultProfile:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
+        if not is_signed(self._secret, body, headers.get(SIGNATURE_HEADER, ""), self._now().timestamp()):
+            raise SignatureInvalid("The signature is missing, wrong or too old.")
+        try:
+            said = _webhook_decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BodyInvalid(f"The webhook does not fit: {error}.") from None
+        return WebhookEvent(said.charge_id, GatewayAnswer(said.status, said.reference, said.amount, said.reason))
+
+    async def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:
+        """Fault profiles do not apply: they are about one way to pay."""
+        after = ""
+        while page := await gateway_book.changed_since(self._db, since, after, PAGE_MAX):
+            yield [Transaction(booked.charge_id, Verdict(booked.status), booked.amount) for booked in page]
+            after = page[-1].charge_id
+
+    async def _arrive(self, method: str) -> FaultProfile:
         """The request on its way: gives the method's fault profile. Raises GatewayError as that says."""
         profile = await fault_profile_of(self._db, method)
         if profile.slow_ms:
@@ -123,15 +187,15 @@ def answer_of(booked: SimulatedCharge) -> GatewayAnswer:
     return GatewayAnswer(Verdict(booked.status), f"sim_{booked.charge_id}", booked.amount, booked.reason)
 
 
-async def fault_profile_of(db: Database, method: PaymentMethod) -> FaultProfile:
-    return (await fault_profiles(db)).get(method, FaultProfile())
+async def fault_profile_of(db: Database, method: str) -> FaultProfile:
+    return (await fault_profiles(db)).get(SimulatedMethod(method), FaultProfile())
 
 
-async def fault_profiles(db: Database) -> dict[PaymentMethod, FaultProfile]:
+async def fault_profiles(db: Database) -> dict[SimulatedMethod, FaultProfile]:
     """The profiles that were set, by method; the other methods work without faults."""
     found = await gateway_book.fault_profiles(db)
-    return {PaymentMethod(name): msgspec.convert(profile, FaultProfile) for name, profile in found.items()}
+    return {SimulatedMethod(name): msgspec.convert(profile, FaultProfile) for name, profile in found.items()}
 
 
-async def set_fault_profile(db: Database, method: PaymentMethod, profile: FaultProfile) -> None:
+async def set_fault_profile(db: Database, method: SimulatedMethod, profile: FaultProfile) -> None:
     await gateway_book.set_fault_profile(db, method.value, msgspec.to_builtins(profile))

@@ -32,6 +32,7 @@ CODES = {
     "busy": {503},
     "change_refused": {409},
     "charge_unknown": {404},
+    "provider_unknown": {404},
     "cross_site": {403},
     "dimensions_invalid": {422},
     "email_invalid": {422},

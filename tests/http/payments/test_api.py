@@ -13,10 +13,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from app.domain.charge import PaymentMethod
-from app.payments.providers.simulator import FaultProfile, set_fault_profile
-from app.payments.webhook_sender import SIGNATURE_HEADER, WebhookSender
+from app.payments.providers.simulator import SIGNATURE_HEADER, FaultProfile, SimulatedMethod, set_fault_profile
+from app.payments.webhook_sender import WebhookSender
 from app.payments.webhook_signature import TOLERANCE_S, sign
+from config.keys import load_keys
 from tests.http.buyer import Answer, Buyer, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _well_again(system: System) -> AsyncIterator[None]:
     yield
-    for method in PaymentMethod:
+    for method in SimulatedMethod:
         await set_fault_profile(system.db, method, FaultProfile())
 
 
 async def behaves(system: System, **profile: Any) -> None:
-    await set_fault_profile(system.db, PaymentMethod.kakao_pay, FaultProfile(**profile))
+    await set_fault_profile(system.db, SimulatedMethod.kakao_pay, FaultProfile(**profile))
 
 
 async def holding(ann: Buyer) -> str:
@@ -56,9 +56,14 @@ async def sold(ann: Buyer, reservation_id: str) -> None:
     await wait_until(is_sold, description="the seats are sold")
 
 
+def secret_of(system: System) -> bytes:
+    """With which the simulator signs its webhooks."""
+    return load_keys(system.settings.data_dir).webhook_secret
+
+
 async def tell(system: System, body: bytes, at_s: int | None = None) -> Answer:
     """A webhook, signed as the gateway signs."""
-    signature = sign(system.state["webhook_secret"], body, int(time.time()) if at_s is None else at_s)
+    signature = sign(secret_of(system), body, int(time.time()) if at_s is None else at_s)
     async with system.web.client() as client:
         return await client.post("/api/payments/webhook", content=body, headers={SIGNATURE_HEADER: signature})
 
@@ -113,7 +118,7 @@ async def test_a_late_answer_comes_by_webhook_and_the_page_waits_for_it(system: 
         later = datetime.now(UTC) + timedelta(seconds=601)
 
         async def post(body: bytes, headers: dict[str, str]) -> int:
-            heard = sign(system.state["webhook_secret"], body, int(time.time()))
+            heard = sign(secret_of(system), body, int(time.time()))
             async with system.web.client() as client:
                 told = await client.post(
                     "/api/payments/webhook", content=body, headers={**headers, SIGNATURE_HEADER: heard}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -101,6 +102,7 @@ async def _reservation(request: Request[State], refused: Problem | None = None) 
         "reservation": {**found, **moments},
         "zone": DESK_ZONE,
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
+        "method_name": partial(request.state["providers"].method_name, language=texts_for(request).lang),
     }
     return page(request, "admin/reservation.html", context, status=refused.status if refused else 200)
 

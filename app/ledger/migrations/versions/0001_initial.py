@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_2ed8e419"
+revision = "0001_79259f86"
 down_revision = None
 
 
@@ -204,7 +204,7 @@ def upgrade() -> None:
     sa.Column('tries', sa.Integer(), server_default='0', nullable=False),
     sa.Column('next_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint("method IN ('naver_pay', 'kakao_pay', 'bank_transfer')", name='method_known'),
+    sa.Column('provider', sa.String(length=20), server_default='simulator', nullable=False),
     sa.CheckConstraint("status IN ('started', 'captured', 'settled', 'failed', 'refund_due', 'refunded')", name='status_known'),
     sa.CheckConstraint('amount >= 0', name='amount_positive'),
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
