@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from app.jobs import Wake
-from app.lane.commands import Serve, pack
+from app.lane.commands import OfferToWaitlist, pack
 from app.lane.scripts import LaneScripts
 from app.lane.stream import send
 from app.ledger import waitlist
@@ -45,7 +45,7 @@ class Offerer:
         event_ids = await waitlist.events_waiting(self.db, self._after, EVENTS_PER_PASS)
         self._after = event_ids[-1] if len(event_ids) == EVENTS_PER_PASS else ""
         for event_id in event_ids:
-            look = Serve(id=f"offer:{event_id}:{int(self.now().timestamp())}")
+            look = OfferToWaitlist(id=f"offer:{event_id}:{int(self.now().timestamp())}")
             await send(self._scripts, self.wake, event_id, [pack(look)])
         return len(event_ids)
 

@@ -97,7 +97,7 @@ class Payment:
 
 
 Move = tuple[SeatStatus, SeatStatus]
-Turn = tuple[ReservationStatus, ReservationStatus]
+Transition = tuple[ReservationStatus, ReservationStatus]
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Batch:
 
     version: int  # of the seat map once written
     moves: dict[Move, list[int]] = field(default_factory=dict)
-    turns: dict[Turn, list[str]] = field(default_factory=dict)
+    transitions: dict[Transition, list[str]] = field(default_factory=dict)
     made: list[Reservation] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
     refunds: list[str] = field(default_factory=list)

@@ -1,6 +1,7 @@
-"""What can be asked of the lane, and what it answers.
+"""The commands of the lane and their outcomes, as they travel through Redis.
 
-A command's id is its idempotency key: sent again, it gives the first answer again. All of it travels as JSON.
+A command's id is its idempotency key: sent again, it gives the first outcome again. All of it travels as JSON. A
+command's `tag` is its name on the lane, where commands of an earlier version may still wait: it never changes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ SeatIds = Annotated[
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hold", omit_defaults=True):
-    """Set seats aside: either exactly these, or the best for the wish. `epoch` and `number` name a place in line.
-    `asked` tells what is wanted from anything else wanted by the same id; the answer says it again."""
+    """Hold seats for a buyer until they pay: exactly `seat_ids`, or the best seats for `wish`.
+
+    `epoch` and `number` name the buyer's place in line, which has one live reservation at most; without a line they are
+    None. `asked` describes the request: the outcome repeats it, so a caller notices an id used for another request.
+    """
 
     id: CommandId
     holder: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -43,7 +47,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
 
 
 class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="confirm"):
-    """The money for a hold is taken: sell its seats. If the hold is `gone`, the money is noted as due back."""
+    """Sell the seats of a hold: its money was captured. If the hold has ended, a refund is noted as due instead."""
 
     id: CommandId
     reservation_id: ReservationId
@@ -53,8 +57,11 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel", omit_defaults=True):
-    """Give seats back, refunding them if they were paid. No holder: an operator's doing, possible for ever; a buyer may
-    until the event begins."""
+    """Give the seats of a reservation back, and note a refund as due if they were paid.
+
+    With a `holder` it is the buyer who cancels: only their own reservation, and a paid one only until the event begins.
+    Without one it is an admin, who always may.
+    """
 
     id: CommandId
     reservation_id: ReservationId
@@ -62,51 +69,60 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="c
 
 
 class Expire(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="expire"):
-    """End a hold whose time is over; does nothing, and is not remembered, while it is not."""
+    """End a hold whose time has run out. One that comes early does nothing, and may be sent again with the same id."""
 
     id: CommandId
     reservation_id: ReservationId
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drop"):
-    """A place in line is over: give the seats that are held for it back. What is paid for stays."""
+class ReleasePlace(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drop"):
+    """Give back the seats held for a place in line that was left or has lapsed. Seats that are paid stay sold."""
 
     id: CommandId
     epoch: int
     number: int
 
 
-class Serve(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serve"):
-    """Look at the waiting list, as every batch does. Not remembered: what it did is in the list."""
+class OfferToWaitlist(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serve"):
+    """Offer free seats to the waiting list. Every batch does so; this command makes a batch happen."""
 
     id: CommandId
 
 
-Command = Hold | Confirm | Cancel | Expire | Drop | Serve
+Command = Hold | Confirm | Cancel | Expire | ReleasePlace | OfferToWaitlist
 
 
 class OutcomeStatus(StrEnum):
+    """What became of a command. A value is stored with its outcome and never changes."""
+
     held = "held"
     confirmed = "confirmed"
     cancelled = "cancelled"
     expired = "expired"
     unavailable = "unavailable"  # some seat was not free; `left` says what is
     unknown_seat = "unknown_seat"
-    gone = "gone"  # the hold is over, or paid: by another payment, or before its place in line was over
+    gone = "gone"  # the hold has ended, or another payment has paid it, or it was paid before its place was released
     not_found = "not_found"  # no such reservation, or not this holder's
-    already_holding = "already_holding"  # this place in line has a reservation: that one
+    already_holding = "already_holding"  # this place in line has a live reservation: the outcome names it
     not_on_sale = "not_on_sale"  # before its sale, after it, or cancelled
-    event_begun = "event_begun"  # a buyer gives paid seats back too late
+    event_begun = "event_begun"  # a buyer cancels paid seats after the event has begun
     not_due = "not_due"  # an Expire that came too early
-    served = "served"  # the waiting list was looked at
+    offered_to_waitlist = "served"
 
 
-# Not remembered: what comes at the wrong time would answer with its id for the one that comes at the right one.
-PASSING = frozenset({OutcomeStatus.not_due, OutcomeStatus.served, OutcomeStatus.not_on_sale, OutcomeStatus.event_begun})
+# These outcomes are not recorded under their command's id: the same command may succeed when it comes again later.
+NOT_RECORDED = frozenset(
+    {
+        OutcomeStatus.not_due,
+        OutcomeStatus.offered_to_waitlist,
+        OutcomeStatus.not_on_sale,
+        OutcomeStatus.event_begun,
+    }
+)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reservation as it travels down the lane: seats by position, to be shown with the event's map."""
+    """A reservation as an outcome carries it: `seats` are positions in the event's seat map, sorted."""
 
     id: str
     holder: str
@@ -120,8 +136,11 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to one command. `left`: free seats per grade. `number`, `epoch`: of the hold, if from the line.
-    `asked`: as the command that is answered said, which need not be the one that came now."""
+    """The answer to one command.
+
+    `left`: free seats per grade, if a hold was refused because too few are free. `epoch` and `number`: the place in
+    line of the reservation, if there is a line. `asked`: of the first hold of this id, whose outcome this is.
+    """
 
     id: str
     status: OutcomeStatus
@@ -133,7 +152,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One entry of `lane:out`: the map's version, what changed, and the answers. `reload`: read the map anew."""
+    """One entry of `lane:out`: the seat map's new version, the seats that changed as (position, status), and the
+    outcomes. `reload`: the whole map was replaced and must be read from SQL."""
 
     version: int
     seats: list[tuple[int, int]] = []
@@ -179,7 +199,7 @@ def held(reservation: Reservation) -> Held:
 
 
 def recalled(reservation: Reservation) -> Outcome:
-    """What the lane last said of a live reservation, for a process that did not hear it."""
+    """The newest outcome of a live reservation, for a process that did not see it published."""
     status = OutcomeStatus.held if reservation.status is ReservationStatus.pending else OutcomeStatus.confirmed
     return Outcome(
         id="",

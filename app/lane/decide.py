@@ -1,7 +1,7 @@
-"""The allocator's mind: which seats answer which command, decided in memory and in order.
+"""Decides what becomes of the lane's commands: which seats answer which command, in memory and in order.
 
-No I/O, no clock, no randomness of its own. `decide` changes the state it is given as if the batch were written;
-a caller whose write fails must forget that state and read it again.
+No I/O, no clock and no randomness: what these would give is handed in. `decide` changes the state it is given as if the
+batch were written; a caller whose write fails must throw that state away and read it again.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -23,34 +24,36 @@ from app.domain.reservation import (
     seat_index,
 )
 from app.domain.sale import SaleStatus
+from app.lane.changes import Changes
 from app.lane.commands import (
-    PASSING,
+    NOT_RECORDED,
     Cancel,
     Command,
     Confirm,
-    Drop,
     Expire,
     Hold,
+    OfferToWaitlist,
     Outcome,
     OutcomeStatus,
-    Serve,
+    ReleasePlace,
     held,
     pack,
     unpack_outcome,
 )
 from app.lane.state import LaneState
 
-_STATUSES = tuple(SeatStatus)
-
 
 @dataclass(slots=True)
 class Decisions:
-    """What to write, what to say, and whose turn at the front is over."""
+    """What to write, what to publish, and which turns are served: `finished` has the (epoch, number) of who has paid.
+
+    `outcomes` begins with one for each command, in their order; those of offers to the waiting list follow.
+    """
 
     batch: Batch
     outcomes: list[Outcome] = field(default_factory=list)
-    seats: list[tuple[int, int]] = field(default_factory=list)
-    finished: list[tuple[int, int]] = field(default_factory=list)  # (epoch, number) of confirmed buyers
+    seats: list[tuple[int, int]] = field(default_factory=list)  # (position, new status) of those that changed
+    finished: list[tuple[int, int]] = field(default_factory=list)
 
 
 def decide(
@@ -63,17 +66,18 @@ def decide(
     new_id: Callable[[], str],
     offer_for: timedelta = timedelta(0),
 ) -> Decisions:
-    """Answer each command in order. A command known by its id, here or in the store, gets its first answer again.
+    """Answer each command in order. A command whose id was answered before, in this batch or an earlier one, gets the
+    same outcome again.
 
-    Seats that are free are offered to the waiting list before any other command may hold them. An offer lasts for
-    `offer_for`, and never shorter than a hold.
+    Free seats are offered to the waiting list before any other command may hold them. A hold lasts for `hold_for`, an
+    offer for `offer_for`, but never shorter than a hold.
     """
-    turn = _Turn(state, known, now, hold_for, new_id, offer_for)
-    return turn.concluded([turn.answer(command) for command in commands])
+    batch = _Batch(state, known, now, hold_for, new_id, max(hold_for, offer_for))
+    return batch.decisions([batch.answer(command) for command in commands])
 
 
-class _Turn:
-    """One batch being decided: the state as it goes, and what it was before."""
+class _Batch:
+    """One batch while it is decided."""
 
     def __init__(
         self,
@@ -89,106 +93,89 @@ class _Turn:
         self._now = now
         self._hold_for = hold_for
         self._new_id = new_id
-        self._answered: dict[str, Outcome] = {}
-        self._replies: list[tuple[str, str]] = []
-        self._seats_before: dict[int, SeatStatus] = {}
-        self._statuses_before: dict[str, ReservationStatus | None] = {}  # None: made in this batch
-        self._touched: dict[str, Reservation] = {}
-        self._payments: list[Payment] = []
-        self._refunds: list[str] = []
-        self._finished: dict[tuple[int, int], None] = {}
-        self._offer_for = max(hold_for, offer_for)
-        self._list = list(known.waiting)
-        self._list_is_due = True  # seats may have come free since somebody looked
-        self._offers: list[tuple[int, str]] = []
-        self._offered: list[Outcome] = []
+        self._offer_for = offer_for
+        self._changes = Changes(state)
+        self._recorded: dict[str, Outcome] = {}  # by command id, those of this batch
+        self._finished: dict[tuple[int, int], None] = {}  # in order, each once
+        self._waiting = list(known.waiting)
+        self._seats_came_free = True  # since the waiting list was last looked at
+        self._offers: list[tuple[int, Reservation]] = []  # with the waiting list's entry
 
     def answer(self, command: Command) -> Outcome:
-        outcome = self._answered.get(command.id) or self._replayed(command)
+        outcome = self._recorded.get(command.id) or self._recorded_before(command)
         if outcome is None:
-            outcome = self._decided(command)
-            if outcome.status not in PASSING:
-                self._answered[command.id] = outcome
-                self._replies.append((command.id, pack(outcome).decode()))
+            outcome = self._decide(command)
+            if outcome.status not in NOT_RECORDED:
+                self._recorded[command.id] = outcome
         if isinstance(command, Confirm):
             self._finish(outcome)
         return outcome
 
-    def concluded(self, outcomes: list[Outcome]) -> Decisions:
-        """The net changes of the batch, grouped as they are written."""
-        self._serve_list()
-        state = self._state
-        if self._touched:
-            state.version += 1
-        batch = Batch(state.version, payments=self._payments, refunds=self._refunds, replies=self._replies)
-        batch.offers = self._offers
-        for reservation_id, reservation in self._touched.items():
-            before = self._statuses_before[reservation_id]
-            if before is None:
-                batch.made.append(reservation)
-            else:
-                batch.turns.setdefault((before, reservation.status), []).append(reservation_id)
-        seats = []
-        for idx, was in sorted(self._seats_before.items()):
-            becomes = _STATUSES[state.statuses[idx]]
-            if becomes is not was:
-                batch.moves.setdefault((was, becomes), []).append(idx)
-                seats.append((idx, int(becomes)))
-        return Decisions(batch, [*outcomes, *self._offered], seats, list(self._finished))
+    def decisions(self, outcomes: list[Outcome]) -> Decisions:
+        """What the whole batch comes to. Seats that it set free are offered to the waiting list first."""
+        self._offer_free_seats()
+        replies = [(command_id, pack(outcome).decode()) for command_id, outcome in self._recorded.items()]
+        offers = [(entry_id, reservation.id) for entry_id, reservation in self._offers]
+        offered = [
+            Outcome(id=f"offer:{entry_id}", status=OutcomeStatus.held, reservation=held(reservation))
+            for entry_id, reservation in self._offers
+        ]
+        batch = self._changes.batch(replies, offers)
+        return Decisions(batch, [*outcomes, *offered], self._changes.seats(), list(self._finished))
+
+    def _recorded_before(self, command: Command) -> Outcome | None:
+        reply = self._known.replies.get(command.id)
+        return None if reply is None else unpack_outcome(reply)
 
     def _finish(self, outcome: Outcome) -> None:
         if outcome.status is OutcomeStatus.confirmed and outcome.epoch is not None and outcome.number is not None:
             self._finished[outcome.epoch, outcome.number] = None
 
-    def _replayed(self, command: Command) -> Outcome | None:
-        reply = self._known.replies.get(command.id)
-        return None if reply is None else unpack_outcome(reply)
-
-    def _decided(self, command: Command) -> Outcome:
+    def _decide(self, command: Command) -> Outcome:
         match command:
             case Hold():
-                return replace(self._hold(command), asked=command.asked) if command.asked else self._hold(command)
+                return self._hold(command)
             case Confirm():
                 return self._confirm(command)
             case Cancel():
                 return self._cancel(command)
             case Expire():
                 return self._expire(command)
-            case Drop():
-                return self._drop(command)
-            case Serve():
-                return Outcome(id=command.id, status=OutcomeStatus.served)
-
-    def _serve_list(self) -> None:
-        """Hold seats for everybody on the waiting list whose wish now fits, first come first. Called before each hold
-        and at the end of the batch, so nobody else gets at seats that fit somebody on the list."""
-        if not self._list or not self._list_is_due or self._known.sale is not SaleStatus.on_sale:
-            return
-        self._list_is_due = False
-        still_waiting = []
-        for entry in self._list:
-            seats = self._state.free.choose(entry.wish)
-            if seats is None:
-                still_waiting.append(entry)
-                continue
-            made = self._make(entry.holder, tuple(sorted(seats)), self._offer_for)
-            self._offers.append((entry.id, made.id))
-            self._offered.append(Outcome(id=f"offer:{entry.id}", status=OutcomeStatus.held, reservation=held(made)))
-        self._list = still_waiting
+            case ReleasePlace():
+                return self._release_place(command)
+            case OfferToWaitlist():  # as is done at the end of every batch
+                return Outcome(id=command.id, status=OutcomeStatus.offered_to_waitlist)
+            case _:
+                assert_never(command)
 
     def _hold(self, command: Hold) -> Outcome:
         holding = self._state.held_by(command)
         if holding is not None:
             return _outcome(command, OutcomeStatus.already_holding, holding)
         if self._known.sale is not SaleStatus.on_sale:
-            return Outcome(id=command.id, status=OutcomeStatus.not_on_sale, number=command.number, epoch=command.epoch)
-        self._serve_list()
-        seats = self._wanted(command)
+            return _refused(command, OutcomeStatus.not_on_sale)
+        self._offer_free_seats()
+        seats = self._choose(command)
+        if seats is OutcomeStatus.unavailable:
+            return _refused(command, seats, self._state.free.left())
         if isinstance(seats, OutcomeStatus):
-            left = self._state.free.left() if seats is OutcomeStatus.unavailable else None
-            return Outcome(id=command.id, status=seats, left=left, number=command.number, epoch=command.epoch)
+            return _refused(command, seats)
         made = self._make(command.holder, seats, self._hold_for, command.epoch, command.number)
         return _outcome(command, OutcomeStatus.held, made)
+
+    def _choose(self, command: Hold) -> tuple[int, ...] | OutcomeStatus:
+        """The seats to hold, sorted and all of them free; or why there are none."""
+        if command.wish is not None:
+            best = self._state.free.choose(command.wish)
+            return OutcomeStatus.unavailable if best is None else tuple(sorted(best))
+        total = len(self._state.statuses)
+        named = {seat_index(name, total) for name in command.seat_ids or ()}
+        seats = tuple(sorted(idx for idx in named if idx is not None))
+        if len(seats) != len(named):
+            return OutcomeStatus.unknown_seat
+        if any(self._state.statuses[idx] != SeatStatus.available for idx in seats):
+            return OutcomeStatus.unavailable
+        return seats
 
     def _make(
         self,
@@ -212,23 +199,8 @@ class _Turn:
             number=number,
             prices=prices,
         )
-        self._statuses_before[reservation.id] = None
-        self._becomes(reservation, SeatStatus.held)
+        self._changes.hold(reservation)
         return reservation
-
-    def _wanted(self, command: Hold) -> tuple[int, ...] | OutcomeStatus:
-        """The seats to hold, all of them free; or why there are none."""
-        if command.wish is not None:
-            best = self._state.free.choose(command.wish)
-            return OutcomeStatus.unavailable if best is None else tuple(sorted(best))
-        total = len(self._state.statuses)
-        asked = {seat_index(name, total) for name in command.seat_ids or ()}
-        seats = tuple(sorted(idx for idx in asked if idx is not None))
-        if len(seats) != len(asked):
-            return OutcomeStatus.unknown_seat
-        if any(self._state.statuses[idx] != SeatStatus.available for idx in seats):
-            return OutcomeStatus.unavailable
-        return seats
 
     def _confirm(self, command: Confirm) -> Outcome:
         reservation = self._find(command.reservation_id)
@@ -237,11 +209,11 @@ class _Turn:
         if reservation.status is ReservationStatus.confirmed and reservation.reference == command.reference:
             return _outcome(command, OutcomeStatus.confirmed, reservation)
         if reservation.status is not ReservationStatus.pending or self._now >= reservation.expires_at:
-            self._payments.append(_payment(command, reservation, PaymentStatus.refund_due))
+            self._changes.payments.append(_payment(command, reservation, PaymentStatus.refund_due))
             return _outcome(command, OutcomeStatus.gone, reservation)
         confirmed = replace(reservation, status=ReservationStatus.confirmed, reference=command.reference)
-        self._payments.append(_payment(command, confirmed, PaymentStatus.captured))
-        self._becomes(confirmed, SeatStatus.sold)
+        self._changes.payments.append(_payment(command, confirmed, PaymentStatus.captured))
+        self._changes.sell(confirmed)
         return _outcome(command, OutcomeStatus.confirmed, confirmed)
 
     def _cancel(self, command: Cancel) -> Outcome:
@@ -250,18 +222,16 @@ class _Turn:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
         match reservation.status:
             case ReservationStatus.pending:
-                ended = replace(reservation, status=ReservationStatus.cancelled)
+                return self._end(command, reservation, ReservationStatus.cancelled)
             case ReservationStatus.confirmed if command.holder is not None and self._known.begun:
                 return _outcome(command, OutcomeStatus.event_begun, reservation)
             case ReservationStatus.confirmed:
-                ended = replace(reservation, status=ReservationStatus.refunded)
-                self._refunds.append(reservation.id)
+                self._changes.refunds.append(reservation.id)
+                return self._end(command, reservation, ReservationStatus.refunded)
             case ReservationStatus.expired:
                 return _outcome(command, OutcomeStatus.gone, reservation)
-            case _:
+            case _:  # cancelled before, by another command
                 return _outcome(command, OutcomeStatus.cancelled, reservation)
-        self._becomes(ended, SeatStatus.available)
-        return _outcome(command, OutcomeStatus.cancelled, ended)
 
     def _expire(self, command: Expire) -> Outcome:
         reservation = self._find(command.reservation_id)
@@ -271,44 +241,44 @@ class _Turn:
             return _outcome(command, OutcomeStatus.gone, reservation)
         if self._now < reservation.expires_at:
             return _outcome(command, OutcomeStatus.not_due, reservation)
-        expired = replace(reservation, status=ReservationStatus.expired)
-        self._becomes(expired, SeatStatus.available)
-        return _outcome(command, OutcomeStatus.expired, expired)
+        return self._end(command, reservation, ReservationStatus.expired)
 
-    def _drop(self, command: Drop) -> Outcome:
-        holding = self._state.places.get((command.epoch, command.number))
-        if holding is None:
+    def _release_place(self, command: ReleasePlace) -> Outcome:
+        reservation = self._state.of_place(command.epoch, command.number)
+        if reservation is None:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
-        reservation = self._state.live[holding]
         if reservation.status is not ReservationStatus.pending:
             return Outcome(id=command.id, status=OutcomeStatus.gone)
-        ended = replace(reservation, status=ReservationStatus.cancelled)
-        self._becomes(ended, SeatStatus.available)
-        return _outcome(command, OutcomeStatus.cancelled, ended)
+        return self._end(command, reservation, ReservationStatus.cancelled)
+
+    def _end(self, command: Command, reservation: Reservation, status: ReservationStatus) -> Outcome:
+        """End a live reservation with this status: its seats are available again."""
+        ended = replace(reservation, status=status)
+        self._changes.free(ended)
+        self._seats_came_free = True
+        expired = status is ReservationStatus.expired
+        return _outcome(command, OutcomeStatus.expired if expired else OutcomeStatus.cancelled, ended)
 
     def _find(self, reservation_id: str) -> Reservation | None:
-        return (
-            self._state.live.get(reservation_id)
-            or self._touched.get(reservation_id)
-            or self._known.ended.get(reservation_id)
-        )
+        return self._changes.find(reservation_id) or self._known.ended.get(reservation_id)
 
-    def _becomes(self, reservation: Reservation, seats_become: SeatStatus) -> None:
-        """Put a reservation and its seats into their new state, remembering the first one of this batch."""
-        state = self._state
-        if reservation.id not in self._statuses_before:
-            self._statuses_before[reservation.id] = state.live[reservation.id].status
-        self._touched[reservation.id] = reservation
-        state.keep(reservation)
-        for idx in reservation.seats:
-            if idx not in self._seats_before:
-                self._seats_before[idx] = _STATUSES[state.statuses[idx]]
-            state.statuses[idx] = seats_become
-        if seats_become is SeatStatus.available:
-            state.free.give_back(reservation.seats)
-            self._list_is_due = True
-        elif seats_become is SeatStatus.held:
-            state.free.take(reservation.seats)
+    def _offer_free_seats(self) -> None:
+        """Hold seats for everybody on the waiting list whose wish fits now, in the order of the list.
+
+        Called before each hold and at the end of the batch: seats that fit somebody on the list go to nobody else.
+        """
+        if not self._waiting or not self._seats_came_free or self._known.sale is not SaleStatus.on_sale:
+            return
+        self._seats_came_free = False
+        still_waiting = []
+        for entry in self._waiting:
+            seats = self._state.free.choose(entry.wish)
+            if seats is None:
+                still_waiting.append(entry)
+                continue
+            made = self._make(entry.holder, tuple(sorted(seats)), self._offer_for)
+            self._offers.append((entry.id, made))
+        self._waiting = still_waiting
 
 
 def _outcome(command: Command, status: OutcomeStatus, reservation: Reservation) -> Outcome:
@@ -318,6 +288,13 @@ def _outcome(command: Command, status: OutcomeStatus, reservation: Reservation) 
         reservation=held(reservation),
         number=reservation.number,
         epoch=reservation.epoch,
+        asked=command.asked if isinstance(command, Hold) else "",
+    )
+
+
+def _refused(command: Hold, status: OutcomeStatus, left: dict[str, int] | None = None) -> Outcome:
+    return Outcome(
+        id=command.id, status=status, left=left, number=command.number, epoch=command.epoch, asked=command.asked
     )
 
 

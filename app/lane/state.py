@@ -13,7 +13,7 @@ Place = tuple[int | None, int | None]  # epoch and number
 
 
 class LaneState:
-    """An event's seats and live reservations at one version."""
+    """An event's seats and live reservations at one version of its seat map."""
 
     __slots__ = ("event_id", "free", "live", "places", "prices", "statuses", "version")
 
@@ -27,7 +27,7 @@ class LaneState:
         self.places: dict[Place, str] = {(r.epoch, r.number): r.id for r in self.live.values() if r.number is not None}
 
     def keep(self, reservation: Reservation) -> None:
-        """Know a reservation as it is from now on."""
+        """Keep a reservation as it is from now on, or forget it if it has ended."""
         place = (reservation.epoch, reservation.number)
         if reservation.live:
             self.live[reservation.id] = reservation
@@ -40,11 +40,15 @@ class LaneState:
                 del self.places[place]
 
     def held_by(self, command: Hold) -> Reservation | None:
-        """What keeps the sender from a further hold: any reservation of their place in line."""
-        name = self.places.get((command.epoch, command.number)) if command.number is not None else None
-        return None if name is None else self.live[name]
+        """The live reservation of the buyer's place in line, which keeps them from another hold."""
+        return None if command.number is None else self.of_place(command.epoch, command.number)
+
+    def of_place(self, epoch: int | None, number: int) -> Reservation | None:
+        """The live reservation of a place in line."""
+        reservation_id = self.places.get((epoch, number))
+        return None if reservation_id is None else self.live[reservation_id]
 
     def needs(self, commands: Iterable[Command]) -> list[str]:
-        """The reservations these commands name that are not live, so that the store must be asked."""
+        """The ids of reservations that these commands name and that are not live: SQL must be asked for them."""
         named = {command.reservation_id for command in commands if isinstance(command, Confirm | Cancel | Expire)}
         return sorted(named - self.live.keys())

@@ -60,7 +60,7 @@ class Lane:
                 with self._outcomes.expected(event_id, command.id) as answer:
                     self._enqueue(event_id, pack(command), answer)
                     outcome = await answer
-            self.waits_s.add(type(command).__name__.lower(), time.perf_counter() - began_s)
+            self.waits_s.add(str(command.__struct_config__.tag), time.perf_counter() - began_s)
             return outcome
         except TimeoutError as error:
             self.busy += 1

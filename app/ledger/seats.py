@@ -132,7 +132,7 @@ def _write(tx: Connection, event_id: str, batch: Batch, now: datetime) -> None:
     for (was, becomes), idxs in batch.moves.items():
         values = {"event": event_id, "was": was.name, "becomes": becomes.name, "idxs": as_json(idxs)}
         _exactly(tx, _move_seats, values, len(idxs))
-    for (before, after), ids in batch.turns.items():
+    for (before, after), ids in batch.transitions.items():
         ended_at = None if after in LIVE else now
         change = {"was": before.value, "becomes": after.value, "ended": ended_at, "ids": as_json(ids)}
         _exactly(tx, _turn_reservations, change, len(ids))

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from app import redis_keys
 from app.audit.line_replay import rate_violations
 from app.domain.line import Place
-from app.lane.commands import Drop, Hold, unpack_command
+from app.lane.commands import Hold, ReleasePlace, unpack_command
 from app.ledger.database import Database
 from app.room.scripts import RoomScripts
 from tests.lane.audit import empty
@@ -85,7 +85,7 @@ async def test_a_worker_killed_between_any_two_calls_is_missed_by_nobody(
             assert (await room.view()).place(1) is Place.lapsed
             commands = [unpack_command(fields[b"c"]) for _, fields in await redis.xrange(redis_keys.lane(EVENT))]
             assert [each.id for each in commands if isinstance(each, Hold)] == ["wish:1:6", "wish:1:7", "wish:1:9"]
-            assert [each.number for each in commands if isinstance(each, Drop)] == [1, 2]
+            assert [each.number for each in commands if isinstance(each, ReleasePlace)] == [1, 2]
             assert await room.violations() == []
             await redis.flushall()
             await empty(ledger)

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from app import redis_keys
 from app.domain.reservation import ReservationStatus
 from app.domain.seatplan import PRICE_MAX
-from app.lane.commands import Cancel, Drop, Expire, Outcome, OutcomeStatus
+from app.lane.commands import Cancel, Expire, Outcome, OutcomeStatus, ReleasePlace
 from app.ledger import events, reservations, statistics
 from app.ledger.database import Database
 from app.ledger.tables.events import seats
@@ -152,18 +152,18 @@ async def test_a_hold_cancelled_and_taken_again_within_one_batch_leaves_one_live
 async def test_a_place_that_is_over_gives_back_what_it_holds_however_early_it_is_over(world: World) -> None:
     """The buyer leaves before anybody has answered their wish: the hold and its end are in one batch."""
     gone, kept = wishing("a", 2, number=3), hold("b", [11], holder="bob", number=4)
-    held, other, dropped = await world.do(gone, kept, Drop(id="c", epoch=1, number=3))
+    held, other, dropped = await world.do(gone, kept, ReleasePlace(id="c", epoch=1, number=3))
     assert (held.status, other.status, dropped.status) == ("held", "held", OutcomeStatus.cancelled)
     assert dropped.reservation is not None
     assert dropped.reservation.id == held_id(held)
     assert await world.statuses() == bytes([0] * 11 + [1])
-    again, new = await world.do(gone, Drop(id="d", epoch=1, number=3))
+    again, new = await world.do(gone, ReleasePlace(id="d", epoch=1, number=3))
     assert (again, new.status) == (held, OutcomeStatus.not_found), "a repeat holds nothing"
 
 
 async def test_a_place_that_is_over_keeps_what_is_paid(world: World) -> None:
     (held,) = await world.do(hold("a", [0], number=3))
-    outcomes = await world.do(confirm("b", held_id(held)), Drop(id="c", epoch=1, number=3))
+    outcomes = await world.do(confirm("b", held_id(held)), ReleasePlace(id="c", epoch=1, number=3))
     assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed, OutcomeStatus.gone]
     assert (await world.statuses())[0] == 2
     assert world.finished == [(EVENT, 1, 3)], "the end of a place ends no turn again"
@@ -171,7 +171,7 @@ async def test_a_place_that_is_over_keeps_what_is_paid(world: World) -> None:
 
 async def test_a_place_of_an_earlier_line_is_another_place(world: World) -> None:
     await world.do(hold("a", [0], number=3, epoch=2))
-    (dropped,) = await world.do(Drop(id="b", epoch=1, number=3))
+    (dropped,) = await world.do(ReleasePlace(id="b", epoch=1, number=3))
     assert dropped.status is OutcomeStatus.not_found
     assert (await world.statuses())[0] == 1
 

@@ -20,7 +20,7 @@ from app.domain.reservation import (
     SeatSnapshot,
     SeatStatus,
 )
-from app.lane.commands import Cancel, Command, Drop, Expire, Outcome, OutcomeStatus
+from app.lane.commands import Cancel, Command, Expire, Outcome, OutcomeStatus, ReleasePlace
 from app.lane.decide import Decisions, decide
 from app.lane.state import LaneState
 from tests.lane.world import HOLD_FOR, START, confirm, hold, wishing
@@ -48,7 +48,7 @@ class Store:
             for idx in idxs:
                 assert self.statuses[idx] is was
                 self.statuses[idx] = becomes
-        for (before, after), ids in batch.turns.items():
+        for (before, after), ids in batch.transitions.items():
             for name in ids:
                 assert self.reservations[name].status is before
                 self.reservations[name] = replace(self.reservations[name], status=after)
@@ -123,7 +123,7 @@ one_command: st.SearchStrategy[Command] = st.one_of(
     st.builds(lambda i, name, ref: confirm("p" + i, name, reference=ref), ids, names, st.sampled_from(["a", "b"])),
     st.builds(lambda i, name: Cancel(id="c" + i, reservation_id=name), ids, names),
     st.builds(lambda i, name: Expire(id="e" + i, reservation_id=name), ids, names),
-    st.builds(lambda i, number: Drop(id="d" + i, epoch=1, number=number), ids, st.integers(1, 3)),
+    st.builds(lambda i, number: ReleasePlace(id="d" + i, epoch=1, number=number), ids, st.integers(1, 3)),
 )
 at_times = st.lists(st.tuples(st.lists(one_command, max_size=12), st.sampled_from([0.0, 200.0, 300.0])), max_size=4)
 

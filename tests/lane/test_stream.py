@@ -15,7 +15,7 @@ from app.jobs import WakeUpFailed
 from app.lane import scripts as lane_scripts
 from app.lane import seats as lane_seats
 from app.lane import stream
-from app.lane.commands import Cancel, Drop, OutcomeStatus, Published, pack
+from app.lane.commands import Cancel, OutcomeStatus, Published, ReleasePlace, pack
 from app.lane.errors import LaneFull, LaneUnavailable
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import LaneScripts, PublishStatus, ReleaseStatus, SendStatus, Sent
@@ -91,7 +91,7 @@ async def test_a_hold_is_answered_and_shown_on_the_map(web: Web) -> None:
 async def test_a_command_that_a_script_put_on_the_lane_wakes_an_allocator_and_is_waited_for(web: Web) -> None:
     await web.lane.submit(EVENT, hold("a", [3], number=9))
     with web.lane.expected(EVENT, "d") as answer:
-        entry = await web.world.redis.xadd(redis_keys.lane(EVENT), {"c": pack(Drop(id="d", epoch=1, number=9))})
+        entry = await web.world.redis.xadd(redis_keys.lane(EVENT), {"c": pack(ReleasePlace(id="d", epoch=1, number=9))})
         await web.lane.hurry(EVENT, entry.decode(), answer, wait_s=20.0)
         assert answer.result().status is OutcomeStatus.cancelled
 

@@ -18,7 +18,17 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.reservation import SeatStatus
-from app.lane.commands import Cancel, Command, Confirm, Drop, Expire, Hold, Outcome, OutcomeStatus, Serve
+from app.lane.commands import (
+    Cancel,
+    Command,
+    Confirm,
+    Expire,
+    Hold,
+    OfferToWaitlist,
+    Outcome,
+    OutcomeStatus,
+    ReleasePlace,
+)
 from app.ledger import events, reservations
 from app.ledger.database import Database, open_database
 from tests.lane.audit import broken, empty
@@ -80,8 +90,8 @@ class Model:
     def expected(self, command: Command, now: float) -> str:
         if isinstance(command, Hold):
             return self.expected_hold(command)
-        assert not isinstance(command, Serve), "the machine has no waiting list"
-        if isinstance(command, Drop):
+        assert not isinstance(command, OfferToWaitlist), "the machine has no waiting list"
+        if isinstance(command, ReleasePlace):
             holding = self.holding(command.number) if command.epoch == 1 else None
             return "not_found" if holding is None else "gone" if holding.status == "confirmed" else "cancelled"
         found = self.held.get(command.reservation_id)
@@ -152,7 +162,7 @@ class Model:
             case Cancel(), "cancelled":
                 ended = self.held[command.reservation_id]
                 ended.status = {"pending": "cancelled", "confirmed": "refunded"}.get(ended.status, ended.status)
-            case Drop(), "cancelled":
+            case ReleasePlace(), "cancelled":
                 dropped = self.holding(command.number)
                 assert dropped is not None
                 dropped.status = "cancelled"
@@ -250,7 +260,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule(place=st.integers(1, 4), epoch=st.sampled_from([1, 1, 2]))
     def leave_the_line(self, place: int, epoch: int) -> None:
-        self.ask(Drop(id=f"c{len(self.asked)}", epoch=epoch, number=place))
+        self.ask(ReleasePlace(id=f"c{len(self.asked)}", epoch=epoch, number=place))
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data())

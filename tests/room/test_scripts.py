@@ -7,7 +7,7 @@ import pytest
 from app import redis_keys
 from app.domain.line import Place, RoomState
 from app.domain.ticket import account_holder, holder_text
-from app.lane.commands import Command, Drop, unpack_command
+from app.lane.commands import Command, ReleasePlace, unpack_command
 from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET, Joined
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
 
@@ -385,7 +385,7 @@ async def test_whoever_leaves_during_their_turn_frees_their_seats_in_the_same_st
         await room.leave(number)
     holds, drops = await on_the_lane(room, "hold"), await on_the_lane(room, "drop")
     assert [hold.id for hold in holds] == ["wish:1:1", "wish:1:2"]
-    assert drops == [Drop(id="drop:1", epoch=1, number=1), Drop(id="drop:2", epoch=1, number=2)]
+    assert drops == [ReleasePlace(id="drop:1", epoch=1, number=1), ReleasePlace(id="drop:2", epoch=1, number=2)]
     assert await room.redis.xlen(redis_keys.lane(EVENT)) == 4, "the third had no turn, and nobody leaves twice"
 
 
@@ -404,7 +404,7 @@ async def test_a_turn_nobody_takes_up_frees_its_seats_and_a_pass_that_ends_does_
     await room.claim(1)
     await room.tick(CLAIM_MS)
     (drop,) = await on_the_lane(room, "drop")
-    assert drop == Drop(id=f"lapse:1:2:{room.clock.redis_ms}", epoch=1, number=2)
+    assert drop == ReleasePlace(id=f"lapse:1:2:{room.clock.redis_ms}", epoch=1, number=2)
     await room.tick(PASS_MS)
     assert (await room.view()).place(1) is Place.lapsed
     assert await room.redis.xlen(redis_keys.lane(EVENT)) == 1

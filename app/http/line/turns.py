@@ -25,7 +25,7 @@ from app.http.line.lookup import view_of
 from app.http.line.position import encode_position
 from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
-from app.lane.commands import Drop
+from app.lane.commands import ReleasePlace
 from app.room.errors import RoomUnavailable
 from app.room.view import LineView
 
@@ -121,7 +121,7 @@ async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id:
     if left.status == "missing":
         raise _lost()
     if left.status in ("already", "closed") and ticket.number <= view.cursor:  # what a pass holds outlives its turn
-        await submit(state, event_id, Drop(id=drop_id, epoch=ticket.epoch, number=ticket.number))
+        await submit(state, event_id, ReleasePlace(id=drop_id, epoch=ticket.epoch, number=ticket.number))
 
 
 async def leave(request: Request[State]) -> Response:

@@ -32,7 +32,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.shapes import Nothing, Shape
 from app.http.shop import rules as shop
 from app.http.state import State
-from app.lane.commands import Cancel, Serve
+from app.lane.commands import Cancel, OfferToWaitlist
 from app.lane.errors import LaneUnavailable
 from app.ledger import events, reservations, waitlist
 
@@ -96,7 +96,7 @@ async def join_list(request: Request[State], event_id: str, wish: Wish) -> tuple
 async def _have_served(state: State, event_id: str, entry_id: int) -> None:
     """Have the list looked at now. Whoever is on it stays, told or not: the workers look every second."""
     try:
-        await state["lane"].send(event_id, [Serve(id=f"offer:{event_id}:{entry_id}")])
+        await state["lane"].send(event_id, [OfferToWaitlist(id=f"offer:{event_id}:{entry_id}")])
     except LaneUnavailable as error:
         log.warning("waitlist_not_told", event_id=event_id, error=repr(error))
 

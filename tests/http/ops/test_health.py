@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from app import redis_keys
 from app.http.hot.front import Front
 from app.http.ops import health
-from app.lane.commands import Serve, pack
+from app.lane.commands import OfferToWaitlist, pack
 from app.ledger import editing, events
 from config.settings import Settings
 from tests.http.events.test_cache import statements
@@ -176,7 +176,7 @@ async def test_a_request_that_no_allocator_answers_is_warned_of(system: System) 
     """Seats are not sold, and nothing else would say so: somebody has the lane and does nothing."""
     await system.state["seats"].open("event-0")
     await system.redis.set(redis_keys.lane_lease("event-0"), "somebody who hangs", px=600_000)
-    await system.redis.xadd(redis_keys.lane("event-0"), {"c": pack(Serve(id="stuck"))}, id="1-1")
+    await system.redis.xadd(redis_keys.lane("event-0"), {"c": pack(OfferToWaitlist(id="stuck"))}, id="1-1")
     try:
         code, body = await asked(system)
         assert code == 200

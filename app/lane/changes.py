@@ -1,0 +1,77 @@
+"""The changes of a batch while it is decided: applied to the lane's state at once, collected for one write to SQL."""
+
+from __future__ import annotations
+
+from app.domain.reservation import Batch, Payment, Reservation, ReservationStatus, SeatStatus
+from app.lane.state import LaneState
+
+_STATUSES = tuple(SeatStatus)
+
+
+class Changes:
+    """What one batch does to reservations, seats and money.
+
+    Only net changes are written: a reservation that is made and ended in the same batch moves no seat.
+    """
+
+    def __init__(self, state: LaneState) -> None:
+        self.payments: list[Payment] = []
+        self.refunds: list[str] = []  # ids of reservations whose captured money is due back
+        self._state = state
+        self._reservations: dict[str, Reservation] = {}  # as they are now, those of this batch
+        self._status_before: dict[str, ReservationStatus | None] = {}  # None: made in this batch
+        self._seat_before: dict[int, SeatStatus] = {}
+
+    def find(self, reservation_id: str) -> Reservation | None:
+        """A reservation that is live, or was changed in this batch."""
+        return self._state.live.get(reservation_id) or self._reservations.get(reservation_id)
+
+    def hold(self, reservation: Reservation) -> None:
+        """Add a new reservation, which holds its seats. They must be free."""
+        self._status_before[reservation.id] = None
+        self._set(reservation, SeatStatus.held)
+        self._state.free.take(reservation.seats)
+
+    def sell(self, reservation: Reservation) -> None:
+        """Keep a reservation that is paid now; its seats, held before, are sold."""
+        self._set(reservation, SeatStatus.sold)
+
+    def free(self, reservation: Reservation) -> None:
+        """Keep a reservation that has ended now; its seats are available again."""
+        self._set(reservation, SeatStatus.available)
+        self._state.free.give_back(reservation.seats)
+
+    def seats(self) -> list[tuple[int, int]]:
+        """The seats whose status is another than before the batch, each with its new status, in order."""
+        return [(idx, int(after)) for idx, _, after in self._moves()]
+
+    def batch(self, replies: list[tuple[str, str]], offers: list[tuple[int, str]]) -> Batch:
+        """The net changes, grouped as they are written. Counts the map's version up if any reservation changed."""
+        if self._reservations:
+            self._state.version += 1
+        batch = Batch(self._state.version, payments=self.payments, refunds=self.refunds, replies=replies, offers=offers)
+        for reservation in self._reservations.values():
+            before = self._status_before[reservation.id]
+            if before is None:
+                batch.made.append(reservation)
+            else:
+                batch.transitions.setdefault((before, reservation.status), []).append(reservation.id)
+        for idx, was, becomes in self._moves():
+            batch.moves.setdefault((was, becomes), []).append(idx)
+        return batch
+
+    def _moves(self) -> list[tuple[int, SeatStatus, SeatStatus]]:
+        """Seats by position with their status before and after the batch, where these differ."""
+        moves = [(idx, was, _STATUSES[self._state.statuses[idx]]) for idx, was in sorted(self._seat_before.items())]
+        return [(idx, was, becomes) for idx, was, becomes in moves if becomes is not was]
+
+    def _set(self, reservation: Reservation, seats_become: SeatStatus) -> None:
+        state = self._state
+        if reservation.id not in self._status_before:
+            self._status_before[reservation.id] = state.live[reservation.id].status
+        self._reservations[reservation.id] = reservation
+        state.keep(reservation)
+        for idx in reservation.seats:
+            if idx not in self._seat_before:
+                self._seat_before[idx] = _STATUSES[state.statuses[idx]]
+            state.statuses[idx] = seats_become
