@@ -28,7 +28,9 @@ from app.ledger import events
 from app.ledger.database import Database
 from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats, reservations
+from app.room.answers import RoomSnapshot
 from app.room.errors import RoomUnavailable
+from app.room.record import RoomRecord, read_record
 from app.room.scripts import RoomScripts, Timing, holder_bucket
 from config.settings import Settings
 from loadtest import records
@@ -39,7 +41,6 @@ ENTRIES_PER_READ = 1_000
 REST_POLL_S = 0.25
 RETRY_S = 0.2
 HOLDERS_PER_CALL = 500
-CONFIG = ("state", "rate", "burst", "max_active")
 
 
 class NoStores(Exception):
@@ -66,23 +67,23 @@ class Recorder:
         try:
             out = await self._redis.xrevrange(redis_keys.lane_out(self._event_id), count=1)
             self._positions[redis_keys.lane_out(self._event_id)] = out[0][0] if out else b"0-0"
-            fields, log_id, gone, skipped, _, admitted, active = await self._snapshot()
+            now = await self._snapshot()
             await events.seat_snapshot(self._db, self._event_id)
         except (RoomUnavailable, RedisError, OSError, SQLAlchemyError) as error:
             raise NoStores(f"{type(error).__name__}: {error}") from error
-        self._positions[redis_keys.room_log(self._event_id)] = log_id
-        cursor = int(fields["cursor"])
+        self._positions[redis_keys.room_log(self._event_id)] = now.log_id
+        ended = set(now.ended)
         self.started = RoomStart(
             at_ms=now_ms(),
-            rev=int(fields["rev"]),
-            epoch=int(fields["epoch"]),
-            cursor=cursor,
-            number=int(fields["number"]),
-            settings=_settings(fields),
-            gone=[number for number in gone if number > cursor],
-            skipped=sorted(skipped - gone),
-            admitted=admitted,
-            active=active,
+            rev=now.record.rev,
+            epoch=now.record.epoch,
+            cursor=now.record.cursor,
+            number=now.record.number,
+            settings=_settings(now.record),
+            gone=[number for number in now.ended if number > now.record.cursor],
+            skipped=sorted(set(now.skipped) - ended),
+            admitted=sorted(now.admitted),
+            active=sorted(now.active),
         )
         self._room.add(self.started)
         return self.started
@@ -130,10 +131,14 @@ class Recorder:
 
     async def _changed(self, entry: dict[bytes, bytes]) -> RoomSettings:
         """What is set from this entry on. The clock's own changes of state do not say the rest, which is as it was."""
-        if b"rate" in entry:
-            return _settings({name: entry[name.encode()].decode() for name in CONFIG})
-        values = await self._redis.hmget(redis_keys.room(self._event_id), list(CONFIG))  # type: ignore[misc]
-        return _settings({name: value.decode() for name, value in zip(CONFIG, values, strict=True)})
+        if b"rate" not in entry:
+            return _settings((await self._snapshot()).record)
+        return RoomSettings(
+            state=entry[b"state"].decode(),
+            rate_per_s=float(entry[b"rate"]),
+            burst=int(entry[b"burst"]),
+            max_active=int(entry[b"max_active"]),
+        )
 
     async def rest(self, at_most_s: float) -> None:
         """Wait until no hold is pending, for so long at most."""
@@ -154,20 +159,21 @@ class Recorder:
         self._lane.close()
         assert self.started is not None
         first = self.started.number
-        fields, _, gone, skipped, lapsed, admitted, active = await self._snapshot()
+        now = await self._snapshot()
+        ended = set(now.ended)
         snapshot = await events.seat_snapshot(self._db, self._event_id)
         stores = Stores(
             at_ms=now_ms(),
-            epoch=int(fields["epoch"]),
-            number=int(fields["number"]),
-            cursor=int(fields["cursor"]),
-            rev=int(fields["rev"]),
-            gone={number for number in gone if number > first},
-            lapsed={number for number in lapsed if number > first},
-            skipped={number for number in skipped - gone if number > first},
-            admitted=set(admitted),
-            active=set(active),
-            holders=await self._holders(int(fields["epoch"]), list(holders)),
+            epoch=now.record.epoch,
+            number=now.record.number,
+            cursor=now.record.cursor,
+            rev=now.record.rev,
+            gone={number for number in ended if number > first},
+            lapsed={number for number in now.lapsed if number > first},
+            skipped={number for number in now.skipped if number > first and number not in ended},
+            admitted=set(now.admitted),
+            active=set(now.active),
+            holders=await self._holders(now.record.epoch, list(holders)),
             sales=await self._sales(),
             seats=list(snapshot.statuses) if snapshot else [],
             violations=[(one.invariant, one.detail) for one in await check(self._redis, self._db, self._event_id)],
@@ -175,16 +181,12 @@ class Recorder:
         records.write_one(self._folder / records.STORES, stores)
         return stores
 
-    async def _snapshot(self) -> tuple[dict[str, str], bytes, set[int], set[int], set[int], list[int], list[int]]:
-        epoch = await self._redis.hget(redis_keys.room(self._event_id), "epoch")  # type: ignore[misc]
-        if epoch is None:
+    async def _snapshot(self) -> RoomSnapshot:
+        record = await read_record(self._redis, self._event_id)
+        found = record and await self._scripts.snapshot(self._event_id, record.epoch)
+        if found is None:
             raise NoStores(f"this Redis has no waiting room for {self._event_id!r}")
-        flat, log_id, gone, skipped, lapsed, _, admitted, active = await self._scripts.snapshot(
-            self._event_id, int(epoch)
-        )
-        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        turns = [sorted(int(number) for number in pairs[::2]) for pairs in (admitted, active)]
-        return fields, log_id, numbers_in(gone), numbers_in(skipped), numbers_in(lapsed), *turns
+        return found
 
     async def _holders(self, epoch: int, holders: list[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -242,21 +244,13 @@ async def recording(settings: Settings, event_id: str, folder: Path) -> AsyncIte
         yield recorder
 
 
-def numbers_in(bitmap: bytes) -> set[int]:
-    """The members of a Redis bitmap: bit 0 is the highest of the first byte."""
-    return {at * 8 + bit for at, byte in enumerate(bitmap) if byte for bit in range(8) if byte & (128 >> bit)}
-
-
 def _numbers(csv: bytes) -> list[int]:
     return [int(number) for number in csv.split(b",")] if csv else []
 
 
-def _settings(fields: dict[str, str]) -> RoomSettings:
+def _settings(record: RoomRecord) -> RoomSettings:
     return RoomSettings(
-        state=fields["state"],
-        rate_per_s=float(fields["rate"]),
-        burst=int(fields["burst"]),
-        max_active=int(fields["max_active"]),
+        state=record.state.value, rate_per_s=record.rate_per_s, burst=record.burst, max_active=record.max_active
     )
 
 

@@ -239,6 +239,17 @@ def test_one_module_makes_the_names_of_redis_keys() -> None:
     assert [path.name for path in (ROOT / "app").rglob("*.lua") if re.search(r"(tiketi|arq):", path.read_text())] == []
 
 
+def test_only_the_room_reads_its_hash() -> None:
+    """Everyone else takes a RoomRecord: only there do the names of the hash's fields occur."""
+    readers = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "room" and ast.unparse(node.value) == "redis_keys"
+    }
+    assert {name for name in readers if not within(name, ("app.room",))} == set()
+
+
 def sources(packages: tuple[str, ...] = PACKAGES) -> list[Path]:
     return [path for package in packages for path in written(package)]
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import Any
 
 import structlog
 
-from app import redis_keys
 from app.domain.line import RoomState
 from app.jobs import Wake, WakeUpFailed
 from app.metrics.work import Work
-from app.room.errors import RoomUnavailable, as_room_unavailable
+from app.room.answers import NoRoom
+from app.room.errors import RoomUnavailable
+from app.room.live_rooms import any_opened_since, read_live_rooms
 from app.room.scripts import RoomScripts
 
 REFRESH_S = 1.0  # how often all rooms are looked at; one that is made or opened is told of before
@@ -56,33 +56,24 @@ class Admitter:
 
     async def _try(self, step: Awaitable[None]) -> None:
         try:
-            with as_room_unavailable():
-                async with asyncio.timeout(CALL_TIMEOUT_S):
-                    await step
-        except (RoomUnavailable, WakeUpFailed) as error:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await step
+        except (RoomUnavailable, WakeUpFailed, TimeoutError) as error:
             self._work.ticks_failed += 1
             log.warning("tick_failed", error=f"{type(error).__name__}: {error}")
 
     async def refresh(self) -> None:
         """Learn which rooms are not closed and their epochs, in two calls however many there are."""
-        async with self._scripts.redis.pipeline(transaction=False) as pipe:
-            pipe.xrevrange(redis_keys.OPENED, count=1)  # first: what comes after it is news
-            pipe.smembers(redis_keys.ROOMS)
-            last, members = await pipe.execute()
-            event_ids = [member.decode() for member in members]
-            for event_id in event_ids:
-                pipe.hmget(redis_keys.room(event_id), ["epoch", "state"])
-            found = await pipe.execute()
-        self._opened_id = last[0][0] if last else b"0-0"
-        for event_id, (epoch, state) in zip(event_ids, found, strict=True):
-            if epoch is not None and state != RoomState.closed.encode() and self._epochs.get(event_id) != int(epoch):
-                self._epochs[event_id] = int(epoch)
+        rooms = await read_live_rooms(self._scripts.redis)
+        self._opened_id = rooms.opened_id
+        for event_id, epoch in rooms.epochs.items():
+            if self._epochs.get(event_id) != epoch:
+                self._epochs[event_id] = epoch
                 self._last.pop(event_id, None)
 
     async def tick(self) -> None:
         """One tick of every room that is not closed. All of them have ended when it returns, however it does."""
-        opened: dict[Any, Any] = {redis_keys.OPENED: self._opened_id}
-        if await self._scripts.redis.xread(opened, count=1):
+        if await any_opened_since(self._scripts.redis, self._opened_id):
             await self.refresh()
         ticks = (self._tick_room(event_id, epoch) for event_id, epoch in list(self._epochs.items()))
         for error in await asyncio.gather(*ticks, return_exceptions=True):
@@ -92,23 +83,23 @@ class Admitter:
     async def _tick_room(self, event_id: str, epoch: int) -> None:
         now_s = time.monotonic()
         called_s, since_ms = self._last.get(event_id, (now_s, None))
-        ended, tick = await self._scripts.tick(event_id, epoch, (now_s - called_s) * 1000, since_ms=since_ms)
+        tick = await self._scripts.tick(event_id, epoch, (now_s - called_s) * 1000, since_ms=since_ms)
         self._last[event_id] = now_s, tick.refilled_ms
-        if tick.state in ("old_epoch", "missing", RoomState.closed):
+        if isinstance(tick.room, NoRoom) or tick.room is RoomState.closed:
             del self._epochs[event_id], self._last[event_id]
-        if tick.state in ("old_epoch", "missing"):
+        if isinstance(tick.room, NoRoom):
             return
-        self._work.ticked(event_id, tick.admitted, ended, tick.wished)
-        if tick.wished or ended:
+        self._work.ticked(event_id, tick.admitted, tick.turns_ended, tick.wishes_sent)
+        if tick.wishes_sent or tick.turns_ended:
             await self._wake(event_id, f"tick-{tick.cursor}-{tick.number}-{int(now_s * 1000)}")
-        if ended:
-            log.info("turns_ended", event_id=event_id, people=ended)
+        if tick.turns_ended:
+            log.info("turns_ended", event_id=event_id, people=tick.turns_ended)
         if tick.admitted:
             log.info(
                 "admitted",
                 event_id=event_id,
                 people=tick.admitted,
-                wishes=tick.wished,
+                wishes=tick.wishes_sent,
                 cursor=tick.cursor,
                 number=tick.number,
             )

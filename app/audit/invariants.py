@@ -18,10 +18,11 @@ from redis.asyncio import Redis
 from app import redis_keys
 from app.audit.line_replay import Violation, rate_violations, replay
 from app.audit.money import money_violations
-from app.domain.line import Bits
+from app.domain.line import Bits, RoomState
 from app.ledger import audit, money_audit, rooms
 from app.ledger.audit import Books
 from app.ledger.database import Database
+from app.room.record import read_record
 from app.room.scripts import HOLDER_BUCKETS
 
 __all__ = ["Violation", "check", "check_all", "rate_violations"]
@@ -37,8 +38,9 @@ EXPECTED_SEAT = {"pending": "held", "confirmed": "sold"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What Redis says of one line. `held` are the numbers people hold; `gone` those whose place is over, where
-    `gone_before` was read before `held` and `gone` after, so that neither a join nor a leave in between looks wrong."""
+    """What Redis says of one line. `held` are the numbers people hold; `ended` those whose position has
+    ended: `ended_before` was read before `held` and `ended` after, so that neither a join nor a leave in between looks
+    wrong."""
 
     epoch: int
     closed: bool
@@ -47,10 +49,10 @@ class Line:
     number: int
     bound: int
     cursor: int
-    retired: int
+    epochs_expired: int
     held: Sequence[int]
-    gone_before: Bits
-    gone: Bits
+    ended_before: Bits
+    ended: Bits
 
 
 async def check_all(redis: Redis, db: Database, now: datetime | None = None) -> dict[str, list[Violation]]:
@@ -69,7 +71,7 @@ async def check(redis: Redis, db: Database, event_id: str, now: datetime | None 
     found = [*replay(log), *book_violations(books), *await _money_violations(db, event_id, now or datetime.now(UTC))]
     if line is not None:
         found += line_violations(line, books.number_bound)
-    found += await _key_violations(redis, event_id, line.retired if line else 0)
+    found += await _key_violations(redis, event_id, line.epochs_expired if line else 0)
     return found
 
 
@@ -108,7 +110,7 @@ def line_violations(line: Line, bound_reserved: int) -> list[Violation]:
     found += [
         Violation("I2", f"number {n} is in line, but its holder has another number")
         for n in live
-        if n not in line.gone and n not in line.gone_before
+        if n not in line.ended and n not in line.ended_before
     ]
     return _shown(found)
 
@@ -135,30 +137,28 @@ def book_violations(books: Books) -> list[Violation]:
 
 async def _line(redis: Redis, event_id: str) -> Line | None:
     """The line as it is now; None if there is no room."""
-    names = ("epoch", "number", "bound", "cursor", "opened_after", "retired", "state")
     for _ in range(MOMENT_TRIES):
-        first = await redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]  # redis-py types it for both clients
-        if first[0] is None:
+        first = await read_record(redis, event_id)
+        if first is None:
             return None
-        epoch = int(first[0])
-        gone_key = redis_keys.of_epoch(event_id, epoch, "gone")
-        gone_before = Bits(await redis.get(gone_key) or b"")
-        held = await _held(redis, event_id, epoch)
-        gone = Bits(await redis.get(gone_key) or b"")
-        last = await redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]
-        if last[0] == first[0]:
+        ended_key = redis_keys.of_epoch(event_id, first.epoch, "gone")
+        ended_before = Bits(await redis.get(ended_key) or b"")
+        held = await _held(redis, event_id, first.epoch)
+        ended = Bits(await redis.get(ended_key) or b"")
+        last = await read_record(redis, event_id)
+        if last is not None and last.epoch == first.epoch:
             return Line(
-                epoch=epoch,
-                closed=b"closed" in (first[6], last[6]),
-                opened_after=int(last[4] or 0),
-                first_number=int(first[1]),
-                number=int(last[1]),
-                bound=int(last[2]),
-                cursor=int(last[3]),
-                retired=int(last[5] or 0),
+                epoch=last.epoch,
+                closed=RoomState.closed in (first.state, last.state),
+                opened_after=last.opened_after,
+                first_number=first.number,
+                number=last.number,
+                bound=last.bound,
+                cursor=last.cursor,
+                epochs_expired=last.epochs_expired,
                 held=held,
-                gone_before=gone_before,
-                gone=gone,
+                ended_before=ended_before,
+                ended=ended,
             )
     return None
 
@@ -170,12 +170,11 @@ async def _held(redis: Redis, event_id: str, epoch: int) -> list[int]:
     return [int(number) for numbers in await pipe.execute() for number in numbers]
 
 
-async def _key_violations(redis: Redis, event_id: str, retired: int) -> list[Violation]:
+async def _key_violations(redis: Redis, event_id: str, epochs_expired: int) -> list[Violation]:
     """I10: a key is permanent or has a TTL; those of an epoch that is over have one."""
     lasting = await _without_ttl(redis, redis_keys.pattern_of_event(event_id))
-    return _stay(
-        [name for name in lasting if 0 < redis_keys.epoch_of(name) <= retired or not redis_keys.is_permanent(name)]
-    )
+    expired = range(1, epochs_expired + 1)
+    return _stay(name for name in lasting if redis_keys.epoch_of(name) in expired or not redis_keys.is_permanent(name))
 
 
 async def other_key_violations(redis: Redis, event_ids: Collection[str]) -> list[Violation]:

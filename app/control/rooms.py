@@ -16,7 +16,6 @@ from typing import Annotated, Any
 import msgspec
 from redis.asyncio import Redis
 
-from app import redis_keys
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
 from app.connections import open_redis, open_store, running, timing
@@ -24,11 +23,14 @@ from app.control import sale_schedule as windows
 from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import RoomState
 from app.domain.sale import SaleStatus, status_of
-from app.domain.samples import Mark, Past, flows_per_s, history, marks_of, oldest_wait_s
+from app.domain.samples import HistoryPoint, LineSample, flows_per_s, history, oldest_wait_s
 from app.ledger import editing, events, rooms, trail
 from app.ledger.database import Database
+from app.room.answers import ChangeStatus
 from app.room.errors import as_room_unavailable
 from app.room.follow import Rooms
+from app.room.record import RoomRecord, read_record, read_records
+from app.room.samples import line_samples, samples_and_record
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
 from config.settings import Settings
@@ -98,13 +100,13 @@ class RoomControl:
         opening = await self._opening(event_id) if wanted.state is RoomState.open else None
         asked = await self._record(event_id, who, wanted)
         status, before = await self.rooms.scripts.change(event_id, fields)
-        if status != "changed":
-            await self._record_refusal(event_id, who, asked, status, before)
-        if status == "missing":
+        if status is not ChangeStatus.changed:
+            await self._record_refusal(event_id, who, asked, status, before or "")
+        if status is ChangeStatus.missing:
             raise UnknownRoom(event_id)
-        if status == "refused":
+        if status is ChangeStatus.refused:
             raise RefusedChange(f"a room that is {before} cannot become {wanted.state}")
-        if before == RoomState.closed and wanted.state is RoomState.open:
+        if before is RoomState.closed and wanted.state is RoomState.open:
             await self._follow_epoch(event_id)
         if opening is SaleStatus.upcoming:
             await self._open_sale(event_id)
@@ -112,10 +114,8 @@ class RoomControl:
         return _asked(wanted)
 
     async def _follow_epoch(self, event_id: str) -> None:
-        names = ["epoch", "opened_after"]
-        with as_room_unavailable():
-            epoch, opened_after = await self.redis.hmget(redis_keys.room(event_id), names)  # type: ignore[misc]
-        await rooms.follow_epoch(self.db, event_id, int(epoch), int(opened_after))
+        record = await self._record_of(event_id)
+        await rooms.follow_epoch(self.db, event_id, record.epoch, record.opened_after)
 
     async def _opening(self, event_id: str) -> SaleStatus:
         """How the sale is whose line shall open. Raises RefusedChange when nothing is sold any more, UnknownRoom."""
@@ -166,22 +166,24 @@ class RoomControl:
 
     async def _save(self, event_id: str) -> None:
         """Copy the settings to SQL, from which a lost room is made again."""
-        names = ("state", "rate", "burst", "max_active", "accounts_only", "message", "opened_after")
-        with as_room_unavailable():
-            values = await self.redis.hmget(redis_keys.room(event_id), list(names))  # type: ignore[misc]
-        state, rate, burst, max_active, accounts_only, message, opened_after = (
-            (value or b"").decode() for value in values
-        )
+        record = await self._record_of(event_id)
         config = {
-            "state": state,
-            "rate_per_s": float(rate),
-            "burst": int(burst),
-            "max_active": int(max_active),
-            "accounts_only": accounts_only == "1",
-            "message": message,
-            "opened_after": int(opened_after),
+            "state": record.state.value,
+            "rate_per_s": record.rate_per_s,
+            "burst": record.burst,
+            "max_active": record.max_active,
+            "accounts_only": record.accounts_only,
+            "message": record.message,
+            "opened_after": record.opened_after,
         }
         await rooms.set_config(self.db, event_id, config)
+
+    async def _record_of(self, event_id: str) -> RoomRecord:
+        """Raises UnknownRoom, RoomUnavailable."""
+        record = await read_record(self.redis, event_id)
+        if record is None:
+            raise UnknownRoom(event_id)
+        return record
 
     async def changes(self, event_id: str) -> list[dict[str, Any]]:
         """The last changes, newest first: at, who, change."""
@@ -192,36 +194,24 @@ class RoomControl:
 
     async def let_in(self) -> dict[str, int]:
         """How many people each known room has let in since Redis has it. One Redis call."""
-        event_ids = sorted(self.rooms.views)
-        pipe = self.redis.pipeline(transaction=False)
-        for event_id in event_ids:
-            pipe.hget(redis_keys.room(event_id), "admitted_total")
-        with as_room_unavailable():
-            counts = await pipe.execute()
-        return {event_id: int(count or 0) for event_id, count in zip(event_ids, counts, strict=True)}
+        records = await read_records(self.redis, self.rooms.views)
+        return {each: records[each].admitted_total if each in records else 0 for each in self.rooms.views}
 
     async def event_ids(self) -> list[str]:
         return sorted(self.rooms.views)
 
     async def sample(self, event_id: str) -> Sample:
-        """The room now, from this process's view of it and the keeper's marks. One Redis call. Raises UnknownRoom."""
+        """The room now, from this process's view of it and the keeper's samples. One Redis call. Raises UnknownRoom."""
         view = await self._view(event_id)
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.lrange(redis_keys.of_epoch(event_id, view.epoch, "marks"), 0, -1)
-        pipe.hmget(redis_keys.room(event_id), ["number", "admitted_total"])
-        with as_room_unavailable():
-            async with pipe:  # cancelled, it would keep its connection
-                raw, (number, let_in) = await pipe.execute()
-        now_ms = int(time.time() * 1000)
-        return _sample(view, marks_of(raw), Mark(now_ms, int(number or 0), int(let_in or 0)))
+        samples, record = await samples_and_record(self.redis, event_id, view.epoch)
+        number, admitted = (record.number, record.admitted_total) if record else (0, 0)
+        return _sample(view, samples, LineSample(int(time.time() * 1000), number, admitted))
 
-    async def history(self, event_id: str) -> list[Past]:
+    async def history(self, event_id: str) -> list[HistoryPoint]:
         """The last ten minutes of the room as it is now, not of the one before it. Raises UnknownRoom."""
         view = await self._view(event_id)
-        name = redis_keys.of_epoch(event_id, view.epoch, "marks")
-        with as_room_unavailable():
-            raw = await self.redis.lrange(name, 0, -1)  # type: ignore[misc]
-        return history(marks_of(raw), int(time.time() * 1000))
+        samples = await line_samples(self.redis, event_id, view.epoch)
+        return history(samples, int(time.time() * 1000))
 
     async def _view(self, event_id: str) -> LineView:
         view = await self.rooms.find(event_id)
@@ -230,10 +220,10 @@ class RoomControl:
         return view
 
 
-def _sample(view: LineView, marks: list[Mark], now: Mark) -> Sample:
+def _sample(view: LineView, samples: list[LineSample], now: LineSample) -> Sample:
     """A line that stands still lets nobody in and has no end in sight; one that is over has nobody in it."""
     waiting = 0 if view.state is RoomState.closed else view.waiting
-    inflow, outflow = flows_per_s(marks, now)
+    inflow, outflow = flows_per_s(samples, now)
     if not view.moves:
         outflow = 0.0
     eta = eta_range_s(waiting, view.pace or (pace_of(outflow, outflow) if outflow else None))
@@ -252,7 +242,7 @@ def _sample(view: LineView, marks: list[Mark], now: Mark) -> Sample:
         last_number=view.number,
         inflow_per_second=round(inflow, 2),
         outflow_per_second=round(outflow, 2),
-        oldest_wait_seconds=oldest_wait_s(marks, view.cursor + 1, now.at_ms) if waiting else 0,
+        oldest_wait_seconds=oldest_wait_s(samples, view.cursor + 1, now.at_ms) if waiting else 0,
         eta_seconds={"low": eta[0], "high": eta[1]} if eta and waiting else None,
         opens_at=datetime.fromtimestamp(view.opens_ms / 1000, UTC) if view.opens_ms else None,
         updated_at=datetime.fromtimestamp(view.updated_ms / 1000, UTC),

@@ -1,4 +1,4 @@
-"""Brings a room in Redis in line with what SQL says of its event: made if missing, opened and closed with its sale.
+"""Makes a room in Redis agree with what SQL says of its event: made if missing, opened and closed with its sale.
 
 Called at once by whoever changes an event, and by the keeper every second, should that one have died in between. A room
 that is missing though numbers were reserved for it was lost: it is made again above every number ever given and gathers
@@ -8,7 +8,6 @@ its people from the tickets they hold before it admits anyone.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -18,6 +17,8 @@ from app.domain.line import RoomState
 from app.ledger import rooms
 from app.ledger.database import Database
 from app.ledger.events import Window
+from app.room.answers import ScheduleStatus
+from app.room.record import RoomRecord
 from app.room.scripts import Birth, RoomScripts, Schedule
 
 NUMBERS_AHEAD = 100_000  # reserved at a time; more than may join in a second
@@ -29,31 +30,32 @@ CANCELLED_MESSAGE = (
     "This event was cancelled. Everyone who paid gets their money back."
 )
 
-FIELDS = ("opens_ms", "closes_ms", "reason")  # of a room in Redis, which tell whether it is in line
-
 log = structlog.get_logger()
 
 
-def is_in_line(window: Window, fields: Sequence[bytes | None]) -> bool:
-    """Whether the room with these `FIELDS` is as its event wants it; False for one that is missing."""
-    if fields[2] == CANCELLED.encode():
+def follows_sale(record: RoomRecord, window: Window) -> bool:
+    """Whether the room opens and closes as the sale of its event says. A cancelled event stays cancelled."""
+    if record.reason == CANCELLED:
         return True
-    return not window.cancelled and fields[:2] == [b"%d" % window.opens_ms, b"%d" % window.closes_ms]
+    return not window.cancelled and (record.opens_ms, record.closes_ms) == (window.opens_ms, window.closes_ms)
 
 
 async def sync_room_with_sale(scripts: RoomScripts, db: Database, window: Window) -> None:
-    """Idempotent, and safe in any number of processes at once."""
+    """Make the room if it is missing, and let it open and close with the sale of its event.
+
+    Idempotent, and safe in any number of processes at once. Raises RoomUnavailable, StoreError.
+    """
     schedule = Schedule(
         opens_ms=window.opens_ms, closes_ms=window.closes_ms, cancelled=window.cancelled, message=CANCELLED_MESSAGE
     )
-    status, epoch, opened_after = await scripts.schedule(window.event_id, schedule)
-    if status == "missing":
+    answer = await scripts.schedule(window.event_id, schedule)
+    if answer.status is ScheduleStatus.missing:
         row = await rooms.get(db, window.event_id)
         if row is not None:
             await _make(scripts, db, row, window)
-    elif status == "changed":
-        await rooms.follow_epoch(db, window.event_id, epoch, opened_after)
-        log.info("room_scheduled", event_id=window.event_id, epoch=epoch, cancelled=window.cancelled)
+    elif answer.status is ScheduleStatus.changed:
+        await rooms.follow_epoch(db, window.event_id, answer.epoch, answer.opened_after)
+        log.info("room_scheduled", event_id=window.event_id, epoch=answer.epoch, cancelled=window.cancelled)
 
 
 async def _make(scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window) -> None:

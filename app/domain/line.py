@@ -6,6 +6,7 @@ The bit order is Redis's (bit 0 is the highest bit of byte 0), so a Redis bitmap
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import accumulate
 
@@ -55,6 +56,12 @@ class Bits:
 
     def __bool__(self) -> bool:
         return any(self._counts)
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers in it, in order."""
+        for index, byte in enumerate(self._data):
+            if byte:
+                yield from (index * 8 + bit for bit in range(8) if byte & (128 >> bit))
 
     def __contains__(self, number: int) -> bool:
         index = number >> 3

@@ -1,6 +1,6 @@
-"""What the keeper notes of a line, once a second for an hour: rates of flow, waits, and how it all was lately.
+"""What the keeper notes of a line, at most once a second for an hour: rates of flow, waits, and how it all was lately.
 
-Pure. A mark is noted only when something changed, so each is true until the next.
+Pure. A sample is noted only when something changed, so each is true until the next.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import msgspec
 
 FLOW_WINDOW_S = 10.0
 HISTORY_S = 600
-MARKS_PER_WINDOW = 64  # those of a flow's window, and to spare
+SAMPLES_PER_WINDOW = 64  # those of a flow's window, and to spare
 HISTORY_EVERY_S = 4
 
 
-class Mark(NamedTuple):
+class LineSample(NamedTuple):
     """At `at_ms`, `number` was the last one given and `let_in` people had been admitted in all; the rest counts people.
 
-    Marks of a version before this one do not say the rest.
+    Samples of a version before this one lack the rest.
     """
 
     at_ms: int
@@ -34,8 +34,8 @@ class Mark(NamedTuple):
         return ":".join(map(str, self))
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A line at a moment gone by, in ms; what is not known of it is null."""
+class HistoryPoint(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A line at a past moment, in ms; what is not known of it is null."""
 
     at: int
     waiting: int | None
@@ -45,36 +45,36 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     outflow_per_second: float
 
 
-def marks_of(raw: Iterable[bytes]) -> list[Mark]:
-    return [Mark(*map(int, mark.split(b":"))) for mark in raw]
+def read_samples(raw: Iterable[bytes]) -> list[LineSample]:
+    return [LineSample(*map(int, sample.split(b":"))) for sample in raw]
 
 
-def flows_per_s(marks: list[Mark], now: Mark) -> tuple[float, float]:
+def flows_per_s(samples: list[LineSample], now: LineSample) -> tuple[float, float]:
     """People who joined and people who were let in, per second, over the last `FLOW_WINDOW_S`."""
-    then = next((mark for mark in reversed(marks) if mark.at_ms <= now.at_ms - FLOW_WINDOW_S * 1000), None)
+    then = next((sample for sample in reversed(samples) if sample.at_ms <= now.at_ms - FLOW_WINDOW_S * 1000), None)
     if then is None:
-        then = marks[0] if marks else now
+        then = samples[0] if samples else now
     span_s = min(max((now.at_ms - then.at_ms) / 1000, 1.0), FLOW_WINDOW_S)
     return max(0, now.number - then.number) / span_s, max(0, now.let_in - then.let_in) / span_s
 
 
-def oldest_wait_s(marks: list[Mark], number: int, now_ms: int) -> int:
+def oldest_wait_s(samples: list[LineSample], number: int, now_ms: int) -> int:
     """How long ago `number` was given, to the second the keeper noted it in."""
-    index = bisect_left(marks, number, key=lambda mark: mark.number)
-    return max(0, (now_ms - marks[index].at_ms) // 1000) if index < len(marks) else 0
+    index = bisect_left(samples, number, key=lambda sample: sample.number)
+    return max(0, (now_ms - samples[index].at_ms) // 1000) if index < len(samples) else 0
 
 
-def history(marks: list[Mark], now_ms: int) -> list[Past]:
-    """The last ten minutes, every few seconds, from the first mark on."""
+def history(samples: list[LineSample], now_ms: int) -> list[HistoryPoint]:
+    """The last ten minutes, every few seconds, from the first sample on."""
     moments = range(now_ms - HISTORY_S * 1000, now_ms, HISTORY_EVERY_S * 1000)
-    known = ((at_ms, bisect_right(marks, at_ms, key=lambda mark: mark.at_ms)) for at_ms in moments)
-    return [_past(marks[max(0, upto - MARKS_PER_WINDOW) : upto], at_ms) for at_ms, upto in known if upto]
+    known = ((at_ms, bisect_right(samples, at_ms, key=lambda sample: sample.at_ms)) for at_ms in moments)
+    return [_point(samples[max(0, upto - SAMPLES_PER_WINDOW) : upto], at_ms) for at_ms, upto in known if upto]
 
 
-def _past(marks: list[Mark], at_ms: int) -> Past:
-    last = marks[-1]
-    inflow, outflow = flows_per_s(marks, last._replace(at_ms=at_ms))
-    return Past(
+def _point(samples: list[LineSample], at_ms: int) -> HistoryPoint:
+    last = samples[-1]
+    inflow, outflow = flows_per_s(samples, last._replace(at_ms=at_ms))
+    return HistoryPoint(
         at=at_ms,
         waiting=last.waiting,
         admitted=last.admitted,

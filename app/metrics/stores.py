@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.line import RoomState
-from app.domain.samples import marks_of, oldest_wait_s
+from app.domain.samples import oldest_wait_s, read_samples
 from app.histogram import SECONDS, Histogram
 from app.lane.scripts import COMMANDS_MAX
 from app.ledger import figures
@@ -27,6 +27,8 @@ from app.ledger.figures import UNREADABLE
 from app.metrics.readings import Reading
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.follow import Rooms
+from app.room.record import RoomRecord, record_of, request_record
+from app.room.samples import request_samples
 from app.room.view import LineView
 
 KEPT_S = 2.0
@@ -84,16 +86,16 @@ class Stores:
         pipe.info()
         pipe.exists(redis_keys.ARQ_ALIVE)
         for view in views:
-            pipe.hmget(redis_keys.room(view.event_id), ["number", "admitted_total", "bound"])
-            pipe.lrange(redis_keys.of_epoch(view.event_id, view.epoch, "marks"), 0, -1 if view.waiting else 0)
+            request_record(pipe, view.event_id)
+            request_samples(pipe, view.event_id, view.epoch, whole=view.waiting > 0)
             pipe.xlen(redis_keys.lane(view.event_id))
         with as_room_unavailable():
             async with pipe:  # cancelled, it would keep its connection
                 info, worker, *rest = await pipe.execute()
         found = [*_info(info), Reading("tiketi_workers_seen", (), worker)]
         found.append(Reading("tiketi_lane_backlog_max", (), COMMANDS_MAX))
-        for view, room, marks, backlog in zip(views, rest[::3], rest[1::3], rest[2::3], strict=True):
-            found += _room(view, [int(value or 0) for value in room], marks, backlog)
+        for view, room, samples, backlog in zip(views, rest[::3], rest[1::3], rest[2::3], strict=True):
+            found += _room(view, record_of(room), samples, backlog)
         return found
 
     async def _books(self) -> Iterable[Reading]:
@@ -144,15 +146,14 @@ def _info(info: dict[str, Any]) -> Iterator[Reading]:
     yield Reading("tiketi_redis_aof_ok", (), int(durable))
 
 
-def _room(view: LineView, fields: list[int], raw: list[bytes], backlog: int) -> Iterator[Reading]:
+def _room(view: LineView, record: RoomRecord | None, raw: list[bytes], backlog: int) -> Iterator[Reading]:
     at = (view.event_id,)
-    number, admissions, bound = fields
-    yield Reading("tiketi_room_numbers", at, number)
-    yield Reading("tiketi_room_admissions", at, admissions)
-    yield Reading("tiketi_room_numbers_left", at, bound - number)
+    yield Reading("tiketi_room_numbers", at, record.number if record else 0)
+    yield Reading("tiketi_room_admissions", at, record.admitted_total if record else 0)
+    yield Reading("tiketi_room_numbers_left", at, record.bound - record.number if record else 0)
     yield Reading("tiketi_lane_backlog", at, backlog)
     waits = view.waiting and view.state is not RoomState.closed
-    waited_s = oldest_wait_s(marks_of(raw), view.cursor + 1, int(time.time() * 1000)) if waits else 0
+    waited_s = oldest_wait_s(read_samples(raw), view.cursor + 1, int(time.time() * 1000)) if waits else 0
     yield Reading("tiketi_room_oldest_wait_seconds", at, waited_s)
 
 

@@ -165,8 +165,7 @@ class Rooms:
             if epoch is None:
                 return
             snapshot = await self.scripts.snapshot(event_id, int(epoch))
-            flat = snapshot[0]
-            if dict(zip(flat[::2], flat[1::2], strict=True)).get(b"epoch") == epoch:
+            if snapshot is not None and snapshot.record.epoch == int(epoch):
                 view = self.views.get(event_id) or LineView(event_id, self.scripts.timing.poll_max_ms)
                 view.load(snapshot)
                 self.views[event_id] = view

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from app.histogram import SECONDS, SIZES, Histogram
+from app.room.answers import Joined, JoinStatus, RoomStatus
 from app.room.errors import RoomUnavailable
 from app.room.ordered import OrderedCalls
-from app.room.scripts import Joined, RoomScripts
+from app.room.scripts import RoomScripts
 
 BATCH_MAX = 500  # people per call: about 2 ms of Redis
 CALLS_MAX = 2  # under way per room: one is carried out and written to disk while the other is on its way
@@ -27,7 +28,7 @@ class JoinUnavailable(Exception):
     """Nobody can be given a number right now; asking again is safe. The text says why."""
 
 
-_Waiting = tuple[str, str, asyncio.Future[tuple[str, Joined]]]  # holder, wish and their answer
+_Waiting = tuple[str, str, asyncio.Future[tuple[RoomStatus, Joined]]]  # holder, wish and their answer
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class _Door:
     epoch: int = 0
     waiting: list[_Waiting] = field(default_factory=list)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
-    drawn: list[tuple[str, str, asyncio.Future[tuple[str, Joined]]]] = field(default_factory=list)
+    drawn: list[tuple[str, str, asyncio.Future[tuple[RoomStatus, Joined]]]] = field(default_factory=list)
 
 
 class Joiner:
@@ -52,7 +53,7 @@ class Joiner:
 
     def join(
         self, event_id: str, epoch: int, holder: str, wish: str, *, draw_in_s: float = 0.0
-    ) -> asyncio.Future[tuple[str, Joined]]:
+    ) -> asyncio.Future[tuple[RoomStatus, Joined]]:
         """A future of (room state, number given). Raises JoinUnavailable here or in the future.
 
         With `draw_in_s`, and as long as a draw is still to come, the number is asked for after the draw.
@@ -63,7 +64,7 @@ class Joiner:
         if len(door.waiting) + len(door.drawn) >= PENDING_MAX:
             raise JoinUnavailable("too many people are joining at once")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[tuple[str, Joined]] = loop.create_future()
+        future: asyncio.Future[tuple[RoomStatus, Joined]] = loop.create_future()
         door.epoch = epoch
         if draw_in_s > 0 or door.drawn:
             if not door.drawn:
@@ -104,7 +105,7 @@ class Joiner:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 people = [(who, wish) for who, wish, _ in batch]
-                state, _, joined = await self._scripts.join(event_id, door.epoch, people, client=self._redis)
+                answer = await self._scripts.join(event_id, door.epoch, people, client=self._redis)
         except Exception as error:
             away = isinstance(error, RoomUnavailable | TimeoutError)
             if away:  # each call after this one would hang as long, and those who wait now would wait for all of them
@@ -118,12 +119,12 @@ class Joiner:
             return
         self.calls_s.add(clock() - began_s)
         self.batches.add(len(batch))
-        refused = Joined("refused", 0)
+        refused = Joined(JoinStatus.refused, 0)
         for index, (_, _, future) in enumerate(batch):
-            one = joined[index] if joined else refused
+            one = answer.joined[index] if answer.joined else refused
             self._count(event_id, one.status, 1)
             if not future.done():
-                future.set_result((state, one))
+                future.set_result((answer.room, one))
 
     def _count(self, event_id: str, answer: str, people: int) -> None:
         self.answers[event_id, answer] = self.answers.get((event_id, answer), 0) + people

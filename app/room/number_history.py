@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from app import redis_keys
-from app.domain.samples import marks_of
 from app.room.errors import as_room_unavailable
+from app.room.record import read_record
+from app.room.samples import line_samples
 from app.room.scripts import LOG_ENTRIES_MAX, PRESENCE_SLOTS, WISH_BUCKET, RoomScripts
 
 LOG_SCANNED_MAX = LOG_ENTRIES_MAX + 2_000  # Redis trims in whole blocks, so it keeps a few more than it was told
@@ -94,11 +95,10 @@ async def read(scripts: RoomScripts, event_id: str, number: int, known_epoch: in
     Raises RoomUnavailable.
     """
     with as_room_unavailable():
-        names = ["epoch", "opened_after", "number"]
-        fields = await scripts.redis.hmget(redis_keys.room(event_id), names)  # type: ignore[misc]  # redis-py types it for both clients
-        if fields[0] is None:
+        record = await read_record(scripts.redis, event_id)
+        if record is None:
             return None
-        epoch, opened_after, last_number = (int(value or 0) for value in fields)
+        epoch, opened_after, last_number = record.epoch, record.opened_after, record.number
         log = number_log(await _entries(scripts, event_id), number)
         own_epoch = epoch if number > opened_after else known_epoch or log.epoch or (1 if epoch == 2 else None)
         if number > last_number:
@@ -198,8 +198,7 @@ async def _entries(scripts: RoomScripts, event_id: str) -> list[tuple[bytes, Ent
 
 async def _with_samples(scripts: RoomScripts, event_id: str, epoch: int, number: int, log: NumberLog) -> NumberLog:
     """The log, with the time of joining from the samples that a worker takes of the line once a second."""
-    raw = await scripts.redis.lrange(redis_keys.of_epoch(event_id, epoch, "marks"), 0, -1)  # type: ignore[misc]
-    samples = marks_of(raw)
+    samples = await line_samples(scripts.redis, event_id, epoch)
     given = next((index for index, sample in enumerate(samples) if sample.number >= number), None)
     after_ms = samples[given - 1].at_ms if given else log.joined_after_ms
     return replace(log, joined_after_ms=after_ms, joined_by_ms=None if given is None else samples[given].at_ms)

@@ -36,7 +36,7 @@ class Presence:
         self._served = served
         self._flush_s = flush_s
         self._seen: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
-        self._lost: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
+        self._unproven: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
         self._urgent = asyncio.Event()
         self._sources: list[Source] = []
 
@@ -45,12 +45,12 @@ class Presence:
         self._sources.append(source)
 
     def see(self, view: LineView, number: int, holder: bytes) -> None:
-        """Note one buyer. Cheap: called on every poll. `holder` is kept only if the number was lost."""
+        """Note one buyer. Cheap: called on every poll. `holder` is kept only for a number that is still unproven."""
         self._seen[view.event_id, view.epoch].add(number)
         if number <= view.cursor and number in view.skipped:
             self._urgent.set()
-        if number in view.lost:
-            self._lost[view.event_id, view.epoch][number] = holder_text(holder)
+        if number in view.unproven:
+            self._unproven[view.event_id, view.epoch][number] = holder_text(holder)
             self._urgent.set()
 
     async def run(self) -> None:
@@ -73,17 +73,17 @@ class Presence:
         for source in self._sources:
             for view, people in source():
                 self._seen[view.event_id, view.epoch].update(people)
-                if view.lost:
+                if view.unproven:
                     for number, holder in people.items():
                         self.see(view, number, holder)
 
     async def flush(self) -> None:
         """Tell Redis now. What could not be told is kept for the next time."""
         seen, self._seen = self._seen, defaultdict(set)
-        lost, self._lost = self._lost, defaultdict(dict)
+        unproven, self._unproven = self._unproven, defaultdict(dict)
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                for (event_id, epoch), people in lost.items():
+                for (event_id, epoch), people in unproven.items():
                     for some in _chunks(list(people)):
                         await self.restore(event_id, epoch, {number: people[number] for number in some})
                 for (event_id, epoch), numbers in seen.items():
@@ -93,8 +93,8 @@ class Presence:
             log.warning("presence_not_told", error=str(error), rooms=len(seen))
             for key, numbers in seen.items():
                 self._seen[key] |= numbers
-            for key, people in lost.items():
-                self._lost[key] |= people
+            for key, people in unproven.items():
+                self._unproven[key] |= people
 
     async def restore(self, event_id: str, epoch: int, people: Mapping[int, str]) -> None:
         """Give people (number → holder) back what a loss of Redis took from them, but for those who bought before it.

@@ -6,10 +6,11 @@ follow the last one says so, and the caller loads a snapshot again.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.domain.eta import POLL_MAX_MS, DrainMeter, Pace, eta_range_s, poll_after_ms
-from app.domain.line import Bits, Place, RoomState, ahead
+from app.domain.line import Place, RoomState, ahead
+from app.room.answers import RoomSnapshot
 
 FULL_LINGERS_S = 2.0  # a place that comes free is given away a tick later: the room was full all the while
 
@@ -36,14 +37,13 @@ class LineView:
         "burst",
         "closes_ms",
         "cursor",
+        "ended",
         "epoch",
         "event_id",
         "full",
         "full_s",
-        "gone",
         "lapsed",
         "log_id",
-        "lost",
         "max_active",
         "message",
         "meter",
@@ -57,6 +57,7 @@ class LineView:
         "rev",
         "skipped",
         "state",
+        "unproven",
         "updated_ms",
     )
 
@@ -70,28 +71,28 @@ class LineView:
         self.full = False
         self.full_s = float("-inf")  # when it last was, by the clock of `measure`
 
-    def load(self, snapshot: list[Any]) -> None:
-        """Take the room as snapshot.lua answered it."""
-        flat, last_id, gone, skipped, lapsed, lost, admitted, active = snapshot
-        fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        self.state = RoomState(fields["state"])
-        self.epoch = int(fields["epoch"])
-        self.number = int(fields["number"])
-        self.cursor = int(fields["cursor"])
-        self.rate_per_s = float(fields["rate"])
-        self.burst = int(fields["burst"])
-        self.max_active = int(fields["max_active"])
-        self.accounts_only = fields.get("accounts_only") == "1"  # rooms made before there was one have none
-        self.message = fields["message"]
-        self.opens_ms = int(fields["opens_ms"])
-        self.closes_ms = int(fields["closes_ms"])
-        self.reason = fields["reason"]  # why it is closed: sale_ended, event_cancelled, or "" for an operator's doing
-        self.rev = int(fields["rev"])
-        self.log_id: bytes = last_id
-        self.updated_ms = int(last_id.split(b"-")[0])
-        self.gone, self.skipped, self.lapsed, self.lost = Bits(gone), Bits(skipped), Bits(lapsed), Bits(lost)
-        self.admitted = _turns(admitted)
-        self.active = _turns(active)
+    def load(self, snapshot: RoomSnapshot) -> None:
+        """Take the room as it was at one moment."""
+        record = snapshot.record
+        self.state = record.state
+        self.epoch = record.epoch
+        self.number = record.number
+        self.cursor = record.cursor
+        self.rate_per_s = record.rate_per_s
+        self.burst = record.burst
+        self.max_active = record.max_active
+        self.accounts_only = record.accounts_only
+        self.message = record.message
+        self.opens_ms = record.opens_ms
+        self.closes_ms = record.closes_ms
+        self.reason = record.reason  # why it is closed: sale_ended, event_cancelled, or "" for an admin's doing
+        self.rev = record.rev
+        self.log_id = snapshot.log_id
+        self.updated_ms = place_in_log(snapshot.log_id)[0]
+        self.ended, self.skipped, self.lapsed = snapshot.ended, snapshot.skipped, snapshot.lapsed
+        self.unproven = snapshot.unproven
+        self.admitted = snapshot.admitted
+        self.active = snapshot.active
         if not self.moves:
             self.pace, self.full = None, False
 
@@ -111,11 +112,11 @@ class LineView:
             case b"admit":
                 self._admit(entry)
             case b"left":
-                self._over(int(entry[b"n"]))
+                self._end(int(entry[b"n"]))
             case b"lapse":
                 for number in _numbers(entry[b"l"]):
                     self.lapsed.add(number)
-                    self._over(number)
+                    self._end(number)
             case b"claim":
                 number = int(entry[b"n"])
                 self.admitted.pop(number, None)
@@ -126,7 +127,7 @@ class LineView:
 
     def _admit(self, entry: dict[bytes, bytes]) -> None:
         cursor, deadline_ms = int(entry[b"c"]), int(entry[b"d"])
-        self.passed += max(0, cursor - self.cursor - self.gone.count_between(self.cursor, cursor + 1))
+        self.passed += max(0, cursor - self.cursor - self.ended.count_between(self.cursor, cursor + 1))
         self.cursor = cursor
         self.number = max(self.number, int(entry[b"n"]))
         for number in _numbers(entry[b"s"]):
@@ -135,22 +136,22 @@ class LineView:
             self.skipped.discard(number)
             self.admitted[number] = deadline_ms
 
-    def _over(self, number: int) -> None:
-        if number > self.cursor and number not in self.gone:
+    def _end(self, number: int) -> None:
+        if number > self.cursor and number not in self.ended:
             self.passed += 1
-        self.gone.add(number)
+        self.ended.add(number)
         self.admitted.pop(number, None)
         self.active.pop(number, None)
 
     def _back(self, entry: dict[bytes, bytes]) -> None:
         for number in _numbers(entry[b"b"]):
-            self.lost.discard(number)
-            self.gone.discard(number)
+            self.unproven.discard(number)
+            self.ended.discard(number)
             if number <= self.cursor:
                 self.skipped.add(number)
         for number in _numbers(entry[b"l"]):
-            self.lost.discard(number)
-            self.gone.add(number)
+            self.unproven.discard(number)
+            self.ended.add(number)
 
     def measure(self, now_s: float) -> None:
         """Note how far the line is now; `now_s` is a steady clock. Called about once a tick, so a read only divides."""
@@ -174,11 +175,11 @@ class LineView:
     @property
     def waiting(self) -> int:
         """People the cursor has not reached who have not left."""
-        return ahead(self.number + 1, self.cursor, self.gone)
+        return ahead(self.number + 1, self.cursor, self.ended)
 
     def place(self, number: int) -> Place:
-        if number in self.gone:
-            if number in self.lost:
+        if number in self.ended:
+            if number in self.unproven:
                 return Place.waiting
             return Place.lapsed if number in self.lapsed else Place.left
         if number in self.admitted:
@@ -187,15 +188,15 @@ class LineView:
 
     def position(self, number: int) -> Position:
         """Where `number` stands. A number newer than this memory is at the back: its ticket proves it."""
-        gone = self.gone
-        if number <= self.cursor or number in gone:
+        ended = self.ended
+        if number <= self.cursor or number in ended:
             place = self.place(number)
             if place is not Place.waiting:
                 until_ms = self.admitted.get(number) or self.active.get(number) or 0
                 return Position(place, 0, None, poll_after_ms(number, 0, 0), until_ms)
-            people = 0 if number <= self.cursor else ahead(number, self.cursor, gone)
+            people = 0 if number <= self.cursor else ahead(number, self.cursor, ended)
         else:
-            people = ahead(number, self.cursor, gone)
+            people = ahead(number, self.cursor, ended)
         eta_s = eta_range_s(people, self.pace)
         wait_s = eta_s[0] if eta_s else None
         return Position(Place.waiting, people, eta_s, poll_after_ms(number, wait_s, people, self.poll_max_ms), 0)
@@ -209,7 +210,3 @@ def place_in_log(log_id: bytes) -> tuple[int, int]:
 
 def _numbers(csv: bytes) -> list[int]:
     return [int(number) for number in csv.split(b",")] if csv else []
-
-
-def _turns(pairs: list[bytes]) -> dict[int, int]:
-    return {int(number): int(float(end)) for number, end in zip(pairs[::2], pairs[1::2], strict=True)}

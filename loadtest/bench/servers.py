@@ -62,8 +62,8 @@ def evalsha(settings: Settings, answer: str) -> Starlette:
     scripts, said = RoomScripts(open_redis(settings), timing(settings)), json.loads(answer)
 
     async def post(_: Request) -> Response:
-        state, _last, joined = await scripts.join("each", EPOCH, [(secrets.token_urlsafe(16), "")])
-        return JSONResponse({**said, "number": joined[0].number, "room": state}, 201)
+        batch = await scripts.join("each", EPOCH, [(secrets.token_urlsafe(16), "")])
+        return JSONResponse({**said, "number": batch.joined[0].number, "room": batch.room}, 201)
 
     return _app(Route("/evalsha", post, methods=["POST"]))
 

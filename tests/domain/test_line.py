@@ -37,6 +37,10 @@ class BitsMachine(RuleBasedStateMachine):
         assert (number in self.bits) == (number in self.members)
 
     @invariant()
+    def names_everyone_in_order(self) -> None:
+        assert list(self.bits) == sorted(self.members)
+
+    @invariant()
     def counts_everyone(self) -> None:
         assert self.bits.count_below(10 * BLOCK_BITS) == len(self.members)
 

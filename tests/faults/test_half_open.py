@@ -101,10 +101,10 @@ async def test_a_line_that_another_redis_took_over_is_read_anew(
         await room.redis.xadd(log, {"r": rev, "k": "left", "t": 1, "n": number}, id=entry_id)
 
     async def everyone_is_known_to_have_left() -> bool:
-        return all(number in rooms.views[EVENT].gone for number in (2, 3))
+        return all(number in rooms.views[EVENT].ended for number in (2, 3))
 
     async def the_first_is_known() -> bool:
-        return EVENT in rooms.views and 1 in rooms.views[EVENT].gone
+        return EVENT in rooms.views and 1 in rooms.views[EVENT].ended
 
     async with running(rooms.run()):
         await leave(1, "90000000000000-0")
@@ -177,8 +177,8 @@ async def test_a_claim_and_a_leave_are_refused_in_time_and_may_be_repeated(
         assert (await scripts.claim(EVENT, 1, 1, room.clock.redis_ms))[0] == "claimed"
         relay.cut()
         with pytest.raises(RoomUnavailable):
-            await scripts.leave(EVENT, 1, 1, drop_id="d")
-        assert (await scripts.leave(EVENT, 1, 1, drop_id="d")).status == "left"
+            await scripts.leave(EVENT, 1, 1, release_id="d")
+        assert (await scripts.leave(EVENT, 1, 1, release_id="d")).status == "left"
 
 
 async def test_whoever_wakes_an_allocator_is_not_kept(

@@ -17,10 +17,11 @@ from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.ledger import rooms
 from app.ledger.database import Database
+from app.room.answers import Joined, JoinStatus
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.presence import Presence
-from app.room.scripts import Joined, RoomScripts
+from app.room.scripts import RoomScripts
 from tests.lane.audit import empty
 from tests.lane.killing import Fuse, killable_ledger
 from tests.room.killing import fused_redis, kills_survived
@@ -64,7 +65,7 @@ async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(server: Se
         assert max(places.values()) <= await room.field("number")
         assert {number: view.place(number) for number in ends} == dict.fromkeys(ends, Place.left)
         still = {name: number for name, number in places.items() if number not in ends and view.place(number) != "left"}
-        assert await room.join(*still) == [Joined("already", number) for number in still.values()]
+        assert await room.join(*still) == [Joined(JoinStatus.already, number) for number in still.values()]
         assert await room.violations() == []
     await client.aclose()
 

@@ -422,7 +422,7 @@ async def test_who_joins_again_after_a_loss_of_redis_has_their_old_place(
         await lose_the_line(system, event_id)
 
         async def that_process_knows() -> bool:
-            return bool(web.state["rooms"].views[event_id].lost)
+            return bool(web.state["rooms"].views[event_id].unproven)
 
         await wait_until(that_process_knows, description="the other process knows of the loss")
         again = await ann.join()
@@ -439,7 +439,7 @@ async def test_who_streams_through_a_loss_of_redis_has_their_old_place(system: S
             await lose_the_line(system, event_id)
 
             async def is_back() -> bool:
-                return number not in system.state["rooms"].views[event_id].gone
+                return number not in system.state["rooms"].views[event_id].ended
 
             await wait_until(is_back, description="the place is back")
 

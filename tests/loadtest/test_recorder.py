@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from app.ledger.database import Database
 from loadtest import audit, records
-from loadtest.recorder import Recorder, numbers_in
+from loadtest.recorder import Recorder
 from loadtest.records import Joined, Records
 from tests.room.room import EVENT, Room, Ticker
 
@@ -77,7 +77,3 @@ async def test_an_operators_change_is_recorded_with_what_it_set(redis: Redis, le
     run = await run_of(recorder, tmp_path, joins)
     told = [(one.settings.state, one.settings.rate_per_s, one.settings.max_active) for one in run.room if one.settings]
     assert told == [("open", 3.5, 7), ("paused", 3.5, 7)]
-
-
-def test_a_bitmap_is_read_as_redis_writes_it() -> None:
-    assert numbers_in(bytes([0b0100_0001, 0, 0b1000_0000])) == {1, 7, 16}

@@ -21,7 +21,8 @@ ALLOWED = {
 
 @dataclass
 class Model:
-    """One room. `places` names, per number, whose it is; `over` says why a place is over: left, lapsed or lost."""
+    """One room. `places` names, per number, whose it is; `ended` says how a position ended:
+    left, lapsed, or unproven after a loss of Redis."""
 
     timing: Timing
     state: str
@@ -41,7 +42,7 @@ class Model:
     state_after: str = "open"
     message: str = ""
     holders: dict[str, int] = field(default_factory=dict)
-    over: dict[int, str] = field(default_factory=dict)
+    ended: dict[int, str] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
     returned: set[int] = field(default_factory=set)
     admitted: dict[int, int] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Model:
 
     def _join(self, holder: str, wish: str, slot: int, takes_people: bool) -> tuple[str, int]:
         status, number = "already", self.holders.get(holder, 0)
-        if number and number not in self.over:
+        if number and number not in self.ended:
             self.seen[slot].add(number)
         elif not takes_people:
             return "refused", 0
@@ -107,20 +108,20 @@ class Model:
         if self.state == "closed" or number > self.number:
             return
         self.seen[self.slot(now_ms)].add(number)
-        if number <= self.cursor and number in self.skipped and number not in self.over:
+        if number <= self.cursor and number in self.skipped and number not in self.ended:
             self.returned.add(number)
 
     def restore(self, number: int, holder: str, now_ms: int) -> None:
-        if self.state == "closed" or self.over.get(number) != "lost":
+        if self.state == "closed" or self.ended.get(number) != "unproven":
             return
         other = self.holders.get(holder, 0)
-        lives = other > 0 and other not in self.over
-        self.over[number] = "left"
+        lives = other > 0 and other not in self.ended
+        self.ended[number] = "left"
         if lives and (other < number or other <= self.cursor):
             return
         if lives:
-            self.over[other] = "left"
-        del self.over[number]
+            self.ended[other] = "left"
+        del self.ended[number]
         self.holders[holder] = number
         self.seen[self.slot(now_ms)].add(number)
         if number <= self.cursor:
@@ -128,8 +129,8 @@ class Model:
             self.returned.add(number)
 
     def claim(self, number: int, now_ms: int) -> tuple[str, int]:
-        if number in self.over:
-            return ("lapsed" if self.over[number] == "lapsed" else "left"), 0
+        if number in self.ended:
+            return ("lapsed" if self.ended[number] == "lapsed" else "left"), 0
         if number in self.active:
             return ("claimed" if self.active[number] > now_ms else "lapsed"), self.active[number]
         if self.state == "closed":
@@ -142,7 +143,7 @@ class Model:
         self.active[number] = now_ms + self.timing.pass_s * 1000
         return "claimed", self.active[number]
 
-    def adopt(self, browser: str, account: str, now_ms: int) -> tuple[str, int]:
+    def merge(self, browser: str, account: str, now_ms: int) -> tuple[str, int]:
         if self.state == "closed":
             return "closed", 0
         theirs, own = self._live(browser), self._live(account)
@@ -158,11 +159,11 @@ class Model:
         self.holders[account] = kept
         if kept in self.wishes:
             self.wishes[kept] = f"{account} {self.wishes[kept].split(' ', 1)[1]}"
-        return "adopted", kept
+        return "merged", kept
 
     def _live(self, holder: str) -> int:
         number = self.holders.get(holder, 0)
-        return 0 if number in self.over else number
+        return 0 if number in self.ended else number
 
     def _worth(self, number: int, now_ms: int) -> int:
         """A place whose turn is over is worth nothing, one that waits 1, a turn 2, a pass 3."""
@@ -171,21 +172,21 @@ class Model:
                 return worth if turns[number] > now_ms else 0
         return 1
 
-    def leave(self, number: int, drop_id: str) -> str:
+    def leave(self, number: int, release_id: str) -> str:
         if number > self.number:
             return "unknown"
         if self.state == "closed":
             return "closed"
-        if number in self.over:
+        if number in self.ended:
             return "already"
         if number in self.admitted or number in self.active:
-            self.sent.append(drop_id)
+            self.sent.append(release_id)
         self._end(number, "left")
         self.wishes.pop(number, None)
         return "left"
 
     def _end(self, number: int, why: str) -> None:
-        self.over[number] = why
+        self.ended[number] = why
         self.admitted.pop(number, None)
         self.active.pop(number, None)
         if why == "left":
@@ -249,10 +250,10 @@ class Model:
         returned, cursor = sorted(self.returned), self.cursor
         while len(let_in) < allowed and (returned or cursor < self.number):
             number = returned[0] if returned else cursor + 1
-            if not (number in self.over or self.present(number, now_ms) or self.listened(now_ms)):
+            if not (number in self.ended or self.present(number, now_ms) or self.listened(now_ms)):
                 break
             cursor, returned = max(cursor, number), returned[1:]
-            if number not in self.over:
+            if number not in self.ended:
                 (let_in if self.present(number, now_ms) else absent).append(number)
         return let_in, absent, cursor, set(returned)
 
@@ -274,7 +275,7 @@ class Model:
 
     def _begin(self, epoch: int) -> None:
         self.epoch, self.cursor, self.opened_after = epoch, self.number, self.number
-        for part in (self.holders, self.over, self.skipped, self.returned, self.admitted, self.active):
+        for part in (self.holders, self.ended, self.skipped, self.returned, self.admitted, self.active):
             part.clear()
         for more in (self.wishes, self.seen, self.joined_after):
             more.clear()

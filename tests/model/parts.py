@@ -14,9 +14,10 @@ from app.control.rooms import RoomControl
 from app.ledger import editing, events, rooms
 from app.ledger.database import Database
 from app.room import scripts
+from app.room.answers import Tick
 from app.room.follow import Rooms
 from app.room.presence import Presence
-from app.room.scripts import WISH_BUCKET, Now, RoomScripts, Tick, Timing
+from app.room.scripts import WISH_BUCKET, Now, RoomScripts, Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
 from tests.room.room import TIMING, Clock, nobody_bought
@@ -44,7 +45,7 @@ class Ticking(RoomScripts):
 
     async def tick(
         self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
-    ) -> tuple[int, Tick]:
+    ) -> Tick:
         self.ticked.append(epoch)
         return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
 

@@ -31,6 +31,7 @@ from app.domain.line import RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
 from app.room import scripts
+from app.room.scripts import GuestPlace
 from tests.lane.audit import empty
 from tests.model.line import Model
 from tests.model.parts import EVENT, WORKERS, Line, Stores, numbers
@@ -196,20 +197,20 @@ class LineMachine(RuleBasedStateMachine):
         number = self.some_number(data, sorted({*self.model.wishes, *self.model.skipped}))
         for _ in range(times):
             self.leaves += 1
-            drop_id, sent = f"leave:{self.leaves}", len(self.model.sent)
-            left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, drop_id=drop_id))
-            assert left.status == self.model.leave(number, drop_id)
-            assert bool(left.drop) == (len(self.model.sent) > sent)
+            release_id, sent = f"leave:{self.leaves}", len(self.model.sent)
+            left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, release_id=release_id))
+            assert left.status == self.model.leave(number, release_id)
+            assert bool(left.lane_entry) == (len(self.model.sent) > sent)
 
     @rule(browser=st.sampled_from(HOLDERS), account=st.sampled_from(HOLDERS), times=st.integers(1, 2))
-    def adopt(self, browser: bytes, account: bytes, times: int) -> None:
+    def merge(self, browser: bytes, account: bytes, times: int) -> None:
         """Somebody logs in: what their browser has becomes the account's. Old tickets stay in old hands."""
         if browser == account:
             return
         for _ in range(times):
             names = holder_text(browser), holder_text(account)
-            answer = self.do(self.line.scripts.adopt(EVENT, self.model.epoch, *names))
-            assert answer == self.model.adopt(*names, self.now_ms)
+            answer = self.do(self.line.scripts.merge(GuestPlace(EVENT, self.model.epoch, names[0]), names[1]))
+            assert answer == self.model.merge(*names, self.now_ms)
             if answer[1]:
                 self.tickets.add((self.model.epoch, answer[1], account))
 
@@ -222,10 +223,10 @@ class LineMachine(RuleBasedStateMachine):
         other = self.model.epoch + epoch
         assert self.do(self.line.scripts.join(EVENT, other, [("stranger", "")])) == ("old_epoch", 0, [])
         assert self.do(self.line.scripts.claim(EVENT, other, 1)) == ("old_epoch", 0)
-        assert self.do(self.line.scripts.leave(EVENT, other, 1, drop_id="d")).status == "old_epoch"
-        assert self.do(self.line.scripts.adopt(EVENT, other, "stranger", "account")) == ("old_epoch", 0)
+        assert self.do(self.line.scripts.leave(EVENT, other, 1, release_id="d")).status == "old_epoch"
+        assert self.do(self.line.scripts.merge(GuestPlace(EVENT, other, "stranger"), "account")) == ("old_epoch", 0)
         assert self.do(self.line.scripts.seen(EVENT, other, [1])) == 0
-        assert self.do(self.line.scripts.tick(EVENT, other, 1000))[1].state == "old_epoch"
+        assert self.do(self.line.scripts.tick(EVENT, other, 1000)).room == "old_epoch"
 
     @rule(
         state=st.sampled_from([None, "open", "paused", "draining", "closed"]),
@@ -309,7 +310,7 @@ class LineMachine(RuleBasedStateMachine):
             again.reason = ""
             again.state = "recovering"
             again.recover_until_ms = self.now_ms + windows.RECOVER_MS
-            again.over = dict.fromkeys(range(after + 1, last + 1), "lost")
+            again.ended = dict.fromkeys(range(after + 1, last + 1), "unproven")
         self.model = again
 
     @invariant()
@@ -340,10 +341,10 @@ class LineMachine(RuleBasedStateMachine):
         for number in range(model.opened_after + 1, model.number + 2):
             assert followed.position(number) == fresh.position(number), number
             assert (number in followed.skipped) == (number in fresh.skipped) == (number in model.skipped), number
-            assert (number in fresh.gone) == (number in model.over), number
-            assert (number in fresh.lost) == (model.over.get(number) == "lost"), number
+            assert (number in fresh.ended) == (number in model.ended), number
+            assert (number in fresh.unproven) == (model.ended.get(number) == "unproven"), number
         between = range(model.cursor + 1, model.number + 1)
-        assert fresh.waiting == sum(number not in model.over for number in between)
+        assert fresh.waiting == sum(number not in model.ended for number in between)
 
     @invariant()
     def the_invariants_hold(self) -> None:

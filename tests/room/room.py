@@ -13,7 +13,8 @@ from app.audit import invariants
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
-from app.room.scripts import Birth, Joined, RoomScripts, Tick, Timing
+from app.room.answers import Changed, Claimed, Joined, LeaveStatus, RoomSnapshot, Tick
+from app.room.scripts import Birth, RoomScripts, Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
 
@@ -57,13 +58,13 @@ class Ticker:
     room: Room
     last: tuple[int, float] | None = None
 
-    async def tick(self, reaches_redis_after_ms: int = 0) -> tuple[int, Tick]:
+    async def tick(self, reaches_redis_after_ms: int = 0) -> Tick:
         clock, room = self.room.clock, self.room
         now_ms = clock.steady_ms
         called_ms, since_ms = self.last or (now_ms, None)
         clock.pass_ms(reaches_redis_after_ms)
         answer = await room.scripts.tick(EVENT, room.epoch, now_ms - called_ms, clock.redis_ms, since_ms=since_ms)
-        self.last = (now_ms, answer[1].refilled_ms)
+        self.last = (now_ms, answer.refilled_ms)
         return answer
 
 
@@ -109,18 +110,18 @@ class Room:
     async def seen(self, *numbers: int) -> int:
         return await self.scripts.seen(EVENT, self.epoch, numbers, self.clock.redis_ms)
 
-    async def claim(self, number: int) -> tuple[str, int]:
+    async def claim(self, number: int) -> Claimed:
         return await self.scripts.claim(EVENT, self.epoch, number, self.clock.redis_ms)
 
-    async def leave(self, number: int) -> str:
+    async def leave(self, number: int) -> LeaveStatus:
         """Leave, with the command for the lane named after the number; the status."""
-        drop_id = f"drop:{number}"
-        return (await self.scripts.leave(EVENT, self.epoch, number, self.clock.redis_ms, drop_id=drop_id)).status
+        release_id = f"drop:{number}"
+        return (await self.scripts.leave(EVENT, self.epoch, number, self.clock.redis_ms, release_id=release_id)).status
 
     async def restore(self, *people: tuple[int, str]) -> int:
         return await self.scripts.restore(EVENT, self.epoch, people, self.clock.redis_ms)
 
-    async def change(self, **fields: Any) -> tuple[str, str]:
+    async def change(self, **fields: Any) -> Changed:
         return await self.scripts.change(EVENT, fields, self.clock.redis_ms)
 
     def ticker(self) -> Ticker:
@@ -129,12 +130,17 @@ class Room:
     async def tick(self, ms: int = 1_000) -> Tick:
         """One tick by a worker that saw all of the last `ms` pass."""
         self.clock.pass_ms(ms)
-        return (await self.scripts.tick(EVENT, self.epoch, ms, self.clock.redis_ms))[1]
+        return await self.scripts.tick(EVENT, self.epoch, ms, self.clock.redis_ms)
 
     async def view(self) -> LineView:
         view = LineView(EVENT)
-        view.load(await self.scripts.snapshot(EVENT, self.epoch))
+        view.load(await self.snapshot())
         return view
+
+    async def snapshot(self) -> RoomSnapshot:
+        found = await self.scripts.snapshot(EVENT, self.epoch)
+        assert found is not None
+        return found
 
     async def log(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
         entries: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(redis_keys.room_log(EVENT))

@@ -14,6 +14,7 @@ from app import redis_keys
 from app.domain.line import Place, RoomState
 from app.ledger.database import Database
 from app.room import follow
+from app.room.answers import RoomSnapshot
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
 from app.room.view import LineView, place_in_log
@@ -46,14 +47,14 @@ async def test_a_view_follows_everything_without_another_snapshot(room: Room) ->
         view = await until(rooms, lambda view: True, "the room is known")
         told: list[int] = []
         rooms.on_change(lambda view: told.append(view.cursor))
-        loaded_gone = view.gone
+        loaded_ended = view.ended
         await room.crowd(12)
         await room.tick()
         await room.claim(1)
         await room.leave(2)
         await room.tick(60_000)
         await until(rooms, lambda view: view.cursor == 10 and 5 in view.lapsed, "the second tick is known")
-        assert view.gone is loaded_gone, "a snapshot was taken though nothing was missed"
+        assert view.ended is loaded_ended, "a snapshot was taken though nothing was missed"
         assert [view.place(n) for n in (1, 2, 5, 6, 12)] == [
             Place.claimed,
             Place.left,
@@ -92,7 +93,7 @@ async def test_a_full_room_promises_only_what_its_line_was_seen_to_do(room: Room
     view.measure(0.0)
     assert (view.full, view.position(3).eta_s is not None) == (False, True)
     await room.tick()
-    view.load(await room.scripts.snapshot(EVENT, room.epoch))
+    view.load(await room.snapshot())
     for second in (1.0, 2.0, 60.0):
         view.measure(second)
         assert (view.full, view.position(3).eta_s) == (True, None), "nobody finished yet"
@@ -117,7 +118,7 @@ async def test_a_room_made_larger_is_full_no_longer(room: Room) -> None:
     view = await room.view()
     view.measure(0.0)
     await room.change(max_active="9")
-    view.load(await room.scripts.snapshot(EVENT, room.epoch))
+    view.load(await room.snapshot())
     view.measure(1.0)
     view.measure(3.0)
     assert (view.full, view.position(3).eta_s is not None) == (False, True)
@@ -181,7 +182,7 @@ class Counting(RoomScripts):
 
     snapshots = 0
 
-    async def snapshot(self, event_id: str, epoch: int) -> list[Any]:
+    async def snapshot(self, event_id: str, epoch: int) -> RoomSnapshot | None:
         self.snapshots += 1
         return await super().snapshot(event_id, epoch)
 

@@ -11,10 +11,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
 from app.room import joiner
+from app.room.answers import Joined, JoinedBatch, JoinStatus
 from app.room.errors import RoomUnavailable
 from app.room.joiner import Joiner, JoinUnavailable
 from app.room.ordered import OrderedCalls
-from app.room.scripts import Joined, Now, RoomScripts
+from app.room.scripts import Now, RoomScripts
 from tests.room.room import EVENT, TIMING, Room
 from tests.waiting import wait_until
 
@@ -37,7 +38,7 @@ class Counting(RoomScripts):
         people: Sequence[tuple[str, str]],
         now_ms: Now = None,
         client: OrderedCalls | None = None,
-    ) -> tuple[str, int, list[Joined]]:
+    ) -> JoinedBatch:
         self.batches.append(len(people))
         async with self.turn:  # at the gate too nobody overtakes
             await self.gate.wait()
@@ -64,7 +65,7 @@ async def test_those_who_come_together_share_one_call_in_the_order_they_came(
 ) -> None:
     answers = await asyncio.gather(*(door.join(EVENT, 1, f"h{n}", "") for n in range(400)))
     assert scripts.batches == [400]
-    assert [joined for _, joined in answers] == [Joined("joined", n) for n in range(1, 401)]
+    assert [joined for _, joined in answers] == [Joined(JoinStatus.joined, n) for n in range(1, 401)]
     assert {state for state, _ in answers} == {"open"}
 
 
@@ -86,7 +87,7 @@ async def test_a_process_that_stops_while_a_line_opens_still_gives_the_numbers(
 ) -> None:
     joining = door.join(EVENT, 1, "anna", "", draw_in_s=3_600)
     await door.close()
-    assert joining.result()[1] == Joined("joined", 1)
+    assert joining.result()[1] == Joined(JoinStatus.joined, 1)
 
 
 async def test_those_who_come_during_a_call_share_the_next(room: Room, scripts: Counting, door: Joiner) -> None:
@@ -111,7 +112,7 @@ async def test_the_same_holder_many_times_in_one_call_gets_one_place(
     room: Room, scripts: Counting, door: Joiner
 ) -> None:
     answers = await asyncio.gather(*(door.join(EVENT, 1, "same", "") for _ in range(20)))
-    assert [joined for _, joined in answers] == [Joined("joined", 1)] + [Joined("already", 1)] * 19
+    assert [joined for _, joined in answers] == [Joined(JoinStatus.joined, 1)] + [Joined(JoinStatus.already, 1)] * 19
 
 
 @pytest.mark.parametrize("failure", [RoomUnavailable("ConnectionError", "it closed the connection"), TimeoutError()])
@@ -122,7 +123,7 @@ async def test_when_redis_is_away_everyone_is_told_so_and_the_next_ones_are_serv
     answers = await asyncio.gather(*(door.join(EVENT, 1, f"h{n}", "") for n in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [JoinUnavailable] * 3
     scripts.failure = None
-    assert (await door.join(EVENT, 1, "h0", ""))[1] == Joined("joined", 1)
+    assert (await door.join(EVENT, 1, "h0", ""))[1] == Joined(JoinStatus.joined, 1)
 
 
 async def test_a_call_that_hangs_is_given_up(
@@ -162,13 +163,13 @@ async def test_someone_who_hangs_up_keeps_their_place_and_harms_nobody(
 ) -> None:
     one, two = door.join(EVENT, 1, "one", ""), door.join(EVENT, 1, "two", "")
     one.cancel()
-    assert (await two)[1] == Joined("joined", 2)
-    assert (await door.join(EVENT, 1, "one", ""))[1] == Joined("already", 1)
+    assert (await two)[1] == Joined(JoinStatus.joined, 2)
+    assert (await door.join(EVENT, 1, "one", ""))[1] == Joined(JoinStatus.already, 1)
 
 
 async def test_an_old_epoch_and_a_missing_room_are_refusals(room: Room, scripts: Counting, door: Joiner) -> None:
-    assert await door.join(EVENT, 7, "h", "") == ("old_epoch", Joined("refused", 0))
-    assert await door.join("nowhere", 1, "h", "") == ("missing", Joined("refused", 0))
+    assert await door.join(EVENT, 7, "h", "") == ("old_epoch", Joined(JoinStatus.refused, 0))
+    assert await door.join("nowhere", 1, "h", "") == ("missing", Joined(JoinStatus.refused, 0))
 
 
 async def test_two_events_do_not_wait_for_each_other(room: Room, scripts: Counting, door: Joiner) -> None:
@@ -224,4 +225,4 @@ async def test_scripts_that_redis_has_forgotten_are_sent_again_in_order(
 async def test_a_connection_that_redis_closed_meanwhile_is_made_anew(room: Room, redis: Redis, door: Joiner) -> None:
     await door.join(EVENT, 1, "first", "")
     await redis.client_kill_filter(_type="normal", skipme=True)
-    assert (await door.join(EVENT, 1, "second", ""))[1] == Joined("joined", 2)
+    assert (await door.join(EVENT, 1, "second", ""))[1] == Joined(JoinStatus.joined, 2)

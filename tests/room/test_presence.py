@@ -72,8 +72,8 @@ async def test_everyone_seen_is_told_once_in_packed_calls(room: Room, scripts: T
 
 async def test_what_could_not_be_told_is_kept(room: Room, scripts: Telling) -> None:
     view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
-    view.lost.add(9)
-    view.gone.add(9)
+    view.unproven.add(9)
+    view.ended.add(9)
     for number in (7, 9):
         watch.see(view, number, HOLDER)
     scripts.away = True
@@ -110,8 +110,8 @@ async def test_that_nobody_is_seen_is_told_as_well(room: Room, scripts: Telling)
 
 async def test_who_streams_has_their_place_again_after_a_loss(room: Room, scripts: Telling) -> None:
     view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
-    view.lost.add(4)
-    view.gone.add(4)
+    view.unproven.add(4)
+    view.ended.add(4)
     watch.add_source(lambda: [(view, {4: HOLDER, 5: HOLDER})])
     watch.look()
     await watch.flush()
@@ -177,11 +177,11 @@ async def test_who_shows_a_ticket_after_a_loss_has_their_place_again(room: Room)
     birth = {"number": 9, "cursor": 2, "state": RoomState.recovering, "recover_ms": 1000}
     await room.make_again(**birth)
     view, watch = await room.view(), Presence(room.scripts, 5, nobody_bought)
-    assert [number for number in range(1, 10) if number in view.lost] == list(range(1, 10))
+    assert [number for number in range(1, 10) if number in view.unproven] == list(range(1, 10))
     for number in (2, 5):
         watch.see(view, number, bytes([number]) * HOLDER_BYTES)
     await watch.flush()
     view = await room.view()
-    assert [number for number in range(1, 10) if number not in view.gone] == [2, 5]
-    assert [number for number in range(1, 10) if number in view.lost] == [1, 3, 4, 6, 7, 8, 9]
+    assert [number for number in range(1, 10) if number not in view.ended] == [2, 5]
+    assert [number for number in range(1, 10) if number in view.unproven] == [1, 3, 4, 6, 7, 8, 9]
     assert (await room.join(holder_text(bytes([5]) * HOLDER_BYTES)))[0].number == 5

@@ -15,7 +15,7 @@ async def test_after_a_loss_who_joined_again_keeps_the_earlier_number_only(room:
     assert numbers(await room.join("anna", "bert")) == [10, 11]
     assert await room.restore((4, "anna"), (4, "anna"), (4, "thief"), (1, "carl")) == 2
     view = await room.view()
-    assert [number for number in range(1, 12) if number not in view.gone] == [1, 4, 11]
+    assert [number for number in range(1, 12) if number not in view.ended] == [1, 4, 11]
     assert numbers(await room.join("anna")) == [4]
     await room.tick()
     await room.tick()
@@ -42,8 +42,8 @@ async def test_a_loss_is_of_the_numbers_of_this_epoch(room: Room, opened_after: 
     await room.make_again(number=last, cursor=opened_after, opened_after=opened_after, state=RoomState.recovering)
     view = await room.view()
     lost = set(range(opened_after + 1, last + 1))
-    assert {number for number in range(60) if number in view.lost} == lost
-    assert {number for number in range(60) if number in view.gone} == lost
+    assert {number for number in range(60) if number in view.unproven} == lost
+    assert {number for number in range(60) if number in view.ended} == lost
 
 
 async def test_a_view_that_followed_knows_that_a_ticket_was_refused(room: Room) -> None:
@@ -56,7 +56,7 @@ async def test_a_view_that_followed_knows_that_a_ticket_was_refused(room: Room) 
     for log_id, entry in (await room.log())[1:]:
         assert view.apply(log_id, entry)
     assert [view.place(number) for number in (4, 6, 7)] == [Place.waiting, Place.left, Place.waiting]
-    assert 6 not in view.lost
+    assert 6 not in view.unproven
 
 
 async def test_a_sale_that_is_moved_while_its_room_recovers_opens_when_it_is_due(room: Room) -> None:

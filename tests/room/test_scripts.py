@@ -8,7 +8,8 @@ from app import redis_keys
 from app.domain.line import Place, RoomState
 from app.domain.ticket import account_holder, holder_text
 from app.lane.commands import Command, ReleasePlace, unpack_command
-from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET, Joined
+from app.room.answers import Joined, JoinStatus
+from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
 
 WISH = '{"quantity":2}'
@@ -18,21 +19,25 @@ PASS_MS = TIMING.pass_s * 1000
 
 
 async def test_numbers_are_given_in_order_and_once_per_holder(room: Room) -> None:
-    assert await room.join("a", "b", "a") == [Joined("joined", 1), Joined("joined", 2), Joined("already", 1)]
-    assert await room.join("c", "b") == [Joined("joined", 3), Joined("already", 2)]
+    assert await room.join("a", "b", "a") == [
+        Joined(JoinStatus.joined, 1),
+        Joined(JoinStatus.joined, 2),
+        Joined(JoinStatus.already, 1),
+    ]
+    assert await room.join("c", "b") == [Joined(JoinStatus.joined, 3), Joined(JoinStatus.already, 2)]
 
 
 async def test_no_number_is_given_above_the_bound(room: Room) -> None:
     await room.redis.hset(redis_keys.room(EVENT), "bound", "2")  # type: ignore[misc]  # redis-py types it for both clients
     assert await room.join("a", "b", "c", "a") == [
-        Joined("joined", 1),
-        Joined("joined", 2),
-        Joined("full", 0),
-        Joined("already", 1),
+        Joined(JoinStatus.joined, 1),
+        Joined(JoinStatus.joined, 2),
+        Joined(JoinStatus.full, 0),
+        Joined(JoinStatus.already, 1),
     ]
     assert await room.field("number") == 2
     await room.scripts.reserve(EVENT, 3)
-    assert await room.join("c") == [Joined("joined", 3)]
+    assert await room.join("c") == [Joined(JoinStatus.joined, 3)]
 
 
 @pytest.mark.parametrize(("state", "taken"), [("paused", True), ("draining", False), ("closed", False)])
@@ -41,35 +46,38 @@ async def test_only_an_open_or_paused_room_takes_people_but_nobody_loses_a_place
 ) -> None:
     await room.join("a")
     await room.change(state=state)
-    assert await room.join("a", "b") == [Joined("already", 1), Joined("joined", 2) if taken else Joined("refused", 0)]
+    assert await room.join("a", "b") == [
+        Joined(JoinStatus.already, 1),
+        Joined(JoinStatus.joined, 2) if taken else Joined(JoinStatus.refused, 0),
+    ]
 
 
 async def test_where_only_accounts_may_join_a_browser_gets_no_number_and_loses_none(room: Room) -> None:
     account, other = (holder_text(account_holder(name)) for name in ("ann", "ben"))
-    assert await room.join("browser") == [Joined("joined", 1)]
+    assert await room.join("browser") == [Joined(JoinStatus.joined, 1)]
     assert await room.change(accounts_only=1) == ("changed", "open")
     assert await room.join("stranger", account, "browser", "stranger", other) == [
-        Joined("stranger", 0),
-        Joined("joined", 2),
-        Joined("already", 1),
-        Joined("stranger", 0),
-        Joined("joined", 3),
+        Joined(JoinStatus.stranger, 0),
+        Joined(JoinStatus.joined, 2),
+        Joined(JoinStatus.already, 1),
+        Joined(JoinStatus.stranger, 0),
+        Joined(JoinStatus.joined, 3),
     ]
     assert (await room.view()).accounts_only
     await room.change(accounts_only=0)
-    assert await room.join("stranger") == [Joined("joined", 4)]
+    assert await room.join("stranger") == [Joined(JoinStatus.joined, 4)]
 
 
 async def test_a_scheduled_room_takes_nobody_and_opens_by_the_clock(room: Room) -> None:
     await room.redis.flushall()
     opens_ms = room.clock.redis_ms + 1_000
     await room.make_again(state=RoomState.scheduled, opens_ms=opens_ms)
-    assert await room.join("a") == [Joined("refused", 0)]
+    assert await room.join("a") == [Joined(JoinStatus.refused, 0)]
     await room.tick(999)
     assert (await room.view()).state is RoomState.scheduled
     await room.tick(1)
     assert (await room.view()).state is RoomState.open
-    assert await room.join("a") == [Joined("joined", 1)]
+    assert await room.join("a") == [Joined(JoinStatus.joined, 1)]
 
 
 async def test_a_scheduled_room_takes_people_from_its_opening_on_before_any_tick_opens_it(room: Room) -> None:
@@ -77,9 +85,13 @@ async def test_a_scheduled_room_takes_people_from_its_opening_on_before_any_tick
     await room.redis.flushall()
     await room.make_again(state=RoomState.scheduled, opens_ms=room.clock.redis_ms + 1_000)
     room.clock.pass_ms(999)
-    assert await room.join("a") == [Joined("refused", 0)]
+    assert await room.join("a") == [Joined(JoinStatus.refused, 0)]
     room.clock.pass_ms(1)
-    assert await room.join("a", "b", "a") == [Joined("joined", 1), Joined("joined", 2), Joined("already", 1)]
+    assert await room.join("a", "b", "a") == [
+        Joined(JoinStatus.joined, 1),
+        Joined(JoinStatus.joined, 2),
+        Joined(JoinStatus.already, 1),
+    ]
     assert (await room.view()).state is RoomState.scheduled
     await room.tick()
     assert await room.let_in() == [1, 2]
@@ -88,7 +100,7 @@ async def test_a_scheduled_room_takes_people_from_its_opening_on_before_any_tick
 async def test_a_scheduled_room_without_a_time_to_open_takes_nobody(room: Room) -> None:
     await room.redis.flushall()
     await room.make_again(state=RoomState.scheduled, opens_ms=0)
-    assert await room.join("a") == [Joined("refused", 0)]
+    assert await room.join("a") == [Joined(JoinStatus.refused, 0)]
 
 
 async def test_who_left_gets_a_new_number_at_the_back(room: Room) -> None:
@@ -96,7 +108,7 @@ async def test_who_left_gets_a_new_number_at_the_back(room: Room) -> None:
     assert await room.leave(1) == "left"
     assert await room.leave(1) == "already"
     assert await room.leave(9) == "unknown"
-    assert await room.join("h1") == [Joined("joined", 4)]
+    assert await room.join("h1") == [Joined(JoinStatus.joined, 4)]
     await room.tick()
     assert await room.let_in() == [2, 3, 4]
 
@@ -105,7 +117,7 @@ async def test_who_lapsed_gets_a_new_number_at_the_back(room: Room) -> None:
     await room.crowd(2)
     await room.tick()
     await room.tick(CLAIM_MS)
-    assert await room.join("h1") == [Joined("joined", 3)]
+    assert await room.join("h1") == [Joined(JoinStatus.joined, 3)]
 
 
 async def test_capacity_counts_who_was_let_in_and_who_claimed_and_comes_back_at_every_end(room: Room) -> None:
@@ -319,7 +331,7 @@ async def test_turns_end_in_bounded_portions(room: Room) -> None:
     await room.crowd(TURNS_ENDED_MAX + 7)
     await room.tick()
     room.clock.pass_ms(CLAIM_MS)
-    ended = [(await room.scripts.tick(EVENT, 1, 0, room.clock.redis_ms))[0] for _ in range(3)]
+    ended = [(await room.scripts.tick(EVENT, 1, 0, room.clock.redis_ms)).turns_ended for _ in range(3)]
     assert ended == [TURNS_ENDED_MAX, 7, 0]
 
 
@@ -339,14 +351,14 @@ async def test_a_wish_is_sent_to_the_lane_in_number_order_with_its_owner_and_onl
     await room.join("anna", "bert", "carl", wish=WISH)
     await room.change(rate=1_000, burst=1_000, max_active=1_000)
     tick = await room.tick()
-    assert tick.wished == 3
+    assert tick.wishes_sent == 3
     commands = [fields[b"c"].decode() for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
     first = WISH_BUCKET - 1
     assert commands == [
         f'{{"kind":"hold","id":"wish:1:{first + at}","holder":"{name}","number":{first + at},"epoch":1,"wish":{WISH}}}'
         for at, name in enumerate(("anna", "bert", "carl"))
     ]
-    assert (await room.tick()).wished == 0
+    assert (await room.tick()).wishes_sent == 0
 
 
 async def test_a_wish_of_somebody_passed_over_is_kept_for_their_turn(room: Room) -> None:
@@ -358,7 +370,7 @@ async def test_a_wish_of_somebody_passed_over_is_kept_for_their_turn(room: Room)
     await room.join("anna", wish=WISH)
     await room.join("bert", wish=WISH)
     await room.seen(1)
-    assert (await room.tick()).wished == 1, "one had the turn already"
+    assert (await room.tick()).wishes_sent == 1, "one had the turn already"
     lane = await room.redis.xrange(redis_keys.lane(EVENT))
     assert [b'"id":"wish:1:1"' in fields[b"c"] for _, fields in lane] == [True]
 
@@ -423,10 +435,10 @@ async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Roo
     assert await room.change(state="open") == ("changed", "closed")
     assert await room.scripts.join(EVENT, 1, [("h1", "")], room.clock.redis_ms) == ("old_epoch", 0, [])
     assert await room.scripts.claim(EVENT, 1, 1, room.clock.redis_ms) == ("old_epoch", 0)
-    assert await room.scripts.leave(EVENT, 1, 1, room.clock.redis_ms, drop_id="d") == ("old_epoch", "")
+    assert await room.scripts.leave(EVENT, 1, 1, room.clock.redis_ms, release_id="d") == ("old_epoch", "")
     assert await room.scripts.seen(EVENT, 1, [1], room.clock.redis_ms) == 0
     assert await room.scripts.restore(EVENT, 1, [(1, "h1")], room.clock.redis_ms) == 0
-    assert (await room.scripts.tick(EVENT, 1, 1_000, room.clock.redis_ms))[1].state == "old_epoch"
+    assert (await room.scripts.tick(EVENT, 1, 1_000, room.clock.redis_ms)).room == "old_epoch"
     room.epoch = 2
     assert numbers(await room.join("h1", "x")) == [6, 7]
 
@@ -435,8 +447,8 @@ async def test_a_room_is_made_once_and_missing_before(room: Room) -> None:
     await room.crowd(3)
     assert not await room.scripts.create(EVENT, BIRTH, room.clock.redis_ms)
     assert await room.field("number") == 3
-    assert await room.scripts.change("nowhere", {"rate": 5}) == ("missing", "")
-    assert (await room.scripts.tick("nowhere", 1, 0))[1].state == "missing"
+    assert await room.scripts.change("nowhere", {"rate": 5}) == ("missing", None)
+    assert (await room.scripts.tick("nowhere", 1, 0)).room == "missing"
 
 
 async def test_the_log_is_bounded(room: Room) -> None:

@@ -15,8 +15,9 @@ from redis.asyncio import Redis
 from app import redis_keys
 from app.domain.line import RoomState
 from app.room import scripts
+from app.room.answers import Tick
 from app.room.errors import RoomUnavailable
-from app.room.scripts import Now, RoomScripts, Schedule, Tick
+from app.room.scripts import Now, RoomScripts, Schedule
 from tests.room.room import BIRTH, EVENT, TIMING, Clock, Room
 from tests.waiting import wait_until
 from workers import admitter
@@ -33,7 +34,7 @@ class Recording(RoomScripts):
 
     async def tick(
         self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
-    ) -> tuple[int, Tick]:
+    ) -> Tick:
         self.vouched.append((steady_ms, since_ms))
         if self.away:
             raise RoomUnavailable("ConnectionError")

@@ -12,14 +12,14 @@ from app import redis_keys
 from app.control import sale_schedule as windows
 from app.control.rooms import RoomChange, RoomControl
 from app.domain.line import RoomState
-from app.domain.samples import marks_of
+from app.domain.samples import read_samples
 from app.ledger import events, rooms
 from app.ledger.database import Database
+from app.room import samples
 from app.room.follow import Rooms
 from app.room.view import LineView
 from tests.lane.world import spec
 from tests.room.room import EVENT, Room
-from workers import keeper
 from workers.keeper import keep
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -37,7 +37,9 @@ async def row_of(db: Database, event_id: str = EVENT) -> rooms.RoomRow:
 
 async def view_of(room: Room, event_id: str) -> LineView:
     view = LineView(event_id)
-    view.load(await room.scripts.snapshot(event_id, 1))
+    snapshot = await room.scripts.snapshot(event_id, 1)
+    assert snapshot is not None
+    view.load(snapshot)
     return view
 
 
@@ -173,8 +175,8 @@ async def test_a_closed_room_that_was_lost_stays_closed(room: Room) -> None:
 
 
 async def test_marks_say_which_number_was_given_when(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "MARK_MIN_MS", 0)
-    monkeypatch.setattr(keeper, "MARKS_MAX", 3)
+    monkeypatch.setattr(samples, "SAMPLE_MIN_MS", 0)
+    monkeypatch.setattr(samples, "SAMPLES_MAX", 3)
     name = redis_keys.of_epoch(EVENT, 1, "marks")
     await round_of(room)
     await round_of(room)
@@ -189,7 +191,7 @@ async def test_marks_say_which_number_was_given_when(room: Room, monkeypatch: py
 async def test_marks_count_the_people_in_line_and_inside_as_the_line_itself_does(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "MARK_MIN_MS", 0)
+    monkeypatch.setattr(samples, "SAMPLE_MIN_MS", 0)
     await room.crowd(30)
     for step in range(4):
         await room.tick()
@@ -199,7 +201,7 @@ async def test_marks_count_the_people_in_line_and_inside_as_the_line_itself_does
             await room.claim(6 * step - 4)
         await round_of(room)
         view = await room.view()
-        (last,) = marks_of(await room.redis.lrange(redis_keys.of_epoch(EVENT, 1, "marks"), -1, -1))  # type: ignore[misc]
+        (last,) = read_samples(await room.redis.lrange(redis_keys.of_epoch(EVENT, 1, "marks"), -1, -1))  # type: ignore[misc]
         assert (last.number, last.waiting) == (view.number, view.waiting)
         assert (last.admitted, last.active) == (len(view.admitted), len(view.active))
 

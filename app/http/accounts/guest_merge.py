@@ -28,7 +28,7 @@ from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.state import State
 from app.ledger import users
 from app.room.errors import RoomUnavailable
-from app.room.scripts import Adoption
+from app.room.scripts import GuestPlace
 from app.room.view import LineView
 
 ROOMS_MAX = 200  # looked at when somebody logs in: those this browser has a ticket for, then the newest
@@ -108,12 +108,12 @@ async def _linked(state: State, names: Iterable[str | None], user_id: str) -> se
 async def _adopt(state: State, user_id: str, names: dict[LineView, set[str]]) -> dict[str, int]:
     """The account's number in each line where it has one, after the browser's places have become its own."""
     places = [
-        Adoption(view.event_id, view.epoch, name) for view, some in names.items() for name in sorted(some) or [""]
+        GuestPlace(view.event_id, view.epoch, name) for view, some in names.items() for name in sorted(some) or [""]
     ]
     if not places:
         return {}
-    answers = await state["scripts"].adopt_all(places, holder_text(account_holder(user_id)))
-    return {place.event_id: number for place, (_, number) in zip(places, answers, strict=True) if number}
+    merged = await state["scripts"].merge_all(places, holder_text(account_holder(user_id)))
+    return {place.event_id: each.number for place, each in zip(places, merged, strict=True) if each.number}
 
 
 def _place_cookies(

@@ -146,7 +146,7 @@ class FastProtocol(HttpToolsProtocol):
 
     def _join(self, view: LineView, headers: Headers) -> bool:
         state = cast(State, self.app_state)
-        if view.lost or is_foreign(headers, state["settings"].public_url):
+        if view.unproven or is_foreign(headers, state["settings"].public_url):
             return False
         if has_guest_place(state, headers, view.event_id):
             return False

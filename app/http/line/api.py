@@ -35,9 +35,9 @@ from app.http.line.position import encode_position, position_members
 from app.http.line.streams import STREAM_HEADERS
 from app.http.shop.rules import check_wish
 from app.http.state import State
+from app.room.answers import Joined, JoinStatus, RoomStatus
 from app.room.errors import RoomUnavailable
 from app.room.joiner import JoinUnavailable
-from app.room.scripts import Joined
 from app.room.view import LineView
 
 
@@ -57,7 +57,7 @@ class JoinAnswer(NamedTuple):
     cookies: list[tuple[bytes, bytes]]
 
 
-Joining = asyncio.Future[tuple[str, Joined]]
+Joining = asyncio.Future[tuple[RoomStatus, Joined]]
 
 
 class Arrival(NamedTuple):
@@ -108,7 +108,7 @@ def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:
         position_members(view, joined.number, view.position(joined.number), state["reservation_member"]),
     )
     cookies = [set_cookie(ticket_cookie(event_id), token, life_s=COOKIE_LIFE_S, secure=secure), *names]
-    return JoinAnswer(created=joined.status == "joined", body=body, cookies=cookies)
+    return JoinAnswer(created=joined.status is JoinStatus.joined, body=body, cookies=cookies)
 
 
 async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str, wish: Wish | None) -> JoinAnswer:
@@ -119,7 +119,7 @@ async def join_line(state: State, headers: list[tuple[bytes, bytes]], event_id: 
     view = await view_of(state, event_id)
     if wish is not None:
         await check_wish(state, event_id, wish)
-    if view.lost:
+    if view.unproven:
         await _take_back(state, headers, view)
     if has_guest_place(state, headers, event_id):
         await merge_guest_into_line(state, headers, view)
@@ -132,7 +132,7 @@ async def _take_back(state: State, headers: list[tuple[bytes, bytes]], view: Lin
     """Give somebody who joins again the place their ticket proves, which a loss of Redis took: not one at the back."""
     try:
         ticket = require_ticket(state["tickets"], headers, view)
-        if ticket.number in view.lost:
+        if ticket.number in view.unproven:
             await state["presence"].restore(view.event_id, view.epoch, {ticket.number: holder_text(ticket.holder)})
     except Problem:
         return  # a ticket of no use proves nothing
@@ -144,17 +144,17 @@ def _unavailable(error: JoinUnavailable) -> Problem:
     return Problem(503, "line_unavailable", f"{error}. Nothing was lost: try again.")
 
 
-def _refusal(view: LineView, room_state: str, status: str) -> Problem:
-    match room_state, status:
-        case _, "stranger":
+def _refusal(view: LineView, room: RoomStatus, status: JoinStatus) -> Problem:
+    match room, status:
+        case _, JoinStatus.stranger:
             return Problem(401, "login_required", "This line is for people with an account. Log in, then join.")
-        case _, "full":
+        case _, JoinStatus.full:
             return Problem(503, "numbers_short", "More people are joining than numbers were set aside. Try again.")
-        case "scheduled", _:
+        case RoomState.scheduled, _:
             opens = datetime.fromtimestamp(view.opens_ms / 1000, UTC).isoformat()
-            return Problem(409, "room_not_open", f"The line opens at {opens}.", opensAt=opens, room=room_state)
-        case "draining" | "closed", _:
-            return closed_problem(view, room_state)
+            return Problem(409, "room_not_open", f"The line opens at {opens}.", opensAt=opens, room=room)
+        case RoomState.draining | RoomState.closed, _:
+            return closed_problem(view, room)
         case _:
             return Problem(503, "line_unavailable", "The room is changing. Nothing was lost: try again.")
 

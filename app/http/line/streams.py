@@ -172,7 +172,7 @@ class Hub:
         if stream.message != view.message or view.state is RoomState.closed:
             return True
         number = stream.number
-        if number <= view.cursor or number in view.gone:
+        if number <= view.cursor or number in view.ended:
             return stream.next_s == 0.0 or view.place(number) is not stream.place
         return now_s >= stream.next_s
 

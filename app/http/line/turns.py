@@ -26,6 +26,7 @@ from app.http.line.position import encode_position
 from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import ReleasePlace
+from app.room.answers import ClaimStatus, LeaveStatus
 from app.room.errors import RoomUnavailable
 from app.room.view import LineView
 
@@ -49,7 +50,7 @@ async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id:
     except RoomUnavailable as error:
         raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
     state["meters"].claimed(event_id, status)
-    if status != "claimed":
+    if status is not ClaimStatus.claimed:
         raise _claim_refusal(view, ticket.number, status)
     expires_at = datetime.fromtimestamp(expires_ms // 1000, UTC)
     admission = AdmissionPass(
@@ -79,15 +80,15 @@ async def _held(state: State, ticket: Ticket) -> dict[str, Any] | None:
     return await reservation_of(state, ticket.event_id, ticket.epoch, ticket.number)
 
 
-def _claim_refusal(view: LineView, number: int, status: str) -> Problem:
+def _claim_refusal(view: LineView, number: int, status: ClaimStatus) -> Problem:
     match status:
-        case "lapsed":
+        case ClaimStatus.lapsed:
             return Problem(410, "turn_lapsed", "Your turn has passed. Join the line again.")
-        case "left" if number not in view.lost:
+        case ClaimStatus.left if number not in view.unproven:
             return Problem(410, "place_given_up", "This place in line is over. Join the line again.")
-        case "closed" | "old_epoch":
+        case ClaimStatus.closed | ClaimStatus.old_epoch:
             return closed_problem(view, view.state)
-        case "missing":
+        case ClaimStatus.missing:
             return _lost()
         case _:
             here = msgspec.Raw(encode_position(view, number, lambda *_: b""))
@@ -110,18 +111,19 @@ async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id:
     """Give the place up for good, and the seats held for it. Idempotent."""
     view = await view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
-    drop_id = f"leave:{ticket.epoch}:{ticket.number}:{secrets.token_hex(8)}"  # the place may come back after a loss
-    with state["lane"].expected(event_id, drop_id) as answer:
+    release_id = f"leave:{ticket.epoch}:{ticket.number}:{secrets.token_hex(8)}"  # the place may come back after a loss
+    with state["lane"].expected(event_id, release_id) as answer:
         try:
-            left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, drop_id=drop_id)
+            left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, release_id=release_id)
         except RoomUnavailable as error:
             raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
-        if left.drop:
-            await state["lane"].hurry(event_id, left.drop, answer, LANE_WAIT_S)
-    if left.status == "missing":
+        if left.lane_entry:
+            await state["lane"].hurry(event_id, left.lane_entry, answer, LANE_WAIT_S)
+    if left.status is LeaveStatus.missing:
         raise _lost()
-    if left.status in ("already", "closed") and ticket.number <= view.cursor:  # what a pass holds outlives its turn
-        await submit(state, event_id, ReleasePlace(id=drop_id, epoch=ticket.epoch, number=ticket.number))
+    has_ended = left.status in (LeaveStatus.already, LeaveStatus.closed)
+    if has_ended and ticket.number <= view.cursor:  # what a pass holds outlives its turn
+        await submit(state, event_id, ReleasePlace(id=release_id, epoch=ticket.epoch, number=ticket.number))
 
 
 async def leave(request: Request[State]) -> Response:

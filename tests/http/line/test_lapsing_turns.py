@@ -43,7 +43,7 @@ async def test_nobody_is_let_in_while_all_capacity_is_taken(system: System, even
         async def is_over() -> bool:
             view = system.state["rooms"].views[event_id]
             assert not (2 in view.admitted and 1 in view.admitted)
-            return 2 in view.gone
+            return 2 in view.ended
 
         await wait_until(is_over, description="both turns came and lapsed, one after the other")
 

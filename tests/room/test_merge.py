@@ -8,33 +8,34 @@ import pytest
 
 from app import redis_keys
 from app.domain.line import Place
-from app.room.scripts import Adoption, Joined
+from app.room.answers import Joined, JoinStatus, Merged
+from app.room.scripts import GuestPlace
 from tests.room.room import EVENT, TIMING, Room
 
 WISH = '{"quantity":2}'
 CLAIM_MS = TIMING.claim_window_s * 1000
 
 
-async def adopt(room: Room, browser: str, account: str) -> tuple[str, int]:
-    return await room.scripts.adopt(EVENT, room.epoch, browser, account, room.clock.redis_ms)
+async def merge(room: Room, browser: str, account: str) -> Merged:
+    return await room.scripts.merge(GuestPlace(EVENT, room.epoch, browser), account, room.clock.redis_ms)
 
 
 async def test_an_account_without_a_place_takes_over_the_browser_s(room: Room) -> None:
     await room.join("x", "browser", "y")
-    assert await adopt(room, "browser", "account") == ("adopted", 2)
-    assert await adopt(room, "browser", "account") == ("kept", 2), "a repeat changes nothing"
-    assert await room.join("account") == [Joined("already", 2)]
-    assert await room.join("browser") == [Joined("joined", 4)], "the browser is somebody new"
+    assert await merge(room, "browser", "account") == ("merged", 2)
+    assert await merge(room, "browser", "account") == ("kept", 2), "a repeat changes nothing"
+    assert await room.join("account") == [Joined(JoinStatus.already, 2)]
+    assert await room.join("browser") == [Joined(JoinStatus.joined, 4)], "the browser is somebody new"
 
 
 async def test_of_two_places_the_earlier_is_kept_and_the_other_left(room: Room) -> None:
     await room.join("browser", "account", "other")
-    assert await adopt(room, "browser", "account") == ("adopted", 1)
+    assert await merge(room, "browser", "account") == ("merged", 1)
     assert (await room.view()).place(2) is Place.left
     await room.join("tablet")
-    assert await adopt(room, "tablet", "account") == ("kept", 1)
+    assert await merge(room, "tablet", "account") == ("kept", 1)
     assert (await room.view()).place(4) is Place.left
-    assert await room.join("account") == [Joined("already", 1)]
+    assert await room.join("account") == [Joined(JoinStatus.already, 1)]
     assert (await room.view()).position(3).ahead == 1
 
 
@@ -47,17 +48,17 @@ async def test_a_turn_is_never_given_up_for_an_earlier_place_that_waits(room: Ro
     await room.join(who)
     await room.tick(1000)
     assert (await room.view()).place(2) is Place.admitted
-    assert await adopt(room, "browser", "account") == ("adopted" if who == "browser" else "kept", 2)
+    assert await merge(room, "browser", "account") == ("merged" if who == "browser" else "kept", 2)
     view = await room.view()
     assert (view.place(1), view.place(2)) == (Place.left, Place.admitted)
-    assert await room.join("account") == [Joined("already", 2)]
+    assert await room.join("account") == [Joined(JoinStatus.already, 2)]
 
 
 async def test_a_pass_is_never_given_up_for_a_turn(room: Room) -> None:
     await room.join("account", "browser")
     await room.tick(1000)
     await room.claim(2)
-    assert await adopt(room, "browser", "account") == ("adopted", 2)
+    assert await merge(room, "browser", "account") == ("merged", 2)
     view = await room.view()
     assert (view.place(1), view.place(2)) == (Place.left, Place.claimed)
 
@@ -65,7 +66,7 @@ async def test_a_pass_is_never_given_up_for_a_turn(room: Room) -> None:
 async def test_a_place_given_up_gives_its_capacity_back(room: Room) -> None:
     await room.join("account", "browser")
     await room.tick(1000)
-    assert await adopt(room, "browser", "account") == ("kept", 1)
+    assert await merge(room, "browser", "account") == ("kept", 1)
     view = await room.view()
     assert list(view.admitted) == [1]
 
@@ -75,7 +76,7 @@ async def test_a_turn_whose_time_is_over_is_not_kept(room: Room) -> None:
     await room.tick(1000)
     room.clock.pass_ms(CLAIM_MS)
     await room.join("account")
-    assert await adopt(room, "browser", "account") == ("kept", 2)
+    assert await merge(room, "browser", "account") == ("kept", 2)
 
 
 async def test_a_pass_whose_time_is_over_is_not_kept(room: Room) -> None:
@@ -84,52 +85,52 @@ async def test_a_pass_whose_time_is_over_is_not_kept(room: Room) -> None:
     await room.claim(1)
     room.clock.pass_ms(TIMING.pass_s * 1000)
     await room.join("account")
-    assert await adopt(room, "browser", "account") == ("kept", 2)
+    assert await merge(room, "browser", "account") == ("kept", 2)
 
 
 async def test_a_wish_goes_with_its_number_and_says_whose_it_is_now(room: Room) -> None:
     await room.scripts.join(EVENT, 1, [("x", ""), ("browser", WISH)], room.clock.redis_ms)
-    await adopt(room, "browser", "account")
+    await merge(room, "browser", "account")
     wishes = await room.redis.hgetall(redis_keys.of_epoch(EVENT, 1, "wishes:0"))  # type: ignore[misc]
     assert wishes == {b"2": f"account {WISH}".encode()}
     await room.join("early")
     await room.scripts.join(EVENT, 1, [("late", WISH)], room.clock.redis_ms)
-    await adopt(room, "early", "second")
-    assert await adopt(room, "late", "second") == ("kept", 3)
+    await merge(room, "early", "second")
+    assert await merge(room, "late", "second") == ("kept", 3)
     assert await room.redis.hkeys(redis_keys.of_epoch(EVENT, 1, "wishes:0")) == [b"2"]  # type: ignore[misc]
 
 
 async def test_a_place_that_is_over_is_not_taken_over(room: Room) -> None:
     await room.join("browser", "account")
     await room.leave(1)
-    assert await adopt(room, "browser", "account") == ("kept", 2)
+    assert await merge(room, "browser", "account") == ("kept", 2)
     await room.leave(2)
-    assert await adopt(room, "browser", "account") == ("none", 0)
-    assert await adopt(room, "nobody", "account") == ("none", 0)
+    assert await merge(room, "browser", "account") == ("none", 0)
+    assert await merge(room, "nobody", "account") == ("none", 0)
 
 
 async def test_without_a_browser_it_only_says_where_the_account_is(room: Room) -> None:
     await room.join("account")
-    assert await adopt(room, "", "account") == ("kept", 1)
-    assert await adopt(room, "", "nobody") == ("none", 0)
+    assert await merge(room, "", "account") == ("kept", 1)
+    assert await merge(room, "", "nobody") == ("none", 0)
 
 
 async def test_a_closed_room_and_another_epoch_are_left_alone(room: Room) -> None:
     await room.join("browser")
-    assert await room.scripts.adopt(EVENT, 2, "browser", "account") == ("old_epoch", 0)
+    assert await room.scripts.merge(GuestPlace(EVENT, 2, "browser"), "account") == ("old_epoch", 0)
     await room.change(state="closed")
-    assert await adopt(room, "browser", "account") == ("closed", 0)
+    assert await merge(room, "browser", "account") == ("closed", 0)
 
 
 async def test_many_browsers_at_once_leave_an_account_the_earliest_number(room: Room) -> None:
     browsers = [f"b{n}" for n in range(10)]
     await room.join(*browsers)
-    await asyncio.gather(*(adopt(room, browser, "account") for browser in reversed(browsers)))
-    assert await room.join("account") == [Joined("already", 1)]
+    await asyncio.gather(*(merge(room, browser, "account") for browser in reversed(browsers)))
+    assert await room.join("account") == [Joined(JoinStatus.already, 1)]
     assert (await room.view()).waiting == 1
 
 
 async def test_many_rooms_are_asked_in_one_round_trip(room: Room) -> None:
     await room.join("browser")
-    places = [Adoption(EVENT, 1, "browser"), Adoption(EVENT, 1, ""), Adoption("no-room", 1, "browser")]
-    assert await room.scripts.adopt_all(places, "account") == [("adopted", 1), ("kept", 1), ("old_epoch", 0)]
+    places = [GuestPlace(EVENT, 1, "browser"), GuestPlace(EVENT, 1, ""), GuestPlace("no-room", 1, "browser")]
+    assert await room.scripts.merge_all(places, "account") == [("merged", 1), ("kept", 1), ("old_epoch", 0)]

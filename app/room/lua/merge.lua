@@ -1,9 +1,9 @@
--- adopt: give an account the place of a browser that it logged in from; of two places, keep one.
+-- merge: give an account the place of a browser that it logged in from; of two places, keep one.
 -- Guarantee: the account has one number afterwards, the browser none; a turn is never given up for a place that waits, and
 --   of two alike the earlier stays; a wish goes with its number. Without a browser it only answers where the account is.
 -- KEYS: 1 room  2 gone  3 returned  4 admitted  5 active  6 log  7 holders prefix  8 wishes prefix
 -- ARGV: 1 now_ms or ""  2 epoch  3 browser's bucket  4 browser or ""  5 account's bucket  6 account  7 log_max  8 wish_bucket
--- Returns: {status, the account's number or 0}   status: adopted | kept | none | old_epoch | closed      Cost: O(log turns)
+-- Returns: {status, the account's number or 0}   status: merged | kept | none | old_epoch | closed      Cost: O(log turns)
 local room, gone, returned, admitted, active, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local holders, wishes, epoch = KEYS[7], KEYS[8], ARGV[2]
 local from, browser, to, account = holders .. ARGV[3], ARGV[4], holders .. ARGV[5], ARGV[6]
@@ -43,4 +43,4 @@ redis.call('HSET', to, account, theirs)
 local said = wishes .. math.floor(theirs / wish_bucket)
 local wish = string.match(redis.call('HGET', said, theirs) or '', '^%S+ (.*)$')
 if wish then redis.call('HSET', said, theirs, account .. ' ' .. wish) end
-return {'adopted', theirs}
+return {'merged', theirs}

@@ -1,0 +1,27 @@
+"""Lets the keys of epochs that have ended expire, so that Redis keeps nothing for ever."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from app import redis_keys
+from app.room.errors import as_room_unavailable
+from app.room.record import RoomRecord
+
+EPOCH_KEPT_S = 7 * 86_400  # how long a closed epoch can still be looked at
+SCAN_COUNT = 1_000
+
+
+async def expire_epochs(redis: Redis, event_id: str, record: RoomRecord, last_epoch: int) -> None:
+    """Give every key of `last_epoch` and of those before it a TTL; a reader may still look at them meanwhile.
+
+    There is more than one such epoch when a room was closed and opened several times between two rounds. Raises
+    RoomUnavailable.
+    """
+    if record.epochs_expired >= last_epoch:
+        return
+    with as_room_unavailable():
+        async for name in redis.scan_iter(match=redis_keys.of_epoch(event_id, "*", "*"), count=SCAN_COUNT):
+            if record.epochs_expired < redis_keys.epoch_of(name.decode()) <= last_epoch:
+                await redis.expire(name, EPOCH_KEPT_S)
+        await redis.hset(redis_keys.room(event_id), "retired", str(last_epoch))  # type: ignore[misc]

@@ -1,0 +1,67 @@
+"""Samples of a line in Redis: written by the keeper, read for charts, rates of flow and waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from app import redis_keys
+from app.domain.samples import LineSample, read_samples
+from app.room.errors import as_room_unavailable
+from app.room.record import RoomRecord, record_of, request_record
+
+SAMPLES_MAX = 3_600  # one a second: an hour of how the line was
+SAMPLE_MIN_MS = 900
+
+
+def request_samples(pipe: Any, event_id: str, epoch: int, *, whole: bool = True) -> None:
+    """Ask in a pipeline for the samples of the last hour, or for the first alone; `read_samples` takes the answer."""
+    pipe.lrange(redis_keys.of_epoch(event_id, epoch, "marks"), 0, -1 if whole else 0)
+
+
+async def line_samples(redis: Redis, event_id: str, epoch: int) -> list[LineSample]:
+    """The samples of the last hour, oldest first. Raises RoomUnavailable."""
+    return (await samples_and_record(redis, event_id, epoch))[0]
+
+
+async def samples_and_record(redis: Redis, event_id: str, epoch: int) -> tuple[list[LineSample], RoomRecord | None]:
+    """The samples of the last hour and how the room is now, in one call. Raises RoomUnavailable."""
+    pipe = redis.pipeline(transaction=False)
+    request_samples(pipe, event_id, epoch)
+    request_record(pipe, event_id)
+    with as_room_unavailable():
+        async with pipe:  # cancelled, it would keep its connection
+            raw, values = await pipe.execute()
+    return read_samples(raw), record_of(values)
+
+
+async def add_sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: int) -> None:
+    """Note how the line is, if that is news: waits, rates of flow and charts are made from these samples.
+
+    Raises RoomUnavailable.
+    """
+    with as_room_unavailable():
+        sample = await _sample(redis, event_id, record, now_ms)
+        name = redis_keys.of_epoch(event_id, record.epoch, "marks")
+        last = await redis.lindex(name, -1)  # type: ignore[misc]  # redis-py types it for both clients
+        if last is not None:
+            (before,) = read_samples([last])
+            if sample == before._replace(at_ms=now_ms) or now_ms - before.at_ms < SAMPLE_MIN_MS:
+                return
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.rpush(name, sample.packed())
+            pipe.ltrim(name, -SAMPLES_MAX, -1)
+            await pipe.execute()
+
+
+async def _sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: int) -> LineSample:
+    """People who wait are those behind the cursor whose position has not ended."""
+    ended, first = redis_keys.of_epoch(event_id, record.epoch, "gone"), (record.cursor + 1) >> 3
+    ended_from_byte = await redis.bitcount(ended, first, -1)
+    edge = await redis.getrange(ended, first, first)
+    before_cursor = (edge[0] >> 8 - (record.cursor + 1) % 8).bit_count() if edge else 0  # of those in the first byte
+    waiting = max(0, record.number - record.cursor - ended_from_byte + before_cursor)
+    admitted = await redis.zcard(redis_keys.of_epoch(event_id, record.epoch, "admitted"))
+    active = await redis.zcard(redis_keys.of_epoch(event_id, record.epoch, "active"))
+    return LineSample(now_ms, record.number, record.admitted_total, waiting, admitted, active)
