@@ -44,7 +44,7 @@ from app.http.state import State
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
-from app.ledger import people, reservations
+from app.ledger import account_admin, reservations
 from app.ledger import posters as posters_ledger
 from app.ledger import seats as seats_ledger
 from app.ledger.database import Database
@@ -157,7 +157,7 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
 async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, session_s: int) -> None:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
     await revoked.load()
-    found = await people.ended_since(db, now() - timedelta(seconds=session_s))
+    found = await account_admin.ended_since(db, now() - timedelta(seconds=session_s))
     await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
 
 

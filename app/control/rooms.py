@@ -24,7 +24,7 @@ from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import RoomState
 from app.domain.sale import SaleStatus, status_of
 from app.domain.samples import HistoryPoint, LineSample, flows_per_s, history, oldest_wait_s
-from app.ledger import editing, events, rooms, trail
+from app.ledger import audit_log, editing, events, rooms
 from app.ledger.database import Database
 from app.room.answers import ChangeStatus
 from app.room.errors import as_room_unavailable
@@ -143,10 +143,10 @@ class RoomControl:
         happen, never one that happened and nobody knows of. Raises UnknownRoom."""
         if await rooms.get(self.db, event_id) is None:
             raise UnknownRoom(event_id)
-        return await trail.record(
+        return await audit_log.record(
             self.db,
             who=who,
-            action=trail.ROOM_CHANGE,
+            action=audit_log.ROOM_CHANGE,
             subject=event_id,
             event_id=event_id,
             change=_asked(wanted),
@@ -154,10 +154,10 @@ class RoomControl:
         )
 
     async def _record_refusal(self, event_id: str, who: str, asked: int, status: str, before: str) -> None:
-        await trail.record(
+        await audit_log.record(
             self.db,
             who=who,
-            action=trail.REFUSED,
+            action=audit_log.REFUSED,
             subject=event_id,
             event_id=event_id,
             change={"of": asked, "why": status, "state": before},
@@ -189,7 +189,7 @@ class RoomControl:
         """The last changes, newest first: at, who, change."""
         return [
             {"at": change.at.isoformat(), "who": change.who, "change": dict(change.change)}
-            for change in await trail.room_changes(self.db, event_id, CHANGES_SHOWN)
+            for change in await audit_log.room_changes(self.db, event_id, CHANGES_SHOWN)
         ]
 
     async def let_in(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ import structlog
 
 from app.lane.errors import LaneUnavailable
 from app.lane.seats import SeatViews
-from app.ledger import maps
+from app.ledger import seat_maps
 from app.ledger.database import Database
 from app.ledger.errors import StoreError
 
@@ -33,7 +33,7 @@ class SeatMapWarmer:
 
     async def look(self, now: datetime) -> None:
         """Hold the maps that are near, and give up those that nobody needs. Raises StoreError, LaneUnavailable."""
-        near = await maps.sold_between(self._db, now - BEHIND, now + AHEAD)
+        near = await seat_maps.sold_between(self._db, now - BEHIND, now + AHEAD)
         for event_id in near:
             await self._seats.open(event_id)
         self._seats.keep_only({*near, *self._watched()})

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case
 from app.domain.layout import Seat
 from app.domain.reservation import SeatSnapshot, SeatStatus
 from app.domain.sale import SaleStatus, Sold, sale_ends_at
-from app.ledger import trail
+from app.ledger import audit_log
 from app.ledger.database import Database, Transaction
 from app.ledger.statements import as_json, insert_rows
 from app.ledger.tables.events import events, grades, seats
@@ -107,7 +107,7 @@ class AdminAction:
 
     async def record(self, tx: Transaction, event_id: str, now: datetime) -> None:
         """In the transaction of the deed itself: both are kept, or neither."""
-        await trail.record(
+        await audit_log.record(
             tx, who=self.who, action=self.action, subject=event_id, event_id=event_id, change=self.change, now=now
         )
 

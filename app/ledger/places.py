@@ -17,10 +17,10 @@ from sqlalchemy.engine import Connection
 
 from app.domain.charge import ChargeStatus
 from app.domain.reservation import PaymentStatus, ReservationStatus
-from app.ledger import trail
+from app.ledger import audit_log
 from app.ledger.database import Database
 from app.ledger.statements import as_json, one_of
-from app.ledger.tables.audit_log import trail as trail_table
+from app.ledger.tables.audit_log import audit_log as audit_log_table
 from app.ledger.tables.lane import commands
 from app.ledger.tables.payments import charges, payments
 from app.ledger.tables.reservations import reservation_seats, reservations
@@ -149,7 +149,7 @@ def _of(tx: Connection, query: Select[Any], reservation_ids: str) -> Sequence[An
 
 def _actions(rows: Sequence[Any]) -> list[PlaceAction]:
     """Without the entries that say that another had no effect: those mark it."""
-    refused = {row["change"].get("of") for row in rows if row["action"] == trail.REFUSED}
+    refused = {row["change"].get("of") for row in rows if row["action"] == audit_log.REFUSED}
     return [
         PlaceAction(
             at=row["at"],
@@ -159,11 +159,11 @@ def _actions(rows: Sequence[Any]) -> list[PlaceAction]:
             refused=row["id"] in refused,
         )
         for row in rows
-        if row["action"] not in (trail.REFUSED, trail.UNANSWERED)
+        if row["action"] not in (audit_log.REFUSED, audit_log.UNANSWERED)
     ]
 
 
-_h, _p, _t = charges.c, payments.c, trail_table.c
+_h, _p, _t = charges.c, payments.c, audit_log_table.c
 _CHARGES = (
     select(_h.id, _h.reservation_id, _h.method, _h.amount, _h.status, _h.error, _h.created_at)
     .where(one_of(_h.reservation_id, "ids"))

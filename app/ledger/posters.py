@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from app.domain.pictures import PictureFault, UploadStatus
-from app.ledger import trail
+from app.ledger import audit_log
 from app.ledger.database import Database, Transaction
 from app.ledger.statements import insert_new
 from app.ledger.tables.events import events
@@ -206,7 +206,7 @@ async def prune(db: Database, now: datetime) -> int:
 async def _record(
     tx: Transaction, action: str, event_id: str, change: dict[str, object], who: str, now: datetime
 ) -> None:
-    await trail.record(tx, who=who, action=action, subject=event_id, event_id=event_id, change=change, now=now)
+    await audit_log.record(tx, who=who, action=action, subject=event_id, event_id=event_id, change=change, now=now)
 
 
 _forget_upload = delete(uploads).where(uploads.c.id == bindparam("gone"))

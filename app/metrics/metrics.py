@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from app.connections import running
 from app.ledger.database import Database
-from app.ledger.watch import Watch
+from app.ledger.transaction_times import TransactionTimes
 from app.metrics.exchange import MetricsExchange, SharedReadings, Source
 from app.metrics.loop_lag import LoopLag
 from app.metrics.process import process_readings
@@ -23,7 +23,7 @@ class Metrics:
         self.loop_lag = LoopLag()
         self._settings = settings
         self._process = process
-        self._watch = Watch(db)
+        self._transactions = TransactionTimes(db)
         self.sources: list[Source] = [lambda: process_readings(self.loop_lag), self._sql]
         self.shared: SharedReadings | None = None
         self.exchange = self._exchange()
@@ -43,9 +43,12 @@ class Metrics:
         return MetricsExchange(self._process, self._settings.metrics_dir, self.sources, self.shared)
 
     def _sql(self) -> list[Reading]:
-        watch = self._watch
+        transactions = self._transactions
         return [
-            *(read_histogram("tiketi_sql_transaction_seconds", times, kind) for kind, times in watch.times_s.items()),
-            Reading("tiketi_sql_pool_used", (), watch.pool_used),
-            Reading("tiketi_sql_pool_max", (), watch.pool_max),
+            *(
+                read_histogram("tiketi_sql_transaction_seconds", times, kind)
+                for kind, times in transactions.times_s.items()
+            ),
+            Reading("tiketi_sql_pool_used", (), transactions.pool_used),
+            Reading("tiketi_sql_pool_max", (), transactions.pool_max),
         ]

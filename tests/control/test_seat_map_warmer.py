@@ -12,7 +12,7 @@ from app.control.seat_map_warmer import AHEAD, BEHIND, SeatMapWarmer
 from app.lane import seats as lane_seats
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
-from app.ledger import editing, events, maps, seats
+from app.ledger import editing, events, seat_maps, seats
 from app.ledger.database import Database
 from tests.lane.world import START, spec
 
@@ -62,5 +62,5 @@ async def test_what_is_no_longer_near_is_given_up_unless_it_is_watched(
 async def test_those_that_open_first_come_first_and_not_without_end(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maps, "HELD_MAX", 2)
-    assert await maps.sold_between(db, START - BEHIND, START + AHEAD) == ["just-over", "on"]
+    monkeypatch.setattr(seat_maps, "HELD_MAX", 2)
+    assert await seat_maps.sold_between(db, START - BEHIND, START + AHEAD) == ["just-over", "on"]

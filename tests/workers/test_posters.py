@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 import app
 from app.domain.pictures import PictureFault, UploadStatus
-from app.ledger import events, posters, trail
+from app.ledger import audit_log, events, posters
 from app.ledger.database import Database
 from app.ledger.posters import Made
 from app.ledger.tables.posters import posters as posters_table
@@ -140,7 +140,7 @@ async def test_a_picture_becomes_the_events_poster(desk: Desk) -> None:
     assert name is not None
     assert await posters.read(desk.db, name, thumb=True) == made_of(picture()).thumb
     assert desk.told == [EVENT]
-    assert [entry.action for entry in await trail.listed(desk.db, trail.AuditFilter(), 5)] == ["poster.upload"]
+    assert [entry.action for entry in await audit_log.listed(desk.db, audit_log.AuditFilter(), 5)] == ["poster.upload"]
 
 
 async def test_a_broken_picture_leaves_the_poster_there_is(desk: Desk) -> None:

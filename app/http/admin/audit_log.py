@@ -15,7 +15,7 @@ from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.paging import INT_MAX, PAGE, EventId, Moment, PageSize, Words, moment_of, no_nul
 from app.http.kit.shapes import Shape
 from app.http.state import State
-from app.ledger import trail
+from app.ledger import audit_log
 
 
 class TrailQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -54,7 +54,7 @@ class TrailPage(Shape, frozen=True, kw_only=True):
 async def page_of(state: State, query: TrailQuery) -> TrailPage:
     """One page: one entry more is read than shown, to know whether there is another page."""
     no_nul(query.who, query.action, query.subject, query.event_id)
-    wanted = trail.AuditFilter(
+    wanted = audit_log.AuditFilter(
         who=query.who,
         action=query.action,
         subject=query.subject,
@@ -63,7 +63,7 @@ async def page_of(state: State, query: TrailQuery) -> TrailPage:
         until=moment_of(query.until),
         before=query.before,
     )
-    found = await trail.listed(state["db"], wanted, query.limit + 1)
+    found = await audit_log.listed(state["db"], wanted, query.limit + 1)
     shown = found[: query.limit]
     entries = [msgspec.convert(entry, TrailEntry, from_attributes=True) for entry in shown]
     return TrailPage(entries=entries, next=shown[-1].id if len(found) > query.limit else None)

@@ -19,8 +19,8 @@ from app.http.accounts.credentials import require_admin
 from app.http.admin.reservations import ReservationQuery, wanted_of
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.state import State
-from app.ledger import desk, trail
-from app.ledger.desk import ROWS_PER_PAGE_MAX
+from app.ledger import audit_log, reservation_search
+from app.ledger.reservation_search import ROWS_PER_PAGE_MAX
 
 CSV = "text/csv"
 BOM = "\ufeff"
@@ -48,14 +48,15 @@ def lines(rows: Iterable[Iterable[object]]) -> str:
     return out.getvalue()
 
 
-async def _reservations(state: State, wanted: desk.ReservationFilter) -> AsyncIterator[str]:
+async def _reservations(state: State, wanted: reservation_search.ReservationFilter) -> AsyncIterator[str]:
     yield BOM + lines([COLUMNS])
     sent = 0
     while sent < ROWS_MAX:
-        rows = await desk.search(state["db"], wanted, min(ROWS_PER_PAGE_MAX, ROWS_MAX - sent))
+        rows = await reservation_search.search(state["db"], wanted, min(ROWS_PER_PAGE_MAX, ROWS_MAX - sent))
         if rows:
             ids = [row.id for row in rows]
-            places, methods = await desk.seats_of(state["db"], ids), await desk.methods_of(state["db"], ids)
+            places = await reservation_search.seats_of(state["db"], ids)
+            methods = await reservation_search.methods_of(state["db"], ids)
             yield lines(_line(row, places.get(row.id, []), methods.get(row.id)) for row in rows)
         sent += len(rows)
         if len(rows) < ROWS_PER_PAGE_MAX:
@@ -63,7 +64,7 @@ async def _reservations(state: State, wanted: desk.ReservationFilter) -> AsyncIt
         wanted = replace(wanted, after=(rows[-1].created_at, rows[-1].id))
 
 
-def _line(row: desk.Row, places: list[tuple[str, str, int]], method: str | None) -> tuple[object, ...]:
+def _line(row: reservation_search.Row, places: list[tuple[str, str, int]], method: str | None) -> tuple[object, ...]:
     return (
         row.id,
         row.event_id,
@@ -86,7 +87,7 @@ async def reservations_csv(request: Request[State]) -> Response:
     admin = require_admin(request.state["tokens"], request.scope)
     query = query_of(request, ReservationQuery)
     wanted = await wanted_of(request.state, query)
-    await trail.record(
+    await audit_log.record(
         request.state["db"],
         who=admin.email,
         action="reservations.export",

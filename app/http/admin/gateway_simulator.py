@@ -14,7 +14,7 @@ from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.state import State
-from app.ledger import trail
+from app.ledger import audit_log
 from app.payments.providers.simulator import FaultProfile, SimulatedMethod, fault_profiles, set_fault_profile
 
 _decoder = msgspec.json.Decoder(FaultProfile)
@@ -38,7 +38,7 @@ async def change(request: Request[State]) -> Response:
     if name not in list(SimulatedMethod):
         raise Problem(404, "method_unknown", f"{name[:40]!r} is not a payment method.")
     profile = decode(await read_body(request.receive), _decoder)
-    await trail.record(
+    await audit_log.record(
         request.state["db"],
         who=session.email,
         action="gateway.change",

@@ -25,7 +25,7 @@ from app.http.kit.shapes import Message, Shape
 from app.http.shop import rules as shop
 from app.http.state import State
 from app.lane.commands import Cancel, OutcomeStatus
-from app.ledger import desk, reservations, trail, users
+from app.ledger import audit_log, reservation_search, reservations, users
 
 CANCEL = "reservation.cancel"
 REFUND = "reservation.refund"
@@ -100,14 +100,14 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 _reason_decoder = msgspec.json.Decoder(Reason)
 
 
-async def wanted_of(state: State, query: ReservationQuery) -> desk.ReservationFilter:
+async def wanted_of(state: State, query: ReservationQuery) -> reservation_search.ReservationFilter:
     """The query as the store is asked; an email is every name its account reserves under."""
     no_nul(query.id, query.event_id, query.holder, query.email)
     holders = None
     if query.email is not None:
         user = await users.find(state["db"], query.email)
         holders = [] if user is None else await _names_of(state, user.id)
-    return desk.ReservationFilter(
+    return reservation_search.ReservationFilter(
         id=query.id,
         event_id=query.event_id,
         status=query.status,
@@ -124,7 +124,7 @@ async def _names_of(state: State, user_id: str) -> list[str]:
 
 
 async def page_of(state: State, query: ReservationQuery) -> DeskPage:
-    found = await desk.search(state["db"], await wanted_of(state, query), query.limit + 1)
+    found = await reservation_search.search(state["db"], await wanted_of(state, query), query.limit + 1)
     shown = found[: query.limit]
     rows = [msgspec.convert(row, DeskRow, from_attributes=True) for row in shown]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
@@ -134,11 +134,11 @@ async def page_of(state: State, query: ReservationQuery) -> DeskPage:
 async def detail(state: State, reservation_id: str) -> dict[str, Any]:
     """A reservation as its buyer sees it, with whose it is and its money. Raises Problem 404."""
     found = await _known(state, reservation_id)
-    paid = await desk.paid(state["db"], found.id)
+    paid = await reservation_search.paid(state["db"], found.id)
     return {
         **await shop.described(state, found),
         "holder": found.holder,
-        "email": await desk.email_of(state["db"], found.holder),
+        "email": await reservation_search.email_of(state["db"], found.holder),
         "number": found.number,
         "createdAt": found.created_at.isoformat(),
         "payments": [msgspec.convert(one, DeskPayment, from_attributes=True) for one in paid],
@@ -168,16 +168,16 @@ async def end(state: State, who: str, reservation_id: str, action: str, reason: 
         cancel = Cancel(id=f"cancel:{found.id}:desk", reservation_id=found.id)
         outcome = await shop.submit(state, found.event_id, cancel)
     except Problem as problem:  # sent or not, it may be carried out yet
-        await _record(state, who, trail.UNANSWERED, found, {"of": asked, "why": problem.code})
+        await _record(state, who, audit_log.UNANSWERED, found, {"of": asked, "why": problem.code})
         raise
     if outcome.status is not OutcomeStatus.cancelled or outcome.reservation is None:
-        await _record(state, who, trail.REFUSED, found, {"of": asked, "why": outcome.status.value})
+        await _record(state, who, audit_log.REFUSED, found, {"of": asked, "why": outcome.status.value})
         raise Problem(409, "reservation_over", "This reservation ended before it could be cancelled.")
     return outcome.reservation.status.value
 
 
 async def _record(state: State, who: str, action: str, found: Reservation, change: dict[str, Any]) -> int:
-    return await trail.record(
+    return await audit_log.record(
         state["db"],
         who=who,
         action=action,

@@ -31,7 +31,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.kit.uploads import Upload, read_upload
 from app.http.state import State
-from app.ledger import events, maps, trail
+from app.ledger import audit_log, events, seat_maps
 
 SECTIONS_TOLD_MAX = 500
 CSV_TYPES = frozenset(
@@ -161,8 +161,8 @@ def _read(data: bytes, kind: str, given: Given) -> tuple[Sheet, Reading]:
 
 async def _store(state: State, event_id: str, plan: SeatPlan, who: str) -> int:
     """Replace the map, then tell every process; this one shows it when this returns."""
-    version = await maps.replace(state["db"], event_id, plan, who=who, now=datetime.now(UTC))
-    if isinstance(version, maps.Unchanged):
+    version = await seat_maps.replace(state["db"], event_id, plan, who=who, now=datetime.now(UTC))
+    if isinstance(version, seat_maps.Unchanged):
         raise _cannot(version, event_id)
     await catalog.changed(state, event_id)
     await catalog.map_changed(state, event_id, version)
@@ -173,19 +173,19 @@ async def require_replaceable(state: State, event_id: str) -> events.Event:
     """The event, if its map may still change. Raises Problem 404 or 409."""
     event = await catalog.known_event(state, event_id)
     if event.cancelled_at is not None:
-        raise _cannot(maps.Unchanged.cancelled, event_id)
-    if await maps.is_reserved(state["db"], event_id):
-        raise _cannot(maps.Unchanged.reserved, event_id)
+        raise _cannot(seat_maps.Unchanged.cancelled, event_id)
+    if await seat_maps.is_reserved(state["db"], event_id):
+        raise _cannot(seat_maps.Unchanged.reserved, event_id)
     return event
 
 
-def _cannot(why: maps.Unchanged, event_id: str) -> Problem:
+def _cannot(why: seat_maps.Unchanged, event_id: str) -> Problem:
     match why:
-        case maps.Unchanged.unknown_event:
+        case seat_maps.Unchanged.unknown_event:
             return Problem(404, "event_unknown", f"There is no event {event_id!r}.")
-        case maps.Unchanged.cancelled:
+        case seat_maps.Unchanged.cancelled:
             return Problem(409, "event_cancelled", "This event is cancelled: nothing of it can be changed.")
-        case maps.Unchanged.reserved:
+        case seat_maps.Unchanged.reserved:
             detail = "Seats of this event have been reserved, so its map cannot change any more."
             return Problem(409, "event_has_reservations", detail)
 
@@ -200,9 +200,9 @@ def _bad_file(report: SeatReport) -> Problem:
 
 async def _given(state: State, event_id: str, options: UploadQuery) -> Given:
     event = await catalog.known_event(state, event_id)
-    now = await maps.current(state["db"], event_id)
+    now = await seat_maps.current(state["db"], event_id)
     if now is None:
-        raise _cannot(maps.Unchanged.unknown_event, event_id)
+        raise _cannot(seat_maps.Unchanged.unknown_event, event_id)
     plan, _ = now
     return Given(
         grades={grade.name: grade.price for grade in event.grades},
@@ -287,10 +287,10 @@ async def download(request: Request[State]) -> Response:
     """
     admin = require_admin(request.state["tokens"], request.scope)
     event_id = request.path_params["event_id"]
-    now = await maps.current(request.state["db"], event_id)
+    now = await seat_maps.current(request.state["db"], event_id)
     if now is None:
-        raise _cannot(maps.Unchanged.unknown_event, event_id)
-    await trail.record(
+        raise _cannot(seat_maps.Unchanged.unknown_event, event_id)
+    await audit_log.record(
         request.state["db"],
         who=admin.email,
         action="seats.export",

@@ -20,7 +20,7 @@ from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.shapes import Shape
 from app.http.state import State
-from app.ledger import statistics, trail
+from app.ledger import audit_log, statistics
 from app.ledger.statistics import Report, Sales
 from app.room.errors import RoomUnavailable
 
@@ -127,7 +127,7 @@ async def feed(request: Request[State]) -> Response:
 async def sales_csv(request: Request[State]) -> Response:
     """A line for each event and grade. Who took it is kept in the trail."""
     admin = require_admin(request.state["tokens"], request.scope)
-    await trail.record(
+    await audit_log.record(
         request.state["db"],
         who=admin.email,
         action="sales.export",

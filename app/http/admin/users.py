@@ -23,8 +23,8 @@ from app.http.kit.paging import PAGE, Cursor, PageSize, Words, cursor_of, no_nul
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.state import State
-from app.ledger import people
-from app.ledger.people import AccountChange, Role
+from app.ledger import account_admin
+from app.ledger.account_admin import AccountChange, Role
 
 
 class UserQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -65,7 +65,7 @@ _role_decoder = msgspec.json.Decoder(RoleBody)
 
 async def page_of(state: State, query: UserQuery) -> UserPage:
     no_nul(query.q)
-    found = await people.search(
+    found = await account_admin.search(
         state["db"], words=query.q, role=query.role, after=place_of(query.cursor), limit=query.limit + 1
     )
     shown = found[: query.limit]
@@ -75,7 +75,7 @@ async def page_of(state: State, query: UserQuery) -> UserPage:
 
 async def user_of(state: State, user_id: str) -> DeskUser:
     """Raises Problem 404."""
-    found = None if "\x00" in user_id else await people.get(state["db"], user_id)
+    found = None if "\x00" in user_id else await account_admin.get(state["db"], user_id)
     if found is None:
         raise Problem(404, "user_unknown", f"There is no account {user_id[:40]!r}.")
     return msgspec.convert(found, DeskUser, from_attributes=True)
@@ -85,14 +85,14 @@ async def disable(state: State, who: str, user_id: str) -> DeskUser:
     """No log-in any more, and every session ends. Safe to repeat. Raises Problem."""
     user = await user_of(state, user_id)
     await _end_early(state, user.id)
-    _check(await people.disable(state["db"], user.id, who=who, now=datetime.now(UTC)))
+    _check(await account_admin.disable(state["db"], user.id, who=who, now=datetime.now(UTC)))
     await end_account(state, user.id)
     return await user_of(state, user.id)
 
 
 async def enable(state: State, who: str, user_id: str) -> DeskUser:
     user = await user_of(state, user_id)
-    _check(await people.enable(state["db"], user.id, who=who, now=datetime.now(UTC)))
+    _check(await account_admin.enable(state["db"], user.id, who=who, now=datetime.now(UTC)))
     return await user_of(state, user.id)
 
 
@@ -101,7 +101,7 @@ async def set_role(state: State, who: str, user_id: str, role: Role) -> DeskUser
     sessions which could not be ended the first time are ended then. Raises Problem."""
     user = await user_of(state, user_id)
     await _end_early(state, user.id, only_if_others=role != "admin")
-    _check(await people.set_role(state["db"], user.id, role, who=who, now=datetime.now(UTC)))
+    _check(await account_admin.set_role(state["db"], user.id, role, who=who, now=datetime.now(UTC)))
     await end_account(state, user.id)
     return await user_of(state, user.id)
 
@@ -110,7 +110,7 @@ async def _end_early(state: State, user_id: str, *, only_if_others: bool = True)
     """End their sessions before the change as well: killed right after its commit, this process tells nobody, and the
     others would trust the old role for as long as a session lasts. Raises Problem 409 for the last admin.
     """
-    if only_if_others and await people.is_last_admin(state["db"], user_id):
+    if only_if_others and await account_admin.is_last_admin(state["db"], user_id):
         _check(AccountChange.last_admin)
     with suppress(Problem):  # cannot be told now: the change is still worth making, and its end is told after it
         await end_account(state, user_id)

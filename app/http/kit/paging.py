@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from app.http.kit.problems import Problem
-from app.ledger.desk import Place
+from app.ledger.reservation_search import Place
 
 PAGE_MAX = 100
 PAGE = 50

@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table
 
 from app.ledger.tables.base import UtcDateTime, metadata
 
-trail = Table(
+audit_log = Table(
     "trail",
     metadata,
     Column("id", Integer, primary_key=True),

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from app.http.routes import api_routes, page_routes
-from app.ledger import trail
+from app.ledger import audit_log
 from app.ledger.tables.accounts import users as users_table
 from app.ledger.tables.events import events as events_table
 from app.ledger.tables.rooms import rooms as rooms_table
@@ -71,4 +71,4 @@ async def moment(system: System) -> list[object]:
     """What a refused request must not change: the trail, the users, the events."""
     async with system.db.read() as tx:
         rows = [(await tx.execute(select(table))).all() for table in (users_table, events_table, rooms_table)]
-    return [*rows, await trail.listed(system.db, trail.AuditFilter(), 100)]
+    return [*rows, await audit_log.listed(system.db, audit_log.AuditFilter(), 100)]

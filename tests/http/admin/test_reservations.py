@@ -15,7 +15,7 @@ import pytest
 
 from app.http.admin.export import BOM, cell
 from app.lane.commands import Cancel
-from app.ledger import desk, trail
+from app.ledger import audit_log, reservation_search
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 
@@ -118,7 +118,7 @@ async def test_an_admin_cancels_a_hold_and_the_trail_says_so(system: System, eve
         assert answer.status_code == 200
         assert set((await ann.seat_statuses()).values()) == {"available"}
         assert_problem(await ann.pay(made["id"]), 409, "reservation_over")
-    (entry,) = await trail.listed(system.db, trail.AuditFilter(subject=made["id"]), 9)
+    (entry,) = await audit_log.listed(system.db, audit_log.AuditFilter(subject=made["id"]), 9)
     assert (entry.who, entry.action, entry.event_id) == (ADMIN[0], "reservation.cancel", event_id)
     assert entry.change["reason"] == "asked by phone"
 
@@ -133,7 +133,7 @@ async def test_the_trail_says_what_was_asked_for_in_vain_or_not_answered(
         assert_problem(await client.post(f"{LIST}/{made['id']}/cancel"), 409, "reservation_over")
         monkeypatch.setattr(lane, "_wait_s", 0.0)
         assert_problem(await client.post(f"{LIST}/{made['id']}/cancel"), 503, "lane_busy")
-    entries = await trail.listed(system.db, trail.AuditFilter(subject=made["id"]), 9)
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject=made["id"]), 9)
     late, again, refused, first = entries
     assert [entry.action for entry in (first, again)] == ["reservation.cancel"] * 2
     assert (refused.action, refused.change) == ("refused", {"of": first.id, "why": "not_found"})
@@ -160,7 +160,7 @@ async def test_a_hold_is_not_refunded_and_nobody_is_not_found(system: System, ev
         assert_problem(
             await client.post(f"{LIST}/{made['id']}/cancel", json={"reason": "x" * 501}), 422, "payload_invalid"
         )
-    assert await trail.listed(system.db, trail.AuditFilter(subject=made["id"]), 9) == []
+    assert await audit_log.listed(system.db, audit_log.AuditFilter(subject=made["id"]), 9) == []
 
 
 async def test_the_trail_is_read_in_pages_by_filter(system: System, event_id: str) -> None:
@@ -193,7 +193,7 @@ async def test_reservations_come_as_a_spreadsheet(
     assert [row["payment"] for row in rows] == ["", "", "kakao_pay"]
     assert re.fullmatch(r"A \d-\d; A \d-\d", rows[0]["places"])
     assert rows[0]["email"] == "", "a browser's, which no account took over"
-    (entry,) = await trail.listed(system.db, trail.AuditFilter(action="reservations.export"), 1)
+    (entry,) = await audit_log.listed(system.db, audit_log.AuditFilter(action="reservations.export"), 1)
     assert entry.who == ADMIN[0]
 
 
@@ -256,7 +256,7 @@ async def test_another_sites_form_cancels_nothing(system: System, event_id: str)
         foreign = {"origin": "https://evil.example"}
         refused = await client.post(f"/admin/reservations/{made['id']}/cancel", data={}, headers=foreign)
         assert refused.status_code == 403
-    (row,) = await desk.search(system.db, desk.ReservationFilter(id=made["id"]), 1)
+    (row,) = await reservation_search.search(system.db, reservation_search.ReservationFilter(id=made["id"]), 1)
     assert row.status == "pending"
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.control.rooms import RoomChange, RoomControl
 from app.http.accounts.tokens import PASS_AUDIENCE, SESSION_AUDIENCE, Session
 from app.http.admin import rooms as admin
-from app.ledger import trail
+from app.ledger import audit_log
 from tests.http.buyer import Stream, assert_problem, buyer
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
@@ -238,7 +238,7 @@ async def test_a_change_is_written_down_before_it_is_made(system: System, event_
 
     with pytest.raises(Died):
         await RoomControl(operator.redis, Knows(), operator.db).change(event_id, "op", RoomChange(burst=7))  # type: ignore[arg-type]
-    (entry,) = await trail.room_changes(system.db, event_id, 9)
+    (entry,) = await audit_log.room_changes(system.db, event_id, 9)
     assert (entry.who, entry.change) == ("op", {"burst": 7})
 
 
@@ -246,7 +246,7 @@ async def test_a_refused_change_is_in_the_trail_and_not_among_the_changes(system
     async with system.web.client(headers=await system.bearer()) as client:
         assert_problem(await client.patch(room(event_id), json={"state": "scheduled"}), 409, "change_refused")
         assert (await client.get(room(event_id))).json()["changes"] == []
-    refusal, asked = await trail.listed(system.db, trail.AuditFilter(event_id=event_id), 9)
+    refusal, asked = await audit_log.listed(system.db, audit_log.AuditFilter(event_id=event_id), 9)
     assert (refusal.action, refusal.change["of"]) == ("refused", asked.id)
 
 

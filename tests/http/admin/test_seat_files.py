@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.ledger import events, trail
+from app.ledger import audit_log, events
 from app.ledger.tables.events import seats as seats_table
 from tests.http.buyer import Answer, assert_problem, buyer
 from tests.http.system import BUYER, System, Web
@@ -101,7 +101,7 @@ async def test_a_reservation_made_while_a_file_is_read_wins(system: System, even
     """The write asks again under the lane's lock: the first look alone would not do."""
     from app.domain.seatfile import read_sheet
     from app.domain.seatplan import Given, read_plan
-    from app.ledger import maps
+    from app.ledger import seat_maps
     from tests.lane.world import START
 
     plan = read_plan(read_sheet(LABELS.encode()), Given(prices={"VIP": 1, "R": 1})).plan
@@ -109,9 +109,12 @@ async def test_a_reservation_made_while_a_file_is_read_wins(system: System, even
     async with buyer(system, event_id) as ann:
         await ann.enter()
         await ann.hold(seatIds=["s0"])
-    replaced = await maps.replace(system.db, event_id, plan, who="x", now=START)
-    assert replaced is maps.Unchanged.reserved
-    assert await maps.replace(system.db, "no-such-event", plan, who="x", now=START) is maps.Unchanged.unknown_event
+    replaced = await seat_maps.replace(system.db, event_id, plan, who="x", now=START)
+    assert replaced is seat_maps.Unchanged.reserved
+    assert (
+        await seat_maps.replace(system.db, "no-such-event", plan, who="x", now=START)
+        is seat_maps.Unchanged.unknown_event
+    )
 
 
 async def test_the_map_of_a_cancelled_event_stays(system: System, event_id: str) -> None:
@@ -240,7 +243,7 @@ async def test_hostile_names_are_only_text(system: System, event_id: str) -> Non
 
 async def test_the_trail_tells_who_replaced_what(system: System, event_id: str) -> None:
     await send(system, event_id, LABELS, prices=PRICES)
-    entry = (await trail.listed(system.db, trail.AuditFilter(event_id=event_id), 1))[0]
+    entry = (await audit_log.listed(system.db, audit_log.AuditFilter(event_id=event_id), 1))[0]
     assert (entry.who, entry.action, entry.subject) == ("boss@example.com", "seats.replace", event_id)
     assert entry.change == {"seats": 3, "before": 12, "grades": {"VIP": 150_000, "R": 100_000}, "version": 1}
 
@@ -248,7 +251,7 @@ async def test_the_trail_tells_who_replaced_what(system: System, event_id: str) 
 async def test_the_trail_tells_who_downloaded_a_map(system: System, event_id: str) -> None:
     async with system.web.client(headers=await system.bearer()) as client:
         assert (await client.get(f"/api/admin/events/{event_id}/seats")).status_code == 200
-    (entry,) = await trail.listed(system.db, trail.AuditFilter(event_id=event_id, action="seats.export"), 9)
+    (entry,) = await audit_log.listed(system.db, audit_log.AuditFilter(event_id=event_id, action="seats.export"), 9)
     assert (entry.who, entry.subject, entry.change) == ("boss@example.com", event_id, {"seats": 12})
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from app.ledger import people, trail, users
-from app.ledger.people import AccountChange
+from app.ledger import account_admin, audit_log, users
+from app.ledger.account_admin import AccountChange
 from tests.http.buyer import assert_problem
 from tests.http.forms import send
 from tests.http.system import ADMIN, System
@@ -74,7 +74,7 @@ async def test_who_is_shut_out_is_out_at_once_and_can_be_let_in(system: System) 
         assert (await nobody.post("/api/auth/login", json=login)).status_code == 403
         assert (await client.post(f"{USERS}/{user_id}/enable")).json()["user"]["disabledAt"] is None
         assert (await nobody.post("/api/auth/login", json=login)).status_code == 200
-    entries = await trail.listed(system.db, trail.AuditFilter(subject=user_id), 9)
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject=user_id), 9)
     assert [(entry.who, entry.action) for entry in entries] == [(ADMIN[0], "user.enable"), (ADMIN[0], "user.disable")]
 
 
@@ -93,15 +93,15 @@ async def test_whom_a_process_shut_out_and_died_is_out_everywhere_once_another_s
     """Killed between the commit and its word to the others."""
     out, demoted, later = [await registered(system, name) for name in ("unheard", "demoted", "later")]
     now = datetime.now(UTC)
-    await people.disable(system.db, out["user"]["id"], who="t", now=now)
-    await people.set_role(system.db, demoted["user"]["id"], "admin", who="t", now=now)
-    await people.disable(system.db, later["user"]["id"], who="t", now=now - timedelta(hours=1))
-    await people.enable(system.db, later["user"]["id"], who="t", now=now - timedelta(minutes=59))
+    await account_admin.disable(system.db, out["user"]["id"], who="t", now=now)
+    await account_admin.set_role(system.db, demoted["user"]["id"], "admin", who="t", now=now)
+    await account_admin.disable(system.db, later["user"]["id"], who="t", now=now - timedelta(hours=1))
+    await account_admin.enable(system.db, later["user"]["id"], who="t", now=now - timedelta(minutes=59))
     assert await status_of(system, out) == 403
     await system.another_web()
     await ends(system, out)
     await ends(system, demoted)
-    await people.set_role(system.db, demoted["user"]["id"], "buyer", who="t", now=now)
+    await account_admin.set_role(system.db, demoted["user"]["id"], "buyer", who="t", now=now)
     assert await status_of(system, later) == 403, "a session from after it goes on"
 
 
@@ -136,12 +136,12 @@ async def test_the_last_admin_stays(system: System) -> None:
         assert (refused.status_code, "the last admin" in refused.text) == (409, True)
         assert (await client.get("/admin/users", params={"q": "boss"})).status_code == 200
         assert (await send(client, page, page, {"do": "explode"})).status_code == 422
-    assert await trail.listed(system.db, trail.AuditFilter(subject=admin["id"]), 9) == []
+    assert await audit_log.listed(system.db, audit_log.AuditFilter(subject=admin["id"]), 9) == []
 
 
 async def test_two_admins_who_shut_each_other_out_at_once_leave_one(system: System) -> None:
     now = datetime.now(UTC)
-    kept = await people.search(system.db, words=None, role="admin", after=None, limit=9)
+    kept = await account_admin.search(system.db, words=None, role="admin", after=None, limit=9)
     for number in range(4):
         await users.create(
             system.db,
@@ -154,10 +154,10 @@ async def test_two_admins_who_shut_each_other_out_at_once_leave_one(system: Syst
         )
     ids = [f"adm{number}" for number in range(4)] + [one.id for one in kept]
     try:
-        became = await asyncio.gather(*(people.disable(system.db, one, who="t", now=now) for one in ids))
+        became = await asyncio.gather(*(account_admin.disable(system.db, one, who="t", now=now) for one in ids))
         assert sorted(became) == [AccountChange.changed] * (len(ids) - 1) + [AccountChange.last_admin]
     finally:
         for one in kept:
-            await people.enable(system.db, one.id, who="t", now=now)
+            await account_admin.enable(system.db, one.id, who="t", now=now)
         for number in range(4):
-            await people.set_role(system.db, f"adm{number}", "buyer", who="t", now=now)
+            await account_admin.set_role(system.db, f"adm{number}", "buyer", who="t", now=now)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.ledger import events, trail
+from app.ledger import audit_log, events
 from tests.http.buyer import assert_problem
 from tests.http.system import ADMIN, BUYER, System, event_spec
 from tests.waiting import wait_until
@@ -300,7 +300,7 @@ async def test_every_change_is_remembered_with_who_made_it(system: System) -> No
     async with system.web.client(headers=await system.bearer()) as client:
         await client.put(f"/api/admin/events/{event_id}", json={"title": "Other", "version": 1})
         await client.post(f"/api/admin/events/{event_id}/cancel")
-    kept = await trail.listed(system.db, trail.AuditFilter(event_id=event_id), 10)
+    kept = await audit_log.listed(system.db, audit_log.AuditFilter(event_id=event_id), 10)
     assert [(entry.action, entry.who, entry.subject) for entry in kept] == [
         (action, ADMIN[0], event_id) for action in ("event.cancel", "event.edit", "event.create")
     ]

@@ -28,7 +28,7 @@ from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
 from app.http.kit.view import change_parts, change_words
 from app.http.state import State
-from app.ledger.desk import titles as titles_of
+from app.ledger.reservation_search import titles as titles_of
 
 DESK_ZONE = "Asia/Seoul"  # lists hold things of many events; one zone for all of a list
 REASON_CHARS_MAX = 500

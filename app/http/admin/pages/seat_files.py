@@ -29,8 +29,8 @@ from app.http.kit.uploads import Upload, read_upload
 from app.http.kit.view import event_view
 from app.http.line.lookup import room_of
 from app.http.state import State
-from app.ledger import maps
 from app.ledger import posters as posters_ledger
+from app.ledger import seat_maps
 
 SECTIONS_SHOWN_MAX = 60
 REFRESH_S = 2  # while a worker has a picture
@@ -52,7 +52,7 @@ async def _show(
     """The page; after a form, with what became of it."""
     state, t = request.state, texts_for(request)
     event = await catalog.known_event(state, request.path_params["event_id"])
-    found = await maps.current(state["db"], event.id)
+    found = await seat_maps.current(state["db"], event.id)
     assert found is not None, "an event has a lane and so a map, if an empty one"
     now = found[0]
     upload = await posters_ledger.last_upload(state["db"], event.id)
@@ -62,7 +62,7 @@ async def _show(
     shown = (taken.plan if taken else None) or now
     context = {
         "event": event_view(event, room_of(state, event.id), None, datetime.now(UTC), lang_of(request)),
-        "fixed": event.cancelled_at is not None or await maps.is_reserved(state["db"], event.id),
+        "fixed": event.cancelled_at is not None or await seat_maps.is_reserved(state["db"], event.id),
         "map": _map(shown),
         "drawing": preview(shown),
         "report": taken.report if taken else None,

@@ -14,7 +14,7 @@ from app.http.kit.i18n import Texts, texts_for
 from app.http.kit.render import page
 from app.http.kit.view import stamp
 from app.http.state import State
-from app.ledger.desk import titles as titles_of
+from app.ledger.reservation_search import titles as titles_of
 
 TILES = ("revenue", "seatsSold", "conversion", "holdExpiryRate", "waiting", "onWaitlist")
 COLUMNS = ("revenue", "refunded", "seatsSold", "admitted", "paidFromLine", "conversion", "holdExpiryRate", "waiting")

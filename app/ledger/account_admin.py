@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
-from app.ledger import trail
+from app.ledger import audit_log
 from app.ledger.database import Database
 from app.ledger.tables.accounts import users
 
 PAGE_MAX = 200
-STEERED_MAX = 10_000  # of those steered lately, the newest
+ENDED_MAX = 10_000  # of those steered lately, the newest
 ROLE, DISABLE = "user.role", "user.disable"  # as the trail calls what ends every session of an account
 Role = Literal["buyer", "admin"]
 _c = users.c
-_can_steer = (_c.role == "admin") & _c.disabled_at.is_(None)
+_active_admin = (_c.role == "admin") & _c.disabled_at.is_(None)
 
 
 class AccountChange(StrEnum):
@@ -35,7 +35,7 @@ class AccountChange(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Account:
     """An account, without its password."""
 
     id: str
@@ -51,7 +51,7 @@ _columns = (_c.id, _c.email, _c.name, _c.role, _c.created_at, _c.disabled_at)
 
 async def search(
     db: Database, *, words: str | None, role: Role | None, after: tuple[datetime, str] | None, limit: int
-) -> list[Person]:
+) -> list[Account]:
     """At most `limit` accounts, newest first; `words` is a part of the email or the name."""
     query = select(*_columns).order_by(_c.created_at.desc(), _c.id.desc()).limit(min(limit, PAGE_MAX))
     if words is not None:
@@ -63,53 +63,53 @@ async def search(
         at, user_id = after
         query = query.where(or_(_c.created_at < at, and_(_c.created_at == at, _c.id < user_id)))
     async with db.read() as tx:
-        return [Person(**row) for row in (await tx.execute(query)).mappings().all()]
+        return [Account(**row) for row in (await tx.execute(query)).mappings().all()]
 
 
-async def get(db: Database, user_id: str) -> Person | None:
+async def get(db: Database, user_id: str) -> Account | None:
     async with db.read() as tx:
         row = (await tx.execute(select(*_columns).where(_c.id == user_id))).mappings().first()
-    return None if row is None else Person(**row)
+    return None if row is None else Account(**row)
 
 
 async def set_role(db: Database, user_id: str, role: Role, *, who: str, now: datetime) -> AccountChange:
-    harmless = _others_can_steer(user_id) if role != "admin" else None
-    return await _steer(db, user_id, {"role": role}, harmless, ROLE, {"role": role}, who, now)
+    guard = _another_admin(user_id) if role != "admin" else None
+    return await _change(db, user_id, {"role": role}, guard, ROLE, {"role": role}, who, now)
 
 
 async def disable(db: Database, user_id: str, *, who: str, now: datetime) -> AccountChange:
-    return await _steer(
-        db, user_id, {"disabled_at": now}, _others_can_steer(user_id), DISABLE, {"disabled": True}, who, now
+    return await _change(
+        db, user_id, {"disabled_at": now}, _another_admin(user_id), DISABLE, {"disabled": True}, who, now
     )
 
 
 async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> AccountChange:
-    return await _steer(db, user_id, {"disabled_at": None}, None, "user.enable", {"disabled": False}, who, now)
+    return await _change(db, user_id, {"disabled_at": None}, None, "user.enable", {"disabled": False}, who, now)
 
 
 async def is_last_admin(db: Database, user_id: str) -> bool:
     """Whether nobody could steer without this account: to be asked early. The guard is in the write."""
-    query = select(_c.id).where(_c.id == user_id, ~_others_can_steer(user_id))
+    query = select(_c.id).where(_c.id == user_id, ~_another_admin(user_id))
     async with db.read() as tx:
         return (await tx.execute(query)).first() is not None
 
 
 async def ended_since(db: Database, since: datetime) -> dict[str, datetime]:
     """Whom an admin disabled or gave another role since then, and when: sessions from before that are over."""
-    return await trail.last_of(db, (ROLE, DISABLE), since, STEERED_MAX)
+    return await audit_log.last_of(db, (ROLE, DISABLE), since, ENDED_MAX)
 
 
-def _others_can_steer(user_id: str) -> ColumnElement[bool]:
+def _another_admin(user_id: str) -> ColumnElement[bool]:
     """That this account is not the last one that can."""
-    others = select(func.count()).where(_can_steer, _c.id != user_id).scalar_subquery()
-    return or_(~_can_steer, others >= 1)
+    others = select(func.count()).where(_active_admin, _c.id != user_id).scalar_subquery()
+    return or_(~_active_admin, others >= 1)
 
 
-async def _steer(
+async def _change(
     db: Database,
     user_id: str,
     values: dict[str, Any],
-    harmless: ColumnElement[bool] | None,
+    guard: ColumnElement[bool] | None,
     action: str,
     change: dict[str, Any],
     who: str,
@@ -123,10 +123,10 @@ async def _steer(
         if (row.disabled_at is None) == (value is None) if field == "disabled_at" else getattr(row, field) == value:
             return AccountChange.unchanged
         guarded = update(users).where(_c.id == user_id)
-        if harmless is not None:
-            guarded = guarded.where(harmless)
+        if guard is not None:
+            guarded = guarded.where(guard)
         if (await tx.execute(guarded.values(values))).rowcount != 1:
             return AccountChange.last_admin
         asked = {"email": row.email, **change}
-        await trail.record(tx, who=who, action=action, subject=user_id, event_id=None, change=asked, now=now)
+        await audit_log.record(tx, who=who, action=action, subject=user_id, event_id=None, change=asked, now=now)
     return AccountChange.changed

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select
 
 from app.ledger.database import Database, Transaction
-from app.ledger.tables.audit_log import trail
+from app.ledger.tables.audit_log import audit_log
 
 ENTRIES_PER_PAGE_MAX = 200
 ROOM_CHANGE = "room.change"
@@ -62,8 +62,8 @@ async def record(
     values = _values(who, action, subject, event_id, change, now)
     if isinstance(store, Database):
         async with store.write() as tx:
-            return _id_of(await tx.execute(insert(trail).values(values)))
-    return _id_of(await store.execute(insert(trail).values(values)))
+            return _id_of(await tx.execute(insert(audit_log).values(values)))
+    return _id_of(await store.execute(insert(audit_log).values(values)))
 
 
 def record_in(
@@ -77,12 +77,12 @@ def record_in(
     now: datetime,
 ) -> int:
     """`record` for a deed done by `Database.run`."""
-    return _id_of(tx.execute(insert(trail).values(_values(who, action, subject, event_id, change, now))))
+    return _id_of(tx.execute(insert(audit_log).values(_values(who, action, subject, event_id, change, now))))
 
 
 async def listed(db: Database, wanted: AuditFilter, limit: int) -> list[Entry]:
     """At most `limit` entries, newest first."""
-    query = _filtered(wanted).order_by(trail.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX))
+    query = _filtered(wanted).order_by(audit_log.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX))
     async with db.read() as tx:
         rows = (await tx.execute(query)).mappings().all()
     return [Entry(**row) for row in rows]
@@ -90,8 +90,8 @@ async def listed(db: Database, wanted: AuditFilter, limit: int) -> list[Entry]:
 
 async def last_of(db: Database, actions: Collection[str], since: datetime, limit: int) -> dict[str, datetime]:
     """Subject → when one of these was last done to it since then; of more than `limit` entries the newest."""
-    found = trail.c.action.in_(actions) & (trail.c.at >= since)
-    query = select(trail.c.subject, trail.c.at).where(found).order_by(trail.c.id.desc()).limit(limit)
+    found = audit_log.c.action.in_(actions) & (audit_log.c.at >= since)
+    query = select(audit_log.c.subject, audit_log.c.at).where(found).order_by(audit_log.c.id.desc()).limit(limit)
     async with db.read() as tx:
         rows = (await tx.execute(query)).all()
     return {subject: at for subject, at in reversed(rows)}  # noqa: C416  # rows are not pairs to mypy
@@ -99,8 +99,8 @@ async def last_of(db: Database, actions: Collection[str], since: datetime, limit
 
 async def room_changes(db: Database, event_id: str, limit: int) -> list[Entry]:
     """The last changes of a room that were not refused, newest first."""
-    of_room = (trail.c.event_id == event_id) & trail.c.action.in_((ROOM_CHANGE, REFUSED))
-    query = select(trail).where(of_room).order_by(trail.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX) * 2)
+    of_room = (audit_log.c.event_id == event_id) & audit_log.c.action.in_((ROOM_CHANGE, REFUSED))
+    query = select(audit_log).where(of_room).order_by(audit_log.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX) * 2)
     async with db.read() as tx:
         rows = (await tx.execute(query)).mappings().all()
     refused = {row["change"].get("of") for row in rows if row["action"] == REFUSED}
@@ -109,17 +109,17 @@ async def room_changes(db: Database, event_id: str, limit: int) -> list[Entry]:
 
 
 def _filtered(wanted: AuditFilter) -> Select[Any]:
-    query = select(trail)
+    query = select(audit_log)
     for name in ("who", "action", "subject", "event_id"):
         value = getattr(wanted, name)
         if value is not None:
-            query = query.where(trail.c[name] == value)
+            query = query.where(audit_log.c[name] == value)
     if wanted.since is not None:
-        query = query.where(trail.c.at >= wanted.since)
+        query = query.where(audit_log.c.at >= wanted.since)
     if wanted.until is not None:
-        query = query.where(trail.c.at < wanted.until)
+        query = query.where(audit_log.c.at < wanted.until)
     if wanted.before is not None:
-        query = query.where(trail.c.id < wanted.before)
+        query = query.where(audit_log.c.id < wanted.before)
     return query
 
 

@@ -17,7 +17,7 @@ BEGAN = "tiketi_began_s"
 KINDS = ("read", "write")
 
 
-class Watch:
+class TransactionTimes:
     """Of one database. Transactions end in several threads, so adding is guarded."""
 
     def __init__(self, db: Database) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from app.domain.hall import Drawing
 from app.domain.reservation import SeatStatus
 from app.domain.seatplan import SeatPlan
-from app.ledger import trail
+from app.ledger import audit_log
 from app.ledger.database import Database
 from app.ledger.events import read_snapshot
 from app.ledger.statements import as_json, insert_rows
@@ -86,7 +86,7 @@ def _replace(tx: Connection, event_id: str, plan: SeatPlan, who: str, now: datet
     tx.execute(_draw, drawn)
     version = tx.execute(_next_version, {"event": event_id}).scalar_one()
     change = {"seats": len(plan.seats), "before": before, "grades": plan.grades, "version": version}
-    trail.record_in(tx, who=who, action=REPLACED, subject=event_id, event_id=event_id, change=change, now=now)
+    audit_log.record_in(tx, who=who, action=REPLACED, subject=event_id, event_id=event_id, change=change, now=now)
     return int(version)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.reservation import Batch, Known, Reservation, ReservationStatus, SeatStatus
 from app.domain.seatfile import read_sheet
 from app.domain.seatplan import Given, SeatPlan, read_plan
-from app.ledger import editing, events, maps, seats, trail
+from app.ledger import audit_log, editing, events, seat_maps, seats
 from app.ledger.database import Database
 from app.ledger.events import AdminAction
 from app.ledger.tables.events import grades
@@ -66,23 +66,24 @@ async def hold(db: Database, fenced: seats.Fenced) -> Decided | None:
 
 
 async def test_a_map_is_replaced_with_its_grades_and_its_drawing(ledger: Database, event: str) -> None:
-    assert await maps.replace(ledger, event, plan(), who="ann", now=START) == 1
+    assert await seat_maps.replace(ledger, event, plan(), who="ann", now=START) == 1
     assert await shown(ledger) == [("1F A", "1", 1, "VIP", 3), ("1F A", "1", 2, "VIP", 3), ("2F B", "1", 7, "R", 2)]
-    found = await maps.current(ledger, event)
+    found = await seat_maps.current(ledger, event)
     assert found is not None
     now, version = found
     assert (now.seats, now.drawing, version) == (plan().seats, plan().drawing, 1)
     async with ledger.read() as tx:
         assert set((await tx.execute(select(grades.c.name))).scalars()) == {"VIP", "R"}
-    assert [entry.action for entry in await trail.listed(ledger, trail.AuditFilter(), 5)] == [maps.REPLACED]
+    entries = await audit_log.listed(ledger, audit_log.AuditFilter(), 5)
+    assert [entry.action for entry in entries] == [seat_maps.REPLACED]
 
 
 async def test_an_allocator_that_read_the_old_map_writes_nothing(ledger: Database, event: str) -> None:
     fenced = await seats.take_fence(ledger, event)
     assert fenced is not None
-    assert await maps.replace(ledger, event, plan(), who="ann", now=START) == 1
+    assert await seat_maps.replace(ledger, event, plan(), who="ann", now=START) == 1
     assert await hold(ledger, fenced) is None
-    assert not await maps.is_reserved(ledger, event)
+    assert not await seat_maps.is_reserved(ledger, event)
     async with ledger.read() as tx:
         assert (await tx.execute(select(lanes.c.fence))).scalar_one() == fenced.fence + 1
     later = await seats.take_fence(ledger, event)
@@ -95,15 +96,15 @@ async def test_a_reserved_map_stays(ledger: Database, event: str) -> None:
     assert fenced is not None
     assert await hold(ledger, fenced) is not None
     before = await shown(ledger)
-    assert await maps.replace(ledger, event, plan(), who="ann", now=START) is maps.Unchanged.reserved
+    assert await seat_maps.replace(ledger, event, plan(), who="ann", now=START) is seat_maps.Unchanged.reserved
     assert await shown(ledger) == before
 
 
 async def test_the_map_of_a_cancelled_or_unknown_event_stays(ledger: Database, event: str) -> None:
-    assert await maps.replace(ledger, "nowhere", plan(), who="ann", now=START) is maps.Unchanged.unknown_event
-    assert await maps.current(ledger, "nowhere") is None
+    assert await seat_maps.replace(ledger, "nowhere", plan(), who="ann", now=START) is seat_maps.Unchanged.unknown_event
+    assert await seat_maps.current(ledger, "nowhere") is None
     await editing.cancel(ledger, event, AdminAction("ann", "event.cancel", {}), START)
-    assert await maps.replace(ledger, event, plan(), who="ann", now=START) is maps.Unchanged.cancelled
+    assert await seat_maps.replace(ledger, event, plan(), who="ann", now=START) is seat_maps.Unchanged.cancelled
 
 
 async def test_a_map_that_cannot_be_stored_changes_nothing(ledger: Database, event: str) -> None:
@@ -112,6 +113,6 @@ async def test_a_map_that_cannot_be_stored_changes_nothing(ledger: Database, eve
     twice.seats[1] = twice.seats[0].__class__(1, "1F A", "1", 1, "VIP", 3, 0.0, 0.0)
     before = await shown(ledger)
     with pytest.raises(IntegrityError):
-        await maps.replace(ledger, event, twice, who="ann", now=START)
+        await seat_maps.replace(ledger, event, twice, who="ann", now=START)
     assert await shown(ledger) == before
-    assert await trail.listed(ledger, trail.AuditFilter(), 5) == []
+    assert await audit_log.listed(ledger, audit_log.AuditFilter(), 5) == []
