@@ -425,7 +425,7 @@ async def test_a_turn_nobody_takes_up_frees_its_seats_and_a_pass_that_ends_does_
 async def on_the_lane(room: Room, kind: str) -> list[Command]:
     """The commands of this kind that a lane has to decide, in their order."""
     commands = [unpack_command(fields[b"c"]) for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
-    return [command for command in commands if type(command).__name__.lower() == kind]
+    return [command for command in commands if command.__struct_config__.tag == kind]
 
 
 async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Room) -> None:
