@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from app.ledger import events
 from app.ledger.database import Database
 from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats, reservations
+from app.payments.provider import PaymentProvider
+from app.payments.wiring import providers_for_audit
 from app.room.answers import RoomSnapshot
 from app.room.errors import RoomUnavailable
 from app.room.record import RoomRecord, read_record
@@ -50,7 +52,10 @@ class NoStores(Exception):
 class Recorder:
     """Follows one event. `run` must be running; `finish` reads everything once more."""
 
-    def __init__(self, redis: Redis, db: Database, event_id: str, folder: Path) -> None:
+    def __init__(
+        self, redis: Redis, db: Database, event_id: str, folder: Path, providers: Sequence[PaymentProvider] = ()
+    ) -> None:
+        self._providers = providers
         self._redis = redis
         self._db = db
         self._event_id = event_id
@@ -176,10 +181,14 @@ class Recorder:
             holders=await self._holders(now.record.epoch, list(holders)),
             sales=await self._sales(),
             seats=list(snapshot.statuses) if snapshot else [],
-            violations=[(one.invariant, one.detail) for one in await check(self._redis, self._db, self._event_id)],
+            violations=await self._violations(),
         )
         records.write_one(self._folder / records.STORES, stores)
         return stores
+
+    async def _violations(self) -> list[tuple[str, str]]:
+        found = await check(self._redis, self._db, self._event_id, providers=self._providers)
+        return [(one.invariant, one.detail) for one in found]
 
     async def _snapshot(self) -> RoomSnapshot:
         record = await read_record(self._redis, self._event_id)
@@ -239,7 +248,8 @@ async def recording(settings: Settings, event_id: str, folder: Path) -> AsyncIte
         stack.push_async_callback(redis.aclose)
         db = open_store(settings)
         stack.push_async_callback(db.close)
-        recorder = Recorder(redis, db, event_id, folder)
+        providers = providers_for_audit(settings, db, lambda: datetime.now(UTC))
+        recorder = Recorder(redis, db, event_id, folder, providers)
         await recorder.start()
         yield recorder
 

@@ -17,11 +17,14 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.audit.line_replay import Violation, rate_violations, replay
-from app.audit.money import money_violations
+from app.audit.money import money_violations, provider_violations
+from app.audit.provider_records import ProviderRecords, read_records
 from app.domain.line import Bits, RoomState
 from app.ledger import audit, money_audit, rooms
 from app.ledger.audit import Books
 from app.ledger.database import Database
+from app.ledger.money_audit import ChargeRecord
+from app.payments.provider import PaymentProvider
 from app.room.record import read_record
 from app.room.scripts import HOLDER_BUCKETS
 
@@ -55,30 +58,57 @@ class Line:
     ended: Bits
 
 
-async def check_all(redis: Redis, db: Database, now: datetime | None = None) -> dict[str, list[Violation]]:
-    """The violations of every event, by event; only events that have some. `NO_EVENT`: of keys that belong to none."""
+async def check_all(
+    redis: Redis, db: Database, now: datetime | None = None, providers: Collection[PaymentProvider] = ()
+) -> dict[str, list[Violation]]:
+    """The violations of every event, by event; only events that have some. `NO_EVENT`: of keys and money of none."""
+    now = now or datetime.now(UTC)
     event_ids = [row.event_id for row in await rooms.listed(db)]
-    found = {event_id: await check(redis, db, event_id, now) for event_id in event_ids}
-    found[NO_EVENT] = await other_key_violations(redis, event_ids)
+    ours = {event_id: await money_audit.charge_records(db, event_id) for event_id in event_ids}
+    theirs = await read_records(db, providers, [record for records in ours.values() for record in records], now)
+    found = {event_id: await _check(redis, db, event_id, now, ours[event_id], theirs) for event_id in event_ids}
+    found[NO_EVENT] = [*await other_key_violations(redis, event_ids), *_shown(provider_violations(theirs))]
     return {event_id: violations for event_id, violations in found.items() if violations}
 
 
-async def check(redis: Redis, db: Database, event_id: str, now: datetime | None = None) -> list[Violation]:
-    """What does not hold for one event; empty is good. `now`, in UTC, is when holds are looked at."""
+async def check(
+    redis: Redis,
+    db: Database,
+    event_id: str,
+    now: datetime | None = None,
+    providers: Collection[PaymentProvider] = (),
+) -> list[Violation]:
+    """What does not hold for one event; empty is good. `now`, in UTC, is when holds are looked at.
+
+    `providers` are asked what they took: it is a violation if one that has charges of the event is missing.
+    """
+    now = now or datetime.now(UTC)
+    ours = await money_audit.charge_records(db, event_id)
+    theirs = await read_records(db, providers, ours, now)
+    found = await _check(redis, db, event_id, now, ours, theirs)
+    return [*found, *_shown(provider_violations(theirs))]
+
+
+async def _check(
+    redis: Redis, db: Database, event_id: str, now: datetime, ours: list[ChargeRecord], theirs: ProviderRecords
+) -> list[Violation]:
     log = await redis.xrange(redis_keys.room_log(event_id))
     line = await _line(redis, event_id)
-    books = await audit.books(db, event_id, (now or datetime.now(UTC)) - END_GRACE)
-    found = [*replay(log), *book_violations(books), *await _money_violations(db, event_id, now or datetime.now(UTC))]
+    books = await audit.books(db, event_id, now - END_GRACE)
+    found = [*replay(log), *book_violations(books), *await _money_violations(db, event_id, now, ours, theirs)]
     if line is not None:
         found += line_violations(line, books.number_bound)
     found += await _key_violations(redis, event_id, line.epochs_expired if line else 0)
     return found
 
 
-async def _money_violations(db: Database, event_id: str, now: datetime) -> list[Violation]:
-    """I7 over our books and the gateway's."""
+async def _money_violations(
+    db: Database, event_id: str, now: datetime, ours: list[ChargeRecord], theirs: ProviderRecords
+) -> list[Violation]:
+    """I7 over our records, as they were before the providers were asked, and theirs."""
     stuck = await money_audit.undone(db, event_id, now - SEEN_TO_WITHIN)
-    return _shown(money_violations(await money_audit.charge_records(db, event_id), await money_audit.strays(db), stuck))
+    unchanged = set(await money_audit.charge_records(db, event_id))
+    return _shown(money_violations([record for record in ours if record in unchanged], theirs, stuck))
 
 
 def line_violations(line: Line, bound_reserved: int) -> list[Violation]:

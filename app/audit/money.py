@@ -1,4 +1,4 @@
-"""I7 over our records and the providers': money that was taken pays for confirmed seats, or is on its way back.
+"""I7 over our records and the payment providers': money that was taken pays for confirmed seats, or is on its way back.
 
 Pure. Holds at every moment, also in the middle of a payment: the tables below say which states of both sides fit.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.audit.line_replay import Violation
+from app.audit.provider_records import ProviderRecords
 from app.ledger.money_audit import ChargeRecord
 
 # status of a payment that the lane wrote → what the provider may say of its charge
@@ -24,24 +25,34 @@ CONFIRMED = ("captured", "settled")  # charges that the lane may know of
 
 
 def money_violations(
-    charge_records: Iterable[ChargeRecord], strays: Iterable[str], stuck: Iterable[str]
+    charge_records: Iterable[ChargeRecord], theirs: ProviderRecords, stuck: Iterable[str]
 ) -> list[Violation]:
-    """`strays`: charges that only the provider knows; `stuck`: open work that nobody does though it is long due."""
-    wrong = [said for record in charge_records for said in _wrong(record)]
-    wrong += [f"the gateway has money for {charge}, which nobody asked for" for charge in strays]
+    """Where both sides do not fit. `stuck`: open work that nobody does though it is long due."""
+    wrong = [said for record in charge_records for said in _wrong(record, theirs)]
     wrong += [f"charge {what}, and nobody sees to it" for what in stuck]
     return [Violation("I7", said) for said in wrong]
 
 
-def _wrong(record: ChargeRecord) -> list[str]:
+def provider_violations(theirs: ProviderRecords) -> list[Violation]:
+    """Money that nobody asked a provider for, and providers whose records could not be compared with ours."""
+    wrong = [f"{name} has money for {charge}, which nobody asked for" for name, charge in theirs.strays]
+    wrong += [f"the records of {name} cannot be compared: {why}" for name, why in sorted(theirs.unread.items())]
+    return [Violation("I7", said) for said in wrong]
+
+
+def _wrong(ours: ChargeRecord, theirs: ProviderRecords) -> list[str]:
     found = []
-    if record.payment is not None:
-        if record.charge not in CONFIRMED:
-            found.append(f"payment {record.id} is {record.payment}, but its charge is {record.charge or 'unknown'}")
-        if record.book not in PAID[record.payment]:
-            found.append(f"payment {record.id} is {record.payment}, but the gateway says {record.book or 'nothing'}")
-    elif record.book not in ASKED.get(record.charge or "", ()):
-        found.append(f"charge {record.id} is {record.charge}, but the gateway says {record.book or 'nothing'}")
-    if any(amount != record.price for amount in record.amounts):
-        found.append(f"charge {record.id} of {record.reservation} is of {record.amounts}, not of {record.price}")
+    told = theirs.transactions.get((ours.provider, ours.id))
+    verdict = None if told is None else told.verdict.value
+    unread = ours.provider in theirs.unread
+    if ours.payment is not None:
+        if ours.charge not in CONFIRMED:
+            found.append(f"payment {ours.id} is {ours.payment}, but its charge is {ours.charge or 'unknown'}")
+        if not unread and verdict not in PAID[ours.payment]:
+            found.append(f"payment {ours.id} is {ours.payment}, but {ours.provider} says {verdict or 'nothing'}")
+    elif not unread and verdict not in ASKED.get(ours.charge or "", ()):
+        found.append(f"charge {ours.id} is {ours.charge}, but {ours.provider} says {verdict or 'nothing'}")
+    amounts = (*ours.amounts, *([] if told is None else [told.amount]))
+    if any(amount != ours.price for amount in amounts):
+        found.append(f"charge {ours.id} of {ours.reservation} is of {amounts}, not of {ours.price}")
     return found

@@ -1,4 +1,4 @@
-"""Our records of the money and the providers' at one moment, for `app.audit.money` to judge. Reads only."""
+"""Our own records of the money at one moment, for app/audit/money.py to compare with the providers'. Reads only."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, String, and_, cast, exists, literal, null, select
 from sqlalchemy.engine import Connection
 
-from app.domain.charge import UNDONE
+from app.domain.charge import SIMULATOR, UNDONE
 from app.domain.reservation import PaymentStatus
 from app.ledger.database import Database
-from app.ledger.tables.gateway_simulator import gateway_book
+from app.ledger.statements import as_json, one_of
 from app.ledger.tables.payments import charges, payments
 from app.ledger.tables.reservations import reservations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeRecord:
-    """One charge by its status in our charges (`charge`), the lane's payments (`payment`) and at the provider (`book`).
+    """One charge as we know it: its status among the charges and that of the lane's payment; None where there is none.
 
-    `price` is what the reservation costs, `amounts` every amount that is written down anywhere.
+    `price` is what the reservation costs, `amounts` every amount that we have written down.
     """
 
     id: str
+    provider: str
     reservation: str
     charge: str | None
     payment: str | None
-    book: str | None
     price: int
     amounts: tuple[int, ...]
+    created_at: datetime
 
 
 async def charge_records(db: Database, event_id: str) -> list[ChargeRecord]:
@@ -42,12 +43,13 @@ async def charge_records(db: Database, event_id: str) -> list[ChargeRecord]:
     return await db.look(work)
 
 
-async def strays(db: Database) -> list[str]:
-    """Money the gateway has taken, or is about to take, though nobody asked for it."""
-    b = gateway_book.c
-    taken = b.status.in_(("captured", "pending"))
-    query = select(b.charge_id).outerjoin(charges, charges.c.id == b.charge_id).where(taken & charges.c.id.is_(None))
-    return await db.look(lambda tx: list(tx.execute(query.order_by(b.charge_id)).scalars()))
+async def not_ours(db: Database, provider: str, charge_ids: Sequence[str]) -> list[str]:
+    """Those of these ids that are no charge of ours through this provider."""
+    if not charge_ids:
+        return []
+    asked = select(charges.c.id).where((charges.c.provider == provider) & one_of(charges.c.id, "ids"))
+    known = await db.look(lambda tx: set(tx.execute(asked, {"ids": as_json(charge_ids)}).scalars()))
+    return [charge_id for charge_id in charge_ids if charge_id not in known]
 
 
 async def undone(db: Database, event_id: str, due_before: datetime | None = None) -> list[str]:
@@ -82,12 +84,11 @@ def _refunds_worked_on(since: datetime) -> ColumnElement[bool]:
 
 
 def _charged(tx: Connection, event_id: str) -> Sequence[ChargeRecord]:
-    c, p, b, r = charges.c, payments.c, gateway_book.c, reservations.c
+    c, p, r = charges.c, payments.c, reservations.c
     query = (
-        select(c.id, c.reservation_id, c.status, p.status, b.status, r.total_price, c.amount, p.amount, b.amount)
+        select(c.id, c.provider, c.reservation_id, c.status, p.status, r.total_price, c.created_at, c.amount, p.amount)
         .join(reservations, r.id == c.reservation_id)
         .outerjoin(payments, and_(p.reservation_id == c.reservation_id, p.reference == c.id))
-        .outerjoin(gateway_book, b.charge_id == c.id)
         .where(c.event_id == event_id)
         .order_by(c.created_at, c.id)
     )
@@ -95,13 +96,12 @@ def _charged(tx: Connection, event_id: str) -> Sequence[ChargeRecord]:
 
 
 def _paid_without_charge(tx: Connection, event_id: str) -> Sequence[ChargeRecord]:
-    c, p, b, r = charges.c, payments.c, gateway_book.c, reservations.c
-    nothing = cast(null(), String)
+    c, p, r = charges.c, payments.c, reservations.c
+    provider, no_status = literal(SIMULATOR), cast(null(), String)
     query = (
-        select(p.reference, r.id, nothing, p.status, b.status, r.total_price, literal(None), p.amount, b.amount)
+        select(p.reference, provider, r.id, no_status, p.status, r.total_price, p.created_at, p.amount)
         .join(reservations, r.id == p.reservation_id)
         .outerjoin(charges, and_(c.reservation_id == p.reservation_id, c.id == p.reference))
-        .outerjoin(gateway_book, b.charge_id == p.reference)
         .where((r.event_id == event_id) & c.id.is_(None))
         .order_by(p.id)
     )
@@ -110,14 +110,21 @@ def _paid_without_charge(tx: Connection, event_id: str) -> Sequence[ChargeRecord
 
 def _record(
     name: str,
+    provider: str,
     reservation: str,
     charge: str | None,
     payment: str | None,
-    book: str | None,
     price: int,
+    created_at: datetime,
     *amounts: int | None,
 ) -> ChargeRecord:
-    given = tuple(amount for amount in amounts if amount is not None)
     return ChargeRecord(
-        id=name, reservation=reservation, charge=charge, payment=payment, book=book, price=price, amounts=given
+        id=name,
+        provider=provider,
+        reservation=reservation,
+        charge=charge,
+        payment=payment,
+        price=price,
+        amounts=tuple(amount for amount in amounts if amount is not None),
+        created_at=created_at,
     )

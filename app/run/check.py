@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from app.audit import invariants
 from app.connections import open_redis, open_store
+from app.payments.wiring import providers_for_audit
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.run.children import Say
 from app.run.console import NotRunningError, not_running
@@ -18,10 +21,11 @@ async def check(settings: Settings, say: Say) -> None:
     """Say what does not hold, if anything. Raises BrokenError, NotRunningError."""
     db = open_store(settings)
     try:
+        providers = providers_for_audit(settings, db, lambda: datetime.now(UTC))
         with as_room_unavailable():
             async with open_redis(settings) as redis:
                 await redis.ping()
-                found = await invariants.check_all(redis, db)
+                found = await invariants.check_all(redis, db, providers=providers)
     except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
     finally:

@@ -14,6 +14,7 @@ from app import redis_keys
 from app.audit import invariants
 from app.audit.line_replay import Entry, Violation, rate_violations, replay
 from app.ledger.database import Database
+from app.payments.providers.simulator import Simulator
 from tests.lane.world import EVENT, HOLD_FOR, World, hold, make_world
 from tests.payments.shop import Shop
 from tests.room.room import BIRTH, Room
@@ -41,8 +42,12 @@ async def world(redis: Redis, ledger: Database) -> World:
     assert ann.reservation is not None
     shop = Shop(world)
     await shop.pay(await shop.reservation(ann.reservation.id))
-    assert await invariants.check(redis, ledger, EVENT, world.time.at) == []
+    assert await invariants.check(redis, ledger, EVENT, world.time.at, providers_of(world)) == []
     return world
+
+
+def providers_of(world: World) -> list[Simulator]:
+    return [Shop(world).simulator()]
 
 
 def broken(violations: list[Violation]) -> set[str]:
@@ -124,14 +129,14 @@ async def test_seats_holds_and_money_that_disagree_are_found(world: World, what:
     statement, rules = SEATS[what]
     async with world.db.write() as tx:
         assert (await tx.execute(text(statement))).rowcount == 1
-    assert broken(await invariants.check(world.redis, world.db, EVENT, world.time.at)) == rules
+    assert broken(await invariants.check(world.redis, world.db, EVENT, world.time.at, providers_of(world))) == rules
 
 
 async def test_a_seat_reserved_twice_is_found(world: World) -> None:
     async with world.db.write() as tx:
         await tx.execute(text("DROP INDEX reservation_seats_live"))
         await tx.execute(text("UPDATE reservation_seats SET idx=0 WHERE idx=2"))
-    found = await invariants.check(world.redis, world.db, EVENT, world.time.at)
+    found = await invariants.check(world.redis, world.db, EVENT, world.time.at, providers_of(world))
     assert "seat 0 has 2 live reservations" in [violation.detail for violation in found]
 
 
@@ -139,12 +144,12 @@ async def test_a_hold_that_did_not_end_is_found_a_second_after_its_time(world: W
     end = world.time.at + HOLD_FOR
     for late, rules in ((0, set()), (1, set()), (1.001, {"I6"})):
         now = end + timedelta(seconds=late)
-        assert broken(await invariants.check(world.redis, world.db, EVENT, now)) == rules
+        assert broken(await invariants.check(world.redis, world.db, EVENT, now, providers_of(world))) == rules
 
 
 async def test_all_rooms_are_checked_and_only_broken_ones_are_told(world: World) -> None:
-    assert await invariants.check_all(world.redis, world.db, world.time.at) == {}
-    late = await invariants.check_all(world.redis, world.db, world.time.at + 2 * HOLD_FOR)
+    assert await invariants.check_all(world.redis, world.db, world.time.at, providers_of(world)) == {}
+    late = await invariants.check_all(world.redis, world.db, world.time.at + 2 * HOLD_FOR, providers_of(world))
     assert {event_id: broken(found) for event_id, found in late.items()} == {EVENT: {"I6"}}
 
 

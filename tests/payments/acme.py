@@ -4,11 +4,12 @@ own way and has a format of its own. Its records are in memory, shared by all wh
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -40,7 +41,8 @@ class Order:
 
 @dataclass
 class AcmePay:
-    """`asked` counts the calls by name; while `answers_are_lost`, calls are carried out and not answered."""
+    """`asked` counts the calls by name. While `answers_are_lost`, calls are carried out and not answered; its list of
+    transactions `hangs`, or is given after `meanwhile`."""
 
     secret: bytes
     page: str = f"{ORIGIN}/checkout"
@@ -49,6 +51,8 @@ class AcmePay:
     orders: dict[str, Order] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     answers_are_lost: bool = False
+    hangs: bool = False
+    meanwhile: Callable[[], Awaitable[None]] | None = None
 
     @property
     def methods(self) -> Mapping[str, Mapping[str, str]]:
@@ -86,6 +90,11 @@ class AcmePay:
             raise BodyInvalid("This is not a webhook of acme.") from None
 
     async def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:
+        self._lose()
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.meanwhile is not None:
+            await self.meanwhile()
         yield [Transaction(one.charge_id, STATES[one.state], one.amount) for one in self.orders.values()]
 
     def sign(self, body: bytes) -> str:

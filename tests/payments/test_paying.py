@@ -33,7 +33,7 @@ async def _i7_holds_at_the_end(shop: Shop) -> AsyncIterator[None]:
 
 
 async def agree(shop: Shop) -> None:
-    found = await invariants.check(shop.world.redis, shop.world.db, EVENT, shop.world.time.at)
+    found = await invariants.check(shop.world.redis, shop.world.db, EVENT, shop.world.time.at, [shop.simulator()])
     assert [violation for violation in found if violation.invariant == "I7"] == []
 
 
@@ -207,7 +207,7 @@ async def test_what_waits_for_its_turn_is_not_stuck_but_what_nobody_tries_is(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stuck() -> int:
-        found = await invariants.check(shop.world.redis, shop.world.db, EVENT, shop.world.time.at)
+        found = await invariants.check(shop.world.redis, shop.world.db, EVENT, shop.world.time.at, [shop.simulator()])
         return sum(violation.detail.endswith("nobody sees to it") for violation in found)
 
     await owed(shop, range(4))

@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.audit import invariants, provider_records
 from app.domain.charge import SIMULATOR, ChargeStatus
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Cancel
 from app.ledger import charges
 from app.payments import registry
 from app.payments.checkout import Checkout, Paid, PaidStatus
-from app.payments.provider import BodyInvalid, GatewayAnswer, SignatureInvalid, Verdict, WebhookEvent
+from app.payments.provider import BodyInvalid, GatewayAnswer, PaymentProvider, SignatureInvalid, Verdict, WebhookEvent
 from app.payments.redirects import why_no_redirect
 from app.payments.registry import Means, ProviderMissing, Providers, UnknownMethod, make_providers
 from config.keys import new_keys
 from config.settings import Settings, SettingsError
 from tests.lane.world import EVENT, HOLD_FOR
-from tests.payments.acme import ORIGIN, SIGNATURE, AcmePay
+from tests.payments.acme import ORIGIN, SIGNATURE, AcmePay, Order
 from tests.payments.shop import KAKAO, Shop
 
 
@@ -80,6 +81,68 @@ async def test_a_buyer_is_sent_to_the_provider_pays_there_and_gets_the_money_bac
     assert acme.orders[paid.charge.id].state == "VOID"
     money = (await charges.money_of(shop.world.db, [paid.charge.reservation_id]))[paid.charge.reservation_id]
     assert money.status == "refunded"
+
+
+async def violations(shop: Shop, *providers: PaymentProvider) -> list[str]:
+    found = await invariants.check(shop.world.redis, shop.world.db, EVENT, shop.world.time.at, providers)
+    return [violation.detail for violation in found if violation.invariant == "I7"]
+
+
+async def test_the_audit_asks_each_provider_for_its_own_charges(shop: Shop, acme: AcmePay) -> None:
+    paid = await sent_away(shop, acme)
+    assert await violations(shop, *both(shop, acme)) == [], "the buyer is on acme's page"
+    await believed(shop, acme, acme.buyer_pays(paid.charge.id))
+    await checkout(shop, acme).pay(await shop.held(1), KAKAO, None)
+    assert await violations(shop, *both(shop, acme)) == []
+    acme.orders[paid.charge.id].state = "VOID"
+    assert await violations(shop, *both(shop, acme)) == [
+        f"payment {paid.charge.id} is captured, but acme says refunded"
+    ]
+    acme.orders[paid.charge.id].state, acme.orders[paid.charge.id].amount = "PAID", 1
+    (wrong,) = await violations(shop, *both(shop, acme))
+    assert wrong.endswith(f"is of {(paid.charge.amount, paid.charge.amount, 1)}, not of {paid.charge.amount}")
+
+
+async def test_the_audit_finds_money_that_nobody_asked_for(shop: Shop, acme: AcmePay) -> None:
+    """Also a charge of ours that another provider has taken."""
+    simulated = (await shop.pay(await shop.held())).charge
+    acme.orders = {name: Order(name, 1, "", "PAID") for name in ("c_unknown", simulated.id)}
+    acme.orders["c_declined"] = Order("c_declined", 1, "", "REJECTED")
+    found = [f"acme has money for {name}, which nobody asked for" for name in ("c_unknown", simulated.id)]
+    assert await violations(shop, *both(shop, acme)) == found
+    everything = await invariants.check_all(shop.world.redis, shop.world.db, shop.world.time.at, list(both(shop, acme)))
+    assert [violation.detail for violation in everything[invariants.NO_EVENT]] == found
+    assert EVENT not in everything
+
+
+async def test_the_audit_says_of_which_provider_it_could_not_read_the_records(
+    shop: Shop, acme: AcmePay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sent_away(shop, acme)
+    said = "the records of acme cannot be compared: "
+    missing = f"{said}the settings name no such payment provider, and it has charges"
+    assert await violations(shop, shop.simulator()) == [missing]
+    acme.answers_are_lost = True
+    assert await violations(shop, *both(shop, acme)) == [f"{said}acme did not answer"]
+    acme.answers_are_lost, acme.hangs = False, True
+    monkeypatch.setattr(provider_records, "READ_S", 0.01)
+    assert await violations(shop, *both(shop, acme)) == [f"{said}no answer within 0.01 s"]
+
+
+async def test_what_changes_while_the_provider_is_asked_is_compared_the_next_time(shop: Shop, acme: AcmePay) -> None:
+    """The provider says captured; by then the charge we had read as given up long ago would look wrong, or the other
+    way round."""
+    paid = await sent_away(shop, acme)
+
+    async def given_up() -> None:
+        charge = await charges.transition(shop.world.db, paid.charge, ChargeStatus.refund_due)
+        await acme.refund(charge.id, charge.amount)
+        await charges.transition(shop.world.db, charge, ChargeStatus.refunded)
+
+    acme.meanwhile = given_up
+    assert await violations(shop, *both(shop, acme)) == []
+    assert await violations(shop, *both(shop, acme)) == []
+    assert acme.orders[paid.charge.id].state == "VOID"
 
 
 async def test_asking_again_gives_the_same_page_until_the_hold_is_over(shop: Shop, acme: AcmePay) -> None:
