@@ -142,7 +142,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             csrf=csrf,
             reservation_member=member,
             meters=Meters(),
-            metrics=WebMetrics(settings, process, redis, db, rooms),
+            metrics=WebMetrics(settings, process, redis, db, rooms, now),
         )
 
 

@@ -96,7 +96,7 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["posters"] = PosterMaker(db=db, now=now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)]))
     await tend_rooms(ctx)
     await stack.enter_async_context(running(admitter=Admitter(scripts, wake, settings.tick_ms, work).run()))
-    metrics = Metrics(settings, ctx["process"], db)
+    metrics = Metrics(settings, ctx["process"], db, now)
     metrics.sources.append(lambda: work_readings(work))
     await stack.enter_async_context(metrics.published())
     log.info("worker_ready")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -37,11 +37,17 @@ class MetricsExchange:
     """`sources` give this process's readings, `shared` those of the stores."""
 
     def __init__(
-        self, process: str, folder: Path | None, sources: list[Source], shared: SharedReadings | None = None
+        self,
+        process: str,
+        folder: Path | None,
+        sources: list[Source],
+        now: Callable[[], datetime],
+        shared: SharedReadings | None = None,
     ) -> None:
         self.process = process
         self._folder = folder
         self._sources = sources
+        self._now = now
         self._shared = shared
 
     def own(self) -> list[Reading]:
@@ -88,7 +94,7 @@ class MetricsExchange:
             return found
         for path in sorted(self._folder.glob(f"*{SUFFIX}"))[:PROCESSES_MAX]:
             try:
-                if time.time() - path.stat().st_mtime <= FRESH_S:
+                if self._now().timestamp() - path.stat().st_mtime <= FRESH_S:
                     found[path.name.removesuffix(SUFFIX)] = _decode(path.read_bytes())
             except (OSError, msgspec.MsgspecError) as error:  # it ended this moment, or is of another version
                 log.debug("metrics_not_read", path=path.name, error=str(error))

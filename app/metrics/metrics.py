@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from app.connections import running
 from app.ledger.database import Database
@@ -19,9 +20,10 @@ from config.settings import Settings
 class Metrics:
     """Add to `sources` before `published` begins. Only web processes set `shared`, because only they know the rooms."""
 
-    def __init__(self, settings: Settings, process: str, db: Database) -> None:
+    def __init__(self, settings: Settings, process: str, db: Database, now: Callable[[], datetime]) -> None:
         self.loop_lag = LoopLag()
         self._settings = settings
+        self._now = now
         self._process = process
         self._transactions = TransactionTimes(db)
         self.sources: list[Source] = [lambda: process_readings(self.loop_lag), self._sql]
@@ -40,7 +42,7 @@ class Metrics:
                 yield
 
     def _exchange(self) -> MetricsExchange:
-        return MetricsExchange(self._process, self._settings.metrics_dir, self.sources, self.shared)
+        return MetricsExchange(self._process, self._settings.metrics_dir, self.sources, self._now, self.shared)
 
     def _sql(self) -> list[Reading]:
         transactions = self._transactions

@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,13 @@ log = structlog.get_logger()
 class Stores:
     """Read with `readings`; `run` measures how long Redis takes to answer."""
 
-    def __init__(self, redis: Redis, db: Database, rooms: Rooms, data_dir: Path) -> None:
+    def __init__(self, redis: Redis, db: Database, rooms: Rooms, data_dir: Path, now: Callable[[], datetime]) -> None:
         self.pings_s = Histogram(SECONDS)
         self._redis = redis
         self._db = db
         self._rooms = rooms
         self._data_dir = data_dir
+        self._now = now
         self._asking = asyncio.Lock()
         self._asked_s = float("-inf")
         self._known: list[Reading] = []
@@ -92,10 +94,11 @@ class Stores:
         with as_room_unavailable():
             async with pipe:  # cancelled, it would keep its connection
                 info, worker, *rest = await pipe.execute()
+        now_ms = int(self._now().timestamp() * 1000)
         found = [*_info(info), Reading("tiketi_workers_seen", (), worker)]
         found.append(Reading("tiketi_lane_backlog_max", (), COMMANDS_MAX))
         for view, room, samples, backlog in zip(views, rest[::3], rest[1::3], rest[2::3], strict=True):
-            found += _room(view, record_of(room), samples, backlog)
+            found += _room(view, record_of(room), samples, backlog, now_ms)
         return found
 
     async def _books(self) -> Iterable[Reading]:
@@ -146,14 +149,14 @@ def _info(info: dict[str, Any]) -> Iterator[Reading]:
     yield Reading("tiketi_redis_aof_ok", (), int(durable))
 
 
-def _room(view: LineView, record: RoomRecord | None, raw: list[bytes], backlog: int) -> Iterator[Reading]:
+def _room(view: LineView, record: RoomRecord | None, raw: list[bytes], backlog: int, now_ms: int) -> Iterator[Reading]:
     at = (view.event_id,)
     yield Reading("tiketi_room_numbers", at, record.number if record else 0)
     yield Reading("tiketi_room_admissions", at, record.admitted_total if record else 0)
     yield Reading("tiketi_room_numbers_left", at, record.bound - record.number if record else 0)
     yield Reading("tiketi_lane_backlog", at, backlog)
     waits = view.waiting and view.state is not RoomState.closed
-    waited_s = oldest_wait_s(read_samples(raw), view.cursor + 1, int(time.time() * 1000)) if waits else 0
+    waited_s = oldest_wait_s(read_samples(raw), view.cursor + 1, now_ms) if waits else 0
     yield Reading("tiketi_room_oldest_wait_seconds", at, waited_s)
 
 

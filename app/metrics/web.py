@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sized
+from collections.abc import AsyncIterator, Callable, Iterator, Sized
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from redis.asyncio import Redis
@@ -88,9 +89,17 @@ class WebSources:
 class WebMetrics(Metrics):
     """A web process knows the rooms as well: it also reads the stores, and compares predicted waits with real ones."""
 
-    def __init__(self, settings: Settings, process: str, redis: Redis, db: Database, rooms: Rooms) -> None:
-        super().__init__(settings, process, db)
-        self.stores = Stores(redis, db, rooms, settings.data_dir)
+    def __init__(
+        self,
+        settings: Settings,
+        process: str,
+        redis: Redis,
+        db: Database,
+        rooms: Rooms,
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__(settings, process, db, now)
+        self.stores = Stores(redis, db, rooms, settings.data_dir, now)
         self.forecasts = Forecasts(time.monotonic)
         self.shared = self.stores.readings
         rooms.on_change(self.forecasts.look)

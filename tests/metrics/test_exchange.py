@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,14 @@ from app.metrics.readings import Reading, read_histogram
 from tests.waiting import wait_until
 
 
-def exchange_of(process: str, folder: Path | None, polls: int) -> MetricsExchange:
+def exchange_of(process: str, folder: Path | None, polls: int, later_s: float = 0) -> MetricsExchange:
     ticks = Histogram((1.0,))
     ticks.add(0.5)
     return MetricsExchange(
         process,
         folder,
         [lambda: [Reading("tiketi_polls", (), polls), read_histogram("tiketi_tick_seconds", ticks)]],
+        lambda: datetime.now(UTC) + timedelta(seconds=later_s),
     )
 
 
@@ -52,11 +52,9 @@ async def test_a_process_that_was_killed_is_told_of_no_more(tmp_path: Path) -> N
     left = (tmp_path / "worker-1.metrics").read_bytes()
     neighbour.cancel()
     await asyncio.gather(neighbour, return_exceptions=True)
-    old = tmp_path / "worker-1.metrics"
-    old.write_bytes(left)
-    long_ago = time.time() - FRESH_S - 1
-    os.utime(old, (long_ago, long_ago))
-    assert b"worker-1" not in await exchange_of("web-1", tmp_path, 3).text()
+    (tmp_path / "worker-1.metrics").write_bytes(left)
+    assert b"worker-1" in await exchange_of("web-1", tmp_path, 3).text()
+    assert b"worker-1" not in await exchange_of("web-1", tmp_path, 3, later_s=FRESH_S + 1).text()
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x93", b"not msgpack at all"])
@@ -75,5 +73,5 @@ async def test_stores_that_do_not_answer_cost_only_their_own_numbers(monkeypatch
         return []
 
     monkeypatch.setattr("app.metrics.exchange.SHARED_WAIT_S", 0.01)
-    asked = MetricsExchange("web-1", None, [lambda: [Reading("tiketi_polls", (), 3)]], never)
+    asked = MetricsExchange("web-1", None, [lambda: [Reading("tiketi_polls", (), 3)]], lambda: datetime.now(UTC), never)
     assert b'tiketi_polls_total{process="web-1"} 3.0' in await asked.text()

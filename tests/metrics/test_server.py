@@ -7,6 +7,7 @@ import http.client
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -20,9 +21,16 @@ from tests.ports import kept_port
 TOKEN = "a-token-of-some-length"
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @contextmanager
 def opened(token: str = "") -> Iterator[tuple[int, LoopLag]]:
-    beating, exchange = LoopLag(), MetricsExchange("worker-1", None, [lambda: [Reading("tiketi_polls", (), 3)]])
+    beating, exchange = (
+        LoopLag(),
+        MetricsExchange("worker-1", None, [lambda: [Reading("tiketi_polls", (), 3)]], utc_now),
+    )
     with kept_port() as port, serving("127.0.0.1", port, exchange, beating, token):
         yield port, beating
 
@@ -76,5 +84,5 @@ async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest
 
 
 async def test_port_zero_listens_nowhere() -> None:
-    with serving("127.0.0.1", 0, MetricsExchange("worker-1", None, []), LoopLag(), ""):
+    with serving("127.0.0.1", 0, MetricsExchange("worker-1", None, [], utc_now), LoopLag(), ""):
         assert "metrics" not in {thread.name for thread in threading.enumerate()}
