@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
@@ -32,6 +33,11 @@ class Follower(Protocol):
     """Something that runs until it is cancelled."""
 
     def run(self) -> Coroutine[Any, Any, None]: ...
+
+
+def utc_now() -> datetime:
+    """The wall clock. Only whoever puts a process together asks it; everyone else is handed a clock or a time."""
+    return datetime.now(UTC)
 
 
 def timing(settings: Settings) -> Timing:

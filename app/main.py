@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from importlib import metadata
 from typing import Protocol, TypeVar
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 
 from app import jobs
 from app.cache.cache import Cache
-from app.connections import Follower, open_redis, open_store, running, timing
+from app.connections import Follower, open_redis, open_store, running, timing, utc_now
 from app.control.rooms import RoomControl
 from app.control.seat_map_warmer import SeatMapWarmer
 from app.domain.ticket import TicketSigner
@@ -66,10 +66,6 @@ VERSION = metadata.version("tiketi")
 log = structlog.get_logger()
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Closable(Protocol):
     async def close(self) -> None: ...
 
@@ -107,10 +103,10 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         presence.add_source(hub.here)
         revoked = RevokedSessions(redis, settings.session_s)
         await learn_revoked_sessions(revoked, db, settings.session_s)
-        warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched))
+        warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched, utc_now))
         keys, keyring = read_keys(settings)
         tickets, csrf, tokens = make_signers(keys, keyring, revoked)
-        providers = open_providers(settings, keys, db, now)
+        providers = open_providers(settings, keys, db, utc_now)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
         followers |= {"cache": cache, "revoked": revoked, "live": live, "keyring": keyring, "warmer": warmer}
         await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
@@ -127,12 +123,12 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             tickets=tickets,
             tokens=tokens,
             visitor_of=partial(visitor_of, tokens),
-            room_control=RoomControl(redis, rooms, db),
+            room_control=RoomControl(redis, rooms, db, utc_now),
             lane=lane,
             seats=seats,
             packed=PackedMaps(),
             providers=providers,
-            checkout=make_checkout(settings, providers, db, lane.submit, lane.send, now),
+            checkout=make_checkout(settings, providers, db, lane.submit, lane.send, utc_now),
             cache=cache,
             posters=PosterCache(partial(posters_ledger.read, db)),
             wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
@@ -142,7 +138,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             csrf=csrf,
             reservation_member=member,
             meters=Meters(),
-            metrics=WebMetrics(settings, process, redis, db, rooms, now),
+            metrics=WebMetrics(settings, process, redis, db, rooms, utc_now),
         )
 
 
@@ -157,7 +153,7 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
 async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, session_s: int) -> None:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
     await revoked.load()
-    found = await account_admin.ended_since(db, now() - timedelta(seconds=session_s))
+    found = await account_admin.ended_since(db, utc_now() - timedelta(seconds=session_s))
     await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
 
 
@@ -202,7 +198,7 @@ def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings)
 async def discover(rooms: Rooms, warmer: SeatMapWarmer) -> SeatMapWarmer:
     """Know every room there is and the seat maps that are near, before the first request."""
     await rooms.discover()
-    await warmer.look(now())
+    await warmer.look(utc_now())
     return warmer
 
 

@@ -4,7 +4,7 @@ numbers ahead, checkpoints its cursor, notes how its line is, and lets the keys 
 
 from __future__ import annotations
 
-import time
+from datetime import datetime
 
 from redis.asyncio import Redis
 
@@ -19,18 +19,20 @@ from app.room.samples import add_sample
 from app.room.scripts import RoomScripts
 
 
-async def keep(redis: Redis, scripts: RoomScripts, db: Database) -> None:
+async def keep(redis: Redis, scripts: RoomScripts, db: Database, now: datetime) -> None:
     """One round over every room. Idempotent, and safe on any number of workers at once."""
     by_event = await events.windows(db)
     for row in await rooms.listed(db):
         if row.event_id in by_event:
-            await _keep_room(redis, scripts, db, row, by_event[row.event_id])
+            await _keep_room(redis, scripts, db, row, by_event[row.event_id], now)
 
 
-async def _keep_room(redis: Redis, scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window) -> None:
+async def _keep_room(
+    redis: Redis, scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window, now: datetime
+) -> None:
     record = await read_record(redis, row.event_id)
     if record is None or not windows.follows_sale(record, window):
-        await windows.sync_room_with_sale(scripts, db, window)
+        await windows.sync_room_with_sale(scripts, db, window, now)
     if record is None:
         return
     if record.epoch > row.epoch:
@@ -43,5 +45,5 @@ async def _keep_room(redis: Redis, scripts: RoomScripts, db: Database, row: room
     if record.state is RoomState.closed:
         await expire_epochs(redis, row.event_id, record, record.epoch)
         return
-    await add_sample(redis, row.event_id, record, int(time.time() * 1000))
+    await add_sample(redis, row.event_id, record, int(now.timestamp() * 1000))
     await expire_epochs(redis, row.event_id, record, record.epoch - 1)

@@ -10,7 +10,7 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from arq.worker import Worker, func
 from app import jobs
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
-from app.connections import exit_if_failed, open_redis, open_store, running, timing
+from app.connections import exit_if_failed, open_redis, open_store, running, timing, utc_now
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
 from app.payments.webhook_sender import POSTS_AT_ONCE, WebhookSender, posting_to
@@ -49,13 +49,9 @@ log = structlog.get_logger()
 EVERY_SECOND = set(range(60))
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def tend_rooms(ctx: dict[str, Any]) -> None:
     """The keeper's round."""
-    await keep(ctx["redis_raw"], ctx["scripts"], ctx["db"])
+    await keep(ctx["redis_raw"], ctx["scripts"], ctx["db"], utc_now())
 
 
 async def start(ctx: dict[str, Any]) -> None:
@@ -76,27 +72,29 @@ async def start(ctx: dict[str, Any]) -> None:
         finish=scripts.end_served,
         hold_for=timedelta(seconds=settings.hold_s),
         offer_for=timedelta(seconds=settings.waitlist_offer_s),
-        now=now,
+        now=utc_now,
         clock=time.monotonic,
         new_owner=lambda: secrets.token_hex(8),
         new_reservation_id=new_reservation_id,
         work=work,
     )
-    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=now)
+    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=utc_now)
     keys = load_keys(settings.data_dir, settings.keys_file)
-    providers = open_providers(settings, keys, db, now)
-    ctx["payer"] = make_payer(db, redis, wake, providers, now)
+    providers = open_providers(settings, keys, db, utc_now)
+    ctx["payer"] = make_payer(db, redis, wake, providers, utc_now)
     posts = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook_sender")
     stack.callback(posts.shutdown, wait=False, cancel_futures=True)
     post = posting_to(settings.webhook_url, posts)
-    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=now)
+    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=utc_now)
     ctx["closer"] = Closer(redis=redis, db=db, wake=wake)
-    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=now)
+    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=utc_now)
     notices = Notices(redis)
-    ctx["posters"] = PosterMaker(db=db, now=now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)]))
+    ctx["posters"] = PosterMaker(
+        db=db, now=utc_now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)])
+    )
     await tend_rooms(ctx)
     await stack.enter_async_context(running(admitter=Admitter(scripts, wake, settings.tick_ms, work).run()))
-    metrics = Metrics(settings, ctx["process"], db, now)
+    metrics = Metrics(settings, ctx["process"], db, utc_now)
     metrics.sources.append(lambda: work_readings(work))
     await stack.enter_async_context(metrics.published())
     log.info("worker_ready")

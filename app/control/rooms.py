@@ -6,7 +6,6 @@ settings.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from redis.asyncio import Redis
 
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
-from app.connections import open_redis, open_store, running, timing
+from app.connections import open_redis, open_store, running, timing, utc_now
 from app.control import sale_schedule as windows
 from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import RoomState
@@ -86,7 +85,7 @@ class RoomControl:
     redis: Redis
     rooms: Rooms
     db: Database
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime]
 
     async def change(self, event_id: str, who: str, wanted: RoomChange) -> dict[str, Any]:
         """Change the room and record it. Answers what was changed. Raises UnknownRoom, RefusedChange."""
@@ -134,7 +133,9 @@ class RoomControl:
         if await editing.open_now(self.db, event_id, self.now()):
             event = await events.get(self.db, event_id)
             assert event is not None, "events are never deleted"
-            await windows.sync_room_with_sale(self.rooms.scripts, self.db, events.window_of(event, event_id))
+            await windows.sync_room_with_sale(
+                self.rooms.scripts, self.db, events.window_of(event, event_id), self.now()
+            )
             with as_room_unavailable():
                 await Notices(self.redis).tell([EVENTS, event_tag(event_id)])
 
@@ -150,7 +151,7 @@ class RoomControl:
             subject=event_id,
             event_id=event_id,
             change=_asked(wanted),
-            now=datetime.now(UTC),
+            now=self.now(),
         )
 
     async def _record_refusal(self, event_id: str, who: str, asked: int, status: str, before: str) -> None:
@@ -161,7 +162,7 @@ class RoomControl:
             subject=event_id,
             event_id=event_id,
             change={"of": asked, "why": status, "state": before},
-            now=datetime.now(UTC),
+            now=self.now(),
         )
 
     async def _save(self, event_id: str) -> None:
@@ -205,13 +206,13 @@ class RoomControl:
         view = await self._view(event_id)
         samples, record = await samples_and_record(self.redis, event_id, view.epoch)
         number, admitted = (record.number, record.admitted_total) if record else (0, 0)
-        return _sample(view, samples, LineSample(int(time.time() * 1000), number, admitted))
+        return _sample(view, samples, LineSample(int(self.now().timestamp() * 1000), number, admitted))
 
     async def history(self, event_id: str) -> list[HistoryPoint]:
         """The last ten minutes of the room as it is now, not of the one before it. Raises UnknownRoom."""
         view = await self._view(event_id)
         samples = await line_samples(self.redis, event_id, view.epoch)
-        return history(samples, int(time.time() * 1000))
+        return history(samples, int(self.now().timestamp() * 1000))
 
     async def _view(self, event_id: str) -> LineView:
         view = await self.rooms.find(event_id)
@@ -260,7 +261,7 @@ async def open_room_control(settings: Settings) -> AsyncIterator[RoomControl]:
         rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
         await rooms.discover()
         await stack.enter_async_context(running(rooms=rooms.run()))
-        yield RoomControl(redis, rooms, db)
+        yield RoomControl(redis, rooms, db, utc_now)
 
 
 def _asked(wanted: RoomChange) -> dict[str, Any]:

@@ -7,7 +7,7 @@ its people from the tickets they hold before it admits anyone.
 
 from __future__ import annotations
 
-import time
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -40,7 +40,7 @@ def follows_sale(record: RoomRecord, window: Window) -> bool:
     return not window.cancelled and (record.opens_ms, record.closes_ms) == (window.opens_ms, window.closes_ms)
 
 
-async def sync_room_with_sale(scripts: RoomScripts, db: Database, window: Window) -> None:
+async def sync_room_with_sale(scripts: RoomScripts, db: Database, window: Window, now: datetime) -> None:
     """Make the room if it is missing, and let it open and close with the sale of its event.
 
     Idempotent, and safe in any number of processes at once. Raises RoomUnavailable, StoreError.
@@ -52,17 +52,17 @@ async def sync_room_with_sale(scripts: RoomScripts, db: Database, window: Window
     if answer.status is ScheduleStatus.missing:
         row = await rooms.get(db, window.event_id)
         if row is not None:
-            await _make(scripts, db, row, window)
+            await _make(scripts, db, row, window, now)
     elif answer.status is ScheduleStatus.changed:
         await rooms.follow_epoch(db, window.event_id, answer.epoch, answer.opened_after)
         log.info("room_scheduled", event_id=window.event_id, epoch=answer.epoch, cancelled=window.cancelled)
 
 
-async def _make(scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window) -> None:
+async def _make(scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window, now: datetime) -> None:
     bound = await rooms.reserve_numbers(db, row.event_id, row.number_bound + NUMBERS_AHEAD)
     config: dict[str, Any] = dict(row.config)
     lost = row.number_bound > 0
-    begin, reason = _begins(config.get("state"), window, time.time() * 1000)
+    begin, reason = _begins(config.get("state"), window, now.timestamp() * 1000)
     birth = Birth(
         epoch=row.epoch,
         number=row.number_bound,

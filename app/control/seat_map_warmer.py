@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -26,10 +26,13 @@ log = structlog.get_logger()
 class SeatMapWarmer:
     """`look` once before the first request, then keep `run` running. `watched` are the events whose maps are in use."""
 
-    def __init__(self, seats: SeatViews, db: Database, watched: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, seats: SeatViews, db: Database, watched: Callable[[], Collection[str]], now: Callable[[], datetime]
+    ) -> None:
         self._seats = seats
         self._db = db
         self._watched = watched
+        self._now = now
 
     async def look(self, now: datetime) -> None:
         """Hold the maps that are near, and give up those that nobody needs. Raises StoreError, LaneUnavailable."""
@@ -42,6 +45,6 @@ class SeatMapWarmer:
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                await self.look(datetime.now(UTC))
+                await self.look(self._now())
             except (StoreError, LaneUnavailable) as error:
                 log.warning("near_maps_not_looked_for", error=repr(error))

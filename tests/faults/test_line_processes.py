@@ -58,7 +58,7 @@ async def test_a_worker_process_that_is_gone_or_stands_still_is_missed_by_nobody
     assert await events.create(db, replace(spec(EVENT), room=room), datetime.now(UTC))
     async with server_in(tmp_path / "redis") as server, server.client() as redis:
         scripts = RoomScripts(redis, TIMING)
-        await keep(redis, scripts, db)
+        await keep(redis, scripts, db, datetime.now(UTC))
         await scripts.join(EVENT, 1, [(f"h{number}", "") for number in range(PEOPLE)])
         environ = {"REDIS_URL": server.url, "DATABASE_URL": url, "TIKETI_DATA_DIR": str(tmp_path)}
 

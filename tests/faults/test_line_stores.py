@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.connections import utc_now
 from app.control import sale_schedule as windows
 from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
@@ -84,14 +85,14 @@ async def test_losing_all_of_redis_loses_no_place(
     await room.join(*(holder_text(ticket_holder(number)) for number in range(1, 61)))
     await room.tick()
     assert await room.let_in() == list(range(1, 11))
-    await keep(client, room.scripts, ledger)
+    await keep(client, room.scripts, ledger, utc_now())
     await room.leave(20)
 
     server.kill()
     server.lose_data()
     await server.start()
     assert await room.scripts.join(EVENT, 1, [("early", "")]) == ("missing", 0, [])
-    await asyncio.gather(*(keep(client, room.scripts, ledger) for _ in range(3)))
+    await asyncio.gather(*(keep(client, room.scripts, ledger, utc_now()) for _ in range(3)))
 
     (new,) = await room.join("new")
     assert new.number > 100, "a number was given twice"
@@ -127,12 +128,12 @@ async def test_a_line_that_was_begun_anew_is_where_it_was_after_a_loss(room: Roo
     room.epoch = 2
     joined = await room.join(*(holder_text(ticket_holder(number)) for number in range(21, 81)))
     assert [each.number for each in joined] == list(range(21, 81))
-    await keep(room.redis, room.scripts, room.db)
+    await keep(room.redis, room.scripts, room.db, utc_now())
     await room.tick()
     assert await room.let_in() == list(range(21, 31))
-    await keep(room.redis, room.scripts, room.db)
+    await keep(room.redis, room.scripts, room.db, utc_now())
     await room.redis.flushall()
-    await keep(room.redis, room.scripts, room.db)
+    await keep(room.redis, room.scripts, room.db, utc_now())
     await room.restore(*((number, holder_text(ticket_holder(number))) for number in range(21, 81)))
     view = await room.view()
     assert (view.cursor, view.waiting) == (30, 50)
@@ -153,7 +154,7 @@ async def test_a_keeper_that_read_the_store_before_the_loss_does_not_give_number
         return rows
 
     monkeypatch.setattr(rooms, "listed", and_stand_still)
-    await keep(room.redis, room.scripts, room.db)
+    await keep(room.redis, room.scripts, room.db, utc_now())
     assert await room.field("number") == 50_000
 
 
@@ -162,7 +163,7 @@ async def test_a_late_keeper_leaves_no_half_a_room(room: Room) -> None:
     await room.redis.flushall()
     assert await room.scripts.reserve(EVENT, 20_000) == 0
     await room.redis.hset(redis_keys.room(EVENT), "retired", "1")  # type: ignore[misc]  # redis-py types it for both clients
-    await keep(room.redis, room.scripts, room.db)
+    await keep(room.redis, room.scripts, room.db, utc_now())
     assert (await room.view()).state is RoomState.recovering
     bound = await room.field("bound")
     assert await room.scripts.reserve(EVENT, 5) == bound
@@ -182,14 +183,14 @@ async def test_a_keeper_killed_between_any_two_calls_is_carried_on(
             given = await room.crowd(15)
             fuse.arm(call)
             with kills_survived():
-                await keep(victim, RoomScripts(victim, TIMING), victim_db)
+                await keep(victim, RoomScripts(victim, TIMING), victim_db, utc_now())
                 fuse.step()
                 await redis.flushall()
-                await keep(victim, RoomScripts(victim, TIMING), victim_db)
+                await keep(victim, RoomScripts(victim, TIMING), victim_db, utc_now())
             alive = fuse.blown
             fuse.arm(0)
-            await keep(redis, room.scripts, ledger)
-            await keep(redis, room.scripts, ledger)
+            await keep(redis, room.scripts, ledger, utc_now())
+            await keep(redis, room.scripts, ledger, utc_now())
             given_since = await room.crowd(10, first=100)
             assert min(given_since) > max(given), f"killed at call {call}"
             assert await room.violations() == []

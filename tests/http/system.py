@@ -156,7 +156,7 @@ class System:
         await events.create(self.db, event_spec(event_id, now), now)
         made = await events.get(self.db, event_id)
         assert made is not None, "it was just made"
-        await sync_room_with_sale(self.state["scripts"], self.db, events.window_of(made, event_id))
+        await sync_room_with_sale(self.state["scripts"], self.db, events.window_of(made, event_id), now)
         await self.state["rooms"].reload(event_id)
         await self.state["seats"].open(event_id)
         await changed(self.state, event_id)

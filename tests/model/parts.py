@@ -87,10 +87,10 @@ class Line:
             self.db, EVENT, editing.Edit(values=times), events.AdminAction("ann", "event.edit", {}), START
         )
         assert isinstance(done, editing.Edited)
-        await windows.sync_room_with_sale(self.scripts, self.db, events.window_of(done.after, EVENT))
+        await windows.sync_room_with_sale(self.scripts, self.db, events.window_of(done.after, EVENT), self.now())
 
     async def keep(self) -> None:
-        await keeper.keep(self.redis, self.scripts, self.db)
+        await keeper.keep(self.redis, self.scripts, self.db, self.now())
 
     async def entries(self, after: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
         found: list[tuple[bytes, dict[bytes, bytes]]] = await self.redis.xrange(

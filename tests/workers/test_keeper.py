@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app import redis_keys
+from app.connections import utc_now
 from app.control import sale_schedule as windows
 from app.control.rooms import RoomChange, RoomControl
 from app.domain.line import RoomState
@@ -26,7 +27,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 async def round_of(room: Room) -> None:
-    await keep(room.redis, room.scripts, room.db)
+    await keep(room.redis, room.scripts, room.db, utc_now())
 
 
 async def row_of(db: Database, event_id: str = EVENT) -> rooms.RoomRow:
@@ -139,7 +140,7 @@ async def test_lines_that_were_closed_and_opened_between_two_rounds_end_too(room
 
 
 async def test_a_lost_room_comes_back_with_what_the_operator_set(room: Room) -> None:
-    control = RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db)
+    control = RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db, utc_now)
     await control.change(EVENT, "ann", RoomChange(rate_per_second=7.5, burst=3, max_active=9, message="Soon"))
     await control.change(EVENT, "ann", RoomChange(state=RoomState.paused))
     await room.crowd(10)
@@ -157,7 +158,9 @@ async def test_a_room_whose_settings_were_changed_while_it_recovered_recovers_ag
     """Else a second loss would make it recover to recovering, for ever."""
     await room.redis.flushall()
     await round_of(room)
-    await RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db).change(EVENT, "ann", RoomChange(burst=3))
+    await RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db, utc_now).change(
+        EVENT, "ann", RoomChange(burst=3)
+    )
     await room.redis.flushall()
     await round_of(room)
     await room.redis.hset(redis_keys.room(EVENT), "recover_until_ms", "0")  # type: ignore[misc]
@@ -166,7 +169,7 @@ async def test_a_room_whose_settings_were_changed_while_it_recovered_recovers_ag
 
 
 async def test_a_closed_room_that_was_lost_stays_closed(room: Room) -> None:
-    await RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db).change(
+    await RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db, utc_now).change(
         EVENT, "ann", RoomChange(state=RoomState.closed)
     )
     await room.redis.flushall()
@@ -211,16 +214,18 @@ async def test_a_line_begun_anew_by_its_sale_is_not_lost_as_what_the_one_before_
     room: Room, wanted: RoomChange
 ) -> None:
     """Settings are kept with the state they were made in: closed by the clock, or paused before that."""
-    control = RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db)
+    control = RoomControl(room.redis, Rooms(room.redis, room.scripts), room.db, utc_now)
     now = datetime.now(UTC)
     over = events.Window(event_id=EVENT, opens_at=NOW, closes_at=now, cancelled=False)
     if wanted.state is not None:
         await control.change(EVENT, "ann", wanted)
-    await windows.sync_room_with_sale(room.scripts, room.db, over)
+    await windows.sync_room_with_sale(room.scripts, room.db, over, utc_now())
     await room.scripts.tick(EVENT, 1, 0)
     if wanted.state is None:
         await control.change(EVENT, "ann", wanted)
-    await windows.sync_room_with_sale(room.scripts, room.db, replace(over, closes_at=now + timedelta(hours=1)))
+    await windows.sync_room_with_sale(
+        room.scripts, room.db, replace(over, closes_at=now + timedelta(hours=1)), utc_now()
+    )
     assert (await room.view()).state is RoomState.open
     await room.redis.flushall()
     await round_of(room)

@@ -90,7 +90,7 @@ async def _follow(state: State, event: events.Event) -> None:
     if event.admission != "room":
         return
     try:
-        await sync_room_with_sale(state["scripts"], state["db"], events.window_of(event, event.id))
+        await sync_room_with_sale(state["scripts"], state["db"], events.window_of(event, event.id), datetime.now(UTC))
         await state["rooms"].reload(event.id)
     except RoomUnavailable as error:
         log.warning("room_not_told", event_id=event.id, error=repr(error))

@@ -236,8 +236,9 @@ async def test_a_change_is_written_down_before_it_is_made(system: System, event_
     class Knows:
         scripts = Dying()
 
+    control = RoomControl(operator.redis, Knows(), operator.db, operator.now)  # type: ignore[arg-type]
     with pytest.raises(Died):
-        await RoomControl(operator.redis, Knows(), operator.db).change(event_id, "op", RoomChange(burst=7))  # type: ignore[arg-type]
+        await control.change(event_id, "op", RoomChange(burst=7))
     (entry,) = await audit_log.room_changes(system.db, event_id, 9)
     assert (entry.who, entry.change) == ("op", {"burst": 7})
 
