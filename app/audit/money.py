@@ -42,8 +42,8 @@ def provider_violations(theirs: ProviderRecords) -> list[Violation]:
 
 def _wrong(ours: ChargeRecord, theirs: ProviderRecords) -> list[str]:
     found = []
-    told = theirs.transactions.get((ours.provider, ours.id))
-    verdict = None if told is None else told.verdict.value
+    transaction = theirs.transactions.get((ours.provider, ours.id))
+    verdict = None if transaction is None else transaction.verdict.value
     unread = ours.provider in theirs.unread
     if ours.payment is not None:
         if ours.charge not in CONFIRMED:
@@ -52,7 +52,7 @@ def _wrong(ours: ChargeRecord, theirs: ProviderRecords) -> list[str]:
             found.append(f"payment {ours.id} is {ours.payment}, but {ours.provider} says {verdict or 'nothing'}")
     elif not unread and verdict not in ASKED.get(ours.charge or "", ()):
         found.append(f"charge {ours.id} is {ours.charge}, but {ours.provider} says {verdict or 'nothing'}")
-    amounts = (*ours.amounts, *([] if told is None else [told.amount]))
+    amounts = (*ours.amounts, *([] if transaction is None else [transaction.amount]))
     if any(amount != ours.price for amount in amounts):
         found.append(f"charge {ours.id} of {ours.reservation} is of {amounts}, not of {ours.price}")
     return found

@@ -44,7 +44,7 @@ class AcmePay:
     """`asked` counts the calls by name. While `answers_are_lost`, calls are carried out and not answered; its list of
     transactions `hangs`, or is given after `meanwhile`."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     page: str = f"{ORIGIN}/checkout"
     name: str = "acme"
     redirect_origins: frozenset[str] = frozenset({ORIGIN})

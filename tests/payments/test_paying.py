@@ -235,14 +235,14 @@ async def test_a_gateway_that_answers_later_tells_by_webhook(shop: Shop) -> None
     shop.world.time.pass_s(30)
     assert await shop.webhook_sender().round() == 1
     shop.world.time.pass_s(5)
-    assert await shop.webhook_sender().round() == 1, "it was told to tell twice"
+    assert await shop.webhook_sender().round() == 1, "`twice` is set"
     assert await shop.webhook_sender().round() == 0
-    told = webhook(waiting.charge, held.total_price)
+    event = webhook(waiting.charge, held.total_price)
     for _ in range(2):
-        assert await shop.checkout().handle_webhook(SIMULATOR, told)
+        assert await shop.checkout().handle_webhook(SIMULATOR, event)
         await shop.world.allocator().run(EVENT)
         assert await status_of(shop, held.id) is ReservationStatus.confirmed
-    assert not await shop.checkout().handle_webhook(SIMULATOR, told._replace(charge_id="c_none"))
+    assert not await shop.checkout().handle_webhook(SIMULATOR, event._replace(charge_id="c_none"))
 
 
 async def test_a_webhook_is_sent_by_one_sender_and_again_only_when_it_was_not_accepted(shop: Shop) -> None:
@@ -263,7 +263,7 @@ async def test_a_webhook_is_sent_by_one_sender_and_again_only_when_it_was_not_ac
         slow = tasks.create_task(WebhookSender(db=db, post=silent, secret=b"s" * 32, now=now).round())
         await posting.wait()
         shop.world.time.pass_s(5)
-        assert await shop.webhook_sender().round() == 0, "it is being told"
+        assert await shop.webhook_sender().round() == 0, "it is being sent"
         answered.set()
     assert slow.result() == 1
     shop.world.time.pass_s(RESEND_AFTER.total_seconds())
@@ -295,8 +295,8 @@ async def test_a_webhook_waits_for_no_lane_and_the_payer_sends_a_confirm_that_go
     waiting = await shop.pay(held, BANK)
     shop.world.time.pass_s(30)
     await gateway_book.capture_due(shop.world.db, shop.world.time.at, 10)
-    told = webhook(waiting.charge, held.total_price)
-    assert await shop.checkout(submit=never, send=lost).handle_webhook("simulator", told)
+    event = webhook(waiting.charge, held.total_price)
+    assert await shop.checkout(submit=never, send=lost).handle_webhook("simulator", event)
     assert await status_of(shop, held.id) is ReservationStatus.pending
     await shop.later(RECHECK_AFTER_WEBHOOK_S)
     assert await status_of(shop, held.id) is ReservationStatus.confirmed

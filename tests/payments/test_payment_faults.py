@@ -157,7 +157,9 @@ class Trouble:
         provider = self.interrupted(self.payer_comes) if calm else self.shop.simulator(self.victim_db)
         checkout = self.shop.checkout(self.victim_db, provider, self.submit)
         await (
-            self.told(checkout.pay(now, method, key)) if calm else self.dying(lambda: checkout.pay(now, method, key))
+            self.unless_busy(checkout.pay(now, method, key))
+            if calm
+            else self.dying(lambda: checkout.pay(now, method, key))
         )
 
     async def cancel(self) -> None:
@@ -196,11 +198,11 @@ class Trouble:
         for one in self.held:
             now = await self.shop.reservation(one.id)
             if now.status is ReservationStatus.pending:
-                await self.told(self.shop.checkout(submit=self.submit).pay(now, SimulatedMethod.kakao_pay, None))
+                await self.unless_busy(self.shop.checkout(submit=self.submit).pay(now, SimulatedMethod.kakao_pay, None))
         if self.dice.random() < 0.5:
             await self.payer_comes()
 
-    async def told(self, visit: Awaitable[object]) -> None:
+    async def unless_busy(self, visit: Awaitable[object]) -> None:
         with suppress(LaneUnavailable):  # told to ask again
             await visit
 
@@ -209,14 +211,14 @@ class Trouble:
         db, now = self.shop.world.db, self.shop.world.time.at
         await gateway_book.capture_due(db, now, 100)
         for booked in await gateway_book.claim_webhooks(db, now, now - now, 100):
-            await self.hear(booked.charge_id, answer_of(booked))
+            await self.webhook(booked.charge_id, answer_of(booked))
             await gateway_book.webhook_sent(db, booked, accepted=self.dice.random() < 0.7, again_in=now - now, now=now)
         for record in await money_audit.charge_records(db, EVENT):
             booked_now = await gateway_book.find(db, record.id)
             if booked_now is not None and self.dice.random() < 0.2:
-                await self.hear(record.id, answer_of(booked_now))
+                await self.webhook(record.id, answer_of(booked_now))
 
-    async def hear(self, charge_id: str, answer: GatewayAnswer) -> None:
+    async def webhook(self, charge_id: str, answer: GatewayAnswer) -> None:
         provider = self.shop.simulator(self.victim_db)
         checkout = self.shop.checkout(self.victim_db, provider, self.submit, self.tell)
         await self.dying(lambda: checkout.handle_webhook("simulator", WebhookEvent(charge_id, answer)))

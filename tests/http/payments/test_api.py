@@ -118,12 +118,12 @@ async def test_a_late_answer_comes_by_webhook_and_the_page_waits_for_it(system: 
         later = datetime.now(UTC) + timedelta(seconds=601)
 
         async def post(body: bytes, headers: dict[str, str]) -> int:
-            heard = sign(secret_of(system), body, int(time.time()))
+            signature = sign(secret_of(system), body, int(time.time()))
             async with system.web.client() as client:
-                told = await client.post(
-                    "/api/payments/webhook", content=body, headers={**headers, SIGNATURE_HEADER: heard}
+                answer = await client.post(
+                    "/api/payments/webhook", content=body, headers={**headers, SIGNATURE_HEADER: signature}
                 )
-            return told.status_code
+            return answer.status_code
 
         for wait in (0, 10):
             moment = later + timedelta(seconds=wait)
@@ -183,12 +183,14 @@ async def test_the_form_says_why_a_payment_failed_and_offers_the_others(system: 
             )
             back = answer.headers["location"]
             assert (answer.status_code, back) == (303, f"{page}?said=payment_declined&method=kakao_pay")
-            told = (await ann.client.get(back, headers={"accept-language": lang})).text
-            assert words in told
-            assert told.count('name="method"') == 3
-            assert 'value="kakao_pay" required checked' in told, "the chosen way to pay stays chosen"
-            assert 'href="?said=payment_declined&amp;method=kakao_pay&amp;lang=en"' in told, "said in any language"
-            assert f'content="60; url={page}"' in told
+            shown_page = (await ann.client.get(back, headers={"accept-language": lang})).text
+            assert words in shown_page
+            assert shown_page.count('name="method"') == 3
+            assert 'value="kakao_pay" required checked' in shown_page, "the chosen way to pay stays chosen"
+            assert 'href="?said=payment_declined&amp;method=kakao_pay&amp;lang=en"' in shown_page, (
+                "said in any language"
+            )
+            assert f'content="60; url={page}"' in shown_page
             assert (await ann.client.get(f"{page}/pay")).status_code == 405
         assert "Free text" not in (await ann.client.get(f"{page}?said=Free+text&method=Free+text")).text
         await behaves(system)
