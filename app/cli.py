@@ -54,6 +54,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("status", _status, "show the waiting rooms").add_argument("event", nargs="?", help="only this one")
     add("check", _check, "check over the stores that what must always hold does hold; exit code 1 if not")
     add("watch", _watch, "show a waiting room once a second").add_argument("event")
+    trace = add("trace", _trace, "tell every step of one number in line: for who says that they lost their place")
+    trace.add_argument("event")
+    trace.add_argument("number", type=int, help="the number in line")
+    trace.add_argument("--json", action="store_true", help="one line of JSON with codes instead of words")
     _add_changes(add)
     return parser
 
@@ -192,6 +196,12 @@ def _watch(settings: Settings, args: argparse.Namespace) -> int:
     with suppress(KeyboardInterrupt):  # how watching ends
         return _asked(console.watch(settings, args.event, _say))
     return 0
+
+
+def _trace(settings: Settings, args: argparse.Namespace) -> int:
+    from app.run.trace import trace
+
+    return _stored(lambda: _asked(trace(settings, args.event, args.number, _say, as_json=args.json)))
 
 
 def _check(settings: Settings, _: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     listed = {line.split()[0] for line in said.stdout.splitlines() if line.startswith("    ")}
     running = {"up", "web", "worker", "migrate", "seed", "keys", "clean-data"}
     steering = {"status", "watch", "rate", "burst", "capacity", "pause", "resume", "drain", "close", "accounts"}
-    assert running | steering | {"message"} <= listed
+    assert running | steering | {"message", "trace"} <= listed
 
 
 @pytest.mark.parametrize("args", [(), ("dance",), ("rate", "demo"), ("rate", "demo", "fast"), ("keys", "eat")])

@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from app.audit import trace_steps
-from app.audit.trace_steps import Answers, Step
+from app.audit.trace_steps import Answers, Step, What
 from app.domain.line import RoomState
 from app.lane import place_commands
 from app.lane.commands import REPLIES_KEPT_FOR, Outcome, unpack_outcome
@@ -134,10 +134,9 @@ class _Reading:
         if not 1 <= self.number <= last:
             raise NumberNeverGiven(self.number, last)
         epoch = _epoch(records, history)
-        steps = await self._lane_steps(records, history, epoch)
         sold = trace_steps.was_sold(records)
-        if history is not None:
-            steps += trace_steps.room_steps(history, sold)
+        steps = [] if history is None else trace_steps.room_steps(history, sold)
+        steps += await self._lane_steps(records, history, epoch)
         if records is not None:
             steps += await self._sql_steps(records, history, epoch)
         self._note_gaps(records, history, epoch)
@@ -151,7 +150,7 @@ class _Reading:
             ahead=position.ahead if position is not None and standing in _IN_LINE else None,
             until=_moment(position.until_ms) if position is not None and standing in _LET_IN else None,
             room=None if view is None else view.state,
-            steps=sorted(steps, key=lambda step: step.at or step.after or _LATEST),
+            steps=sorted(steps, key=_when),
             gaps=self.gaps,
         )
 
@@ -263,6 +262,12 @@ def _standing(number: int, view: LineView | None, history: NumberHistory | None,
     if keys is not None and keys.skipped and not keys.returned:
         return Standing.passed_over
     return Standing(view.place(number).value)
+
+
+def _when(step: Step) -> datetime:
+    """What steps are ordered by; of the same moment, the room's come first, then the lane's."""
+    known = step.until if step.what is What.seen else step.at or step.after
+    return known or _LATEST
 
 
 def _moment(at_ms: int) -> datetime | None:

@@ -13,7 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from app import redis_keys
-from app.lane.commands import Command, OfferToWaitlist, Outcome, Published, unpack_command, unpack_published
+from app.lane.commands import Command, Outcome, Published, unpack_command, unpack_published
 from app.lane.errors import as_lane_unavailable
 
 WAITING_SCANNED_MAX = 5_000  # the oldest commands of the lane
@@ -70,8 +70,6 @@ def wish_hold_id(epoch: int, number: int) -> str:
 
 
 def _is_about(command: Command, number: int, reservation_ids: Collection[str]) -> bool:
-    if isinstance(command, OfferToWaitlist):
-        return False
     if (own := getattr(command, "number", None)) is not None:
         return bool(own == number)
     return getattr(command, "reservation_id", None) in reservation_ids

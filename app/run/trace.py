@@ -1,0 +1,74 @@
+"""`tiketi trace`: every step of one number of a running system, in words or as JSON."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+
+import msgspec
+
+from app.audit import trace as tracing
+from app.audit.trace import NumberNeverGiven, StoresAway, Trace, UnknownRoom
+from app.connections import open_redis, open_store, timing
+from app.http.admin.trace_words import gap_words, rows, standing_words
+from app.http.kit.i18n import TEXTS
+from app.ledger.errors import StoreError
+from app.room.follow import Rooms
+from app.room.scripts import RoomScripts
+from app.run.children import Say
+from app.run.console import ConsoleError, NotRunningError, no_room
+from config.settings import Settings
+from config.urls import shown
+
+
+async def trace(settings: Settings, event_id: str, number: int, say: Say, *, as_json: bool) -> None:
+    """Say every step. Raises ConsoleError, and NotRunningError after what could be told if a store is away."""
+    try:
+        found = await _read(settings, event_id, number)
+    except UnknownRoom:
+        raise ConsoleError(no_room(event_id)) from None
+    except NumberNeverGiven as error:
+        raise ConsoleError(
+            f"Number {number} of {event_id} was never given; the last one is {error.last}."
+            if error.last
+            else f"Number {number} of {event_id} was never given; nobody has joined the line yet."
+        ) from None
+    except StoresAway:
+        where = shown(settings.redis)
+        raise NotRunningError(
+            f"Neither Redis at {where} nor the database answers. Is Tiketi running, with the same settings?"
+        ) from None
+    if as_json:
+        say(msgspec.json.encode(found).decode())
+    else:
+        _say_words(found, say)
+    if not found.is_whole:
+        raise NotRunningError(f"Not everything could be asked. Redis is looked for at {shown(settings.redis)}.")
+
+
+async def _read(settings: Settings, event_id: str, number: int) -> Trace:
+    async with AsyncExitStack() as stack:
+        redis = open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        db = open_store(settings)
+        stack.push_async_callback(db.close)
+        with suppress(StoreError):  # what is away is told by the trace; tables that are not ours are another matter
+            await db.require_tables()
+        rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
+        return await tracing.trace(rooms, db, event_id, number, datetime.now(UTC))
+
+
+def _say_words(found: Trace, say: Say) -> None:
+    t = TEXTS["en"]
+    say(f"{found.event_id}, number {found.number}: {standing_words(t, found, moment)}")
+    told = rows(t, found, moment)
+    widths = [max((len(row[column]) for row in told), default=0) for column in (0, 2)]
+    for at, what, source in told:
+        say(f"{at:<{widths[0]}}  {source:<{widths[1]}}  {what}")
+    for gap in found.gaps:
+        say(f"Not told: {gap_words(t, gap, moment)}")
+
+
+def moment(at: datetime) -> str:
+    """To the millisecond, in UTC: as the logs say it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}Z"
