@@ -57,7 +57,7 @@ def test_an_event_is_edited_and_cancelled_by_keyboard_and_everyone_is_told(new_c
     assert seats.ok, seats.text()
     buyer.goto(f"/events/{event_id}")
     expect(buyer.locator(".sale-on_sale")).to_be_visible()
-    admin.get_by_role("link", name="Operate its line").click()
+    admin.get_by_role("link", name="Manage its line").click()
     admin.get_by_role("button", name="Pause").click()
     expect(admin.locator("#state")).to_have_text("Paused")  # or the buyer is let in
     buyer.locator("#join-button").click()

@@ -277,8 +277,8 @@ def report_of(sheet: Sheet, reading: Reading, version: int | None = None) -> Sea
 
 def fault_words(t: Texts, fault: Fault) -> str:
     """The fault as a sentence."""
-    named = t(f"files.field.{fault.field}") if fault.field else ""
-    return t(f"files.fault.{fault.code}", value=fault.value, field=named, other=fault.other)
+    named = t(f"admin.files.field.{fault.field}") if fault.field else ""
+    return t(f"admin.files.fault.{fault.code}", value=fault.value, field=named, other=fault.other)
 
 
 async def download(request: Request[State]) -> Response:

@@ -44,7 +44,6 @@ def rows(t: Texts, trace: Trace, show: ShowMoment) -> list[Row]:
 
 def step_words(t: Texts, step: Step, show: ShowMoment) -> str:
     moments = {name: getattr(step, name) for name in ("at", "after", "until")}
-    method = f"reservation.method.{step.method}"
     return t(
         f"{KEY}step.{_sentence(t, step)}",
         **{name: "" if at is None else show(at) for name, at in moments.items()},
@@ -52,7 +51,7 @@ def step_words(t: Texts, step: Step, show: ShowMoment) -> str:
         amount=t.money(step.amount),
         by="" if step.by is None else t(f"{KEY}by.{step.by.value}"),
         status=t(f"{KEY}charge.{step.status}") if step.what is What.charge_started else step.status,
-        method=t(method) if t.has(method) else step.method,
+        method=step.method,
         who=step.who,
         action=step.action,
         reservation=step.reservation_id,

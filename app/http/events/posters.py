@@ -64,7 +64,7 @@ async def take_picture(state: State, event_id: str, sent: Upload, who: str) -> U
     """Keep a picture for the workers and wake them. Raises Problem; then nothing was kept."""
     found = await asyncio.to_thread(look, sent.data)
     if isinstance(found, PictureFault):
-        raise Problem(422, "picture_refused", TEXTS["en"](f"files.picture.{found.value}"), reason=found.value)
+        raise Problem(422, "picture_refused", TEXTS["en"](f"events.picture.{found.value}"), reason=found.value)
     upload_id = f"u_{secrets.token_hex(10)}"
     source = await asyncio.to_thread(lambda: hashlib.sha256(RECIPE + sent.data).hexdigest())
     if not await posters.begin(state["db"], upload_id, event_id, source, sent.data, who=who, now=datetime.now(UTC)):
@@ -82,7 +82,7 @@ def told_of(row: UploadRow) -> UploadTold:
         status_url=f"/api/admin/uploads/{row.id}",
         poster=row.poster,
         reason=row.reason,
-        detail=TEXTS["en"](f"files.picture.{row.reason}") if row.reason else None,
+        detail=TEXTS["en"](f"events.picture.{row.reason}") if row.reason else None,
     )
 
 

@@ -74,19 +74,19 @@ class Texts:
 
     def time(self, moment: datetime, zone: str) -> str:
         """Date and time in the event's zone, naming the zone: `2026년 11월 28일 (토) 19:00 (KST, Asia/Seoul)`."""
-        return _moment(self.locale, str(self.entries["common.moment"]), moment, zone)
+        return _moment(self.locale, str(self.entries["kit.moment"]), moment, zone)
 
     def wait(self, low_s: float, high_s: float) -> str:
         """An honest range: rounded outwards to minutes, or to hours when it is long."""
         if high_s < 60:
-            return self("wait.eta.soon")
+            return self("line.eta.soon")
         unit, size = ("hours", 3600) if high_s >= HOURS_FROM_S else ("minutes", 60)
         low, high = math.floor(low_s / size), math.ceil(high_s / size)
         if low < 1:
-            return self(f"wait.eta.{unit}.under", n=high)
+            return self(f"line.eta.{unit}.under", n=high)
         if low == high:
-            return self(f"wait.eta.{unit}.about", n=high)
-        return self(f"wait.eta.{unit}.range", low=low, high=high)
+            return self(f"line.eta.{unit}.about", n=high)
+        return self(f"line.eta.{unit}.range", low=low, high=high)
 
 
 @lru_cache(KEPT_WORDS)

@@ -44,16 +44,16 @@ def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours",
 
 def problem_words(t: Texts, problem: Problem) -> str:
     """The refusal as a sentence for a person."""
-    key = f"error.{problem.code}"
+    key = f"kit.error.{problem.code}"
     return t(key) if t.has(key) else problem.detail
 
 
 def error_page(request: Request[Any], problem: Problem) -> Response:
     """A refusal as a whole page with a way on. Also for what no route matches."""
     t = texts_for(request)
-    known = t.has(f"error.{problem.code}")
+    known = t.has(f"kit.error.{problem.code}")
     context = {
-        "heading": problem_words(t, problem) if known else t("error.title"),
+        "heading": problem_words(t, problem) if known else t("kit.error.title"),
         "detail": "" if known else problem.detail,
         "event_id": None if problem.status == 404 else request.path_params.get("event_id"),
     }

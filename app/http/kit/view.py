@@ -136,7 +136,7 @@ def wait_view(t: Texts, position: Mapping[str, Any], zone: str) -> WaitView:
     return WaitView(
         state=state,
         room=room,
-        title=t("wait.title") if state == "waiting" else t(f"wait.{state}.title"),
+        title=t("line.title") if state == "waiting" else t(f"line.{state}.title"),
         number=position["number"],
         ahead=position["ahead"],
         eta=eta_words(t, position.get("etaSeconds"), room),
@@ -156,28 +156,28 @@ def line_word(position: Mapping[str, Any]) -> LineWord:
 def turn_key(position: Mapping[str, Any]) -> str:
     """At the turn: seats are held, or the wish found none, or the buyer chooses."""
     if position.get("reservation"):
-        return "wait.admitted.held"
-    return "wait.admitted.none" if position.get("wish") else "wait.admitted.lead"
+        return "line.admitted.held"
+    return "line.admitted.none" if position.get("wish") else "line.admitted.lead"
 
 
 def wish_words(t: Texts, wish: Wish | None) -> str:
     """What somebody asked for at the door: `2 seats · R, S · Seats side by side`."""
     if wish is None:
         return ""
-    grades = ", ".join(wish.grades) or t("wait.wish.any")
-    together = [t("event.wish.adjacent")] if wish.adjacent and wish.quantity > 1 else []
+    grades = ", ".join(wish.grades) or t("line.wish.any")
+    together = [t("events.wish.adjacent")] if wish.adjacent and wish.quantity > 1 else []
     return " · ".join([t("common.seats", n=wish.quantity), grades, *together])
 
 
 def no_place_view(t: Texts, room: RoomWord) -> WaitView:
     """The waiting page of someone who has no number here."""
-    return WaitView(state="none", room=room, title=t("wait.none.title"))
+    return WaitView(state="none", room=room, title=t("line.none.title"))
 
 
 def eta_words(t: Texts, eta: Mapping[str, float] | None, room: str) -> str:
     if eta:
         return t.wait(eta["low"], eta["high"])
-    return t("wait.eta.paused" if room in STANDS_STILL else "wait.eta.unknown")
+    return t("line.eta.paused" if room in STANDS_STILL else "line.eta.unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,7 @@ def payment_words(t: Texts, payment: Money | None, method_name: Callable[[str], 
     if payment is None:
         return ""
     amount, method = t.money(payment.amount), method_name(payment.method)
-    return t(f"reservation.payment.{payment.status}", amount=amount, method=method)
+    return t(f"shop.reservation.payment.{payment.status}", amount=amount, method=method)
 
 
 _FAILED = ("", "failed", "refund_due", "refunded")
@@ -219,7 +219,7 @@ def refusal_words(t: Texts, code: str, status: str, payment: Money | None) -> st
     """Why a form about a reservation was refused; empty once the page says otherwise by itself."""
     statuses, moneys = REFUSALS.get(code, ((), ()))
     holds = status in statuses and (payment.status if payment else "") in moneys
-    return t(f"error.{code}") if holds else ""
+    return t(f"kit.error.{code}") if holds else ""
 
 
 def reservation_view(answer: Mapping[str, Any]) -> ReservationView:
@@ -236,25 +236,25 @@ def reservation_view(answer: Mapping[str, Any]) -> ReservationView:
 
 def left_words(t: Texts, left: Mapping[str, int] | None) -> str:
     """What is still to be had, by grade: `Still left: R: 3 seats, S: 12 seats`."""
-    some = [t("seats.left", grade=grade, n=count) for grade, count in (left or {}).items() if count]
-    return t("seats.unavailable.left", left=", ".join(some)) if some else ""
+    some = [t("shop.seats.left", grade=grade, n=count) for grade, count in (left or {}).items() if count]
+    return t("shop.seats.unavailable.left", left=", ".join(some)) if some else ""
 
 
 def duration_words(t: Texts, seconds: float) -> str:
     """A length of time for operators: `42 s`, `3 min 5 s`, `2 h 10 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return t("admin.duration.s", s=whole)
+        return t("admin.room.duration.s", s=whole)
     if whole < 3600:
-        return t("admin.duration.m", m=whole // 60, s=whole % 60)
-    return t("admin.duration.h", h=whole // 3600, m=whole % 3600 // 60)
+        return t("admin.room.duration.m", m=whole // 60, s=whole % 60)
+    return t("admin.room.duration.h", h=whole // 3600, m=whole % 3600 // 60)
 
 
 def number_cells(t: Texts, numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The operator's numbers in words, in the order they are shown."""
     waiting, eta = numbers["waiting"], numbers.get("etaSeconds")
     longest = duration_words(t, numbers.get("oldestWaitSeconds") or 0) if waiting else "–"
-    empty = t("admin.empty.now" if not waiting else "admin.empty.never")
+    empty = t("admin.room.empty.now" if not waiting else "admin.room.empty.never")
     if waiting and eta:
         empty = duration_words(t, eta["high"] if isinstance(eta, Mapping) else eta)
     return [
@@ -290,13 +290,13 @@ def change_parts(t: Texts, change: Mapping[str, Any]) -> list[str]:
 
 
 def _field(t: Texts, field: str) -> str:
-    key = f"admin.field.{field}"
+    key = f"admin.room.field.{field}"
     return t(key) if t.has(key) else field
 
 
 def _value(t: Texts, field: str, value: object) -> str:
-    if field == "state" and t.has(f"room.{value}"):
-        return t(f"room.{value}")
+    if field == "state" and t.has(f"line.room.{value}"):
+        return t(f"line.room.{value}")
     if isinstance(value, bool):
-        return t("admin.yes" if value else "admin.no")
+        return t("admin.room.yes" if value else "admin.room.no")
     return t.number(value) if isinstance(value, int | float) else str(value)

@@ -53,7 +53,9 @@ async def event_page(request: Request[State]) -> Response:
     }
     version = (await known_event(request.state, event.event_id)).version
     script = {"eventId": event.event_id, "version": version, "status": event.status, "room": event.room}
-    response = page(request, "line/event.html", context, script=script, words=("event.", "error."))
+    response = page(
+        request, "line/event.html", context, script=script, words=("events.join.", "events.soldout", "kit.error.")
+    )
     remember_browser(request, response)
     return response
 
@@ -93,7 +95,7 @@ async def wait_page(request: Request[State]) -> Response:
         view = wait_view(t, position, shown.zone)
         wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
     script = {"eventId": event.id, "zone": shown.zone, "position": position}
-    words = ("wait.", "room.", "error.")
+    words = ("line.", "kit.error.")
     return page(request, "line/wait.html", {"event": shown, "view": view, "wish": wish}, script=script, words=words)
 
 

@@ -67,7 +67,7 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
         "shop/seats.html",
         context,
         script=script,
-        words=("seats.", "error.", "wait.admitted.none"),
+        words=("shop.seats.", "kit.error.", "line.admitted.none"),
         status=status,
     )
     if event.room == "direct":
@@ -130,7 +130,7 @@ async def reservation_page(request: Request[State]) -> Response:
         "payment_moves": payment is not None and payment.status in MOVING,
         "notice_text": refusal_words(texts_for(request), asked.get("said", ""), found.status, payment),
     }
-    response = page(request, "shop/reservation.html", context, script={}, words=("reservation.",))
+    response = page(request, "shop/reservation.html", context, script={}, words=("shop.reservation.",))
     response.raw_headers.extend(kept_id(request.state, request.scope["headers"], [found]))
     if providers.redirect_origins:  # the form leads to the provider's page: browsers hold redirects to form-action too
         response.headers["Content-Security-Policy"] = content_security_policy(sorted(providers.redirect_origins))

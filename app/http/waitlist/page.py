@@ -36,7 +36,9 @@ async def _shown(request: Request[State], refused: Problem | None = None) -> Res
     if entry is not None:
         script["place"] = str(entry.place or 0)
     status = refused.status if refused else 200
-    return page(request, "waitlist/waitlist.html", context, script=script, words=("waitlist.", "error."), status=status)
+    return page(
+        request, "waitlist/waitlist.html", context, script=script, words=("waitlist.", "kit.error."), status=status
+    )
 
 
 async def join(request: Request[State]) -> Response:

@@ -67,14 +67,14 @@ async def test_another_language_keeps_the_search_and_leaves_a_refused_form(syste
         assert 'href="/?lang=ko"' in refused.text
 
 
-async def test_only_an_admin_is_shown_the_way_to_the_desk_which_says_where_one_is(system: System) -> None:
+async def test_only_an_admin_is_shown_the_way_to_the_admin_pages_which_says_where_one_is(system: System) -> None:
     async with system.web.client(headers={"accept-language": "en"}) as client:
         assert 'href="/admin"' not in (await client.get("/")).text
     async with admin(system) as client:
-        assert '<a href="/admin">Operator</a>' in (await client.get("/")).text
-        desk = (await client.get("/admin/users")).text
-        assert '<a href="/admin/users" aria-current="page">' in desk
-        assert desk.count('href="/admin"') == 1
+        assert '<a href="/admin">Admin</a>' in (await client.get("/")).text
+        page = (await client.get("/admin/users")).text
+        assert '<a href="/admin/users" aria-current="page">' in page
+        assert page.count('href="/admin"') == 1
         form = (await client.get(f"/admin/events/{await made(client)}/edit")).text
         assert '<a href="/admin/events" aria-current="true">' in form
 
@@ -88,4 +88,4 @@ async def test_the_trail_has_words_for_everything_admins_do() -> None:
     actions = {found for source in sources for found in action.findall(source)}
     assert {"event.create", "poster.upload", "seats.replace", "user.disable"} <= actions
     for texts in TEXTS.values():
-        assert [action for action in actions if not texts.has(f"desk.action.{action}")] == []
+        assert [action for action in actions if not texts.has(f"admin.action.{action}")] == []

@@ -30,6 +30,12 @@ def test_both_languages_have_the_same_keys_and_placeholders() -> None:
     assert [key for key in ko if placeholders(ko[key]) != placeholders(en[key])] == []
 
 
+def test_every_key_begins_with_the_capability_it_is_of() -> None:
+    """`common.` goes to every script; the kit has what every page says."""
+    capabilities = {path.name for path in HTTP.iterdir() if (path / "__init__.py").exists()}
+    assert {key for key in TEXTS["ko"].entries if key.partition(".")[0] not in {*capabilities, "common"}} == set()
+
+
 def test_no_sentence_is_empty() -> None:
     said = [(lang, key) for lang, texts in TEXTS.items() for key, entry in texts.entries.items() if not entry]
     assert said == []
@@ -37,7 +43,7 @@ def test_no_sentence_is_empty() -> None:
 
 @pytest.mark.parametrize("pattern", ["*/templates/*.html", "*/js/*.js", "**/*.py"])
 def test_every_key_that_is_named_exists(pattern: str) -> None:
-    """Keys put together from parts (`room.` + state) end in a dot or a quote before the part, and are not seen here."""
+    """Keys put together from parts (`line.room.` + state) end in a dot or a quote before the part: not seen here."""
     named = {
         key
         for path in HTTP.glob(pattern)
@@ -49,8 +55,8 @@ def test_every_key_that_is_named_exists(pattern: str) -> None:
 
 @pytest.mark.parametrize("state", ["scheduled", "open", "paused", "draining", "closed", "recovering", "direct", "full"])
 def test_every_room_state_has_a_word_and_a_sentence(state: str) -> None:
-    assert TEXTS["ko"].has(f"room.{state}")
-    assert TEXTS["en"].has(f"room.says.{state}")
+    assert TEXTS["ko"].has(f"line.room.{state}")
+    assert TEXTS["en"].has(f"line.room.says.{state}")
 
 
 def request(query: str = "", cookie: str = "", accept: str = "") -> Request[Any]:

@@ -11,7 +11,7 @@ function render(row, numbers) {
     if (cell.dataset.field !== "state") cell.textContent = show(typeof value === "number" ? Math.round(value * 10) / 10 : "–");
     else {
       cell.firstElementChild.className = `badge room-${value}`;
-      cell.firstElementChild.textContent = t(`room.${value}`);
+      cell.firstElementChild.textContent = t(`line.room.${value}`);
     }
   }
 }

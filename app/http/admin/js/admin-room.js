@@ -11,22 +11,22 @@ let numbers = data.numbers;
 let samples = data.past; // what happened before this page was opened
 
 const charts = [
-  new Chart($("chart-people"), [{ key: "waiting" }], t("admin.chart.people")),
-  new Chart($("chart-flow"), [{ key: "inflowPerSecond", label: t("admin.number.inflow") }, { key: "outflowPerSecond", label: t("admin.number.outflow") }], t("admin.chart.flow")),
-  new Chart($("chart-inside"), [{ key: "admitted", label: t("admin.number.admitted") }, { key: "active", label: t("admin.number.active") }], t("admin.chart.inside")),
+  new Chart($("chart-people"), [{ key: "waiting" }], t("admin.room.chart.people")),
+  new Chart($("chart-flow"), [{ key: "inflowPerSecond", label: t("admin.room.number.inflow") }, { key: "outflowPerSecond", label: t("admin.room.number.outflow") }], t("admin.room.chart.flow")),
+  new Chart($("chart-inside"), [{ key: "admitted", label: t("admin.room.number.admitted") }, { key: "active", label: t("admin.room.number.active") }], t("admin.room.chart.inside")),
 ];
 
 function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return t("admin.duration.s", { s: whole });
-  if (whole < 3600) return t("admin.duration.m", { m: Math.floor(whole / 60), s: whole % 60 });
-  return t("admin.duration.h", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
+  if (whole < 60) return t("admin.room.duration.s", { s: whole });
+  if (whole < 3600) return t("admin.room.duration.m", { m: Math.floor(whole / 60), s: whole % 60 });
+  return t("admin.room.duration.h", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
 }
 
 function timeToEmpty({ waiting, etaSeconds }) {
-  if (!waiting) return t("admin.empty.now");
+  if (!waiting) return t("admin.room.empty.now");
   const seconds = etaSeconds?.high ?? etaSeconds;
-  return typeof seconds === "number" ? duration(seconds) : t("admin.empty.never");
+  return typeof seconds === "number" ? duration(seconds) : t("admin.room.empty.never");
 }
 
 function render(sample) {
@@ -40,7 +40,7 @@ function render(sample) {
   for (const [name, text] of Object.entries(cells)) if ($(`n-${name}`)) $(`n-${name}`).textContent = text;
   const badge = $("state").firstElementChild;
   badge.className = `badge room-${numbers.state}`;
-  badge.textContent = t(`room.${numbers.state}`);
+  badge.textContent = t(`line.room.${numbers.state}`);
   $("full").hidden = !(numbers.waiting && numbers.admitted + numbers.active >= numbers.maxActive);
   buttons();
   for (const form of document.querySelectorAll("form[data-field]")) {
@@ -68,8 +68,8 @@ function record(sample) {
   for (const chart of charts) chart.show(samples);
 }
 
-const inWord = (field, value) => (field === "state" ? t(`room.${value}`) : typeof value === "boolean" ? t(value ? "admin.yes" : "admin.no") : show(value));
-const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.field.${field}`)}: ${inWord(field, value)}`).join(", ");
+const inWord = (field, value) => (field === "state" ? t(`line.room.${value}`) : typeof value === "boolean" ? t(value ? "admin.room.yes" : "admin.room.no") : show(value));
+const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.room.field.${field}`)}: ${inWord(field, value)}`).join(", ");
 
 function showChanges(changes) {
   if (!changes?.length) return;
@@ -87,7 +87,7 @@ async function change(body, said) {
   try {
     const answer = await call("PATCH", url, body, { headers: HEADERS });
     render(answer);
-    said.textContent = t("admin.applied");
+    said.textContent = t("admin.room.applied");
     showChanges(answer.changes ?? (await call("GET", url)).changes);
   } catch (error) {
     said.classList.add("bad");
@@ -99,7 +99,7 @@ async function change(body, said) {
 /** Next to the control: what it may be, and what it still is. */
 function refuse(input, said) {
   said.classList.add("bad");
-  said.textContent = t("admin.refused", { low: Number(input.min), high: Number(input.max), now: numbers[input.form.dataset.field] });
+  said.textContent = t("admin.room.refused", { low: Number(input.min), high: Number(input.max), now: numbers[input.form.dataset.field] });
 }
 
 for (const form of document.querySelectorAll("form[data-field]")) {

@@ -25,7 +25,7 @@ export class Chart {
   show(samples) {
     this.samples = samples;
     const last = samples.at(-1);
-    if (last) this.canvas.setAttribute("aria-label", t("admin.chart.label", { what: this.title, now: this.inWords(last) }));
+    if (last) this.canvas.setAttribute("aria-label", t("admin.room.chart.label", { what: this.title, now: this.inWords(last) }));
     this.draw();
   }
 
@@ -67,7 +67,7 @@ export class Chart {
     }
     for (const minutes of [10, 5, 0]) {
       pen.textAlign = minutes === 10 ? "left" : minutes ? "center" : "right";
-      pen.fillText(minutes ? t("admin.chart.ago", { n: minutes }) : t("admin.chart.now"), box.x + box.w * (1 - minutes / 10), box.y + box.h + 14);
+      pen.fillText(minutes ? t("admin.room.chart.ago", { n: minutes }) : t("admin.room.chart.now"), box.x + box.w * (1 - minutes / 10), box.y + box.h + 14);
     }
   }
 

@@ -192,7 +192,7 @@ def _converted(sent: Mapping[str, Any], kind: type[T], form: Form) -> T:
 
 
 def _misfit(error: str) -> tuple[str, str]:
-    """What is wrong with a field, as a word of `eventform.wrong.`, and the limit that it passes."""
+    """What is wrong with a field, as a word of `admin.event_form.wrong.`, and the limit that it passes."""
     for pattern, word in _MISFITS:
         if found := re.search(pattern, error):
             return word, found[1] if found.groups() else ""
@@ -225,13 +225,13 @@ def _form(
 def _why(t: Texts, refused: Problem) -> str:
     """The refusal, with the name of the field it is about."""
     if refused.code == "form_stale":
-        return t("eventform.stale")
+        return t("admin.event_form.stale")
     words, field = problem_words(t, refused), str(refused.extra.get("field"))
     if wrong := refused.extra.get("wrong"):
-        words = t(f"eventform.wrong.{wrong}", limit=refused.extra["limit"])
+        words = t(f"admin.event_form.wrong.{wrong}", limit=refused.extra["limit"])
     if row := _ROW.fullmatch(field):
-        return f"{t(f'eventform.{row[1]}', n=int(row[2]) + 1)}: {words}"
-    key = _LABELS.get(field, f"eventform.{field}")
+        return f"{t(f'admin.event_form.{row[1]}', n=int(row[2]) + 1)}: {words}"
+    key = _LABELS.get(field, f"admin.event_form.{field}")
     return f"{t(key)}: {words}" if t.has(key) else words
 
 
@@ -280,7 +280,7 @@ _INPUTS = {"timeZone": "time_zone", "eventDate": "event_date", "saleOpensAt": "o
     "ratePerSecond": "rate",
     "maxActive": "max_active",
 }
-_LABELS = {"ratePerSecond": "admin.rate", "burst": "admin.burst", "maxActive": "admin.capacity"}
+_LABELS = {"ratePerSecond": "admin.room.rate", "burst": "admin.room.burst", "maxActive": "admin.room.capacity"}
 _ZONES = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix")))
 
 routes = [

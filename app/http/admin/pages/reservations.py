@@ -32,7 +32,7 @@ from app.ledger.reservation_search import titles as titles_of
 
 DESK_ZONE = "Asia/Seoul"  # lists hold things of many events; one zone for all of a list
 REASON_CHARS_MAX = 500
-ACTION = "desk.action."
+ACTION = "admin.action."
 T = TypeVar("T")
 
 

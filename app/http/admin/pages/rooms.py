@@ -67,7 +67,7 @@ async def rooms_page(request: Request[State], _: Session) -> Response:
         }
         for event in listed
     ]
-    return page(request, "admin/rooms.html", {"rooms": rooms}, script={}, words=("room.", "admin."))
+    return page(request, "admin/rooms.html", {"rooms": rooms}, script={}, words=("line.room.",))
 
 
 async def room_page(request: Request[State], _: Session) -> Response:
@@ -95,7 +95,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
         "changes": changes,
     }
     script = {"eventId": event.id, "zone": shown.zone, "numbers": numbers, "past": msgspec.to_builtins(past)}
-    return page(request, "admin/room.html", context, script=script, words=("room.", "admin."))
+    return page(request, "admin/room.html", context, script=script, words=("line.room.", "admin.room.", "admin.live."))
 
 
 routes = [

@@ -74,7 +74,7 @@ async def _show(
         "imported": taken.report.seats if taken and taken.report.imported else _imported(request),
         "working": working,
         "refresh_s": REFRESH_S if working and request.method == "GET" else 0,
-        "poster_failed": t(f"files.picture.{upload.reason}") if upload and upload.reason else "",
+        "poster_failed": t(f"events.picture.{upload.reason}") if upload and upload.reason else "",
     }
     return page(request, "admin/seat_files.html", context, status=status)
 
@@ -92,12 +92,12 @@ def _map(plan: SeatPlan) -> dict[str, Any]:
 
 def _example(t: Texts, taken: Taken) -> str:
     """What the first label was taken for: `grade VIP, floor 1F, row A, number 12`."""
-    return ", ".join(f"{t(f'files.field.{kind}')} {value}" for kind, value in taken.report.read.example.items())
+    return ", ".join(f"{t(f'admin.files.field.{kind}')} {value}" for kind, value in taken.report.read.example.items())
 
 
 def _poster_words(t: Texts, problem: Problem) -> str:
     reason = problem.extra.get("reason")
-    return t(f"files.picture.{reason}") if problem.code == "picture_refused" else problem_words(t, problem)
+    return t(f"events.picture.{reason}") if problem.code == "picture_refused" else problem_words(t, problem)
 
 
 def _imported(request: Request[State]) -> int:

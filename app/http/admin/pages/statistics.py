@@ -36,7 +36,7 @@ async def statistics_page(request: Request[State], _: Session) -> Response:
         "made_most": max(stats.totals.reservations.values(), default=0),
         "at": stamp(stats.updated_at, DESK_ZONE),
     }
-    return page(request, "admin/statistics.html", context, script={"zone": DESK_ZONE}, words=("stats.", "admin.live."))
+    return page(request, "admin/statistics.html", context, script={"zone": DESK_ZONE}, words=("admin.live.",))
 
 
 def cells(t: Texts, figures: Figures, names: tuple[str, ...]) -> list[tuple[str, str, str]]:

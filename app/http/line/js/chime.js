@@ -25,7 +25,7 @@ export function chime(volume = 0.25) {
 function shown() {
   const on = wanted() && audio?.state === "running";
   $("sound").setAttribute("aria-pressed", String(Boolean(on)));
-  $("sound-label").textContent = t(on ? "wait.sound.on" : "wait.sound.off");
+  $("sound-label").textContent = t(on ? "line.sound.on" : "line.sound.off");
 }
 
 async function unlock() {

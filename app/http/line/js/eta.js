@@ -8,11 +8,11 @@ const STANDS_STILL = ["paused", "recovering", "full"];
 export const lineWord = ({ room, full }) => (room === "open" && full ? "full" : room);
 
 export function waitInWords(range, room) {
-  if (!range) return t(STANDS_STILL.includes(room) ? "wait.eta.paused" : "wait.eta.unknown");
-  if (range.high < 60) return t("wait.eta.soon");
+  if (!range) return t(STANDS_STILL.includes(room) ? "line.eta.paused" : "line.eta.unknown");
+  if (range.high < 60) return t("line.eta.soon");
   const [unit, size] = range.high >= HOURS_FROM_S ? ["hours", 3600] : ["minutes", 60];
   const [low, high] = [Math.floor(range.low / size), Math.ceil(range.high / size)];
-  if (low < 1) return t(`wait.eta.${unit}.under`, { n: high });
-  if (low === high) return t(`wait.eta.${unit}.about`, { n: high });
-  return t(`wait.eta.${unit}.range`, { low, high });
+  if (low < 1) return t(`line.eta.${unit}.under`, { n: high });
+  if (low === high) return t(`line.eta.${unit}.about`, { n: high });
+  return t(`line.eta.${unit}.range`, { low, high });
 }

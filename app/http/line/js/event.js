@@ -22,7 +22,7 @@ async function join() {
   joining = true;
   const button = $("join-button");
   button.setAttribute("aria-disabled", "true");
-  notice($("join-notice"), t("event.join.joining"), "info");
+  notice($("join-notice"), t("events.join.joining"), "info");
   const chosen = wish();
   try {
     const url = `/api/queue/${data.eventId}/join`;
@@ -38,11 +38,11 @@ async function join() {
 function refused(error) {
   const opensAt = error instanceof Refused && error.body.opensAt;
   if (error.code === "room_not_open" && opensAt) {
-    notice($("join-notice"), t("event.join.waiting"), "info");
+    notice($("join-notice"), t("events.join.waiting"), "info");
     return waitFor(Math.max(Date.parse(opensAt), now() + jitter(AGAIN_MS)));
   }
   if (error.code === "login_required") return void location.reload(); // since this page was made; it says what to do
-  const known = `error.${error.code}`;
+  const known = `kit.error.${error.code}`;
   notice($("join-notice"), data.texts[known] ? t(known) : error.message || t("common.failed"), "warn");
 }
 
@@ -53,7 +53,7 @@ function waitFor(opensAt) {
     const shown = $("opening-left");
     if (shown) shown.textContent = clock(left);
     if (left === 0 && wanted()) join();
-    if (left === 0) $("join-button").textContent = t("event.join.button");
+    if (left === 0) $("join-button").textContent = t("events.join.button");
   });
 }
 
@@ -64,7 +64,7 @@ if (form) {
     if (auto) auto.checked = true;
     const opening = $("opening")?.dataset.until;
     if (opening && Date.parse(opening) > now()) {
-      return notice($("join-notice"), t("event.join.waiting"), "info");
+      return notice($("join-notice"), t("events.join.waiting"), "info");
     }
     join();
   });
@@ -97,7 +97,7 @@ function showLeft(ticketTypes) {
   const left = new Map(ticketTypes.map(({ grade, available }) => [grade, available]));
   for (const cell of document.querySelectorAll("[data-left]")) {
     const n = left.get(cell.dataset.left);
-    if (n !== undefined) cell.textContent = n ? t("common.seats", { n }) : t("event.soldout");
+    if (n !== undefined) cell.textContent = n ? t("common.seats", { n }) : t("events.soldout");
   }
 }
 

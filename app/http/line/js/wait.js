@@ -28,8 +28,8 @@ function showRoom(next) {
   room = next;
   const badge = shell.querySelector(".badge");
   badge.className = `badge room-${next}`;
-  badge.textContent = t(`room.${next}`);
-  $("room-sentence").textContent = t(`room.says.${next}`);
+  badge.textContent = t(`line.room.${next}`);
+  $("room-sentence").textContent = t(`line.room.says.${next}`);
 }
 
 function showMessage(text) {
@@ -38,7 +38,7 @@ function showMessage(text) {
   box.replaceChildren();
   if (!text) return;
   const [line, heading, words] = ["p", "strong", "span"].map((name) => document.createElement(name));
-  heading.textContent = t("wait.message");
+  heading.textContent = t("line.message");
   words.textContent = text;
   line.append(heading, " ", words);
   box.append(line);
@@ -47,7 +47,7 @@ function showMessage(text) {
 function showPlace({ number, ahead, etaSeconds }) {
   const eta = waitInWords(etaSeconds, room);
   $("ahead").textContent = show(ahead);
-  $("ahead-label").textContent = t(ahead ? "wait.ahead" : "wait.next");
+  $("ahead-label").textContent = t(ahead ? "line.ahead" : "line.next");
   $("number").textContent = show(number);
   $("eta").textContent = eta;
   const key = `start:${data.eventId}:${number}`;
@@ -55,16 +55,16 @@ function showPlace({ number, ahead, etaSeconds }) {
   kept.set(key, from);
   const percent = from ? Math.floor(((from - ahead) / from) * 100) : 100;
   $("progress").value = percent;
-  $("progress").setAttribute("aria-valuetext", t("wait.progress.value", { percent }));
+  $("progress").setAttribute("aria-valuetext", t("line.progress.value", { percent }));
   document.title = `(${show(ahead)}) ${plainTitle}`;
   if (performance.now() - spokenAt > SPEAK_EVERY_MS || !ahead) {
     spokenAt = performance.now();
-    $("ahead-spoken").textContent = ahead ? t("wait.say", { ahead: show(ahead), eta }) : t("wait.next");
+    $("ahead-spoken").textContent = ahead ? t("line.say", { ahead: show(ahead), eta }) : t("line.next");
   }
 }
 
 function flashTitle() {
-  const flash = t("wait.admitted.flash");
+  const flash = t("line.admitted.flash");
   document.title = flash;
   if (calm.matches) return () => {};
   let on = true;
@@ -72,7 +72,7 @@ function flashTitle() {
   return () => clearInterval(timer);
 }
 
-const turnKey = ({ reservation, wish }) => (reservation ? "wait.admitted.held" : wish ? "wait.admitted.none" : "wait.admitted.lead");
+const turnKey = ({ reservation, wish }) => (reservation ? "line.admitted.held" : wish ? "line.admitted.none" : "line.admitted.lead");
 
 function beginTurn(position) {
   $("admitted-lead").textContent = t(turnKey(position)); // the seats may be found a moment after the turn began
@@ -80,7 +80,7 @@ function beginTurn(position) {
   const stops = [flashTitle()];
   turn = () => { stops.forEach((stop) => stop()); turn = null; document.title = plainTitle; };
   if (position.claimBefore) {
-    stops.push(countdown(position.claimBefore, (left) => { $("claim-left").textContent = t("wait.admitted.before", { time: clock(left) }); }));
+    stops.push(countdown(position.claimBefore, (left) => { $("claim-left").textContent = t("line.admitted.before", { time: clock(left) }); }));
   }
   chime();
   $("enter").focus();
@@ -91,7 +91,7 @@ function beginTurn(position) {
 }
 
 function autoEnter() {
-  said(t("wait.admitted.auto"));
+  said(t("line.admitted.auto"));
   setTimeout(() => { if (state === "admitted" && !document.hidden) enter(); }, AUTO_ENTER_MS);
 }
 
@@ -112,7 +112,7 @@ async function enter() {
   } catch (error) {
     claiming = false;
     $("enter").removeAttribute("aria-disabled");
-    said(data.texts[`error.${error.code}`] ? t(`error.${error.code}`) : t("common.failed"));
+    said(data.texts[`kit.error.${error.code}`] ? t(`kit.error.${error.code}`) : t("common.failed"));
     feed.poll();
   }
 }
@@ -123,7 +123,7 @@ function over(name) {
   feed.stop();
   live("off");
   panel(name);
-  document.title = `${t(`wait.${name}.title`)} · ${plainTitle}`;
+  document.title = `${t(`line.${name}.title`)} · ${plainTitle}`;
   $(`${name}-title`)?.focus();
 }
 
@@ -131,7 +131,7 @@ function over(name) {
 function close({ reservation, reason }) {
   over("closed");
   if (reservation?.status === "pending" && reason !== "event_cancelled") location.assign(`/reservations/${reservation.id}`);
-  else if (data.texts[`wait.closed.${reason}`]) $("closed-lead").textContent = t(`wait.closed.${reason}`);
+  else if (data.texts[`line.closed.${reason}`]) $("closed-lead").textContent = t(`line.closed.${reason}`);
 }
 
 /** The place ended in another tab, by leaving or by paying: the server knows which. */
@@ -158,7 +158,7 @@ function news(name, position) {
 
 function live(how) {
   $("connection").dataset.live = how;
-  $("connection-text").textContent = how === "off" ? "" : t(`wait.live.${how}`);
+  $("connection-text").textContent = how === "off" ? "" : t(`line.live.${how}`);
 }
 
 const feed = new Feed({

@@ -17,7 +17,7 @@ if (hold) {
     hold.classList.toggle("urgent", left < 60);
     if (left < 60 && left > 0 && !warned) {
       warned = true;
-      $("hold-spoken").textContent = t("reservation.soon");
+      $("hold-spoken").textContent = t("shop.reservation.soon");
     }
     if (left === 0) setTimeout(() => renew(url), 1500); // the server says how it ended
   });
@@ -51,7 +51,7 @@ for (const form of document.querySelectorAll("form[data-once]")) {
     if (await answers()) return form.submit();
     delete form.dataset.sent;
     button.removeAttribute("aria-disabled");
-    notice(said, t("reservation.offline"));
+    notice(said, t("shop.reservation.offline"));
   });
 }
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

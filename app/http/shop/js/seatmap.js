@@ -60,12 +60,12 @@ export class SeatMap {
   }
 
   draw(layout) {
-    const svg = make("svg", { viewBox: `0 0 ${this.width} ${this.height}`, role: "grid", "aria-multiselectable": "true", "aria-label": t("seats.map"), "aria-describedby": "map-help" });
+    const svg = make("svg", { viewBox: `0 0 ${this.width} ${this.height}`, role: "grid", "aria-multiselectable": "true", "aria-label": t("shop.seats.map"), "aria-describedby": "map-help" });
     const art = make("g", { "aria-hidden": "true", transform: `scale(${this.unit})` }, svg);
     this.drawHall(art, layout);
     for (const row of this.rows.values()) {
       const { section, row: name } = row[0];
-      const group = make("g", { role: "row", "aria-label": t("seats.row.label", { section, row: name }) }, svg);
+      const group = make("g", { role: "row", "aria-label": t("shop.seats.row.label", { section, row: name }) }, svg);
       for (const seat of row) this.drawSeat(seat, group);
     }
     this.svg = svg;
@@ -85,7 +85,7 @@ export class SeatMap {
     const stage = layout?.stage;
     if (!stage) return;
     make("path", { class: "stage", d: stage.path }, art);
-    name(t("seats.stage"), stage.labelX, stage.labelY);
+    name(t("shop.seats.stage"), stage.labelX, stage.labelY);
   }
 
   drawSeat(seat, group) {
@@ -105,8 +105,8 @@ export class SeatMap {
   }
 
   label(seat) {
-    const status = t(`seats.status.${seat.mine ? "selected" : seat.status}`);
-    return t("seats.seat.label", { ...seat, price: money(seat.price), number: String(seat.number), status });
+    const status = t(`shop.seats.status.${seat.mine ? "selected" : seat.status}`);
+    return t("shop.seats.seat.label", { ...seat, price: money(seat.price), number: String(seat.number), status });
   }
 
   listen() {

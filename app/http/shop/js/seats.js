@@ -16,7 +16,7 @@ let holding = false;
 let pointed = null; // the seat the caption is about
 
 const word = (status) => (typeof status === "number" ? STATUSES[status] : status);
-const short = (seat) => t("seats.seat.short", { ...seat, number: String(seat.number) });
+const short = (seat) => t("shop.seats.seat.short", { ...seat, number: String(seat.number) });
 const names = (seats) => seats.map(short).join(", ");
 const total = () => [...chosen].reduce((sum, seat) => sum + seat.price, 0);
 
@@ -45,7 +45,7 @@ function apply(answer) {
     if (seat === pointed) tip(seat);
   }
   if (gone.length) { // the notice is a polite live region: it is read out when nothing else is
-    notice($("seats-notice"), t("seats.went", { seats: names(gone) }), "warn");
+    notice($("seats-notice"), t("shop.seats.went", { seats: names(gone) }), "warn");
     list();
   }
   count();
@@ -66,12 +66,12 @@ function drop(seat) {
 function toggle(seat) {
   if (seat.mine) drop(seat);
   else if (seat.status !== "available") return void (tip(seat), $("chosen-spoken").textContent = map.label(seat));
-  else if (chosen.size >= data.seatsMax) return void notice($("seats-notice"), t("seats.max", { n: data.seatsMax }), "warn");
+  else if (chosen.size >= data.seatsMax) return void notice($("seats-notice"), t("shop.seats.max", { n: data.seatsMax }), "warn");
   else { seat.mine = true; chosen.add(seat); map.show(seat); }
   notice($("seats-notice"), "");
   list();
   tip(seat);
-  $("chosen-spoken").textContent = t(seat.mine ? "seats.added" : "seats.removed", { seat: short(seat), n: chosen.size, total: money(total()) });
+  $("chosen-spoken").textContent = t(seat.mine ? "shop.seats.added" : "shop.seats.removed", { seat: short(seat), n: chosen.size, total: money(total()) });
 }
 
 function list() {
@@ -85,7 +85,7 @@ function list() {
     button.type = "button";
     button.className = "link";
     button.textContent = "×";
-    button.setAttribute("aria-label", t("seats.chosen.remove", { seat: short(seat) }));
+    button.setAttribute("aria-label", t("shop.seats.chosen.remove", { seat: short(seat) }));
     button.addEventListener("click", () => { toggle(seat); ($("chosen-list").querySelector("button") ?? $("chosen-title")).focus(); });
     item.append(name, button);
     return item;
@@ -99,7 +99,7 @@ function tip(seat) {
 
 function live(how) {
   $("connection").dataset.live = how;
-  $("connection-text").textContent = t(`seats.live.${how}`);
+  $("connection-text").textContent = t(`shop.seats.live.${how}`);
 }
 
 /** Ask for seats. The answer is a reservation, or says which seats went. */
@@ -107,7 +107,7 @@ async function reserve(body, button) {
   if (holding) return;
   holding = true;
   button.disabled = true;
-  notice($("seats-notice"), t("seats.holding"), "info");
+  notice($("seats-notice"), t("shop.seats.holding"), "info");
   try {
     const answer = await call("POST", "/api/seats/reserve", { eventId: data.eventId, ...body });
     location.assign(`/reservations/${answer.reservation.id}`);
@@ -121,17 +121,17 @@ async function reserve(body, button) {
 async function refused(error, { seatIds = [] }) {
   const held = error.body?.reservation?.id;
   if (held) return void location.assign(`/reservations/${held}`);
-  let text = t(error instanceof Refused ? "common.failed" : "seats.offline");
+  let text = t(error instanceof Refused ? "common.failed" : "shop.seats.offline");
   if (error.code === "seats_unavailable" || error.code === "unavailable") {
     const before = seatIds.map((id) => map?.byId.get(id)).filter(Boolean);
     try { apply(await call("GET", `${url}?since=${version}`)); } catch { /* the next refresh will tell */ }
     const gone = before.filter((seat) => seat.status !== "available");
     gone.forEach(drop);
     list();
-    text = gone.length ? t("seats.gone", { seats: names(gone) }) : t("seats.unavailable");
-    const left = Object.entries(error.body?.left ?? {}).filter(([, n]) => n).map(([grade, n]) => t("seats.left", { grade, n })).join(", ");
-    if (left && !seatIds.length) text += ` ${t("seats.unavailable.left", { left })}`;
-  } else if (data.texts[`error.${error.code}`]) text = t(`error.${error.code}`);
+    text = gone.length ? t("shop.seats.gone", { seats: names(gone) }) : t("shop.seats.unavailable");
+    const left = Object.entries(error.body?.left ?? {}).filter(([, n]) => n).map(([grade, n]) => t("shop.seats.left", { grade, n })).join(", ");
+    if (left && !seatIds.length) text += ` ${t("shop.seats.unavailable.left", { left })}`;
+  } else if (data.texts[`kit.error.${error.code}`]) text = t(`kit.error.${error.code}`);
   else if (error.body?.detail) text = error.message;
   notice($("seats-notice"), text, "warn");
   $("seats-notice").scrollIntoView({ block: "nearest" });
@@ -144,7 +144,7 @@ function passCountdown() {
     $("pass-left").textContent = clock(left);
     pass.classList.toggle("urgent", left < 60);
     if (left > 0) return;
-    notice($("seats-notice"), t("seats.pass.ended"), "warn");
+    notice($("seats-notice"), t("shop.seats.pass.ended"), "warn");
     data.mayHold = false;
     list();
     $("best").querySelector("button").disabled = true;
@@ -157,13 +157,13 @@ async function lookForHeld(looks) {
   try {
     const { reservation, wish } = await call("GET", `/api/queue/${data.eventId}/position`);
     if (reservation?.status === "pending") return void location.replace(`/reservations/${reservation.id}`);
-    if (wish) notice($("seats-notice"), t("wait.admitted.none"), "info");
+    if (wish) notice($("seats-notice"), t("line.admitted.none"), "info");
     else if (looks > 1) setTimeout(() => lookForHeld(looks - 1), LOOK_MS);
   } catch { /* no place in line: the map says what one may do */ }
 }
 
 async function start() {
-  const answer = await insist(() => call("GET", url), () => notice($("seats-notice"), t("seats.lost"), "warn"));
+  const answer = await insist(() => call("GET", url), () => notice($("seats-notice"), t("shop.seats.lost"), "warn"));
   notice($("seats-notice"), data.notice ?? "");
   for (const seat of answer.seats) seat.status = word(seat.status);
   version = answer.version ?? 0;
