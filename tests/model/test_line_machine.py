@@ -96,6 +96,7 @@ class LineMachine(RuleBasedStateMachine):
         self.do(self.line.sell(*times))
         if self.model.schedule(*times, self.now_ms):
             self.checkpoint = self.model.opened_after
+            self.saved = "open"  # what an admin decided was for the epoch before
 
     @rule(people=people)
     def join(self, people: list[tuple[str, str]]) -> None:
