@@ -7,7 +7,8 @@ import pytest
 from app import redis_keys
 from app.domain.line import Place, RoomState
 from app.domain.ticket import account_holder, holder_text
-from app.lane.commands import Command, ReleasePlace, unpack_command
+from app.domain.wish import unpack_wish
+from app.lane.commands import Command, Hold, ReleasePlace, unpack_command
 from app.room.answers import Joined, JoinStatus
 from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
@@ -352,10 +353,9 @@ async def test_a_wish_is_sent_to_the_lane_in_number_order_with_its_owner_and_onl
     await room.change(rate=1_000, burst=1_000, max_active=1_000)
     tick = await room.tick()
     assert tick.wishes_sent == 3
-    commands = [fields[b"c"].decode() for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
     first = WISH_BUCKET - 1
-    assert commands == [
-        f'{{"kind":"hold","id":"wish:1:{first + at}","holder":"{name}","number":{first + at},"epoch":1,"wish":{WISH}}}'
+    assert await on_the_lane(room, Hold) == [
+        Hold(id=f"wish:1:{first + at}", holder=name, number=first + at, epoch=1, wish=unpack_wish(WISH))
         for at, name in enumerate(("anna", "bert", "carl"))
     ]
     assert (await room.tick()).wishes_sent == 0
@@ -395,7 +395,7 @@ async def test_whoever_leaves_during_their_turn_frees_their_seats_in_the_same_st
     await room.claim(2)
     for number in (1, 2, 3, 1):
         await room.leave(number)
-    holds, drops = await on_the_lane(room, "hold"), await on_the_lane(room, "drop")
+    holds, drops = await on_the_lane(room, Hold), await on_the_lane(room, ReleasePlace)
     assert [hold.id for hold in holds] == ["wish:1:1", "wish:1:2"]
     assert drops == [ReleasePlace(id="drop:1", epoch=1, number=1), ReleasePlace(id="drop:2", epoch=1, number=2)]
     assert await room.redis.xlen(redis_keys.lane(EVENT)) == 4, "the third had no turn, and nobody leaves twice"
@@ -415,17 +415,17 @@ async def test_a_turn_nobody_takes_up_frees_its_seats_and_a_pass_that_ends_does_
     await room.tick()
     await room.claim(1)
     await room.tick(CLAIM_MS)
-    (drop,) = await on_the_lane(room, "drop")
+    (drop,) = await on_the_lane(room, ReleasePlace)
     assert drop == ReleasePlace(id=f"lapse:1:2:{room.clock.redis_ms}", epoch=1, number=2)
     await room.tick(PASS_MS)
     assert (await room.view()).place(1) is Place.lapsed
     assert await room.redis.xlen(redis_keys.lane(EVENT)) == 1
 
 
-async def on_the_lane(room: Room, kind: str) -> list[Command]:
-    """The commands of this kind that a lane has to decide, in their order."""
+async def on_the_lane(room: Room, kind: type[Command]) -> list[Command]:
+    """The commands of this kind that Lua wrote, as the lane reads them, in their order."""
     commands = [unpack_command(fields[b"c"]) for _, fields in await room.redis.xrange(redis_keys.lane(EVENT))]
-    return [command for command in commands if command.__struct_config__.tag == kind]
+    return [command for command in commands if isinstance(command, kind)]
 
 
 async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Room) -> None:
