@@ -1,7 +1,7 @@
-"""Loads our Lua commands: one file, one command, called by hash.
+"""Loads our Lua commands: one file, one command, called by hash. prelude.lua goes before each of them.
 
-Every room and lane script goes through `load`; redis-py sends EVALSHA and falls back to EVAL once after
-a Redis restart. Scripts read the clock themselves; a caller passes a time only in tests.
+redis-py sends EVALSHA and falls back to EVAL once after a Redis restart. Scripts read the clock themselves; a caller
+passes a time only in tests.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from redis.asyncio import Redis
+
+PRELUDE = Path(__file__).with_name("prelude.lua")
 
 Args = list[str | bytes | int | float]
 
@@ -21,4 +23,4 @@ class Script(Protocol):
 
 
 def load(redis: Redis, path: Path) -> Script:
-    return cast(Script, redis.register_script(path.read_bytes()))
+    return cast(Script, redis.register_script(PRELUDE.read_bytes() + path.read_bytes()))

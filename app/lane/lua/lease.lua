@@ -1,10 +1,12 @@
 -- lease: take the lane if nobody has it, or keep one's own for longer.
--- Guarantee: at most one owner at a time; nobody takes another's lease; `keep` never brings back a lease that ended, so it
---   cannot undo a release that overtakes it.
+-- Guarantee: at most one owner at a time; nobody takes another's lease; `keep` never brings back a
+--   lease that ended, so it cannot undo a release that overtakes it.
 -- KEYS: 1 lease      ARGV: 1 owner  2 lease_ms  3 how: take | keep
 -- Returns: taken | kept | lost      Cost: O(1)
 local lease = KEYS[1]
-local owner, lease_ms, how = ARGV[1], ARGV[2], ARGV[3]
+local owner = ARGV[1]
+local lease_ms = ARGV[2]
+local how = ARGV[3]
 
 if how == 'take' then
   return redis.call('SET', lease, owner, 'NX', 'PX', lease_ms) and 'taken' or 'lost'

@@ -1,11 +1,15 @@
 -- release: give the lane up, unless that would strand commands.
--- Guarantee: only the owner's lease is deleted; with `if_empty` a lane that has commands stays owned, so a command sent
---   while an allocator is about to stop is either seen by it or wakes another.
+-- Guarantee: only the owner's lease is deleted; with `if_empty` a lane that has commands stays
+--   owned, so a command sent while an allocator is about to stop is either seen by it or wakes
+--   another.
 -- KEYS: 1 lane  2 lease      ARGV: 1 owner  2 when: if_empty | now
--- Returns: {status, oldest}   status: released | more | lost   oldest: id of the oldest waiting entry or ""
+-- Returns: {status, oldest}
+--   status: released | more | lost   oldest: id of the oldest waiting entry or ""
 -- Cost: O(1)
-local lane, lease = KEYS[1], KEYS[2]
-local owner, when = ARGV[1], ARGV[2]
+local lane = KEYS[1]
+local lease = KEYS[2]
+local owner = ARGV[1]
+local when = ARGV[2]
 
 if redis.call('GET', lease) ~= owner then
   return {'lost', ''}

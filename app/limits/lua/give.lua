@@ -3,21 +3,22 @@
 -- KEYS: 1 limits prefix      ARGV: 1 now_ms or ""  2.. {name, interval_ms} per limit
 -- Returns: limits that got something back      Cost: O(limits)
 local prefix = KEYS[1]
-local time = redis.call('TIME')
-local now = tonumber(ARGV[1]) or time[1] * 1000 + math.floor(time[2] / 1000)
-local given = 0
+local now = now_ms(ARGV[1])
+local ARGS_PER_LIMIT = 2
 
-for i = 2, #ARGV, 2 do
-  local key, interval = prefix .. ARGV[i], tonumber(ARGV[i + 1])
-  local used = tonumber(redis.call('GET', key))
-  if used then
-    given = given + 1
-    local left = used - interval
-    if left > now then
-      redis.call('SET', key, string.format('%.0f', left), 'PX', left - now)
+local given_back = 0
+for at = 2, #ARGV, ARGS_PER_LIMIT do
+  local key = prefix .. ARGV[at]
+  local interval = tonumber(ARGV[at + 1])
+  local used_until = tonumber(redis.call('GET', key))
+  if used_until then
+    given_back = given_back + 1
+    local until_ms = used_until - interval
+    if until_ms > now then
+      redis.call('SET', key, string.format('%.0f', until_ms), 'PX', until_ms - now)
     else
       redis.call('DEL', key)
     end
   end
 end
-return given
+return given_back

@@ -1,28 +1,40 @@
--- seen: note which numbers a web process saw (a poll, an open stream); who was passed over while away gets back in front.
--- Guarantee: a number passed over and seen again stands before everyone the cursor has not reached. The room knows since
---   when it is told without a gap longer than a slot, by a clock that was not set back.
--- KEYS: 1 room  2 gone  3 skipped  4 returned  5 seen prefix
--- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s  5 the numbers, packed as big-endian u32
+-- seen: note which numbers a web process saw; a number that was passed over while away gets back
+--   in front.
+-- Guarantee: a number passed over and seen again stands before everyone the cursor has not
+--   reached. The room knows since when presence has been reported without a gap longer than a
+--   slot, by a clock that was not set back.
+-- KEYS: 1 room  2 ended  3 skipped  4 returned  5 seen prefix
+-- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s
+--   5 the numbers, packed as big-endian u32
 -- Returns: how many came back      Cost: O(numbers)
-local room, gone, skipped, returned, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local epoch, slot_ms, seen_ttl_s, packed = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local time = redis.call('TIME')
-local now = tonumber(ARGV[1]) or time[1] * 1000 + math.floor(time[2] / 1000)
+local room = KEYS[1]
+local ended = KEYS[2]
+local skipped = KEYS[3]
+local returned = KEYS[4]
+local seen = KEYS[5]
+local now = now_ms(ARGV[1])
+local epoch = ARGV[2]
+local slot_ms = tonumber(ARGV[3])
+local seen_ttl_s = ARGV[4]
+local packed = ARGV[5]
+local BYTES_PER_NUMBER = 4
 
-local f = redis.call('HMGET', room, 'epoch', 'number', 'cursor', 'state', 'told_ms', 'told_since_ms')
-if f[1] ~= epoch or f[4] == 'closed' then return 0 end
-local last, cursor = tonumber(f[2]), tonumber(f[3])
-local slot, back, told = seen .. math.floor(now / slot_ms), 0, tonumber(f[5])
-local goes_on = told and told <= now and now - told <= slot_ms
-redis.call('HSET', room, 'told_ms', now, 'told_since_ms', goes_on and f[6] or now)
-for at = 1, #packed, 4 do
+local is = fields_of(room, {'epoch', 'number', 'cursor', 'state', 'told_ms', 'told_since_ms'})
+if is.epoch ~= epoch or is.state == 'closed' then return 0 end
+local count = numbers_of(is)
+local slot = seen .. math.floor(now / slot_ms)
+local reports_go_on = count.told_ms and count.told_ms <= now and now - count.told_ms <= slot_ms
+redis.call('HSET', room, 'told_ms', now, 'told_since_ms', reports_go_on and is.told_since_ms or now)
+
+local came_back = 0
+for at = 1, #packed, BYTES_PER_NUMBER do
   local n = struct.unpack('>I4', packed, at)
-  if n <= last then
+  if n <= count.number then
     redis.call('SETBIT', slot, n, 1)
-    if n <= cursor and redis.call('GETBIT', skipped, n) == 1 and redis.call('GETBIT', gone, n) == 0 then
-      back = back + redis.call('ZADD', returned, 'NX', n, n)
+    if n <= count.cursor and has_bit(skipped, n) and not has_bit(ended, n) then
+      came_back = came_back + redis.call('ZADD', returned, 'NX', n, n)
     end
   end
 end
 redis.call('EXPIRE', slot, seen_ttl_s)
-return back
+return came_back
