@@ -57,6 +57,8 @@ class DemoEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoAccount:
+    """An account with a password that is public on purpose."""
+
     id: str
     email: str
     password: str

@@ -67,6 +67,7 @@ def rotate(data_dir: Path, keys_file: Path | None = None) -> Keys:
 
 
 def new_keys() -> Keys:
+    """One new key of each kind, made at random."""
     private = Ed25519PrivateKey.generate()
     kid = thumbprint(private)
     return Keys(

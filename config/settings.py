@@ -122,6 +122,7 @@ class Settings:
 
     @property
     def redis(self) -> str:
+        """The address of Redis: REDIS_URL, or the socket of the embedded one."""
         return self.redis_url or f"unix://{self.redis_socket}"
 
     @property
@@ -161,6 +162,7 @@ class Settings:
 
     @property
     def secure_cookies(self) -> bool:
+        """Whether buyers reach us by HTTPS, so that cookies may be limited to it."""
         return self.public_url.startswith("https://")
 
 

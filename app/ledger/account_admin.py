@@ -1,7 +1,7 @@
-"""Accounts as admins see and steer them: found a page at a time, disabled, enabled, given another role.
+"""Accounts as admins see and change them: searched a page at a time, disabled, enabled, given another role.
 
-There is always an admin who can log in: the guard is in the write itself. Every change is written to the trail in its
-own transaction. Whoever shuts somebody out also ends their sessions: see app/http/admin/users.py.
+At least one enabled admin always remains: the condition is part of the UPDATE. Every change is recorded in the audit
+log in the same transaction. The caller also ends the sessions of an account it disables: see app/http/admin/users.py.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from app.ledger.tables.accounts import users
 
 PAGE_MAX = 200
 ENDED_MAX = 10_000  # of those steered lately, the newest
-ROLE, DISABLE = "user.role", "user.disable"  # as the trail calls what ends every session of an account
+ROLE, DISABLE = "user.role", "user.disable"  # actions in the audit log that end every session of an account
 Role = Literal["buyer", "admin"]
 _c = users.c
 _active_admin = (_c.role == "admin") & _c.disabled_at.is_(None)
 
 
 class AccountChange(StrEnum):
-    """What became of a change."""
+    """The result of a change."""
 
     changed = "changed"
     unchanged = "unchanged"  # it was so already
@@ -52,7 +52,7 @@ _columns = (_c.id, _c.email, _c.name, _c.role, _c.created_at, _c.disabled_at)
 async def search(
     db: Database, *, words: str | None, role: Role | None, after: tuple[datetime, str] | None, limit: int
 ) -> list[Account]:
-    """At most `limit` accounts, newest first; `words` is a part of the email or the name."""
+    """At most `limit` accounts, newest first. `words` must occur in the e-mail address or the name."""
     query = select(*_columns).order_by(_c.created_at.desc(), _c.id.desc()).limit(min(limit, PAGE_MAX))
     if words is not None:
         part = words.lower()
@@ -67,40 +67,44 @@ async def search(
 
 
 async def get(db: Database, user_id: str) -> Account | None:
+    """One account, or None."""
     async with db.read() as tx:
         row = (await tx.execute(select(*_columns).where(_c.id == user_id))).mappings().first()
     return None if row is None else Account(**row)
 
 
 async def set_role(db: Database, user_id: str, role: Role, *, who: str, now: datetime) -> AccountChange:
+    """Give an account another role. Taking the role of the last enabled admin is refused."""
     guard = _another_admin(user_id) if role != "admin" else None
     return await _change(db, user_id, {"role": role}, guard, ROLE, {"role": role}, who, now)
 
 
 async def disable(db: Database, user_id: str, *, who: str, now: datetime) -> AccountChange:
+    """Keep an account from logging in. The last enabled admin cannot be disabled."""
     return await _change(
         db, user_id, {"disabled_at": now}, _another_admin(user_id), DISABLE, {"disabled": True}, who, now
     )
 
 
 async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> AccountChange:
+    """Let a disabled account log in again."""
     return await _change(db, user_id, {"disabled_at": None}, None, "user.enable", {"disabled": False}, who, now)
 
 
 async def is_last_admin(db: Database, user_id: str) -> bool:
-    """Whether nobody could steer without this account: to be asked early. The guard is in the write."""
+    """Whether this is the only enabled admin. For early checks: the changes above check it again when they write."""
     query = select(_c.id).where(_c.id == user_id, ~_another_admin(user_id))
     async with db.read() as tx:
         return (await tx.execute(query)).first() is not None
 
 
 async def ended_since(db: Database, since: datetime) -> dict[str, datetime]:
-    """Whom an admin disabled or gave another role since then, and when: sessions from before that are over."""
+    """The accounts that an admin disabled or gave another role since then, and when: older sessions are invalid."""
     return await audit_log.last_of(db, (ROLE, DISABLE), since, ENDED_MAX)
 
 
 def _another_admin(user_id: str) -> ColumnElement[bool]:
-    """That this account is not the last one that can."""
+    """SQL: this account is no enabled admin, or another one is."""
     others = select(func.count()).where(_active_admin, _c.id != user_id).scalar_subquery()
     return or_(~_active_admin, others >= 1)
 

@@ -1,6 +1,6 @@
-"""What the store says of an event's seats, holds and money at one moment, for `app.audit.invariants` to judge.
+"""Reads an event's seats, claims and payments at one moment, for app/audit to check against the rules.
 
-Reads only. Facts, not verdicts: which rules they must keep is said there.
+Only facts: which rules they must follow is written in app/audit/invariants.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from app.ledger.tables.rooms import rooms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """`taken`: (seat, its status, reservation or None, that one's status) of every seat that is not free or has a live
-    claim on it, one per claim. `unclaimed`: (reservation, seat) of live reservations whose claim is not live.
-    `overdue`: pending holds that ended before the time asked for. `money`: (reservation, status, captured payments).
+    """The state of an event in SQL.
+
+    `taken`: one entry per seat that is not free or has a live claim, and per claim: seat, seat status, reservation or
+    None, its status. `unclaimed`: (reservation, seat) of live reservations without a live claim on that seat.
+    `overdue`: holds that ended before the time asked for and are still pending. `money`: (reservation, status, number
+    of captured payments).
     """
 
     number_bound: int
@@ -34,7 +37,7 @@ class Books:
 
 
 async def books(db: Database, event_id: str, ended_before: datetime) -> Books:
-    """The event's books, all of one moment."""
+    """The state of an event, all read in one transaction."""
     async with db.read() as tx:
         bound = await tx.scalar(select(rooms.c.number_bound).where(rooms.c.event_id == event_id))
         return Books(

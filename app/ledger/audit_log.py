@@ -1,7 +1,7 @@
-"""The trail: who did what as an admin, to what, and when. Entries are added and read; nothing changes or removes one.
+"""The audit log: which admin did what, to what, and when. Entries are added and read, never changed or removed.
 
-`record` is for everybody who does something in an admin's name. Given the transaction of the deed itself, deed and
-entry are kept together or not at all; given the database, the entry is a transaction of its own.
+`record` takes the transaction of the action itself, so that action and entry are stored together or not at all. Given
+the database instead, it stores the entry in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNANSWERED = "unanswered"  # whether that entry had one was not known in time; i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`action` is `thing.verb`, `subject` the id of what it was done to, `change` what was asked for."""
+    """`action` is `thing.verb`, `subject` the id of what was acted on, `change` what was asked for."""
 
     id: int
     at: datetime
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """What to list; None is any. `before` is the cursor: only entries older than that id."""
+    """Which entries to list; None matches all. `before`: only entries with a smaller id, to continue a listing."""
 
     who: str | None = None
     action: str | None = None
@@ -58,7 +58,7 @@ async def record(
     change: Mapping[str, Any],
     now: datetime,
 ) -> int:
-    """Add an entry; gives its id. `change` must be JSON, and is kept for ever: no secret belongs in it."""
+    """Add an entry and return its id. `change` must be JSON and is kept for ever, so it must not contain secrets."""
     values = _values(who, action, subject, event_id, change, now)
     if isinstance(store, Database):
         async with store.write() as tx:
@@ -76,7 +76,7 @@ def record_in(
     change: Mapping[str, Any],
     now: datetime,
 ) -> int:
-    """`record` for a deed done by `Database.run`."""
+    """`record` for work that runs in `Database.run`."""
     return _id_of(tx.execute(insert(audit_log).values(_values(who, action, subject, event_id, change, now))))
 
 
@@ -89,7 +89,7 @@ async def listed(db: Database, wanted: AuditFilter, limit: int) -> list[Entry]:
 
 
 async def last_of(db: Database, actions: Collection[str], since: datetime, limit: int) -> dict[str, datetime]:
-    """Subject → when one of these was last done to it since then; of more than `limit` entries the newest."""
+    """When one of these actions was last done since then, by subject. Looks at the newest `limit` entries."""
     found = audit_log.c.action.in_(actions) & (audit_log.c.at >= since)
     query = select(audit_log.c.subject, audit_log.c.at).where(found).order_by(audit_log.c.id.desc()).limit(limit)
     async with db.read() as tx:
@@ -98,7 +98,7 @@ async def last_of(db: Database, actions: Collection[str], since: datetime, limit
 
 
 async def room_changes(db: Database, event_id: str, limit: int) -> list[Entry]:
-    """The last changes of a room that were not refused, newest first."""
+    """The latest changes of a room, newest first, without those that were refused."""
     of_room = (audit_log.c.event_id == event_id) & audit_log.c.action.in_((ROOM_CHANGE, REFUSED))
     query = select(audit_log).where(of_room).order_by(audit_log.c.id.desc()).limit(min(limit, ENTRIES_PER_PAGE_MAX) * 2)
     async with db.read() as tx:

@@ -1,10 +1,10 @@
-"""The one way into SQL, SQLite or PostgreSQL: a reading transaction and a writing one, awaited per statement or done
-whole aside of the event loop. Every statement of the product runs inside `read()`, `write()`, `run()` or `look()`.
+"""The only way to SQL, for SQLite and PostgreSQL. Every statement runs inside `read()`, `write()`, `run()` or `look()`.
 
-What a `write()` reads cannot change before it writes: writers take turns, on SQLite by its write lock, on PostgreSQL by
-an advisory lock, which `write(about=…)` narrows. `run()` takes no turn on PostgreSQL: its work must lock what it relies
-on (FOR UPDATE). After an error PostgreSQL takes nothing more in that transaction: catch IntegrityError outside of it.
-Portable statements are in `app.ledger.statements`; errors of the store as a whole in `app.ledger.errors`.
+`read()` and `write()` are transactions whose statements are awaited one by one. `run()` (writes) and `look()` (reads)
+execute a whole transaction in another thread. What a `write()` reads cannot change before it writes: writers wait for
+each other, on SQLite by its write lock, on PostgreSQL by an advisory lock, which `write(about=…)` narrows. On
+PostgreSQL `run()` does not wait for other writers: its work must lock the rows it relies on (FOR UPDATE). After an
+error a PostgreSQL transaction accepts no further statement: catch IntegrityError outside of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Store(Protocol):
-    """What differs between the databases."""
+    """What differs between SQLite and PostgreSQL."""
 
     engines: tuple[Engine, Engine]
 
@@ -42,17 +42,17 @@ class Store(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[Transaction]: ...
 
-    async def aside(self, work: Callable[[Connection], T], write: bool) -> T:
-        """One transaction, all of it off the event loop."""
+    async def in_thread(self, work: Callable[[Connection], T], write: bool) -> T:
+        """Run `work` as one transaction outside the event loop."""
 
     def lock_schema(self, tx: Connection) -> None:
-        """Keep every other process from changing tables until this transaction ends."""
+        """Keep other processes from changing tables until this transaction ends."""
 
     async def close(self) -> None: ...
 
 
 class Database:
-    """Open with `open_database`; close with `close`. `engines` are there to be watched, not to be used."""
+    """Open with `open_database`, close with `close`. `engines` are for measuring only."""
 
     def __init__(self, url: URL, store: Store) -> None:
         self.url = url
@@ -61,36 +61,39 @@ class Database:
 
     @asynccontextmanager
     async def write(self, about: str = "") -> AsyncIterator[Transaction]:
-        """One transaction that may write: committed on the way out, rolled back if the block raises.
+        """A transaction that may write: committed when the block ends, rolled back if it raises. Raises StoreError.
 
-        Where many write at once, `about` names what it reads and writes (`charge:17`): it waits for writes about the
-        same and for those about everything, and no others. Raises StoreError.
+        `about` names what the transaction reads and writes (`charge:17`): it then waits only for transactions about the
+        same and for those without `about`. Use it where many write at once.
         """
         async with self._store.write(about) as tx:
             yield tx
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """One transaction that reads a single moment of the store. Writing in it is a bug. Raises StoreError."""
+        """A transaction that sees one moment of the database. It must not write. Raises StoreError."""
         async with self._store.read() as tx:
             yield tx
 
     async def run(self, work: Callable[[Connection], T], *, repeatable: bool = False) -> T:
-        """One writing transaction, all of it aside: the lane has ten statements per batch, and handing each to a
-        driver's thread and back is what would cost. Committed unless `work` raises. `repeatable`: `work` changes
-        nothing outside the store, so it is done again if another transaction got in its way. Raises StoreError.
+        """Execute `work` as one writing transaction in another thread; committed unless it raises. Raises StoreError.
+
+        For work with many statements, such as a batch of the lane: awaiting each of them would cost more than executing
+        it. `repeatable`: `work` changes nothing but the database, so after a deadlock or serialization failure it is
+        run again.
         """
         if not repeatable:
-            return await self._store.aside(work, True)
-        return await again(lambda: self._store.aside(work, True))
+            return await self._store.in_thread(work, True)
+        return await again(lambda: self._store.in_thread(work, True))
 
     async def look(self, work: Callable[[Connection], T]) -> T:
-        """One reading transaction aside, for reads so long that the event loop would stall on their rows."""
-        return await self._store.aside(work, False)
+        """Execute `work` as one reading transaction in another thread, for reads that would block the event loop."""
+        return await self._store.in_thread(work, False)
 
     async def migrate(self) -> list[str]:
-        """Bring the tables to what this program knows; gives the steps taken. Any number of processes may do so at
-        once. Raises SchemaError.
+        """Bring the tables to the newest migration step and return the steps that were made. Raises SchemaError.
+
+        Any number of processes may call it at once.
         """
 
         def work(tx: Connection) -> list[str]:
@@ -100,13 +103,13 @@ class Database:
         return await self.run(work, repeatable=True)
 
     async def require_tables(self) -> None:
-        """Raise SchemaError if the tables are not those that this program knows."""
+        """Raise SchemaError if the tables are not those of the newest step."""
         wrong = await self.look(migrations.behind)
         if wrong:
             raise migrations.SchemaError(wrong)
 
     async def create_all(self) -> None:
-        """Make the tables without taking the steps one by one, and say that they were taken: for tests."""
+        """For tests: create the tables directly and mark every step as done."""
 
         def work(tx: Connection) -> None:
             self._store.lock_schema(tx)
@@ -116,11 +119,12 @@ class Database:
         await self.run(work, repeatable=True)
 
     async def close(self) -> None:
+        """Close every connection."""
         await self._store.close()
 
 
 async def again(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Do it until no deadlock or serialization failure is in the way, a few times at most: the only such loop."""
+    """Await `attempt` until no deadlock or serialization failure interferes, at most ATTEMPTS_MAX times."""
     for number in range(1, ATTEMPTS_MAX):
         try:
             return await attempt()
@@ -132,7 +136,7 @@ async def again(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def open_database(url: URL | str, limits: ConnectionLimits | None = None) -> Database:
-    """The store behind `url` (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`). Connects at the first transaction."""
+    """The database at `url` (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`). Connects at the first transaction."""
     parsed, limits = make_url(url), limits or ConnectionLimits()
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         parsed = postgres_url(parsed)

@@ -1,7 +1,7 @@
-"""Changing an event that exists: its words, times and prices, and its end.
+"""Changes an existing event: its texts, times, prices, and its cancellation.
 
-One transaction each, refused as a value when somebody else changed the event meanwhile or it is cancelled. What is sold
-stays as it was sold: a grade with seats cannot go, and a reservation keeps the prices it was made with.
+Each change is one transaction. It is refused (as a value) if the event is cancelled or somebody else changed it
+meanwhile. Sold seats keep their terms: a grade that has seats cannot be removed, and reservations keep their prices.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Refused(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """`values`: new values of columns of the event, by name. `grades`: all of them in order, or None to leave them."""
+    """`values`: new column values by name. `grades`: all grades in order, or None to leave them."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     grades: Sequence[GradeSpec] | None = None
@@ -43,7 +43,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """`map_version`: of the seat map, if its seats have other prices now."""
+    """`map_version`: the new version of the seat map if prices of its seats changed."""
 
     before: Event
     after: Event
@@ -51,7 +51,7 @@ class Edited:
 
 
 async def edit(db: Database, event_id: str, wanted: Edit, by: AdminAction, now: datetime) -> Edited | Refused:
-    """Change what is wanted, all of it or nothing, and record who did."""
+    """Make all changes or none, and record who made them."""
     async with db.write() as tx:
         before = await _current(tx, event_id, wanted.version)
         if isinstance(before, Refused):
@@ -69,12 +69,12 @@ async def edit(db: Database, event_id: str, wanted: Edit, by: AdminAction, now: 
 
 
 def _prices(event: Event) -> dict[str, int]:
-    """Of the grades that have seats."""
+    """The prices of the grades that have seats."""
     return {grade.name: grade.price for grade in event.grades if grade.seats_total}
 
 
 async def _new_map(tx: Transaction, event_id: str) -> int:
-    """The lane's owner and every web process have the old prices in memory: make them read the map anew."""
+    """Raise the version of the seat map, so that the lane's owner and every web process read the new prices."""
     raised = update(lanes).where(lanes.c.event_id == event_id).values(version=lanes.c.version + 1)
     version: int = (await tx.execute(raised.returning(lanes.c.version))).scalar_one()
     return version
@@ -83,7 +83,7 @@ async def _new_map(tx: Transaction, event_id: str) -> int:
 async def cancel(
     db: Database, event_id: str, by: AdminAction, now: datetime, version: int | None = None
 ) -> Edited | Refused:
-    """Mark an event cancelled, once. From then on the lane makes no reservation for it."""
+    """Mark an event as cancelled, once. From then on the lane makes no reservation for it."""
     async with db.write() as tx:
         before = await _current(tx, event_id, version)
         if isinstance(before, Refused):
@@ -95,7 +95,7 @@ async def cancel(
 
 
 async def open_now(db: Database, event_id: str, now: datetime) -> bool:
-    """Begin a sale before its time, as an operator does who opens the line. Whether that changed anything."""
+    """Move the beginning of a sale to now if it lies ahead, as when an admin opens the room. Returns whether it did."""
     later = (events.c.id == event_id) & (events.c.opens_at > now) & events.c.cancelled_at.is_(None)
     async with db.write() as tx:
         early = {"opens_at": now, "version": events.c.version + 1}
@@ -134,11 +134,11 @@ async def _set(tx: Transaction, before: Event, values: Mapping[str, Any]) -> Non
 async def _set_grades(tx: Transaction, event_id: str, wanted: Sequence[GradeSpec]) -> None:
     used = set((await tx.execute(select(seats.c.grade).where(seats.c.event_id == event_id).distinct())).scalars())
     known = set((await tx.execute(select(grades.c.name).where(grades.c.event_id == event_id))).scalars())
-    gone = known - {grade.name for grade in wanted} - used
-    if gone:
-        await tx.execute(delete(grades).where(grades.c.event_id == event_id, grades.c.name.in_(sorted(gone))))
-    for place, grade in enumerate(wanted):
-        values = {"place": place, "price": grade.price}
+    unused = known - {grade.name for grade in wanted} - used
+    if unused:
+        await tx.execute(delete(grades).where(grades.c.event_id == event_id, grades.c.name.in_(sorted(unused))))
+    for index, grade in enumerate(wanted):
+        values = {"place": index, "price": grade.price}
         if grade.name in known:
             mine = (grades.c.event_id == event_id) & (grades.c.name == grade.name)
             await tx.execute(update(grades).where(mine).values(values))

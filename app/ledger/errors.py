@@ -1,6 +1,6 @@
-"""What can go wrong with the store as a whole, in sentences that are safe to show: no address, no password, no values.
+"""The errors of the database as a whole, with messages that are safe to show: no address, no password, no values.
 
-A broken unique or check rule is not here: that is SQLAlchemy's IntegrityError, for whoever wrote the statement.
+A violated unique or check constraint is not among them: that stays SQLAlchemy's IntegrityError, for the caller.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ _UNUSABLE = ("28", "3D", "42501", "3F")  # wrong password, no such database, not
 
 
 class StoreError(Exception):
-    """The database could not do what it was asked to; nothing was changed."""
+    """The database could not do what was asked. Nothing was changed."""
 
 
 class StoreAway(StoreError):
-    """It does not answer. It may be back at any time."""
+    """The database does not answer. It may do so again at any time."""
 
 
 class StoreBusy(StoreError):
-    """Others were in the way for longer than we wait. To be tried again."""
+    """Other transactions were in the way for longer than we wait. Try again."""
 
 
 class StoreUnusable(StoreError):
-    """It answers, but will not have us: somebody must change a setting."""
+    """The database answers but refuses us. A setting must be changed."""
 
 
 class ValueRefused(StoreError):
-    """A value does not fit into its column: asked by somebody whose input was not checked well enough."""
+    """A value does not fit into its column: its input was not checked well enough."""
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
-    """Raise what fails inside as a StoreError where it is one; anything else goes through as it is."""
+def as_store_errors() -> Iterator[None]:
+    """Turn errors of the database inside the block into a StoreError; other errors pass unchanged."""
     try:
         yield
     except TimeoutError as error:  # the driver's own patience, for a server that says nothing at all
@@ -55,16 +55,16 @@ def in_our_words() -> Iterator[None]:
 
 @contextmanager
 def connecting() -> Iterator[None]:
-    """The same while a connection is made, when the network's own errors mean the store as well."""
+    """`as_store_errors` for the opening of a connection, where network errors mean the database as well."""
     try:
-        with in_our_words():
+        with as_store_errors():
             yield
     except (OSError, InternalClientError) as error:
         raise StoreAway(f"The database does not answer ({type(error).__name__}).") from error
 
 
 def store_error(error: BaseException) -> StoreError | None:
-    """What an error of a driver or of SQLAlchemy says about the store, if it does."""
+    """The StoreError for an error of a driver or of SQLAlchemy, or None if it does not concern the database itself."""
     if isinstance(error, PoolTimeoutError):
         return StoreBusy("Every connection to the database is in use.")
     if isinstance(error, DBAPIError):
@@ -77,7 +77,7 @@ def store_error(error: BaseException) -> StoreError | None:
 
 
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's five-character code, through any number of wrappings; empty if there is none."""
+    """PostgreSQL's five-character error code, also of a wrapped error; empty if there is none."""
     at: BaseException | None = error
     while at is not None:
         code = getattr(getattr(at, "orig", at), "sqlstate", None)

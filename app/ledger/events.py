@@ -1,7 +1,7 @@
-"""Events with their grades and seats: made in bulk, read whole.
+"""Events with their grades and seats: created as a whole, searched and read.
 
-An event is made in one transaction together with its lane and its room, so nothing else has to check for those.
-The seat snapshot is one moment of the store: statuses and version belong together.
+An event is created in one transaction together with its lane and its room, so no other code checks for those. A seat
+snapshot is read at one moment: its statuses belong to its version.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ WORDS_MAX = 8  # of a search
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradeSpec:
+    """A grade to create: its name and the price of its seats."""
+
     name: str
     price: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeatSpec:
-    """A seat to make; its place in the list becomes its `idx`, and `number` counts along its row."""
+    """A seat to create. Its index in the list becomes its `idx`; `number` counts along its row."""
 
     section: str
     row: str
@@ -48,7 +50,7 @@ class SeatSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSpec:
-    """An event to make. The best seats are nearest to `focal`; `layout` and `details` are carried as given."""
+    """An event to create. The best seats are those nearest to `focal`. `layout` and `details` are stored as given."""
 
     id: str
     title: str
@@ -69,7 +71,7 @@ class EventSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """`seats_total` is told by `counted` and `read` only, which look at every seat for it."""
+    """A grade. `seats_total` is set by `counted` and `read` only, which count the seats."""
 
     name: str
     price: int
@@ -78,6 +80,8 @@ class Grade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
+    """An event. `version` rises with every change; `poster` is the name of its picture, None without one."""
+
     id: str
     title: str
     venue: str
@@ -99,21 +103,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class AdminAction:
-    """What an admin does to an event, as the trail keeps it."""
+    """Which admin changes an event, and how, for the audit log."""
 
     who: str
     action: str
     change: Mapping[str, Any]
 
     async def record(self, tx: Transaction, event_id: str, now: datetime) -> None:
-        """In the transaction of the deed itself: both are kept, or neither."""
+        """Add it to the audit log, in the transaction of the change itself."""
         await audit_log.record(
             tx, who=self.who, action=self.action, subject=event_id, event_id=event_id, change=self.change, now=now
         )
 
 
 async def create(db: Database, spec: EventSpec, now: datetime, by: AdminAction | None = None) -> bool:
-    """Make an event with everything that belongs to it; False (and nothing changed) if its id is taken."""
+    """Create an event with all that belongs to it; False, and nothing changed, if its id is taken."""
     async with db.write() as tx:
         if (await tx.execute(select(events.c.id).where(events.c.id == spec.id))).first():
             return False
@@ -122,7 +126,7 @@ async def create(db: Database, spec: EventSpec, now: datetime, by: AdminAction |
         room = {"event_id": spec.id, "epoch": 1, "number_bound": 0, "cursor": 0, "config": dict(spec.room)}
         await tx.execute(insert(rooms), [room])
         if spec.grades:
-            await tx.execute(insert(grades), [_grade_row(spec.id, place, g) for place, g in enumerate(spec.grades)])
+            await tx.execute(insert(grades), [_grade_row(spec.id, index, g) for index, g in enumerate(spec.grades)])
         if spec.seats:
             rows = [(spec.id, idx, *_seat_cells(seat)) for idx, seat in enumerate(spec.seats)]
             await tx.execute(_make_seats, {"rows": as_json(rows)})
@@ -132,7 +136,7 @@ async def create(db: Database, spec: EventSpec, now: datetime, by: AdminAction |
 
 
 async def listed(db: Database) -> list[Event]:
-    """Every event, soonest first; of very many those that start last, so that the past pushes out nothing to come."""
+    """Every event, soonest first. Of more than EVENTS_LISTED_MAX those that start last, so past ones are left out."""
     last = select(events).order_by(events.c.starts_at.desc(), events.c.id.desc()).limit(EVENTS_LISTED_MAX)
     async with db.read() as tx:
         return (await _described(tx, last))[::-1]
@@ -140,7 +144,7 @@ async def listed(db: Database) -> list[Event]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """`text`: every word of it is in the title, the venue or the description, in any language."""
+    """`text`: each of its words must occur in the title, venue or description, in any language."""
 
     text: str = ""
     status: SaleStatus | None = None
@@ -149,7 +153,7 @@ class Search:
 
 
 async def search(db: Database, wanted: Search, now: datetime) -> tuple[list[Event], int]:
-    """One page of the events that match, and how many match in all: what still starts, soonest first, then the past."""
+    """One page of matching events, and the number of all matches. Events to come are first, the soonest at the top."""
     where = [_has_word(word) for word in wanted.text.split()[:WORDS_MAX]]
     if wanted.status is not None:
         where.append(_has_status(wanted.status, now))
@@ -166,7 +170,7 @@ def _has_word(word: str) -> ColumnElement[bool]:
 
 
 def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
-    """The rule of app/domain/sale.py in SQL; a test holds one to the other."""
+    """The rule of app/domain/sale.py in SQL; a test compares the two."""
     ends_at = func.coalesce(events.c.closes_at, events.c.starts_at)
     match status:
         case SaleStatus.cancelled:
@@ -180,7 +184,7 @@ def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
 
 
 async def without_free_seats(db: Database, now: datetime) -> dict[str, bool]:
-    """The events on sale of which no seat is free, and whether they have any seats."""
+    """The events on sale that have no free seat, each with whether it has seats at all."""
     of_event = select(seats.c.idx).where(seats.c.event_id == events.c.id)
     free = of_event.where(seats.c.status == SeatStatus.available.name)
     query = select(events.c.id, of_event.exists()).where(_has_status(SaleStatus.on_sale, now), ~free.exists())
@@ -189,13 +193,14 @@ async def without_free_seats(db: Database, now: datetime) -> dict[str, bool]:
 
 
 async def get(db: Database, event_id: str) -> Event | None:
+    """One event, or None."""
     async with db.read() as tx:
         found = await _described(tx, select(events).where(events.c.id == event_id))
     return found[0] if found else None
 
 
 async def counted(db: Database, event_id: str) -> Event | None:
-    """The event with how many seats each grade has: for what is kept in memory or asked for by few."""
+    """One event with the number of seats of each grade, which is slower to read; None if there is none."""
     async with db.read() as tx:
         found = await read(tx, select(events).where(events.c.id == event_id))
     return found[0] if found else None
@@ -203,7 +208,7 @@ async def counted(db: Database, event_id: str) -> Event | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """When an event's room opens and closes by the clock."""
+    """When an event's sale opens and closes."""
 
     event_id: str
     opens_at: datetime
@@ -212,21 +217,24 @@ class Window:
 
     @property
     def opens_ms(self) -> int:
+        """The opening as Unix time in milliseconds."""
         return int(self.opens_at.timestamp() * 1000)
 
     @property
     def closes_ms(self) -> int:
+        """The closing as Unix time in milliseconds."""
         return int(self.closes_at.timestamp() * 1000)
 
 
 async def windows(db: Database) -> dict[str, Window]:
-    """By id, those of every event that has a waiting room."""
+    """The sale times of every event that has a waiting room, by id."""
     async with db.read() as tx:
         rows = (await tx.execute(_windows)).all()
     return {row.id: window_of(row, row.id) for row in rows}
 
 
 def window_of(event: Sold, event_id: str) -> Window:
+    """The sale times of an event or of a row of its columns."""
     return Window(
         event_id=event_id,
         opens_at=event.opens_at,
@@ -246,6 +254,7 @@ async def seat_snapshot(db: Database, event_id: str) -> SeatSnapshot | None:
 
 
 def read_snapshot(tx: Connection, event_id: str) -> SeatSnapshot | None:
+    """`seat_snapshot` inside a transaction."""
     head = select(lanes.c.version, events.c.layout, events.c.focal_x, events.c.focal_y)
     found = tx.execute(head.join(events).where(lanes.c.event_id == event_id)).first()
     if found is None:
@@ -279,10 +288,12 @@ def read_snapshot(tx: Connection, event_id: str) -> SeatSnapshot | None:
 
 
 async def read(tx: Transaction, query: Select[Any]) -> list[Event]:
-    """The events that a query on their table finds, in its order, with their grades and how many seats those have."""
+    """The events that a query finds, in its order, with their grades and the number of seats of each."""
     found = await _described(tx, query)
-    place = (seats.c.event_id, seats.c.grade)
-    totals_of = select(*place, func.count()).where(seats.c.event_id.in_([event.id for event in found])).group_by(*place)
+    by_grade = (seats.c.event_id, seats.c.grade)
+    totals_of = (
+        select(*by_grade, func.count()).where(seats.c.event_id.in_([event.id for event in found])).group_by(*by_grade)
+    )
     totals = {(event_id, grade): total for event_id, grade, total in (await tx.execute(totals_of)).all()}
     return [
         replace(event, grades=tuple(replace(g, seats_total=totals.get((event.id, g.name), 0)) for g in event.grades))
@@ -291,7 +302,7 @@ async def read(tx: Transaction, query: Select[Any]) -> list[Event]:
 
 
 async def _described(tx: Transaction, query: Select[Any]) -> list[Event]:
-    """The same without looking at any seat."""
+    """`read` without counting seats."""
     rows = (await tx.execute(query)).mappings().all()
     by_event = await _grades(tx, [row["id"] for row in rows])
     return [_event(row, by_event.get(row["id"], ())) for row in rows]
@@ -334,13 +345,13 @@ def _event_row(spec: EventSpec, now: datetime) -> dict[str, Any]:
 
 
 def searched_text(title: str, venue: str, description: str, details: Mapping[str, Any]) -> str:
-    """What a search looks through: every word about the event in every language, folded to one case."""
+    """The text that a search looks through: all texts of the event in all languages, case-folded."""
     others = [str(text) for words in details.values() if isinstance(words, Mapping) for text in words.values()]
     return "\n".join([title, venue, description, *others]).casefold()
 
 
-def _grade_row(event_id: str, place: int, grade: GradeSpec) -> dict[str, Any]:
-    return {"event_id": event_id, "name": grade.name, "place": place, "price": grade.price}
+def _grade_row(event_id: str, index: int, grade: GradeSpec) -> dict[str, Any]:
+    return {"event_id": event_id, "name": grade.name, "place": index, "price": grade.price}
 
 
 def _seat_cells(seat: SeatSpec) -> tuple[str | int | float, ...]:

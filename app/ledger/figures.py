@@ -1,4 +1,6 @@
-"""The shop in numbers: reservations, seats, money and refunds by what they are now. One reading transaction."""
+"""Totals of reservations, seats, payments, charges and waiting lists by status, for the metrics. One reading
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ KEPT = PaymentStatus.captured.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """`revenue` is the money of captured payments; `refunds_failing` are those that were tried in vain."""
+    """`revenue`: captured money by event. `refunds_failing`: due refunds that failed at least once."""
 
     reservations: dict[tuple[str, str], int]  # (event id, status) → how many
     seats: dict[tuple[str, str], int]
@@ -36,6 +38,7 @@ class Figures:
 
 
 async def read(db: Database) -> Figures:
+    """All totals at one moment."""
     r, s, p, w = reservations.c, seats.c, payments.c, waitlist.c
     kept = func.sum(case((p.status == KEPT, p.amount), else_=0))
     money = select(r.event_id, kept).join(payments, p.reservation_id == r.id).group_by(r.event_id)

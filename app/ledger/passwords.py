@@ -1,6 +1,6 @@
-"""Passwords as argon2id hashes (RFC 9106, the library's defaults), a few at once and never on the event loop.
+"""Passwords as argon2id hashes (RFC 9106, the library's defaults), a few at a time and never on the event loop.
 
-A hash takes tens of milliseconds of a processor and 64 MiB: unbounded, a burst of log-ins would stop everything else.
+A hash takes tens of milliseconds of processor time and 64 MiB: unbounded, a burst of logins would stop everything else.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 WAITING_MAX = 64  # more than that would wait longer than anyone does
-OF_ONE_MAX = 32  # under way for one address: half of the places are always for others
+OF_ONE_MAX = 32  # under way for one address: at least half of the slots stay free for others
 
 _hasher = PasswordHasher()
 T = TypeVar("T")
 
 
 class TooManyHashes(Exception):
-    """So many passwords wait to be checked that one more is refused; trying again later is safe."""
+    """Too many passwords wait to be checked, so this one was refused. Try again later."""
 
 
 class TooManyOfOne(Exception):
-    """One address has so many passwords under way that one more is refused: the places of others are not its."""
+    """One address has too many passwords waiting, so this one was refused. Other addresses are not affected."""
 
 
 class Passwords:
-    """Hashes and checks, `at_once` at a time; close with `close`. `whose` is the address that asks, if known."""
+    """Hashes and checks at most `at_once` passwords at a time. Close with `close`. `whose`: the client's address, if
+    known.
+    """
 
     def __init__(self, at_once: int, waiting_max: int = WAITING_MAX, of_one_max: int = OF_ONE_MAX) -> None:
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="passwords")
@@ -40,12 +42,13 @@ class Passwords:
         self._asked: Counter[str] = Counter()  # under way, by whose they are
 
     async def hash(self, password: str, whose: str = "") -> str:
-        """Raises TooManyHashes, TooManyOfOne."""
+        """The hash of a password. Raises TooManyHashes, TooManyOfOne."""
         return await self._in_thread(whose, lambda: hash_password(password))
 
     async def check(self, password_hash: str | None, password: str, whose: str = "") -> bool:
-        """Whether it is this one's. Costs the same for nobody's (None): timing tells nothing. Raises TooManyHashes,
-        TooManyOfOne.
+        """Whether the password belongs to the hash. Raises TooManyHashes, TooManyOfOne.
+
+        Without a hash (no such account) it takes as long, so the time does not tell which accounts exist.
         """
         right = await self._in_thread(whose, lambda: matches(password_hash or _decoy(), password))
         return right and password_hash is not None
@@ -56,7 +59,7 @@ class Passwords:
         if self._asked.total() >= self._most:
             raise TooManyHashes
         self._asked[whose] += 1
-        # A caller who goes away does not end the thread's work, so the place is given back when that is done.
+        # A caller who goes away does not end the thread's work, so the slot is freed when that is done.
         done = asyncio.get_running_loop().run_in_executor(self._threads, work)
         done.add_done_callback(partial(self._answered, whose))
         return await asyncio.shield(done)
@@ -69,17 +72,17 @@ class Passwords:
             done.exception()  # told to the caller, if there still is one
 
     async def close(self) -> None:
-        """Let what is under way finish."""
+        """Wait for the checks under way."""
         await asyncio.to_thread(self._threads.shutdown)
 
 
 def hash_password(password: str) -> str:
-    """Blocks for tens of milliseconds: call it in a thread."""
+    """The hash of a password. Blocks for tens of milliseconds: call it in a thread."""
     return _hasher.hash(password)
 
 
 def matches(password_hash: str, password: str) -> bool:
-    """Blocks for tens of milliseconds: call it in a thread."""
+    """Whether a password belongs to a hash. Blocks for tens of milliseconds: call it in a thread."""
     try:
         return _hasher.verify(password_hash, password)
     except (VerificationError, InvalidHashError):

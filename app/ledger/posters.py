@@ -1,7 +1,7 @@
-"""Posters and the uploads they are made from, in SQL so that every machine has them.
+"""Posters and the uploads they are made from, stored in SQL so that every machine has them.
 
-An upload waits until a worker takes it; what a worker took and did not end, because it died, is taken again, a few
-times at most. The latest picture that was sent for an event is the one that counts, in whichever order they are done.
+An upload waits until a worker takes it. If the worker dies, another takes it again, at most ATTEMPTS_MAX times. The
+picture that was uploaded last becomes the event's poster, in whichever order uploads are finished.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.ledger.tables.events import events
 from app.ledger.tables.posters import posters, uploads
 
 ATTEMPTS_MAX = 3
-TAKEN_FOR = timedelta(seconds=60)  # then whoever took it is dead
+TAKEN_FOR = timedelta(seconds=60)  # then its worker is taken for dead
 UPLOADS_KEPT_FOR = timedelta(days=1)
 UNUSED_KEPT_FOR = timedelta(hours=1)  # a page that was just sent may still ask for it
 PRUNE_MAX = 100
@@ -28,6 +28,8 @@ WAITING_MAX = 200  # uploads that nobody has worked on yet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRow:
+    """An upload and its status. `reason`: why it failed. `poster`: the name of the poster made of it."""
+
     id: str
     event_id: str
     status: UploadStatus
@@ -37,7 +39,7 @@ class UploadRow:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An upload to work on. `source` names its bytes."""
+    """An upload to work on. `source` is the hash of its bytes."""
 
     id: str
     event_id: str
@@ -47,7 +49,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A poster in its sizes; `width` and `height` are those of the large one."""
+    """A poster in its two sizes. `width` and `height` are those of the large one."""
 
     hash: str
     width: int
@@ -59,7 +61,7 @@ class Made:
 async def begin(
     db: Database, upload_id: str, event_id: str, source: str, data: bytes, *, who: str, now: datetime
 ) -> bool:
-    """Keep an upload for the workers; False if too many wait already."""
+    """Store an upload for the workers; False if too many wait already."""
     async with db.write() as tx:
         waiting = select(uploads.c.id).where(uploads.c.status == UploadStatus.waiting.value).limit(WAITING_MAX)
         if len((await tx.execute(waiting)).all()) >= WAITING_MAX:
@@ -81,11 +83,12 @@ async def begin(
 
 
 async def upload(db: Database, upload_id: str) -> UploadRow | None:
+    """One upload, or None."""
     return await _one(db, uploads.c.id == upload_id)
 
 
 async def last_upload(db: Database, event_id: str) -> UploadRow | None:
-    """The latest picture sent for an event, as long as it is remembered."""
+    """The latest upload for an event that is still stored, or None."""
     return await _one(db, uploads.c.event_id == event_id)
 
 
@@ -98,9 +101,9 @@ async def _one(db: Database, where: object) -> UploadRow | None:
 
 
 async def take(db: Database, now: datetime) -> Taken | None:
-    """The upload that waited longest, for this worker alone; gives up on one that was taken too often."""
-    lost = (uploads.c.status == UploadStatus.working.value) & (uploads.c.taken_at < now - TAKEN_FOR)
-    free = or_(uploads.c.status == UploadStatus.waiting.value, lost)
+    """Give the oldest waiting upload to this worker alone, or None. One taken too often is marked as failed."""
+    abandoned = (uploads.c.status == UploadStatus.working.value) & (uploads.c.taken_at < now - TAKEN_FOR)
+    free = or_(uploads.c.status == UploadStatus.waiting.value, abandoned)
     columns = (uploads.c.id, uploads.c.event_id, uploads.c.source, uploads.c.data, uploads.c.attempts)
     oldest = select(*columns).where(free).order_by(uploads.c.created_at, uploads.c.id).limit(1)
     async with db.write() as tx:
@@ -155,7 +158,7 @@ def _ended(
 
 
 async def _show(tx: Transaction, event_id: str, made: Made | None, now: datetime) -> None:
-    """Let it be the event's poster. The one before is kept for a while from now on, however old it is."""
+    """Make it the event's poster. The previous one is kept for a while from now on, however old it is."""
     before = (await tx.execute(select(events.c.poster).where(events.c.id == event_id))).scalar()
     await tx.execute(update(posters).where(posters.c.hash == before).values(made_at=now))
     values = {
@@ -167,7 +170,7 @@ async def _show(tx: Transaction, event_id: str, made: Made | None, now: datetime
 
 
 async def remove(db: Database, event_id: str, *, who: str, now: datetime) -> bool:
-    """Take an event's poster away, and what is still being made of one; False for an unknown event."""
+    """Remove an event's poster and its unfinished uploads; False for an unknown event."""
     async with db.write() as tx:
         found = (await tx.execute(select(events.c.poster).where(events.c.id == event_id))).first()
         if found is None:
@@ -180,7 +183,7 @@ async def remove(db: Database, event_id: str, *, who: str, now: datetime) -> boo
 
 
 async def read(db: Database, name: str, thumb: bool) -> bytes | None:
-    """A poster's bytes in one of its sizes."""
+    """A poster's bytes, large or as thumbnail; None if there is none."""
     column = posters.c.thumb if thumb else posters.c.large
     async with db.read() as tx:
         found: bytes | None = (await tx.execute(select(column).where(posters.c.hash == name))).scalar()
@@ -188,19 +191,19 @@ async def read(db: Database, name: str, thumb: bool) -> bytes | None:
 
 
 async def prune(db: Database, now: datetime) -> int:
-    """Forget a bounded number of uploads long ended and posters nobody shows; gives how many."""
+    """Delete a bounded number of old uploads and unused posters; returns how many."""
     old = select(uploads.c.id).where(uploads.c.ended_at < now - UPLOADS_KEPT_FOR).limit(PRUNE_MAX)
     shown = select(events.c.poster).where(events.c.poster.is_not(None))
     aged = posters.c.made_at < now - UNUSED_KEPT_FOR
     unused = select(posters.c.hash).where(aged, posters.c.hash.not_in(shown)).limit(PRUNE_MAX)
     async with db.write() as tx:
-        gone = 0
+        removed = 0
         for query, statement in ((old, _forget_upload), (unused, _forget_poster)):
             names = list((await tx.execute(query)).scalars())
             if names:
-                await tx.execute(statement, [{"gone": name} for name in names])
-            gone += len(names)
-    return gone
+                await tx.execute(statement, [{"name": name} for name in names])
+            removed += len(names)
+    return removed
 
 
 async def _record(
@@ -209,5 +212,5 @@ async def _record(
     await audit_log.record(tx, who=who, action=action, subject=event_id, event_id=event_id, change=change, now=now)
 
 
-_forget_upload = delete(uploads).where(uploads.c.id == bindparam("gone"))
-_forget_poster = delete(posters).where(posters.c.hash == bindparam("gone"))
+_forget_upload = delete(uploads).where(uploads.c.id == bindparam("name"))
+_forget_poster = delete(posters).where(posters.c.hash == bindparam("name"))

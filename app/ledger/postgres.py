@@ -1,8 +1,9 @@
-"""PostgreSQL behind `Database`: any number of processes on any number of machines, writing at once.
+"""PostgreSQL behind `Database`, for any number of processes on any number of machines.
 
-Reads are REPEATABLE READ and so of one moment. Writes are READ COMMITTED, one at a time per `about` by an advisory lock
-that ends with the transaction; work done aside locks its own rows. It runs on an event loop in a thread of its own, so
-that neither a lane's batch nor a long read stalls the requests. Every wait has a limit, here and in the server.
+Reads are REPEATABLE READ and so see one moment. Writes are READ COMMITTED, one at a time per `about` through an
+advisory lock that ends with the transaction; work of `run()` locks its own rows. That work runs on an event loop in a
+thread of its own, so that neither a batch of a lane nor a long read delays requests. Every wait has a limit, here and
+in the server.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.ledger.connection_limits import ConnectionLimits
-from app.ledger.errors import connecting, in_our_words
+from app.ledger.errors import as_store_errors, connecting
 
 ASIDE_CONNECTIONS_MAX = 4  # lanes written and long reads done at once by one process
 GRACE_S = 2.0  # after the server should have given up, we do
@@ -39,7 +40,7 @@ _schema = select(func.pg_advisory_xact_lock(SCHEMA))
 
 
 class PostgresStore:
-    """Two engines on one database: one for the event loop that opened it, one for the loop in the thread."""
+    """Two engines on one database: one for the caller's event loop, one for the loop in the thread."""
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         self._engine = _engine(url, limits, limits.connections_max)
@@ -57,7 +58,7 @@ class PostgresStore:
         async with _transaction(self._engine, reading=True) as tx:
             yield tx
 
-    async def aside(self, work: Callable[[Connection], T], write: bool) -> T:
+    async def in_thread(self, work: Callable[[Connection], T], write: bool) -> T:
         return await self._side.do(self._transact(work, write))
 
     async def _transact(self, work: Callable[[Connection], T], write: bool) -> T:
@@ -73,7 +74,7 @@ class PostgresStore:
 
 
 class _SideLoop:
-    """An event loop in a thread of its own, begun when it is first needed, and an engine that only it uses."""
+    """An event loop in a thread of its own, started when first needed, with an engine that only it uses."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -81,7 +82,7 @@ class _SideLoop:
         self._thread: threading.Thread | None = None
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await it there. Cancelled here, it is cancelled there, and its transaction rolled back."""
+        """Await the work in that loop. Cancelling here cancels it there and rolls back its transaction."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="ledger", daemon=True)
@@ -103,7 +104,7 @@ async def _transaction(engine: AsyncEngine, *, reading: bool = False) -> AsyncIt
     async with AsyncExitStack() as stack:
         with connecting():
             connection = await stack.enter_async_context(engine.connect())
-        with in_our_words():
+        with as_store_errors():
             if reading:
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with connection.begin():
@@ -111,7 +112,7 @@ async def _transaction(engine: AsyncEngine, *, reading: bool = False) -> AsyncIt
 
 
 def postgres_url(url: URL) -> URL:
-    """The same database by the one driver we use, in its words: `sslmode` is libpq's for `ssl`."""
+    """The URL with the driver we use, and with libpq's `sslmode` as that driver's `ssl`."""
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
     return url.set(drivername="postgresql+asyncpg", query=query)
 
@@ -148,6 +149,6 @@ def _server_settings(limits: ConnectionLimits) -> dict[str, str]:
 
 
 def _if_open(dbapi_connection: Any, _record: object, _proxy: object) -> None:
-    """A pooled connection that the server has closed meanwhile is replaced, without asking the server each time."""
+    """Replace a pooled connection that the server has closed, without asking the server each time."""
     if dbapi_connection.driver_connection.is_closed():
         raise DisconnectionError("closed by the server")

@@ -1,7 +1,7 @@
-"""Reservations as the people at the admin desk look for them: by what they know of one, a page at a time.
+"""Finds reservations for admins, by what they know of one, a page at a time. Reads only.
 
-Reads only. Every listing is ordered newest first and goes on where a cursor says, so a page costs the same however
-far back it is, and what is made meanwhile moves nothing.
+Listings are ordered newest first and continue after a cursor. A page costs the same however far back it is, and
+reservations made meanwhile do not shift it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from app.ledger.tables.reservations import reservation_seats, reservations
 
 ROWS_PER_PAGE_MAX = 1000  # of an export; a page for people is shorter
 
-Place = tuple[datetime, str]  # where a listing goes on: after the reservation made then, with this id
+PageStart = tuple[datetime, str]  # where a listing continues: behind the reservation with this time and id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationFilter:
-    """What to look for; None is any. Texts are the beginning of an id, or of a holder, not patterns."""
+    """What to look for; None matches all. `id` and `holder` match from their beginning, literally."""
 
     id: str | None = None
     event_id: str | None = None
@@ -37,12 +37,12 @@ class ReservationFilter:
     holders: Sequence[str] | None = None  # any of these
     since: datetime | None = None
     until: datetime | None = None
-    after: Place | None = None
+    after: PageStart | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`email` is that of the account whose it is, if it is one's."""
+    """One reservation of a listing. `email` is that of its account, None for a guest."""
 
     id: str
     event_id: str
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """One payment of a reservation, whatever became of it."""
+    """One payment of a reservation, whatever its status."""
 
     method: str
     reference: str
@@ -87,7 +87,7 @@ async def paid(db: Database, reservation_id: str) -> list[Paid]:
 
 
 async def email_of(db: Database, holder: str) -> str | None:
-    """The e-mail of the account that reserves under this name."""
+    """The e-mail address of the account that this holder belongs to."""
     query = select(users.c.email).join(user_holders).where(user_holders.c.holder == holder)
     async with db.read() as tx:
         return (await tx.execute(query)).scalar()
@@ -105,7 +105,7 @@ async def seats_of(db: Database, ids: Sequence[str]) -> dict[str, list[tuple[str
 
 
 async def methods_of(db: Database, ids: Sequence[str]) -> dict[str, str]:
-    """How each of these reservations was paid for, last."""
+    """The payment method of each reservation's latest payment."""
     c = payments.c
     query = select(c.reservation_id, c.method).where(one_of(c.reservation_id, "ids")).order_by(c.id)
     async with db.read() as tx:
@@ -144,7 +144,7 @@ def _in_time(query: Select[Any], wanted: ReservationFilter) -> Select[Any]:
 
 
 async def titles(db: Database, event_ids: Collection[str], lang: str) -> dict[str, str]:
-    """What each of the events is called in a language, or in its own where it has none in that one."""
+    """The events' titles in a language, or their own title where they have no translation."""
     query = select(events.c.id, events.c.title, events.c.details).where(events.c.id.in_(set(event_ids)))
     async with db.read() as tx:
         return {row.id: row.details.get(lang, {}).get("title", row.title) for row in await tx.execute(query)}

@@ -1,6 +1,6 @@
-"""Reading reservations: by id, by place in line, by holder, and the holds that are due.
+"""Reads reservations: by id, by place in line, by holder, and the holds whose time has run out.
 
-They are written only by the lane's batches, in seats.py.
+Only the lane's batches write them: see seats.py.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ _SERVED = select(reservations.c.number).where(
 
 
 async def get(db: Database, reservation_id: str) -> Reservation | None:
+    """One reservation, or None."""
     async with db.read() as tx:
         found = await tx.run_sync(find, reservations.c.id == reservation_id)
     return found[0] if found else None
 
 
 async def by_number(db: Database, event_id: str, epoch: int, number: int) -> Reservation | None:
-    """The newest reservation of a place in line; the live one if there is one."""
+    """The reservation of a place in line: the live one, else the newest."""
     c = reservations.c
     async with db.read() as tx:
         found = await tx.run_sync(find, (c.event_id == event_id) & (c.epoch == epoch) & (c.number == number))
@@ -44,7 +45,7 @@ async def by_number(db: Database, event_id: str, epoch: int, number: int) -> Res
 
 
 async def served(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
-    """Those of these places in line for which something was bought."""
+    """Those of these places in line that bought something."""
     async with db.read() as tx:
         return set((await tx.scalars(_SERVED, {"event": event_id, "of": epoch, "numbers": as_json(numbers)})).all())
 
@@ -56,8 +57,9 @@ async def by_holders(
     after: tuple[datetime, str] | None = None,
     places: Sequence[Standing] = (),
 ) -> list[Reservation]:
-    """The reservations of somebody who has several names, or these places in line, newest first; those behind the one
-    made then, of that id.
+    """The reservations of a person who has several holder ids, or of these places in line, newest first.
+
+    `after`: the time and id of a reservation; only those behind it are listed.
     """
     c = reservations.c
     newest = select(c.id).where(c.holder.in_(holders) | tuple_(c.event_id, c.epoch, c.number).in_(places))
@@ -71,14 +73,14 @@ async def by_holders(
 
 
 async def live_of(db: Database, event_id: str, holders: Sequence[str]) -> list[Reservation]:
-    """What somebody who has several names holds or has bought of an event, oldest first."""
+    """What a person who has several holder ids holds or has bought of an event, oldest first."""
     c = reservations.c
     async with db.read() as tx:
         return await tx.run_sync(find, (c.event_id == event_id) & c.holder.in_(holders) & _live)
 
 
 async def due(db: Database, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """(event_id, reservation_id) of holds whose time is over, longest overdue first."""
+    """(event_id, reservation_id) of holds whose time has run out, longest overdue first."""
     c = reservations.c
     query = select(c.event_id, c.id).where(c.status == ReservationStatus.pending.value, c.expires_at <= now)
     async with db.read() as tx:
@@ -87,7 +89,7 @@ async def due(db: Database, now: datetime, limit: int) -> list[tuple[str, str]]:
 
 
 async def of_cancelled_events(db: Database, limit: int) -> list[tuple[str, str]]:
-    """(event_id, reservation_id) of reservations that still live though their event was cancelled, oldest first."""
+    """(event_id, reservation_id) of live reservations of cancelled events, oldest first."""
     c = reservations.c
     query = select(c.event_id, c.id).join(events).where(events.c.cancelled_at.is_not(None), _live)
     async with db.read() as tx:
@@ -101,7 +103,7 @@ def live(tx: Connection, event_id: str) -> list[Reservation]:
 
 
 def of_ids(tx: Connection, event_id: str, ids: Sequence[str]) -> dict[str, Reservation]:
-    """Those of `ids` that are reservations of this event, in whatever state."""
+    """Those of `ids` that are reservations of this event, in any status."""
     of_these = (reservations.c.event_id == event_id) & one_of(reservations.c.id, "ids")
     return {r.id: r for r in find(tx, of_these, {"ids": as_json(ids)})}
 

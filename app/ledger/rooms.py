@@ -1,8 +1,7 @@
-"""What a room keeps outside Redis: its epoch, the numbers it may give out, its cursor's checkpoint, its settings.
+"""What SQL keeps of a room: its epoch, the numbers it may give, a checkpoint of its cursor, and its settings.
 
-Numbers are given only below `number_bound`, which is raised here first, so numbers after a loss of Redis start above
-every number ever given (I1). Bound and cursor never move back within an epoch. Who changed what of a room is
-kept in trail.py.
+Numbers are only given up to `number_bound`, which is raised here first: after a loss of Redis, new numbers start above
+every number ever given (I1). Bound and cursor never decrease within an epoch. Who changed a room is in audit_log.py.
 """
 
 from __future__ import annotations
@@ -18,11 +17,13 @@ from app.ledger.tables.rooms import rooms
 
 
 class UnknownRoom(LookupError):
-    """No event has this id, so it has no room."""
+    """No event has this id, so there is no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRow:
+    """What SQL keeps of one room. `config` holds its settings."""
+
     event_id: str
     epoch: int
     number_bound: int
@@ -31,6 +32,7 @@ class RoomRow:
 
 
 async def get(db: Database, event_id: str) -> RoomRow | None:
+    """One room, or None."""
     async with db.read() as tx:
         return await _row(tx, event_id)
 
@@ -43,7 +45,7 @@ async def listed(db: Database) -> list[RoomRow]:
 
 
 async def reserve_numbers(db: Database, event_id: str, up_to: int) -> int:
-    """Allow numbers up to and including `up_to`; gives the bound now in force, never lower than before."""
+    """Allow numbers up to and including `up_to`; returns the bound now in force, which never decreases."""
     async with db.write() as tx:
         raised = (rooms.c.event_id == event_id) & (rooms.c.number_bound < up_to)
         await tx.execute(update(rooms).where(raised).values(number_bound=up_to))
@@ -54,13 +56,14 @@ async def reserve_numbers(db: Database, event_id: str, up_to: int) -> int:
 
 
 async def checkpoint_cursor(db: Database, event_id: str, epoch: int, cursor: int) -> None:
-    """Remember how far the room has admitted. Ignored when behind what is known, or of another epoch."""
+    """Store how far the room has admitted. Ignored if it is behind the stored cursor or of another epoch."""
     async with db.write() as tx:
         ahead = (rooms.c.event_id == event_id) & (rooms.c.epoch == epoch) & (rooms.c.cursor < cursor)
         await tx.execute(update(rooms).where(ahead).values(cursor=cursor))
 
 
 async def set_config(db: Database, event_id: str, config: Mapping[str, Any]) -> None:
+    """Replace a room's settings. Raises UnknownRoom."""
     async with db.write() as tx:
         changed = await tx.execute(update(rooms).where(rooms.c.event_id == event_id).values(config=dict(config)))
         if changed.rowcount != 1:
@@ -68,8 +71,10 @@ async def set_config(db: Database, event_id: str, config: Mapping[str, Any]) -> 
 
 
 async def follow_epoch(db: Database, event_id: str, epoch: int, opened_after: int) -> None:
-    """Note that the line was begun anew, in this epoch behind that number: tickets of earlier epochs are void, and the
-    cursor stands where the line begins. Never goes back, so any number of processes may note it at once.
+    """Store that the line was started anew in this epoch, behind number `opened_after`. Raises UnknownRoom.
+
+    Tickets of earlier epochs become void, and the cursor starts at `opened_after`. An older epoch changes nothing, so
+    any number of processes may store the same.
     """
     async with db.write() as tx:
         row = await _row(tx, event_id)

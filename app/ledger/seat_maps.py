@@ -1,7 +1,7 @@
-"""Replaces an event's seat map, whole or not at all, as long as nothing of it was ever reserved.
+"""Replaces an event's seat map, whole or not at all, as long as none of its seats was ever reserved.
 
-The lane is locked and its fence and version raised in the same transaction: an allocator that decided on the old map
-can write nothing any more, and every web process finds its copy old. Which events' maps those hold is told here too.
+The same transaction locks the lane and raises its fence and version: an allocator that decided on the old map can no
+longer write, and every web process sees that its copy is outdated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.ledger.tables.reservations import reservations
 
 ROWS_PER_STATEMENT = 5_000
 HELD_MAX = 500  # maps a process reads without being asked for them
-REPLACED = "seats.replace"  # in the trail
+REPLACED = "seats.replace"  # in the audit log
 
 
 class Unchanged(StrEnum):
@@ -42,7 +42,7 @@ async def is_reserved(db: Database, event_id: str) -> bool:
 
 
 async def current(db: Database, event_id: str) -> tuple[SeatPlan, int] | None:
-    """The map as a plan, and its version; None for an unknown event."""
+    """The map as a plan with its version; None for an unknown event."""
     snapshot = await db.look(lambda tx: read_snapshot(tx, event_id))
     if snapshot is None:
         return None
@@ -52,7 +52,7 @@ async def current(db: Database, event_id: str) -> tuple[SeatPlan, int] | None:
 
 
 async def sold_between(db: Database, begin: datetime, end: datetime) -> list[str]:
-    """Events that are sold at some time between these, those that open first first; HELD_MAX at most."""
+    """Events that are on sale at some time in this period, earliest opening first, at most HELD_MAX."""
     c, ends_at = events.c, func.coalesce(events.c.closes_at, events.c.starts_at)
     query = select(c.id).where(c.cancelled_at.is_(None), c.opens_at <= end, ends_at >= begin)
     async with db.read() as tx:
@@ -60,7 +60,7 @@ async def sold_between(db: Database, begin: datetime, end: datetime) -> list[str
 
 
 async def replace(db: Database, event_id: str, plan: SeatPlan, *, who: str, now: datetime) -> int | Unchanged:
-    """Store the plan in place of the map there is; gives the map's new version."""
+    """Replace the map by this plan and return its new version. Refused as a value."""
     return await db.run(lambda tx: _replace(tx, event_id, plan, who, now), repeatable=True)
 
 
@@ -74,7 +74,7 @@ def _replace(tx: Connection, event_id: str, plan: SeatPlan, who: str, now: datet
         return Unchanged.reserved
     before = tx.execute(_forget_seats, {"event": event_id}).rowcount
     tx.execute(_forget_grades, {"event": event_id})
-    prices = [(event_id, name, place, price) for place, (name, price) in enumerate(plan.grades.items())]
+    prices = [(event_id, name, index, price) for index, (name, price) in enumerate(plan.grades.items())]
     tx.execute(_make_grades, {"rows": as_json(prices)})
     free = SeatStatus.available.name
     for start in range(0, len(plan.seats), ROWS_PER_STATEMENT):

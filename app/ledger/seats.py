@@ -1,7 +1,7 @@
 """The only writes of seats, reservations and payments: one transaction per batch of the lane.
 
-Who writes holds the lane's fence; a newer fence turns every later write of an older holder away. Each group of changes
-is one guarded bulk statement whose count of rows must be exact, because a round trip per row is what would cost.
+The writer holds the lane's fence: as soon as another process has taken a newer one, the writes of the older holder are
+refused. Each group of changes is one bulk UPDATE or INSERT, and an UPDATE must change exactly the expected rows.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ Row = tuple[str | int | bool | None, ...]
 
 
 class Decided(Protocol):
+    """What `decide` returns: it carries the batch to write."""
+
     @property
     def batch(self) -> Batch: ...
 
@@ -45,7 +47,7 @@ D = TypeVar("D", bound=Decided)
 
 
 class GuardBroken(RuntimeError):
-    """The store was not in the state the batch was decided on: nothing was written, and the state must be read anew."""
+    """The database was not in the state that the batch was decided on. Nothing was written; read the state again."""
 
 
 REFUSED = (GuardBroken, IntegrityError, ValueRefused)  # it is the batch that cannot be written, now or ever
@@ -53,20 +55,20 @@ REFUSED = (GuardBroken, IntegrityError, ValueRefused)  # it is the batch that ca
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """The lane as its new owner finds it."""
+    """The fence that a lane's new owner holds, and the version of the seat map it starts from."""
 
     fence: int
     version: int
 
 
 async def take_fence(db: Database, event_id: str) -> Fenced | None:
-    """Shut every earlier owner of the lane out of writing; None if there is no such event."""
+    """Become the lane's owner: all earlier owners are kept from writing. None for an unknown event."""
     row = await db.run(lambda tx: tx.execute(_raise_fence, {"event": event_id}).first(), repeatable=True)
     return None if row is None else Fenced(*row)
 
 
 async def load(db: Database, event_id: str) -> tuple[SeatSnapshot, list[Reservation]] | None:
-    """The seats and the live reservations of an event, at one moment."""
+    """The seats and the live reservations of an event, at one moment; None for an unknown event."""
 
     def work(tx: Connection) -> tuple[SeatSnapshot, list[Reservation]] | None:
         snapshot = read_snapshot(tx, event_id)
@@ -84,11 +86,11 @@ async def apply(
     decide: Callable[[Known], D],
     now: datetime,
 ) -> D | None:
-    """Decide and write one batch, all or nothing; None (and nothing decided) if the fence or the version moved on.
+    """Decide and write one batch, all or nothing; None, and nothing decided, if the fence or the version has changed.
 
-    `decide` is given the first replies of those commands that have one, and those of the reservations that exist.
-    It runs in another thread. Raises one of REFUSED if the batch cannot be written, as GuardBroken if a row was not in
-    the state the batch says it leaves.
+    `decide` gets the earlier replies to those commands that were already answered, and the reservations that exist. It
+    runs in another thread. Raises one of REFUSED if the batch cannot be written: GuardBroken if a row was not as
+    expected.
     """
 
     def work(tx: Connection) -> D | None:
@@ -116,7 +118,7 @@ async def apply(
 
 
 async def prune_commands(db: Database, before: datetime) -> int:
-    """Forget a bounded number of commands answered before `before`; gives how many."""
+    """Delete a bounded number of commands answered before then; returns how many."""
     old = select(commands.c.event_id, commands.c.id).where(commands.c.at < before).limit(PRUNE_MAX)
     async with db.write(about="commands") as tx:
         return (await tx.execute(delete(commands).where(tuple_(commands.c.event_id, commands.c.id).in_(old)))).rowcount

@@ -1,6 +1,6 @@
 """SQLite behind `Database`: one file, many readers, one writer at a time.
 
-A write takes SQLite's write lock at BEGIN; writers of one process wait in a fair line, not by polling.
+A write takes SQLite's write lock at BEGIN. Writers of one process wait for each other in order, without polling.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.ledger.connection_limits import ConnectionLimits
-from app.ledger.errors import in_our_words
+from app.ledger.errors import as_store_errors
 
 STATEMENTS_CACHED_MAX = 500
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """Two engines on one file: a driver for the event loop, and a plain one for work done whole in a thread."""
+    """Two engines on one file: an async one for the event loop, a plain one for work that runs in a thread."""
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         options: dict[str, Any] = {"query_cache_size": STATEMENTS_CACHED_MAX}
@@ -40,7 +40,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def write(self, about: str) -> AsyncIterator[AsyncConnection]:
-        with in_our_words():
+        with as_store_errors():
             async with self._writing, self._engine.connect() as connection:
                 await connection.execution_options(tiketi_write=True)
                 async with connection.begin():
@@ -48,18 +48,18 @@ class SqliteStore:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        with in_our_words():
+        with as_store_errors():
             async with self._engine.connect() as connection, connection.begin():
                 yield connection
 
-    async def aside(self, work: Callable[[Connection], T], write: bool) -> T:
+    async def in_thread(self, work: Callable[[Connection], T], write: bool) -> T:
         if not write:
             return await asyncio.to_thread(self._transact, work, False)
         async with self._writing:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, True)
 
     def lock_schema(self, tx: Connection) -> None:
-        """Nothing to do: who may write is the only one who does."""
+        """Nothing to do: there is one writer at a time."""
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)
@@ -67,7 +67,7 @@ class SqliteStore:
         await self._engine.dispose()
 
     def _transact(self, work: Callable[[Connection], T], write: bool) -> T:
-        with in_our_words(), self._in_thread.connect() as connection:
+        with as_store_errors(), self._in_thread.connect() as connection:
             chosen = connection.execution_options(tiketi_write=write)
             with chosen.begin():
                 return work(chosen)

@@ -35,12 +35,12 @@ def as_json(values: Sequence[Any]) -> str:
 
 
 def insert_new(table: Table) -> Insert:
-    """An INSERT that leaves a row alone whose key, any unique one, is there already."""
+    """An INSERT that skips rows whose key, or any other unique value, exists already."""
     return insert(table).on_conflict_do_nothing()  # both dialects write PostgreSQL's clause alike
 
 
 def upsert(table: Table, keys: Sequence[str], changed: Sequence[str]) -> Insert:
-    """An INSERT that changes the `changed` columns of the row that has the same `keys` already."""
+    """An INSERT that updates the `changed` columns of a row with the same `keys`."""
     new = insert(table)
     return new.on_conflict_do_update(index_elements=list(keys), set_={name: new.excluded[name] for name in changed})
 
@@ -48,13 +48,13 @@ def upsert(table: Table, keys: Sequence[str], changed: Sequence[str]) -> Insert:
 def insert_rows(table: Table, *columns: str) -> Insert:
     """An INSERT of many rows, given as the parameter `rows`: a JSON list of lists in the order of `columns`."""
     rows = _each("rows")
-    cells = [_Cell(place, rows.c.value, table.c[name].type) for place, name in enumerate(columns)]
+    cells = [_Cell(index, rows.c.value, table.c[name].type) for index, name in enumerate(columns)]
     source = select(*cells).select_from(rows).where(true())  # SQLite needs a WHERE before a following ON CONFLICT
     return insert(table).from_select(columns, source)
 
 
 def one_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Whether the column is one of those in the parameter `name`, a JSON list."""
+    """SQL: the column's value is in the parameter `name`, a JSON list."""
     values = _each(name)
     return column.in_(select(_Whole(values.c.value, column.type)).select_from(values))
 
@@ -78,13 +78,13 @@ class _Taken(FunctionElement[Any]):
 
 
 class _Cell(_Taken):
-    """The value at a place of an inner list."""
+    """The value at an index of an inner list."""
 
     name = "cell"
     inherit_cache = True
 
-    def __init__(self, place: int, row: ColumnElement[Any], kind: TypeEngine[Any]) -> None:
-        super().__init__(row, literal_column(str(place)))
+    def __init__(self, index: int, row: ColumnElement[Any], kind: TypeEngine[Any]) -> None:
+        super().__init__(row, literal_column(str(index)))
         self.type = kind
 
 
@@ -111,16 +111,16 @@ def _each_postgresql(element: _Each, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(_Cell)
 def _cell_sqlite(element: _Cell, compiler: SQLCompiler, **options: Any) -> str:
-    row, place = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"json_extract({row}, '$[{place}]')"
+    row, index = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"json_extract({row}, '$[{index}]')"
 
 
 @compiles(_Cell, "postgresql")
 def _cell_postgresql(element: _Cell, compiler: SQLCompiler, **options: Any) -> str:
-    row, place = (compiler.process(clause, **options) for clause in element.clauses)
+    row, index = (compiler.process(clause, **options) for clause in element.clauses)
     if isinstance(element.type, JSON):
-        return f"({row} -> {place})"
-    return _cast(f"{row} ->> {place}", element.type, compiler)
+        return f"({row} -> {index})"
+    return _cast(f"{row} ->> {index}", element.type, compiler)
 
 
 @compiles(_Whole)

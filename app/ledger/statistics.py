@@ -1,7 +1,7 @@
-"""What was sold, of each event: SQL's own sums over indexes, at one moment, in a thread of its own.
+"""What was sold of each event, added up by SQL at one moment, in another thread.
 
-Money is what was captured and kept; a seat counts as sold while its reservation is confirmed. Whoever asks often keeps
-the answer for a few seconds (see app/http/admin/statistics.py), so that a page open on many screens asks once.
+Revenue is captured money that was not given back; a seat counts as sold while its reservation is confirmed. Callers
+that ask often keep the answer for a few seconds: see app/http/admin/statistics.py.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ _GIVEN_BACK = (PaymentStatus.refund_due.value, PaymentStatus.refunded.value)
 
 @dataclass(slots=True, kw_only=True)
 class Sales:
-    """`grades`: grade → (seats sold, what was paid for them). `from_line`: reservations that were ever paid by somebody
-    whom a waiting room let in."""
+    """The sales of an event or of all. `reservations`: number by status. `grades`: seats sold and money paid, by grade.
+
+    `from_line`: paid reservations, also refunded ones, of buyers who came through a waiting room.
+    """
 
     reservations: dict[str, int] = field(default_factory=dict)  # status → how many
     grades: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Sales:
     on_waitlist: int = 0
 
     def add(self, other: Sales) -> None:
+        """Add the sales of another event."""
         for status, count in other.reservations.items():
             self.reservations[status] = self.reservations.get(status, 0) + count
         for grade, (count, amount) in other.grades.items():
@@ -48,7 +51,9 @@ class Sales:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`events`: (id, title) of the events that are told one by one, latest first."""
+    """`events`: id and title of the latest events, each of which is listed in `sales`. `total`: the sum over all
+    events.
+    """
 
     events: list[tuple[str, str]]
     sales: dict[str, Sales]
@@ -56,6 +61,7 @@ class Report:
 
 
 async def read(db: Database) -> Report:
+    """The sales of every event."""
     return await db.look(_read)
 
 

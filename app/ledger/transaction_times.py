@@ -1,4 +1,4 @@
-"""How long the transactions of a Database take and how many of its connections are in use. Only looks on."""
+"""Measures how long a database's transactions take and how many of its connections are in use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("read", "write")
 
 
 class TransactionTimes:
-    """Of one database. Transactions end in several threads, so adding is guarded."""
+    """The times of one database's transactions by kind. Several threads add to them, so adding is locked."""
 
     def __init__(self, db: Database) -> None:
         self.times_s = {kind: Histogram(SECONDS) for kind in KINDS}
@@ -31,10 +31,12 @@ class TransactionTimes:
 
     @property
     def pool_used(self) -> int:
+        """Connections in use."""
         return sum(pool.checkedout() for pool in self._pools if isinstance(pool, QueuePool))
 
     @property
     def pool_max(self) -> int:
+        """Connections that the pools keep."""
         return sum(pool.size() for pool in self._pools if isinstance(pool, QueuePool))
 
     def _begun(self, connection: Connection) -> None:
@@ -51,7 +53,7 @@ class TransactionTimes:
 
 
 def _kind(connection: Connection) -> str:
-    """SQLite's stores say when they write, PostgreSQL's when they only read."""
+    """`read` or `write`, from the options that the stores set."""
     options = connection.get_execution_options()
     if connection.dialect.name == "sqlite":
         return "write" if options.get("tiketi_write") else "read"

@@ -1,4 +1,4 @@
-"""Accounts: who may log in, and as what; and which browsers' ids an account took over when it logged in there."""
+"""User accounts: who may log in, in which role, and which holder ids (of browsers) belong to an account."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ Role = Literal["buyer", "admin"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
+    """An account with its password hash."""
+
     id: str
     email: str
     name: str
@@ -34,7 +36,7 @@ class User:
 async def create(
     db: Database, *, user_id: str, email: str, name: str, password: str, role: Role, now: datetime
 ) -> User | None:
-    """Make an account; None (and nothing changed) if the email, in any case, has one."""
+    """Create an account; None, and nothing changed, if the e-mail address (ignoring case) has one already."""
     password_hash = await asyncio.to_thread(hash_password, password)
     made = User(
         id=user_id, email=email.strip().lower(), name=name, role=role, password_hash=password_hash, created_at=now
@@ -43,7 +45,7 @@ async def create(
 
 
 async def add(db: Database, user: User) -> bool:
-    """Keep a new account; False (and nothing changed) if its email has one."""
+    """Store a new account; False, and nothing changed, if its e-mail address has one already."""
     values = {field: getattr(user, field) for field in ("id", "email", "name", "role", "password_hash", "created_at")}
     try:
         async with db.write(about=f"user:{user.email}") as tx:
@@ -60,11 +62,12 @@ async def add(db: Database, user: User) -> bool:
 
 
 def own_holder(user_id: str) -> str:
-    """The name that an account itself reserves under."""
+    """The holder id under which the account itself reserves."""
     return holder_text(account_holder(user_id))
 
 
 async def find(db: Database, email: str) -> User | None:
+    """The account of an e-mail address, or None."""
     async with db.read() as tx:
         query = select(users).where(users.c.email == email.strip().lower())
         row = (await tx.execute(query)).mappings().first()
@@ -72,13 +75,14 @@ async def find(db: Database, email: str) -> User | None:
 
 
 async def get(db: Database, user_id: str) -> User | None:
+    """One account, or None."""
     async with db.read() as tx:
         row = (await tx.execute(select(users).where(users.c.id == user_id))).mappings().first()
     return None if row is None else User(**row)
 
 
 async def link_holder(db: Database, holder: str, user_id: str, now: datetime) -> bool:
-    """Let a browser's id belong to an account, once; False if it belongs to another."""
+    """Assign a browser's holder id to an account, once; False if it belongs to another account."""
     try:
         async with db.write(about=f"holder:{holder}") as tx:
             owner = await _owner(tx, holder)
@@ -92,7 +96,7 @@ async def link_holder(db: Database, holder: str, user_id: str, now: datetime) ->
 
 
 async def holder_owner(db: Database, holder: str) -> str | None:
-    """The account that a browser's id belongs to."""
+    """The account that a holder id belongs to, or None."""
     async with db.read() as tx:
         return await _owner(tx, holder)
 
@@ -103,7 +107,7 @@ async def _owner(tx: Transaction, holder: str) -> str | None:
 
 
 async def holders_of_user(db: Database, user_id: str) -> list[str]:
-    """The browsers' ids that belong to an account, newest first."""
+    """The browsers' holder ids that belong to an account, newest first."""
     c = user_holders.c
     browsers = select(c.holder).where(c.user_id == user_id, c.holder != own_holder(user_id))
     query = browsers.order_by(c.linked_at.desc(), c.holder)

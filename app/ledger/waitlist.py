@@ -1,7 +1,7 @@
-"""The waiting list: who waits for seats of an event, in the order of joining, and what became of them.
+"""The waiting lists: who waits for seats of an event, in order of joining, and what became of them.
 
-One live entry per holder and event, by the schema and here. Only the lane turns `waiting` into `offered`, in the
-transaction that makes the reservation (seats.py); every other turn is made here, guarded by the state it leaves.
+A holder has at most one live entry per event, by a unique index and here. Only the lane changes `waiting` to `offered`,
+in the transaction that makes the reservation (seats.py); every other change is made here, conditional on the state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _is_waiting = _c.state == ListState.waiting.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`place` counts from 1 while waiting. `reservation` and its end are those of the offer."""
+    """`place` counts from 1 and is set while waiting. `reservation_id` and `offer_ends_at` belong to an offer."""
 
     id: int
     event_id: str
@@ -44,11 +44,11 @@ class Entry:
 
 
 class ListFull(Exception):
-    """As many people wait as the list takes."""
+    """The waiting list has no room for another entry."""
 
 
 async def join(db: Database, event_id: str, holder: str, wish: Wish, now: datetime) -> tuple[Entry, bool]:
-    """Put somebody on the list, once: (their live entry, whether it is new). Raises ListFull."""
+    """Put a holder on the list, once: their live entry, and whether it is new. Raises ListFull."""
     try:
         return await _join(db, event_id, holder, wish, now)
     except IntegrityError:  # they asked twice at once, and the other one was first
@@ -71,40 +71,40 @@ async def _join(db: Database, event_id: str, holder: str, wish: Wish, now: datet
 
 
 async def own(db: Database, event_id: str, holders: Sequence[str]) -> Entry | None:
-    """The live entry of somebody who is all of `holders`, else their newest."""
+    """A person's live entry, else their newest. A person may have several holder ids."""
     async with db.read() as tx:
         found = await _entries(tx, (_c.event_id == event_id) & _c.holder.in_(holders), 1)
     return found[0] if found else None
 
 
 async def of_holders(db: Database, holders: Sequence[str]) -> list[Entry]:
-    """Somebody's entries for all events, live ones first, then the newest."""
+    """A person's entries for all events, live ones first, then the newest."""
     async with db.read() as tx:
         return await _entries(tx, _c.holder.in_(holders), LISTED_MAX)
 
 
 async def leave(db: Database, entry_id: int, now: datetime) -> bool:
-    """Take somebody off the list, offered or not; False if they were not on it. An offer's seats are the lane's."""
+    """Take an entry off the list, offered or not; False if it had ended. The lane cancels an offer's reservation."""
     async with db.write() as tx:
         gone = update(waitlist).where((_c.id == entry_id) & _is_live)
         return (await tx.execute(gone.values(state=ListState.left.value, ended_at=now))).rowcount == 1
 
 
 def waiting(tx: Connection, event_id: str, now: datetime) -> list[Waiting]:
-    """Everybody on the list of an event that is on sale, first come first, kept from leaving until `tx` ends."""
+    """Everybody on the list of an event that is on sale, in order, locked until `tx` ends."""
     rows = tx.execute(_find_waiting, {"event": event_id, "now": now}).all()
     return [Waiting(id=row.id, holder=row.holder, wish=unpack_wish(row.wish)) for row in rows]
 
 
 async def events_waiting(db: Database, after: str, limit: int) -> list[str]:
-    """At most `limit` events with people waiting, by id, beginning after `after`."""
+    """At most `limit` events with people waiting, by id, starting after `after`."""
     query = select(_c.event_id).where(_is_waiting & (_c.event_id > after)).distinct()
     async with db.read() as tx:
         return list((await tx.execute(query.order_by(_c.event_id).limit(limit))).scalars())
 
 
 async def settle(db: Database, now: datetime) -> int:
-    """Close entries that are over: bought, lapsed, or of an event nobody can buy any more. How many; bounded."""
+    """Close a bounded number of entries: bought, lapsed, or of an event no longer on sale. Returns how many."""
     async with db.read() as tx:  # most passes find nothing: no write lock for that
         due = select(_c.id).outerjoin(reservations, reservations.c.id == _c.reservation_id)
         due = due.join(events, events.c.id == _c.event_id).where(or_(_offer_over, _is_waiting & _sale_over(now)))
@@ -127,7 +127,7 @@ async def _settle(tx: Transaction, where: ColumnElement[bool], now: datetime) ->
 
 
 async def _entries(tx: Transaction, where: ColumnElement[bool], limit: int) -> list[Entry]:
-    """Live ones first, then the newest. An offer whose seats are paid or gone is shown as what it became."""
+    """Live entries first, then the newest. An offer whose reservation was paid or has ended is shown as that."""
     other = waitlist.alias()
     before = (other.c.event_id == _c.event_id) & (other.c.state == ListState.waiting.value) & (other.c.id <= _c.id)
     place = select(func.count()).select_from(other).where(before).scalar_subquery()

@@ -13,6 +13,8 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 
 class Spec(NamedTuple):
+    """What is known of a metric. `labels` do not include `process`."""
+
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ RATIOS = (0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5, 2.0, 4.0)
 
 
 class Forecast(NamedTuple):
+    """The wait predicted for one number at one moment."""
+
     number: int
     at_s: float
     low_s: int
@@ -46,6 +48,7 @@ class Forecasts:
         self._rooms: dict[str, _Room] = {}
 
     def look(self, view: LineView) -> None:
+        """Predict the wait of the last number given, and compare the predictions of numbers that have passed."""
         room = self._rooms.get(view.event_id)
         if room is None or room.epoch != view.epoch:
             room = self._rooms[view.event_id] = _Room(view.epoch)

@@ -51,6 +51,7 @@ class MetricsExchange:
         self._shared = shared
 
     def own(self) -> list[Reading]:
+        """The readings of this process."""
         return [reading for source in self._sources for reading in source()]
 
     async def run(self) -> None:
@@ -83,6 +84,7 @@ class MetricsExchange:
         return await asyncio.to_thread(self.text_with, own, shared)
 
     def text_with(self, own: list[Reading], shared: list[Reading]) -> bytes:
+        """The given readings and those of the other processes in Prometheus's text format. Blocks on files."""
         by_process: dict[str, Iterable[Reading]] = self._of_other_processes()
         by_process[self.process] = own
         by_process[""] = shared

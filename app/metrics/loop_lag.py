@@ -46,4 +46,5 @@ class LoopLag:
 
     @property
     def stuck(self) -> bool:
+        """Whether the loop has been blocked for longer than any load explains."""
         return self.late_s > STUCK_S

@@ -14,6 +14,7 @@ _collector = ProcessCollector(namespace="tiketi", registry=None)
 
 
 def process_readings(loop_lag: LoopLag) -> Iterator[Reading]:
+    """The readings of this process and its event loop."""
     yield Reading("tiketi_up", (), 1)
     yield read_histogram("tiketi_event_loop_late_seconds", loop_lag.late)
     yield Reading("tiketi_event_loop_worst_seconds", (), loop_lag.worst_s)

@@ -21,6 +21,8 @@ REST = "other"
 
 
 class HistogramValue(NamedTuple):
+    """A histogram's bounds, counts and sum."""
+
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float
@@ -30,12 +32,15 @@ Value = float | HistogramValue
 
 
 class Reading(NamedTuple):
+    """One value of one metric."""
+
     name: str
     labels: tuple[str, ...]
     value: Value
 
 
 def read_histogram(name: str, histogram: Histogram, *labels: str) -> Reading:
+    """A reading of a histogram as it is now."""
     return Reading(name, labels, HistogramValue(histogram.bounds, tuple(histogram.counts), histogram.total))
 
 

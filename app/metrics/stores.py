@@ -67,6 +67,7 @@ class Stores:
             await asyncio.sleep(PING_EVERY_S)
 
     async def readings(self) -> list[Reading]:
+        """What the stores answered, at most KEPT_S seconds ago."""
         async with self._asking:
             if time.monotonic() - self._asked_s >= KEPT_S:
                 self._known = await self._ask()
@@ -161,17 +162,17 @@ def _room(view: LineView, record: RoomRecord | None, raw: list[bytes], backlog: 
 
 
 def _books(found: figures.Figures) -> Iterator[Reading]:
-    for place, total in found.reservations.items():
-        yield Reading("tiketi_reservations", place, total)
-    for place, total in found.seats.items():
-        yield Reading("tiketi_seats", place, total)
+    for labels, total in found.reservations.items():
+        yield Reading("tiketi_reservations", labels, total)
+    for labels, total in found.seats.items():
+        yield Reading("tiketi_seats", labels, total)
     for event_id, won in found.revenue.items():
         yield Reading("tiketi_revenue_won", (event_id,), won)
     for status, total in found.payments.items():
         yield Reading("tiketi_payments", (status,), total)
     for status, total in found.charges.items():
         yield Reading("tiketi_charges", (status,), total)
-    for place, total in found.waitlist.items():
-        yield Reading("tiketi_waitlist", place, total)
+    for labels, total in found.waitlist.items():
+        yield Reading("tiketi_waitlist", labels, total)
     yield Reading("tiketi_refunds_due", (), found.refunds_due)
     yield Reading("tiketi_refunds_failing", (), found.refunds_failing)

@@ -41,9 +41,11 @@ class Meters:
         self.requests: HistogramsByKey[tuple[str, str, str]] = HistogramsByKey(SECONDS, ROUTES_MAX, ("", "other", ""))
 
     def claimed(self, event_id: str, status: str) -> None:
+        """Count an answer to somebody who takes up their turn."""
         self.claims[event_id, status] = self.claims.get((event_id, status), 0) + 1
 
     def refused(self, code: str) -> None:
+        """Count a refused request."""
         self.refusals[code,] = self.refusals.get((code,), 0) + 1
 
 
@@ -119,6 +121,7 @@ class WebMetrics(Metrics):
 
 
 def web_readings(web: WebSources) -> Iterator[Reading]:
+    """Everything a web process counts, as readings."""
     yield from _requests(web.meters)
     yield from _joins(web.joiner)
     yield from _streams(web.streams)

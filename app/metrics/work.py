@@ -26,15 +26,18 @@ class Work:
         self.release_s = Histogram(SECONDS)
 
     def ticked(self, event_id: str, admitted: int, ended: int, wished: int) -> None:
+        """Add what one tick of a room did."""
         for counts, more in ((self.admitted, admitted), (self.turns_ended, ended), (self.wishes, wished)):
             if more:
                 counts[event_id,] = counts.get((event_id,), 0) + more
 
     def answered(self, event_id: str, status: str) -> None:
+        """Count an outcome of a seat command."""
         self.outcomes[event_id, status] = self.outcomes.get((event_id, status), 0) + 1
 
 
 def work_readings(work: Work) -> Iterator[Reading]:
+    """Everything a worker counts, as readings."""
     yield from read_counts("tiketi_admitted", work.admitted)
     yield from read_counts("tiketi_turns_ended", work.turns_ended)
     yield from read_counts("tiketi_wishes_sent", work.wishes)

@@ -310,7 +310,7 @@ def test_any_other_text_is_no_seat(name: str) -> None:
     assert idx is None or seat_id(idx) == name
 
 
-async def test_a_full_disk_is_told_in_our_words_and_what_was_there_stays(tmp_path: Path) -> None:
+async def test_a_full_disk_is_told_as_store_errors_and_what_was_there_stays(tmp_path: Path) -> None:
     db = open_database(f"sqlite+aiosqlite:///{tmp_path / 'tiketi.db'}")
     await db.create_all()
 

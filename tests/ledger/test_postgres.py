@@ -237,11 +237,11 @@ async def test_a_connection_that_breaks_within_a_transaction_is_said(store: Data
             await end((await tx.execute(mine)).scalar_one())
             await tx.execute(mine)
 
-    def aside(tx: Connection) -> None:
+    def in_thread(tx: Connection) -> None:
         asyncio.run_coroutine_threadsafe(end(tx.execute(mine).scalar_one()), loop).result(WAIT_S)
         tx.execute(mine)
 
-    for broken in (write(), store.run(aside), store.look(aside)):
+    for broken in (write(), store.run(in_thread), store.look(in_thread)):
         with pytest.raises(StoreAway):
             await broken
     assert await events.listed(store) == []

@@ -83,7 +83,7 @@ def _line(row: reservation_search.Row, places: list[tuple[str, str, int]], metho
 
 
 async def reservations_csv(request: Request[State]) -> Response:
-    """What the same query finds as a list, all of it. Who took it is kept in the trail."""
+    """What the same query finds as a list, all of it. Who took it is kept in the audit log."""
     admin = require_admin(request.state["tokens"], request.scope)
     query = query_of(request, ReservationQuery)
     wanted = await wanted_of(request.state, query)

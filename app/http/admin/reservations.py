@@ -19,7 +19,18 @@ from app.http.kit import shapes
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.bodies import decode, read_body
-from app.http.kit.paging import PAGE, Cursor, EventId, Moment, PageSize, Words, cursor_of, moment_of, no_nul, place_of
+from app.http.kit.paging import (
+    PAGE,
+    Cursor,
+    EventId,
+    Moment,
+    PageSize,
+    Words,
+    cursor_of,
+    moment_of,
+    no_nul,
+    page_start_of,
+)
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Shape
 from app.http.shop import rules as shop
@@ -115,7 +126,7 @@ async def wanted_of(state: State, query: ReservationQuery) -> reservation_search
         holders=holders,
         since=moment_of(query.since),
         until=moment_of(query.until),
-        after=place_of(query.cursor),
+        after=page_start_of(query.cursor),
     )
 
 

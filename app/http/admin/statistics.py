@@ -125,7 +125,7 @@ async def feed(request: Request[State]) -> Response:
 
 
 async def sales_csv(request: Request[State]) -> Response:
-    """A line for each event and grade. Who took it is kept in the trail."""
+    """A line for each event and grade. Who took it is kept in the audit log."""
     admin = require_admin(request.state["tokens"], request.scope)
     await audit_log.record(
         request.state["db"],

@@ -19,7 +19,7 @@ from app.http.accounts.sessions import end_account
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.bodies import decode, read_body
-from app.http.kit.paging import PAGE, Cursor, PageSize, Words, cursor_of, no_nul, place_of
+from app.http.kit.paging import PAGE, Cursor, PageSize, Words, cursor_of, no_nul, page_start_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.state import State
@@ -66,7 +66,7 @@ _role_decoder = msgspec.json.Decoder(RoleBody)
 async def page_of(state: State, query: UserQuery) -> UserPage:
     no_nul(query.q)
     found = await account_admin.search(
-        state["db"], words=query.q, role=query.role, after=place_of(query.cursor), limit=query.limit + 1
+        state["db"], words=query.q, role=query.role, after=page_start_of(query.cursor), limit=query.limit + 1
     )
     shown = found[: query.limit]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None

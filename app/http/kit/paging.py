@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from app.http.kit.problems import Problem
-from app.ledger.reservation_search import Place
+from app.ledger.reservation_search import PageStart
 
 PAGE_MAX = 100
 PAGE = 50
@@ -34,7 +34,7 @@ def cursor_of(at: datetime, name: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str | None) -> Place | None:
+def page_start_of(cursor: str | None) -> PageStart | None:
     """Where to go on. Raises Problem for what `cursor_of` did not make."""
     if cursor is None:
         return None

@@ -16,7 +16,7 @@ from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
-from app.http.kit.paging import PAGE_MAX, Cursor, PageSize, cursor_of, place_of
+from app.http.kit.paging import PAGE_MAX, Cursor, PageSize, cursor_of, page_start_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Reservation, Shape
 from app.http.shop import rules as shop
@@ -133,7 +133,7 @@ async def my_reservations(request: Request[State]) -> Response:
     a ticket or a pass proves. A page at a time.
     """
     query = query_of(request, MineQuery)
-    after = place_of(query.cursor)
+    after = page_start_of(query.cursor)
     holders, places = await owned_by(request)
     found = await reservations.by_holders(request.state["db"], holders, query.limit + 1, after, places)
     shown = found[: query.limit]

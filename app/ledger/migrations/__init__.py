@@ -1,12 +1,12 @@
-"""How the tables came to be, one step after another, and the only code that changes them.
+"""The steps that made the tables, and the only code that changes them.
 
-`migrate` brings a database to the newest step; any number of processes may do so at once. `behind` says in a sentence
-what is wrong with one that is not there, for whoever refuses to serve it.
+`migrate` brings a database to the newest step; any number of processes may call it at once. `behind` says in a sentence
+what is wrong with a database that is not there, for processes that refuse to start.
 
 Until the first release there is one step, written anew by `make migration` whenever the tables change; its name holds a
-digest of them, so a database made from another one is noticed. From the first release on that file is never
-touched again: the next step is a file beside it, begun with `python -m app.ledger.migrations.make "what changes"`, then
-read, completed and tried on both databases by a person.
+digest of them, so a database made from other tables is noticed. From the first release on that file is never touched
+again: the next step is a file beside it, begun with `python -m app.ledger.migrations.make "what changes"`, then read,
+completed and tried on both databases by a person.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ TABLE = "alembic_version"
 
 
 class SchemaError(Exception):
-    """The tables are not those this program knows; the message says what to do."""
+    """The tables are not those of this program; the message says what to do."""
 
 
 def step_of(tx: Connection) -> str | None:
-    """The step this database is at, or None if it has none."""
+    """The step that this database is at, or None if it has none."""
     if not inspect(tx).has_table(TABLE):
         return None
     found = tx.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()  # noqa: S608  # a constant
@@ -31,7 +31,7 @@ def step_of(tx: Connection) -> str | None:
 
 
 def behind(tx: Connection) -> str:
-    """What is wrong with the tables and what to do about it; empty if nothing is."""
+    """What is wrong with the tables and what to do about it; empty if they are up to date."""
     at = step_of(tx)
     if at == steps()[-1]:
         return ""
@@ -43,7 +43,7 @@ def behind(tx: Connection) -> str:
 
 
 def migrate(tx: Connection) -> list[str]:
-    """Take every step that is missing, in this transaction; gives their names. Raises SchemaError.
+    """Make every missing step in this transaction and return their names. Raises SchemaError.
 
     The caller keeps other processes from doing the same meanwhile.
     """
@@ -62,7 +62,7 @@ def migrate(tx: Connection) -> list[str]:
 
 
 def mark(tx: Connection) -> None:
-    """Say of tables that were made otherwise that they are those of the newest step."""
+    """Mark tables that were created directly as being at the newest step."""
     if step_of(tx) is None:
         tx.execute(text(f"CREATE TABLE {TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
         tx.execute(text(f"INSERT INTO {TABLE} VALUES (:step)"), {"step": steps()[-1]})  # noqa: S608  # a constant

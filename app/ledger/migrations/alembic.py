@@ -1,6 +1,6 @@
-"""Alembic, told everything by us instead of by an alembic.ini: upgrade and compare.
+"""Calls Alembic with a configuration made in code instead of an alembic.ini: upgrade and compare.
 
-Works inside a transaction that somebody else began. Loaded only by what changes or compares tables.
+Works inside the caller's transaction. Loaded only by what changes or compares tables.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from app.ledger.tables import metadata
 
 
 def scripts() -> ScriptDirectory:
+    """The folder of the steps, as Alembic reads it."""
     config = Config()
     config.set_main_option("script_location", str(VERSIONS.parent))
     config.set_main_option("path_separator", "os")
@@ -26,7 +27,7 @@ def scripts() -> ScriptDirectory:
 
 
 def upgrade(tx: Connection) -> None:
-    """Take every step this database has not taken."""
+    """Make every step that this database is missing."""
     directory = scripts()
     with EnvironmentContext(Config(), directory, fn=lambda at, _: directory._upgrade_revs("head", at)) as environment:
         environment.configure(connection=tx, target_metadata=metadata)
