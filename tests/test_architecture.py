@@ -19,6 +19,8 @@ LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN_MAX = 8
 
+CLOCK_IS_GIVEN = ("cache", "control", "domain", "lane", "ledger", "metrics", "payments", "room")
+
 # module prefix → what of ours it may import; everything else of ours is forbidden to it
 ALLOWED = {
     "config": ("config",),
@@ -205,6 +207,19 @@ def test_above_the_stores_nobody_sends_redis_scripts_of_their_own(name: str) -> 
         if within(module, (name,)):
             used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
             assert not used & {"eval", "evalsha", "register_script"}, module
+
+
+@pytest.mark.parametrize("package", ["config", *(f"app.{name}" for name in CLOCK_IS_GIVEN)])
+def test_whoever_needs_the_time_is_given_a_clock(package: str) -> None:
+    """`datetime.now` and `time.time` belong where a process is put together; a monotonic clock measures durations."""
+    readers = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if within(name, (package,)) and isinstance(node, ast.Attribute)
+        if ast.unparse(node) in ("datetime.now", "datetime.utcnow", "time.time", "time.time_ns")
+    }
+    assert readers == set()
 
 
 def test_only_the_settings_read_the_environment() -> None:
