@@ -37,9 +37,8 @@ LINGER_MS = 100  # how long an empty lane is watched before it is released
 SLICE_S = 10.0  # then another worker may have the lane
 LANES_CACHED_MAX = 32
 
-Finish = Callable[
-    [str, Sequence[tuple[int, int]]], Awaitable[object]
-]  # (event_id, [(epoch, number)]): turns that are over
+# (event_id, [(epoch, number)]): end the turns of buyers who have paid. Does nothing for a turn that has ended
+Finish = Callable[[str, Sequence[tuple[int, int]]], Awaitable[object]]
 log = structlog.get_logger()
 
 
@@ -47,15 +46,15 @@ class StopReason(StrEnum):
     """Why an allocator let go of a lane."""
 
     busy = "busy"  # another allocator has it
-    drained = "drained"
-    sliced = "sliced"
-    lost = "lost"  # another allocator, or somebody who changed the event, has taken it meanwhile
+    drained = "drained"  # no command waits
+    sliced = "sliced"  # its slice of time was used up while commands wait
+    lost = "lost"  # the lease is another allocator's, or an admin changed the event: the fence is newer
     unknown_event = "unknown_event"
 
 
 @dataclass(slots=True)
 class _Tenure:
-    """One allocator's time with one lane."""
+    """One allocator's time with one lane, from taking the lease to releasing it."""
 
     event_id: str
     owner: str
@@ -67,7 +66,10 @@ class _Tenure:
 
 @dataclass(kw_only=True, eq=False)
 class Allocator:
-    """Of one worker process, all events. `now` is the wall clock in UTC, `clock` a monotonic one in seconds."""
+    """Carries out the commands of every event's lane, one `run` at a time for each event. One per worker process.
+
+    `now` is the wall clock in UTC, `clock` a monotonic one in seconds.
+    """
 
     redis: Redis
     db: Database
@@ -78,9 +80,9 @@ class Allocator:
     clock: Callable[[], float]
     new_owner: Callable[[], str]
     new_reservation_id: Callable[[], str]
-    offer_for: timedelta = timedelta(0)  # of the waiting list; a hold's time at least
+    offer_for: timedelta = timedelta(0)  # for an offer to the waiting list; never shorter than a hold
     work: Work = field(default_factory=Work)
-    linger_ms: int = LINGER_MS  # 0: do not wait
+    linger_ms: int = LINGER_MS  # 0: release an empty lane at once
     batch_max: int = BATCH_MAX
 
     def __post_init__(self) -> None:
@@ -89,24 +91,27 @@ class Allocator:
         self._cached: OrderedDict[str, LaneState] = OrderedDict()
 
     async def run(self, event_id: str) -> StopReason:
-        """Drain the lane of one event until it is empty, for a slice of time at most."""
+        """Carry out the commands of one event's lane until none waits, for SLICE_S at most.
+
+        Raises LaneUnavailable and StoreError, in a group: the next run goes on where this one stopped.
+        """
         owner = self.new_owner()
         if not await self._scripts.take(event_id, owner):
             return StopReason.busy
         try:
             async with asyncio.TaskGroup() as tasks:
                 keeper = tasks.create_task(self._keep(event_id, owner))
-                ended = await self._serve(event_id, owner)
+                stopped = await self._work_with_lease(event_id, owner)
                 keeper.cancel()
         except Exception:  # as when the database is away: the next one need not wait for the lease to run out
             await self._scripts.release(event_id, owner, even_if_waiting=True)
             raise
-        if ended is StopReason.lost:
+        if stopped is StopReason.lost:
             await self._pass_on(event_id, owner)
-        return ended
+        return stopped
 
     async def _pass_on(self, event_id: str, owner: str) -> None:
-        """Let another begin at once, where only the fence was lost, as when the seat map was replaced."""
+        """Wake another allocator at once if only the fence was lost, as when the seat map was replaced."""
         status, oldest = await self._scripts.release(event_id, owner, even_if_waiting=True)
         if status is ReleaseStatus.released and oldest:
             await self.wake(event_id, f"{oldest}:{owner}")
@@ -118,29 +123,32 @@ class Allocator:
             await asyncio.sleep(LEASE_MS / 3000)
             kept = await self._scripts.keep(event_id, owner)
 
-    async def _serve(self, event_id: str, owner: str) -> StopReason:
+    async def _work_with_lease(self, event_id: str, owner: str) -> StopReason:
         started = self.clock()
         tenure = await self._enter(event_id, owner)
         if tenure is None:
             log.error("lane_of_unknown_event", event_id=event_id)
             await self._scripts.release(event_id, owner, even_if_waiting=True)
             return StopReason.unknown_event
-        ended = await self._drain(tenure, self.clock() + SLICE_S)
-        if ended in (StopReason.drained, StopReason.sliced):
-            self._remember(tenure.state)
+        stopped = await self._drain(tenure, self.clock() + SLICE_S)
+        if stopped in (StopReason.drained, StopReason.sliced):
+            self._cache(tenure.state)
         log.info(
             "allocate",
             event_id=event_id,
-            ended=ended.value,
+            ended=stopped.value,
             commands=tenure.commands,
             batches=tenure.batches,
             version=tenure.state.version,
             ms=round((self.clock() - started) * 1000, 1),
         )
-        return ended
+        return stopped
 
     async def _enter(self, event_id: str, owner: str) -> _Tenure | None:
-        """Shut earlier owners out, know the seats as they are now, and tell the web what an earlier owner could not."""
+        """Take a new fence, which shuts earlier owners out, and load the seats unless they are cached at this version.
+
+        Publishes a reload if an earlier owner wrote a version that it did not publish. None: there is no such event.
+        """
         fenced = await seats.take_fence(self.db, event_id)
         if fenced is None:
             return None
@@ -174,7 +182,7 @@ class Allocator:
         return StopReason.sliced
 
     async def _batch(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
-        """Carry out a batch, or what can be of one that the store will not have; False if the lane is another's."""
+        """Carry out a batch; if SQL refuses it, command by command. False if the lane is another's by now."""
         try:
             return await self._carry_out(tenure, entries)
         except seats.REFUSED as error:
@@ -182,11 +190,11 @@ class Allocator:
         return await self._one_by_one(tenure, entries)
 
     async def _one_by_one(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
-        """Carry out each by itself and drop the one that is refused again: it would block the lane for good.
+        """Carry out each command in its own transaction; drop one that SQL refuses again: it would block the lane.
 
-        Who asked for that hears nothing and may ask again; captured money is told of again by the payer.
+        Whoever sent a dropped command gets no outcome and may send it again; the payer sends a Confirm again by itself.
         """
-        if not await self._look_again(tenure):
+        if not await self._reload(tenure):
             return False
         for entry in entries:
             try:
@@ -194,13 +202,13 @@ class Allocator:
             except seats.REFUSED as error:
                 command = entry.packed.decode(errors="replace")
                 log.error("lane_command_dropped", event_id=tenure.event_id, command=command, error=repr(error))
-                mine = await self._look_again(tenure) and await self._publish(tenure, [entry], [], [])
+                mine = await self._reload(tenure) and await self._publish(tenure, [entry], [], [])
             if not mine:
                 return False
         return True
 
-    async def _look_again(self, tenure: _Tenure) -> bool:
-        """Know the seats as the store has them, after a write that failed; False if the event is gone."""
+    async def _reload(self, tenure: _Tenure) -> bool:
+        """Load the seats from SQL after a write that failed; False if the event no longer exists."""
         loaded = await seats.load(self.db, tenure.event_id)
         if loaded is None:
             return False
@@ -208,7 +216,7 @@ class Allocator:
         return True
 
     async def _carry_out(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
-        """Decide, write, then tell; False if the lane is another's by now."""
+        """Decide, write, publish; False if the lane is another's by now."""
         began = self.clock()
         commands = _decoded(tenure.event_id, entries)
         decisions = await self._write(tenure, commands)
@@ -219,9 +227,9 @@ class Allocator:
         tenure.commands += len(commands)
         tenure.batches += 1
         # Last, because it takes the commands off the lane: a crash before it makes another allocator repeat all this.
-        told = await self._publish(tenure, entries, decisions.seats, decisions.outcomes)
+        published = await self._publish(tenure, entries, decisions.seats, decisions.outcomes)
         self._count(tenure.event_id, decisions.outcomes, self.clock() - began)
-        return told
+        return published
 
     async def _publish(
         self, tenure: _Tenure, entries: Sequence[CommandEntry], changed: list[tuple[int, int]], outcomes: list[Outcome]
@@ -263,7 +271,7 @@ class Allocator:
             offer_for=self.offer_for,
         )
 
-    def _remember(self, state: LaneState) -> None:
+    def _cache(self, state: LaneState) -> None:
         self._cached[state.event_id] = state
         if len(self._cached) > LANES_CACHED_MAX:
             self._cached.popitem(last=False)

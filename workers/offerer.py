@@ -1,7 +1,7 @@
-"""Keeps the waiting lists: closes entries that are over, and has each list looked at even if no seat was just freed.
+"""Keeps the waiting lists: closes entries that have ended, and has free seats offered even if none was just freed.
 
-Offers themselves are made by the lane in the transaction that frees the seats. What is sent from here only makes it
-look, so it may be sent by any number of workers, twice or never: an entry's own state keeps it from two offers.
+Offers themselves are made by the lane, in the transaction that frees the seats. The command sent from here only starts
+a batch, so any number of workers may send it, twice or never: an entry's state keeps it from being offered seats twice.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Offerer:
         self._scripts = LaneScripts(self.redis)
 
     async def settle(self) -> int:
-        """Close a bounded number of entries that were bought, lapsed, or can never be served; gives how many."""
+        """Close a bounded number of entries that were bought, lapsed, or can get no offer now; answers how many."""
         return await waitlist.settle(self.db, self.now())
 
     async def serve(self) -> int:
-        """Have the next few lists looked at; gives how many."""
+        """Have free seats offered to the next few lists; answers how many lists."""
         event_ids = await waitlist.events_waiting(self.db, self._after, EVENTS_PER_PASS)
         self._after = event_ids[-1] if len(event_ids) == EVENTS_PER_PASS else ""
         for event_id in event_ids:
-            look = OfferToWaitlist(id=f"offer:{event_id}:{int(self.now().timestamp())}")
-            await send(self._scripts, self.wake, event_id, [pack(look)])
+            command = OfferToWaitlist(id=f"offer:{event_id}:{int(self.now().timestamp())}")
+            await send(self._scripts, self.wake, event_id, [pack(command)])
         return len(event_ids)
 
 

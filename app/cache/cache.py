@@ -17,7 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.cache.notices import Notice, Notices, Place, Unreadable
+from app.cache.notices import Notice, Notices, StreamPosition, Unreadable
 
 ENTRIES_MAX = 2_000  # the one not asked for longest makes room
 LOAD_MAX_S = 10.0
@@ -160,31 +160,31 @@ class Cache:
                 self._entries.popitem(last=False)
 
     async def _follow(self) -> None:
-        place = await self._begin_following()
+        position = await self._begin_following()
         while True:
             if self._untold:
                 await self._tell()
             async with asyncio.timeout(WAIT_MS / 1000 + READ_TIMEOUT_S):
-                notices = await self._notices.after(place, WAIT_MS)
-                last = place if notices else await self._notices.last()
-            if last.number < place.number:
-                log.warning("cache_notices_began_anew", number=last.number, known=place.number)
-                place = await self._begin_following()
+                notices = await self._notices.after(position, WAIT_MS)
+                last = position if notices else await self._notices.last()
+            if last.number < position.number:
+                log.warning("cache_notices_began_anew", number=last.number, known=position.number)
+                position = await self._begin_following()
             for notice in notices:
-                self._take(place, notice)
-                place = notice.place
+                self._take(position, notice)
+                position = notice.position
 
-    async def _begin_following(self) -> Place:
+    async def _begin_following(self) -> StreamPosition:
         """The position first: what is loaded from now on is from after it, so no notice behind it can be missed."""
         async with asyncio.timeout(READ_TIMEOUT_S):
-            place = await self._notices.last()
+            position = await self._notices.last()
         self.drop_all()
         self.following = True
-        return place
+        return position
 
-    def _take(self, place: Place, notice: Notice) -> None:
-        if notice.place.number != place.number + 1:
-            log.warning("cache_notice_missed", number=notice.place.number, known=place.number)
+    def _take(self, position: StreamPosition, notice: Notice) -> None:
+        if notice.position.number != position.number + 1:
+            log.warning("cache_notice_missed", number=notice.position.number, known=position.number)
             self.drop_all()
         if notice.teller != self._notices.teller:  # our own was done when it was said: what came after it is good
             self.drop(notice.tags)

@@ -26,8 +26,8 @@ _tags = msgspec.json.Decoder(list[str])
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The last notice that was read: its id in the stream and its number."""
+class StreamPosition:
+    """Where a reader is in the stream: the entry id and the number of the last notice that it read."""
 
     entry_id: str = "0-0"
     number: int = 0
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    place: Place
+    position: StreamPosition
     tags: list[str]
     teller: str
 
@@ -57,20 +57,20 @@ class Notices:
         for start in range(0, len(tags), TAGS_MAX):
             await self._tell([NOTICES], [KEPT, msgspec.json.encode(tags[start : start + TAGS_MAX]), self.teller])
 
-    async def last(self) -> Place:
+    async def last(self) -> StreamPosition:
         """Where somebody begins to read who wants to know of what comes from now on."""
         found = await self._redis.xrevrange(NOTICES, count=1)
-        return _notice(*found[0]).place if found else Place()
+        return _notice(*found[0]).position if found else StreamPosition()
 
-    async def after(self, place: Place, wait_ms: int) -> list[Notice]:
+    async def after(self, position: StreamPosition, wait_ms: int) -> list[Notice]:
         """The notices behind that one, at most READ_MAX; waits for the first, and gives none if none came in time."""
-        read = await self._redis.xread({NOTICES: place.entry_id}, count=READ_MAX, block=wait_ms)
+        read = await self._redis.xread({NOTICES: position.entry_id}, count=READ_MAX, block=wait_ms)
         return [_notice(*entry) for _, entries in read for entry in entries]
 
 
 def _notice(entry_id: bytes, fields: dict[bytes, Any]) -> Notice:
     try:
-        place = Place(entry_id.decode(), int(fields[b"n"]))
-        return Notice(place, _tags.decode(fields[b"t"]), fields[b"by"].decode())
+        position = StreamPosition(entry_id.decode(), int(fields[b"n"]))
+        return Notice(position, _tags.decode(fields[b"t"]), fields[b"by"].decode())
     except (KeyError, ValueError, msgspec.MsgspecError) as error:
         raise Unreadable(repr(error)) from error

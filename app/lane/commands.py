@@ -92,6 +92,16 @@ class OfferToWaitlist(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
 Command = Hold | Confirm | Cancel | Expire | ReleasePlace | OfferToWaitlist
 
 
+def kind_of(command: Command) -> str:
+    """A command's name on the lane: hold, confirm, cancel, expire, drop or serve."""
+    return str(command.__struct_config__.tag)
+
+
+def reservation_of(command: Command) -> str | None:
+    """The id of the reservation that a command names, if it names one."""
+    return getattr(command, "reservation_id", None)
+
+
 class OutcomeStatus(StrEnum):
     """What became of a command. A value is stored with its outcome and never changes."""
 

@@ -1,6 +1,6 @@
-"""Answers on their way to those who asked: one future per waiting request.
+"""Hands the lane's outcomes to the requests that wait for them: one future per waiting request.
 
-The seat views resolve them as batches arrive; a request that stopped waiting is forgotten at once.
+The seat views resolve the futures as published batches arrive; a request that stops waiting is forgotten at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from app.lane.commands import Outcome
 
 
 class Outcomes:
-    """Of one web process, all events together."""
+    """The requests of one web process that wait for an outcome, of all events together."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], list[asyncio.Future[Outcome]]] = {}
@@ -34,6 +34,7 @@ class Outcomes:
             future.cancel()
 
     def resolve(self, event_id: str, outcome: Outcome) -> None:
+        """Give an outcome to every request that waits for its command."""
         for future in self._waiting.get((event_id, outcome.id), ()):
             if not future.done():
                 future.set_result(outcome)

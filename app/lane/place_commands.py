@@ -13,7 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from app import redis_keys
-from app.lane.commands import Command, Outcome, Published, unpack_command, unpack_published
+from app.lane.commands import Command, Outcome, Published, kind_of, reservation_of, unpack_command, unpack_published
 from app.lane.errors import as_lane_unavailable
 
 WAITING_SCANNED_MAX = 5_000  # the oldest commands of the lane
@@ -43,8 +43,7 @@ async def waiting(redis: Redis, event_id: str, number: int, reservation_ids: Col
     for entry_id, fields in entries:
         command = _command(fields.get(b"c", b""))
         if command is not None and _is_about(command, number, reservation_ids):
-            kind = str(command.__struct_config__.tag)
-            found.append(WaitingCommand(kind, _at(entry_id), getattr(command, "reservation_id", "")))
+            found.append(WaitingCommand(kind_of(command), _at(entry_id), reservation_of(command) or ""))
     return WaitingCommands(found, len(entries) == WAITING_SCANNED_MAX)
 
 
@@ -72,7 +71,7 @@ def wish_hold_id(epoch: int, number: int) -> str:
 def _is_about(command: Command, number: int, reservation_ids: Collection[str]) -> bool:
     if (own := getattr(command, "number", None)) is not None:
         return bool(own == number)
-    return getattr(command, "reservation_id", None) in reservation_ids
+    return reservation_of(command) in reservation_ids
 
 
 def _command(packed: bytes) -> Command | None:

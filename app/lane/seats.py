@@ -35,7 +35,7 @@ class UnknownEvent(LookupError):
 
 
 class SeatViews:
-    """The views of all events somebody asked for. `run` must be running for them to stay true."""
+    """The views of all events that somebody asked for. While `run` runs they follow what the allocators publish."""
 
     def __init__(self, redis: Redis, load: Load, outcomes: Outcomes) -> None:
         self.read_s = float("inf")  # when Redis last answered, by a steady clock, from the first view on
@@ -53,11 +53,11 @@ class SeatViews:
         self._watchers: list[Callable[[SeatView], None]] = []
 
     def on_outcome(self, listener: Callable[[str, Outcome], None]) -> None:
-        """Be told of every (event id, outcome) of the open views; runs in the event loop and must not block."""
+        """Call `listener` with (event id, outcome) for every outcome of an open view. It must not block."""
         self._listeners.append(listener)
 
     def on_change(self, watcher: Callable[[SeatView], None]) -> None:
-        """Be told of every view that has a new version or was read anew; as `on_outcome`, it must not block."""
+        """Call `watcher` with every view that has a new version or was read from SQL again. It must not block."""
         self._watchers.append(watcher)
 
     def get(self, event_id: str) -> SeatView | None:
@@ -71,7 +71,7 @@ class SeatViews:
 
     @property
     def stale(self) -> list[str]:
-        """Events whose map could not be read anew: theirs may be behind."""
+        """Events whose map could not be read from SQL again: their views may be out of date."""
         return sorted(self._stale)
 
     async def open(self, event_id: str) -> SeatView:
@@ -95,7 +95,7 @@ class SeatViews:
         return self._views[event_id]
 
     def keep_only(self, event_ids: Collection[str]) -> None:
-        """Give up every other view that nobody asked for lately, soon. Who asks for it again has it read again."""
+        """Close every other view that nobody asked for within IDLE_S. It is read again when somebody asks for it."""
         self._unwanted = self._views.keys() - set(event_ids)
 
     def _give_up(self) -> None:
@@ -111,7 +111,7 @@ class SeatViews:
             self.read_s = float("inf")  # nothing is read, so nothing is late
 
     async def renew(self, event_id: str) -> None:
-        """Read an open view anew: its map was replaced by this very process, which must not show the old one again."""
+        """Read an open view from SQL again: this process replaced its map and must not show the old one from now on."""
         view, loaded = self._views.get(event_id), await self._load(event_id)
         if view is not None and loaded is not None:
             newer = await asyncio.to_thread(SeatView, *loaded, view)
@@ -120,7 +120,7 @@ class SeatViews:
                 self._tell(view)
 
     async def run(self) -> None:
-        """Follow every open view until cancelled. While Redis or SQL is away, views stand still and then catch up."""
+        """Keep every open view up to date, until cancelled. While Redis or SQL is away the views stay as they are."""
         while True:
             try:
                 self._give_up()

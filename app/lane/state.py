@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from app.domain.layout import SeatMap
 from app.domain.reservation import Reservation, SeatSnapshot
 from app.domain.seating import Availability
-from app.lane.commands import Cancel, Command, Confirm, Expire, Hold
+from app.lane.commands import Command, Hold, reservation_of
 
 Place = tuple[int | None, int | None]  # epoch and number
 
@@ -50,5 +50,5 @@ class LaneState:
 
     def needs(self, commands: Iterable[Command]) -> list[str]:
         """The ids of reservations that these commands name and that are not live: SQL must be asked for them."""
-        named = {command.reservation_id for command in commands if isinstance(command, Confirm | Cancel | Expire)}
-        return sorted(named - self.live.keys())
+        named = {reservation_of(command) for command in commands}
+        return sorted(each for each in named if each is not None and each not in self.live)

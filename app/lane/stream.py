@@ -1,6 +1,6 @@
-"""The door of the lane: sends commands, wakes an allocator if none is awake, waits for the answer.
+"""Sends commands to the lanes, wakes an allocator if none is awake, and waits for the outcomes.
 
-Everything submitted in one turn of the event loop, or while a flush is in flight, goes to Redis in one call. A command
+Everything submitted in one pass of the event loop, or while a flush is in flight, goes to Redis in one call. A command
 that was sent may be carried out even if its caller gave up: ask again with the same id to learn what became of it.
 """
 
@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from app.histogram import SECONDS, HistogramsByKey
 from app.jobs import Wake, WakeUpFailed
-from app.lane.commands import Command, Outcome, pack
+from app.lane.commands import Command, Outcome, kind_of, pack
 from app.lane.errors import LaneFull, LaneUnavailable, as_lane_unavailable
 from app.lane.outcomes import Outcomes
 from app.lane.scripts import LaneScripts, SendStatus
@@ -60,7 +60,7 @@ class Lane:
                 with self._outcomes.expected(event_id, command.id) as answer:
                     self._enqueue(event_id, pack(command), answer)
                     outcome = await answer
-            self.waits_s.add(str(command.__struct_config__.tag), time.perf_counter() - began_s)
+            self.waits_s.add(kind_of(command), time.perf_counter() - began_s)
             return outcome
         except TimeoutError as error:
             self.busy += 1

@@ -25,7 +25,11 @@ _ORDER = {ReservationStatus.pending: 0, ReservationStatus.confirmed: 1}  # the o
 
 
 class SeatView:
-    """`version` only grows, except when the store itself was replaced. `resets` counts how often all was read anew."""
+    """The seats of one event at one version, and the newest outcome of each place in line.
+
+    `version` only grows, unless SQL itself was restored from a back-up. `resets` counts how often everything was read
+    from SQL again.
+    """
 
     def __init__(self, snapshot: SeatSnapshot, live: Iterable[Reservation] = (), like: SeatView | None = None) -> None:
         """`like`: a view that may have the same seats, whose encoded pieces are then shared."""
@@ -52,7 +56,7 @@ class SeatView:
         self._changes: dict[int, bytes] = {}
 
     def become(self, newer: SeatView) -> None:
-        """Take over all of a view of the same event. What else is known of places in line stays."""
+        """Become a newer view of the same event. Outcomes of places in line that only this view knows are kept."""
         places, resets = self._places, self.resets + 1
         vars(self).update(vars(newer))
         self._places, self.resets = places, resets
@@ -60,7 +64,10 @@ class SeatView:
             self.remember(outcome)
 
     def apply(self, published: Published) -> bool:
-        """Take one published batch in; False if the snapshot must be read anew. A known batch changes nothing."""
+        """Apply one published batch. A batch that was applied before changes nothing.
+
+        False if a batch is missing, or the whole map was replaced: the snapshot must be read from SQL again.
+        """
         if published.reload:
             return published.version == self.version
         if published.version > self.version + 1:
@@ -78,7 +85,7 @@ class SeatView:
         return True
 
     def remember(self, outcome: Outcome) -> None:
-        """Keep the newest outcome of a place in line. A replay of an older answer does not undo a newer one."""
+        """Keep the newest outcome of a place in line. An older outcome that is published again does not replace it."""
         if outcome.epoch is None or outcome.number is None:
             return
         place = (outcome.epoch, outcome.number)
@@ -90,7 +97,7 @@ class SeatView:
                 self._places.popitem(last=False)
 
     def answer(self, epoch: int, number: int) -> Outcome | None:
-        """The newest outcome for a place in line that this process heard of."""
+        """The newest outcome of a place in line that this process knows."""
         return self._places.get((epoch, number))
 
     @property

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from app.cache import cache as caching
 from app.cache.cache import Cache, LoadTooLate
-from app.cache.notices import KEPT, TAGS_MAX, Notices, Place
+from app.cache.notices import KEPT, TAGS_MAX, Notices, StreamPosition
 from app.redis_keys import NOTICES
 from tests.room.server import server_in
 from tests.waiting import wait_until
@@ -305,7 +305,7 @@ async def test_the_cache_is_bounded(redis: Redis, monkeypatch: pytest.MonkeyPatc
 
 async def test_the_notices_are_bounded_and_numbered_without_a_gap(redis: Redis) -> None:
     notices = Notices(redis)
-    assert await notices.last() == Place()
+    assert await notices.last() == StreamPosition()
     for _ in range(KEPT + 300):
         await notices.tell(["x"])
     assert await redis.xlen(NOTICES) < KEPT + 200  # whole nodes of the stream are trimmed

@@ -107,13 +107,13 @@ def spec(event_id: str = EVENT, rows: int = ROWS, seats_per_row: int = SEATS_PER
             events.SeatSpec(
                 section="A",
                 row=str(row),
-                number=place + 1,
+                number=column + 1,
                 grade="R" if row == 0 else "S",
-                x=float(place),
+                x=float(column),
                 y=float(row),
             )
             for row in range(rows)
-            for place in range(seats_per_row)
+            for column in range(seats_per_row)
         ],
         focal=(seats_per_row / 2, -1.0),
         layout={"stage": "front"},
