@@ -13,12 +13,12 @@ from app.http.accounts.owners import holders_of, kept_id
 from app.http.accounts.sessions import Entered, log_in, log_out
 from app.http.accounts.sessions import register as make_account
 from app.http.events.cache import known_event
+from app.http.events.view import event_view
 from app.http.kit.forms import Form, first, read_form
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.kit.view import event_view
 from app.http.state import State
 from app.http.waitlist.waiting import waiting_of
 from app.ledger import reservations

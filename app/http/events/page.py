@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from app.domain.sale import SaleStatus
 from app.http.events.cache import cached_list, supplies
+from app.http.events.view import event_view
 from app.http.kit.i18n import lang_of
 from app.http.kit.render import page
 from app.http.kit.routing import page_route
-from app.http.kit.view import event_view
 from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import events

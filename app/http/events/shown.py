@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 
 from app.http.events.cache import known_event
+from app.http.events.view import EventView, event_view
 from app.http.kit.i18n import lang_of
-from app.http.kit.view import EventView, event_view
 from app.http.line.lookup import room_of
 from app.http.shop import rules as shop
 from app.http.state import State

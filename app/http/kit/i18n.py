@@ -8,7 +8,6 @@ browser's Intl, which has the same tables. Times are shown in the event's own zo
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -26,7 +25,6 @@ Lang = Literal["ko", "en"]
 LANGS: tuple[Lang, ...] = ("ko", "en")
 DEFAULT_LANG: Lang = "ko"
 LANG_COOKIE = "tiketi_lang"
-HOURS_FROM_S = 2 * 3600  # a longer wait is told in hours
 ACCEPT_LANGUAGE_PARTS_MAX = 20
 
 Entry = str | dict[str, str]  # a sentence, or its forms by plural category
@@ -75,18 +73,6 @@ class Texts:
     def time(self, moment: datetime, zone: str) -> str:
         """Date and time in the event's zone, naming the zone: `2026년 11월 28일 (토) 19:00 (KST, Asia/Seoul)`."""
         return _moment(self.locale, str(self.entries["kit.moment"]), moment, zone)
-
-    def wait(self, low_s: float, high_s: float) -> str:
-        """An honest range: rounded outwards to minutes, or to hours when it is long."""
-        if high_s < 60:
-            return self("line.eta.soon")
-        unit, size = ("hours", 3600) if high_s >= HOURS_FROM_S else ("minutes", 60)
-        low, high = math.floor(low_s / size), math.ceil(high_s / size)
-        if low < 1:
-            return self(f"line.eta.{unit}.under", n=high)
-        if low == high:
-            return self(f"line.eta.{unit}.about", n=high)
-        return self(f"line.eta.{unit}.range", low=low, high=high)
 
 
 @lru_cache(KEPT_WORDS)

@@ -9,8 +9,8 @@ import structlog
 from app.domain.line import Place
 from app.domain.wish import Wish, unpack_wish
 from app.http.events.cache import known_event
+from app.http.events.view import RoomWord
 from app.http.kit.problems import Problem
-from app.http.kit.view import RoomWord
 from app.http.state import State
 from app.room.errors import RoomUnavailable
 from app.room.view import LineView

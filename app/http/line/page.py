@@ -20,16 +20,17 @@ from app.http.accounts.credentials import require_ticket
 from app.http.accounts.owners import remember_browser
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
+from app.http.events.view import event_view
 from app.http.kit.forms import read_form, wish_of
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route
-from app.http.kit.view import event_view, no_place_view, wait_view, wish_words
 from app.http.line import api as queue
 from app.http.line import turns as turn
 from app.http.line.lookup import room_of, wish_of_place
 from app.http.line.position import encode_position
+from app.http.line.view import no_place_view, wait_view, wish_words
 from app.http.shop import rules as shop
 from app.http.shop.shown import own_of
 from app.http.state import State

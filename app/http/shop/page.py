@@ -16,16 +16,17 @@ from app.http.accounts.owners import kept_id, remember_browser
 from app.http.accounts.tokens import AdmissionPass
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
+from app.http.events.view import event_view
 from app.http.kit.forms import read_form, wish_of
 from app.http.kit.headers import content_security_policy
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.kit.view import MOVING, event_view, left_words, payment_words, refusal_words, reservation_view
 from app.http.line.lookup import room_of
 from app.http.shop import rules as shop
 from app.http.shop.shown import back_to_reservation, own_of
+from app.http.shop.view import MOVING, left_words, payment_words, refusal_words, reservation_view
 from app.http.state import State
 from app.ledger.charges import Money
 

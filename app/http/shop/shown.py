@@ -11,9 +11,10 @@ from starlette.responses import Response
 from app.domain.reservation import Reservation
 from app.domain.sale import SaleStatus
 from app.http.accounts.owners import holders_of
+from app.http.events.view import EventView
 from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
-from app.http.kit.view import REFUSALS, EventView
+from app.http.shop.view import REFUSALS
 from app.http.state import State
 from app.ledger import reservations
 from app.ledger.errors import StoreError

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from app.domain.waitlist import LIVE_STATES
 from app.http.accounts.owners import holders_of
 from app.http.events.cache import known_event
+from app.http.events.view import event_view
 from app.http.kit.i18n import lang_of
-from app.http.kit.view import event_view
 from app.http.state import State
 from app.ledger import waitlist as ledger
 

@@ -87,22 +87,6 @@ def test_a_time_is_shown_in_the_event_s_zone_and_names_it() -> None:
     assert TEXTS["en"].time(EVENING, "America/New_York") == "Sat 28 Nov 2026, 05:00 (EST, America/New_York)"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [
-        (0, 20, "less than a minute"),
-        (20, 60, "at most 1 minute"),
-        (30, 100, "at most 2 minutes"),
-        (200, 290, "about 3\u2060–\u20605 minutes"),
-        (120, 120, "about 2 minutes"),
-        (5000, 7199, "about 83\u2060–\u2060120 minutes"),
-        (5000, 9000, "about 1\u2060–\u20603 hours"),
-    ],
-)
-def test_a_wait_is_rounded_outwards(low: int, high: int, words: str) -> None:
-    assert TEXTS["en"].wait(low, high) == words
-
-
 def test_one_is_not_many() -> None:
     assert TEXTS["en"]("common.seats", n=1) == "1 seat"
     assert TEXTS["en"]("common.seats", n=1200) == "1,200 seats"

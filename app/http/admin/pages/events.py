@@ -25,6 +25,7 @@ from app.http.admin import events as event_desk
 from app.http.admin.pages.gate import LOGIN, AdminPage, admin_route
 from app.http.events.cache import known_event
 from app.http.events.shapes import GRADES_MAX, EventEdit, EventWanted
+from app.http.events.view import event_view
 from app.http.kit.csrf import FIELD, check_csrf
 from app.http.kit.fields import ONE_LINE, misfit
 from app.http.kit.forms import Form, first, read_form
@@ -32,7 +33,6 @@ from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.kit.view import event_view
 from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import events

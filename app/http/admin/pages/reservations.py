@@ -21,12 +21,12 @@ from app.http.accounts.tokens import Session
 from app.http.admin import audit_log as trail_desk
 from app.http.admin import reservations as desk
 from app.http.admin.pages.gate import admin_route
+from app.http.admin.pages.view import change_parts, change_words
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import Texts, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
-from app.http.kit.view import change_parts, change_words
 from app.http.state import State
 from app.ledger.reservation_search import titles as titles_of
 

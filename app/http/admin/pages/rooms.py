@@ -15,13 +15,14 @@ from starlette.responses import Response
 from app.http.accounts.sessions import log_in
 from app.http.accounts.tokens import Session
 from app.http.admin.pages.gate import LOGIN, admin_route
+from app.http.admin.pages.view import change_words, is_full, number_cells, stamp
 from app.http.events.cache import known_event
+from app.http.events.view import event_view
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.kit.view import change_words, event_view, is_full, number_cells, stamp
 from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import events

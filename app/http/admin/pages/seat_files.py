@@ -20,13 +20,13 @@ from app.http.admin.pages.preview import preview
 from app.http.admin.seat_files import Taken, UploadQuery
 from app.http.events import cache as catalog
 from app.http.events import posters
+from app.http.events.view import event_view
 from app.http.kit.csrf import FIELD, check_csrf
 from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
 from app.http.kit.uploads import Upload, read_upload
-from app.http.kit.view import event_view
 from app.http.line.lookup import room_of
 from app.http.state import State
 from app.ledger import posters as posters_ledger

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from app.http.accounts.tokens import Session
 from app.http.admin.pages.gate import admin_route
 from app.http.admin.pages.reservations import DESK_ZONE
+from app.http.admin.pages.view import stamp
 from app.http.admin.statistics import Figures, stats_of
 from app.http.kit.i18n import Texts, texts_for
 from app.http.kit.render import page
-from app.http.kit.view import stamp
 from app.http.state import State
 from app.ledger.reservation_search import titles as titles_of
 
