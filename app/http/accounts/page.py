@@ -1,27 +1,19 @@
-"""Accounts as pages: register, log in, log out, and what was reserved. Plain forms over the functions of the API."""
+"""Accounts as pages: register, log in, log out. Plain forms over the functions of the API."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.accounts.credentials import forgotten, session_of
-from app.http.accounts.owners import holders_of, kept_id
 from app.http.accounts.sessions import Entered, log_in, log_out
 from app.http.accounts.sessions import register as make_account
-from app.http.events.cache import known_event
-from app.http.events.view import event_view
 from app.http.kit.forms import Form, first, read_form
-from app.http.kit.i18n import lang_of, texts_for
+from app.http.kit.i18n import texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.state import State
-from app.http.waitlist.waiting import waiting_of
-from app.ledger import reservations
 
 ONWARD_CHARS_MAX = 200
 FIELDS = ("name", "email", "password")
@@ -91,47 +83,10 @@ async def logout(request: Request[State]) -> Response:
     return response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedReservation:
-    """A reservation as the list shows it."""
-
-    id: str
-    status: str
-    title: str
-    starts_at: datetime
-    zone: str
-    seats: int
-    total: int
-
-
-async def my_reservations(request: Request[State]) -> Response:
-    state, lang, now = request.state, lang_of(request), datetime.now(UTC)
-    listed = []
-    mine = await reservations.by_holders(state["db"], await holders_of(request))
-    for one in mine:
-        shown = event_view(await known_event(state, one.event_id), "direct", None, now, lang)
-        listed.append(
-            ListedReservation(
-                id=one.id,
-                status=one.status.value,
-                title=shown.title,
-                starts_at=shown.starts_at,
-                zone=shown.zone,
-                seats=len(one.seats),
-                total=one.total_price,
-            )
-        )
-    waiting = await waiting_of(request)
-    response = page(request, "shop/reservations.html", {"reservations": listed, "waiting": waiting})
-    response.raw_headers.extend(kept_id(state, request.scope["headers"], mine))
-    return response
-
-
 routes = [
     page_route("/login", login_page),
     page_route("/login", login, "POST"),
     page_route("/register", register_page),
     page_route("/register", register, "POST"),
     page_route("/logout", logout, "POST"),
-    page_route("/reservations", my_reservations),
 ]

@@ -1,7 +1,8 @@
-"""Choosing, holding, paying, cancelling, as pages and plain forms over the shop's own functions."""
+"""Choosing, holding, cancelling, and what was reserved, as pages and plain forms over the shop's own functions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,7 +13,7 @@ from app.domain.charge import SIMULATOR
 from app.domain.line import Place
 from app.domain.reservation import ReservationStatus
 from app.http.accounts.credentials import require_pass
-from app.http.accounts.owners import kept_id, remember_browser
+from app.http.accounts.owners import holders_of, kept_id, remember_browser
 from app.http.accounts.tokens import AdmissionPass
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
@@ -28,6 +29,8 @@ from app.http.shop import rules as shop
 from app.http.shop.shown import back_to_reservation, own_of
 from app.http.shop.view import MOVING, left_words, payment_words, refusal_words, reservation_view
 from app.http.state import State
+from app.http.waitlist.waiting import waiting_of
+from app.ledger import reservations
 from app.ledger.charges import Money
 
 
@@ -147,7 +150,44 @@ async def cancel(request: Request[State]) -> Response:
     return see_other(f"/reservations/{reservation_id}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedReservation:
+    """A reservation as the list shows it."""
+
+    id: str
+    status: str
+    title: str
+    starts_at: datetime
+    zone: str
+    seats: int
+    total: int
+
+
+async def my_reservations(request: Request[State]) -> Response:
+    state, lang, now = request.state, lang_of(request), datetime.now(UTC)
+    listed = []
+    mine = await reservations.by_holders(state["db"], await holders_of(request))
+    for one in mine:
+        shown = event_view(await known_event(state, one.event_id), "direct", None, now, lang)
+        listed.append(
+            ListedReservation(
+                id=one.id,
+                status=one.status.value,
+                title=shown.title,
+                starts_at=shown.starts_at,
+                zone=shown.zone,
+                seats=len(one.seats),
+                total=one.total_price,
+            )
+        )
+    waiting = await waiting_of(request)
+    response = page(request, "shop/reservations.html", {"reservations": listed, "waiting": waiting})
+    response.raw_headers.extend(kept_id(state, request.scope["headers"], mine))
+    return response
+
+
 routes = [
+    page_route("/reservations", my_reservations),
     page_route("/events/{event_id}/seats", seats_page),
     page_route("/events/{event_id}/reserve", reserve, "POST"),
     page_route("/reservations/{reservation_id}", reservation_page),
