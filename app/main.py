@@ -196,9 +196,9 @@ def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings)
 
 
 async def discover(rooms: Rooms, warmer: SeatMapWarmer) -> SeatMapWarmer:
-    """Know every room there is and the seat maps that are near, before the first request."""
+    """Know every room there is and the seat maps of sales that are near, before the first request."""
     await rooms.discover()
-    await warmer.look(utc_now())
+    await warmer.warm(utc_now())
     return warmer
 
 

@@ -1,4 +1,4 @@
-"""Ends what was reserved of a cancelled event, a bounded slice at a time, until nothing of it lives.
+"""Cancels the reservations of a cancelled event, a bounded number at a time, until none is live.
 
 Every reservation goes down its event's lane like any other cancellation, so seats and money change together. A pass may
 run anywhere, twice or not at all: a command's id is the reservation's, and the next pass finds what is left, also what
@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 @dataclass(kw_only=True, eq=False)
 class Closer:
+    """Of one worker process, all cancelled events."""
+
     redis: Redis
     db: Database
     wake: Wake
@@ -38,7 +40,7 @@ class Closer:
         self._streams = LaneStreams(self.redis)
 
     async def close(self) -> int:
-        """Send a Cancel for reservations of cancelled events; gives how many. The lane does the writing."""
+        """Send a Cancel for reservations of cancelled events; answers how many. The lane writes it to SQL."""
         by_event: dict[str, list[bytes]] = {}
         for event_id, reservation_id in await reservations.of_cancelled_events(self.db, CANCELS_MAX):
             cancel = Cancel(id=f"event-cancelled:{reservation_id}", reservation_id=reservation_id)

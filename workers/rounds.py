@@ -1,7 +1,7 @@
-"""The one way a worker's round refuses to overlap itself: while one runs in this worker, the next is left out.
+"""Keeps a worker's periodic job from overlapping itself: while it runs in this worker, its next run is skipped.
 
-A round is wanted again and again, however long one takes. Without this those of a slow store or a slow peer pile up,
-ask for the same rows and take every job the worker may run. Whoever is left out loses nothing: the next one finds all.
+A job is due again and again, however long one run takes. Without this the runs of a slow store or a slow peer pile up,
+ask for the same rows and take every job the worker may run. A skipped run loses nothing: the next one finds the work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bounded passes that keep time-driven promises: holds end when due, no command is stranded, old answers are forgotten.
+"""Bounded passes over what time decides: holds end when due, no command is stranded, old outcomes are deleted.
 
 Every pass may run anywhere, twice or not at all: what it sends is idempotent, and the next one catches up.
 """
@@ -42,7 +42,7 @@ class Sweeper:
         self._streams = LaneStreams(self.redis)
 
     async def sweep(self) -> int:
-        """Send an Expire for every hold that is due; gives how many. The lane does the writing."""
+        """Send an Expire for every hold that is due; answers how many. The lane writes it to SQL."""
         by_event: dict[str, list[bytes]] = {}
         due = await reservations.due(self.db, self.now(), SWEEP_MAX)
         for event_id, reservation_id in due:
@@ -73,7 +73,7 @@ class Sweeper:
         return woken
 
     async def prune(self) -> int:
-        """Forget a bounded number of old answers; gives how many."""
+        """Delete a bounded number of old outcomes; answers how many."""
         return await seats.prune_commands(self.db, self.now() - REPLIES_KEPT_FOR)
 
 

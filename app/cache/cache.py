@@ -1,8 +1,8 @@
-"""Values that are dear to make and asked for often, kept in this process until their time is over or they are changed.
+"""Values that are expensive to load and asked for often, kept in this process until they are too old or out of date.
 
-Single-flight: however many ask for a value that is not here, it is loaded once. A load that began before a change was
-told is never kept, and nobody who asks after that waits for it. Values are served only while the notices are followed:
-a gap, a reconnect or a Redis that is away drops everything, so a missed notice cannot leave an old value behind.
+Single-flight: however many ask for a value that is not here, it is loaded once. A load that began before a notice of a
+change is never kept, and nobody who asks after the notice waits for it. Values are served only while the notices are
+followed: a gap, a reconnect or a Redis that is away drops everything, so no missed notice leaves an old value behind.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class Cache:
         self.hits = 0
         self.misses = 0
         self.shared = 0
-        self.following = False  # whether every change told from now on will be heard
+        self.following = False  # whether this process receives every notice from now on
         self._notices = Notices(redis, name)
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._loads: dict[str, _Load] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._untold: dict[str, object] = {}  # tag → which call of `invalidate` said it last
+        self._unpublished: dict[str, object] = {}  # tag → which call of `invalidate` said it last
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -90,14 +90,14 @@ class Cache:
         """Drop everything with one of these tags, here and in every other process. Call it after the commit.
 
         Here it is done when this returns or waits. If Redis is away the others have dropped everything already, or will
-        as soon as they notice; they are told when it is back.
+        as soon as they notice; the notice is published when it is back.
         """
         self.drop(tags)
-        self._untold.update(dict.fromkeys(tags, object()))
+        self._unpublished.update(dict.fromkeys(tags, object()))
         try:
-            await self._tell()
+            await self._publish()
         except (RedisError, OSError) as error:
-            log.warning("cache_notice_waiting", tags=sorted(self._untold), error=repr(error))
+            log.warning("cache_notice_waiting", tags=sorted(self._unpublished), error=repr(error))
 
     def drop(self, tags: Sequence[str]) -> None:
         """Drop what has one of these tags from this process, and what is being loaded with it."""
@@ -152,7 +152,7 @@ class Cache:
             return
         failure = loading.task.exception()
         if failure is not None:
-            log.info("cache_load_failed", key=key, error=repr(failure))  # told to who waits; there may be nobody left
+            log.info("cache_load_failed", key=key, error=repr(failure))  # nobody may wait any more
         elif is_current and self.following and loading.task.result() is not None:
             self._entries[key] = _Entry(loading.task.result(), loading.tags, self._clock() + ttl_s)
             self._entries.move_to_end(key)
@@ -162,8 +162,8 @@ class Cache:
     async def _follow(self) -> None:
         position = await self._begin_following()
         while True:
-            if self._untold:
-                await self._tell()
+            if self._unpublished:
+                await self._publish()
             async with asyncio.timeout(WAIT_MS / 1000 + READ_TIMEOUT_S):
                 notices = await self._notices.after(position, WAIT_MS)
                 last = position if notices else await self._notices.last()
@@ -189,11 +189,11 @@ class Cache:
         if notice.teller != self._notices.teller:  # our own was done when it was said: what came after it is good
             self.drop(notice.tags)
 
-    async def _tell(self) -> None:
-        """Tell what is not told yet. A tag that is said again meanwhile stays to be told: its change may be later."""
-        telling = dict(self._untold)
+    async def _publish(self) -> None:
+        """Publish the tags that wait. A tag that is invalidated again meanwhile waits on: its change may be later."""
+        publishing = dict(self._unpublished)
         async with asyncio.timeout(READ_TIMEOUT_S):
-            await self._notices.tell(sorted(telling))
-        for tag, said in telling.items():
-            if self._untold.get(tag) is said:
-                del self._untold[tag]
+            await self._notices.tell(sorted(publishing))
+        for tag, said in publishing.items():
+            if self._unpublished.get(tag) is said:
+                del self._unpublished[tag]

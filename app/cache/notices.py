@@ -1,4 +1,4 @@
-"""What is out of date, told to every process at once: a bounded Redis stream of tags.
+"""Tells every process at once what is out of date: a bounded Redis stream of tags.
 
 Whoever changed something tells it here after the change is committed: web processes through their cache, workers and
 programs with a `Notices` of their own. Every notice has a number, one above the last, so a reader that missed one

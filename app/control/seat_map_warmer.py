@@ -1,5 +1,5 @@
-"""Which seat maps a web process holds: those of sales that go on, are near or have just ended, whether or not anybody
-asked; any other from when somebody asks until nobody does. A large map takes tens of megabytes.
+"""Keeps seat maps in the memory of a web process before anybody asks: those of sales that run, open soon or have just
+ended. Any other map is held from when somebody asks for it until nobody does: a large one takes tens of megabytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class SeatMapWarmer:
-    """`look` once before the first request, then keep `run` running. `watched` are the events whose maps are in use."""
+    """`warm` once before the first request, then keep `run` running. `watched` are the events whose maps are in use."""
 
     def __init__(
         self, seats: SeatViews, db: Database, watched: Callable[[], Collection[str]], now: Callable[[], datetime]
@@ -34,17 +34,17 @@ class SeatMapWarmer:
         self._watched = watched
         self._now = now
 
-    async def look(self, now: datetime) -> None:
-        """Hold the maps that are near, and give up those that nobody needs. Raises StoreError, LaneUnavailable."""
-        near = await seat_maps.sold_between(self._db, now - BEHIND, now + AHEAD)
-        for event_id in near:
+    async def warm(self, now: datetime) -> None:
+        """Open the maps of these sales, and close those that nobody needs. Raises StoreError, LaneUnavailable."""
+        event_ids = await seat_maps.sold_between(self._db, now - BEHIND, now + AHEAD)
+        for event_id in event_ids:
             await self._seats.open(event_id)
-        self._seats.keep_only({*near, *self._watched()})
+        self._seats.keep_only({*event_ids, *self._watched()})
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                await self.look(self._now())
+                await self.warm(self._now())
             except (StoreError, LaneUnavailable) as error:
-                log.warning("near_maps_not_looked_for", error=repr(error))
+                log.warning("seat_maps_not_warmed", error=repr(error))

@@ -23,7 +23,7 @@ IPV6_NETWORK_BITS = 64  # what one customer of a provider has: addresses in it a
 
 
 class LimitsUnavailable(Exception):
-    """Nobody can count right now; the text says why."""
+    """Attempts cannot be counted because Redis cannot be reached; the text names the failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Limits:
         return wait_ms
 
     async def give_back(self, attempts: Sequence[Attempt], now_ms: int | None = None) -> None:
-        """Uncount one attempt. Raises LimitsUnavailable."""
+        """Take back one attempt that was counted. Raises LimitsUnavailable."""
         args: Args = ["" if now_ms is None else now_ms]
         for limit, who in attempts:
             args += (_name(limit, who), limit.interval_ms)
@@ -72,12 +72,12 @@ class Limits:
 
 
 def _name(limit: Limit, who: str) -> str:
-    """A key of one length, which tells a reader of Redis nobody's email."""
+    """A key of fixed length that shows nobody's email to a reader of Redis."""
     return f"{limit.name}:{blake2b(who.encode(), digest_size=12).hexdigest()}"
 
 
 def network_of(address: str) -> str:
-    """Whom an address stands for: itself, or the network that an IPv6 customer has. What is no address, as it is."""
+    """What an address is counted as: an IPv6 address as its network, anything else as it is."""
     try:
         parsed = ip_address(address)
     except ValueError:

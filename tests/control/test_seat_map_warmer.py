@@ -41,7 +41,7 @@ async def db(ledger: Database) -> Database:
 async def test_the_maps_of_sales_that_are_near_are_held_before_anybody_asks(redis: Redis, db: Database) -> None:
     views = SeatViews(redis, lambda event_id: seats.load(db, event_id), Outcomes())
     warmer = SeatMapWarmer(views, db, lambda: ["over"], lambda: START)
-    await warmer.look(START)
+    await warmer.warm(START)
     assert {event_id for event_id in SALES if views.get(event_id)} == {"on", "soon", "just-over"}
 
 
@@ -51,10 +51,10 @@ async def test_what_is_no_longer_near_is_given_up_unless_it_is_watched(
     monkeypatch.setattr(lane_seats, "IDLE_S", 0.0)
     views = SeatViews(redis, lambda event_id: seats.load(db, event_id), Outcomes())
     warmer = SeatMapWarmer(views, db, lambda: ["over"], lambda: START)
-    await warmer.look(START)
+    await warmer.warm(START)
     await views.open("over")
     await views.open("later")
-    await warmer.look(START + BEHIND + 2 * SECOND)
+    await warmer.warm(START + BEHIND + 2 * SECOND)
     views._give_up()
     assert {event_id for event_id in SALES if views.get(event_id)} == {"soon", "later", "over"}
 
