@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.ticket import account_holder, holder_text
 from app.http.accounts import guest_merge as adoption
+from app.room.answers import Merged
 from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts
 from tests.http.buyer import Answer, Buyer, assert_problem, buyer
@@ -262,11 +263,11 @@ async def test_a_place_that_could_not_be_adopted_at_log_in_is_when_joining(
     async with person(system, event_id) as ann:
         assert await ann.number() == 1
 
-        async def away(*_: object) -> list[tuple[str, int]]:
+        async def away(*_: object) -> list[Merged]:
             raise RoomUnavailable("ConnectionError")
 
         with monkeypatch.context() as patched:
-            patched.setattr(RoomScripts, "adopt_all", away)
+            patched.setattr(RoomScripts, "merge_all", away)
             await ann.register("put-off")
         assert (await ann.position())["number"] == 1
         assert (await ann.post("join")).json()["number"] == 1, "without a body too, which the fast path would take"
