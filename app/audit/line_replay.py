@@ -1,6 +1,7 @@
 """Replays a room's log and says where order, rate or capacity were broken (I3, I4). Pure: log entries in.
 
-It knows what an entry means, not how the scripts decide, so it can prove them wrong. Times are Redis's own, as logged.
+Who should have been let in is decided by the one statement of the admission rule (domain/admission.py), not by the
+scripts, so this can prove them wrong. Who was absent is taken from the log; times are Redis's own, as logged.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-SLACK = 1e-6  # people; sums of thousandths of a second are not exact in binary
+from app.domain.admission import Allowance, Line, who_is_next
 
 Entry = Mapping[bytes, bytes]
 
@@ -18,36 +19,6 @@ class Violation(NamedTuple):
 
     invariant: str
     detail: str
-
-
-class Allowance:
-    """How many may be let in, by the rule "in any w seconds at most rate*w + burst": a bucket that starts full.
-
-    That is the same as looking at every window: the bucket overdraws exactly if some window holds too many.
-    """
-
-    def __init__(self, at_ms: int, rate_per_s: float, burst: int) -> None:
-        self._at_ms, self._rate_per_s, self._burst = at_ms, rate_per_s, burst
-        self._left = float(burst)
-
-    def pass_time(self, at_ms: int) -> None:
-        if at_ms < self._at_ms:  # Redis's clock was set back; how long it really was is not known
-            self._left = float(self._burst)
-        self._left = min(self._burst, self._left + self._rate_per_s * max(0, at_ms - self._at_ms) / 1000)
-        self._at_ms = at_ms
-
-    def change(self, at_ms: int, rate_per_s: float, burst: int) -> None:
-        self.pass_time(at_ms)
-        self._rate_per_s, self._burst = rate_per_s, burst
-        self._left = min(self._left, burst)
-
-    def take(self, at_ms: int, people: int) -> float:
-        """Let people in; answers how many were too many."""
-        self.pass_time(at_ms)
-        self._left -= people
-        excess = max(0.0, -self._left)
-        self._left += excess
-        return excess if excess > SLACK else 0.0
 
 
 def rate_violations(admissions: Iterable[tuple[int, int]], rate_per_s: float, burst: int) -> list[Violation]:
@@ -79,13 +50,13 @@ class _Line:
         self.found: list[Violation] = []
         self._allowance: Allowance | None = None
         self._max_active: int | None = None
-        self._begin(epoch=0, cursor=None, lost=0)
+        self._begin(epoch=0, cursor=None, unproven=0)
 
-    def _begin(self, epoch: int, cursor: int | None, lost: int) -> None:
-        """A line starts: `lost` is the last number whose holder is not known until they show their ticket."""
-        self._epoch, self._cursor, self._lost = epoch, cursor, lost
+    def _begin(self, epoch: int, cursor: int | None, unproven: int) -> None:
+        """A line starts: `unproven` is the last number whose holder is not known until they show their ticket."""
+        self._epoch, self._cursor, self._unproven = epoch, cursor, unproven
         self._whole = cursor is not None
-        self._over: set[int] = set()
+        self._ended: set[int] = set()
         self._back: set[int] = set()
         self._skipped: set[int] = set()
         self._admitted: set[int] = set()
@@ -114,17 +85,17 @@ class _Line:
         self._allowance.change(at_ms, rate_per_s, burst)
 
     def _end(self, numbers: Iterable[int]) -> None:
-        self._over.update(numbers)
+        self._ended.update(numbers)
         self._live.difference_update(numbers)
 
     def _return(self, back: Sequence[int], left: Sequence[int]) -> None:
         self._end(left)
-        self._over.difference_update(back)
+        self._ended.difference_update(back)
         self._back.update(back)
         self._skipped.update(number for number in back if self._cursor is not None and number <= self._cursor)
 
-    def _is_over(self, number: int) -> bool:
-        return number in self._over or (number <= self._lost and number not in self._back)
+    def _has_ended(self, number: int) -> bool:
+        return number in self._ended or (number <= self._unproven and number not in self._back)
 
     def _admit(self, entry: Entry) -> None:
         cursor, let_in, absent = int(entry[b"c"]), _numbers(entry[b"a"]), _numbers(entry[b"s"])
@@ -141,20 +112,31 @@ class _Line:
         before = cursor if self._cursor is None else self._cursor
         if cursor < before:
             self._break("I3", f"the cursor went back from {before} to {cursor}")
-        named = set(let_in)
-        for number in range(before + 1, cursor + 1):
-            if number not in named and number not in self._skipped and not self._is_over(number):
+        expected = who_is_next(self._line_as_logged(before, cursor, let_in), allowed=len(let_in) + 1)
+        broken = len(self.found)
+        for number in expected.passed_over:
+            if number not in self._skipped:
                 self._break("I3", f"{number} was passed over though present, when {cursor} was reached")
         for number in let_in:
             if number in self._admitted:
                 self._break("I3", f"{number} was let in twice")
-            elif self._is_over(number):
-                self._break("I3", f"{number} was let in though its place was over")
+            elif self._has_ended(number):
+                self._break("I3", f"{number} was let in though its position had ended")
             elif number <= before and self._whole and number not in self._skipped:
                 self._break("I3", f"{number} was let in behind the cursor {before} without having been passed over")
-        came_back, fresh = [n for n in let_in if n <= before], [n for n in let_in if n > before]
-        if self._cursor is not None and list(let_in) != sorted(came_back) + sorted(fresh):
+        if self._cursor is not None and len(self.found) == broken and list(let_in) != expected.let_in:
             self._break("I3", f"{list(let_in)} were let in out of order")
+
+    def _line_as_logged(self, before: int, cursor: int, let_in: Sequence[int]) -> Line:
+        """The line as it was at an admission: who was let in was present, anybody else was not."""
+        return Line(
+            cursor=before,
+            last_number=cursor,
+            returned=[number for number in let_in if number <= before],
+            has_ended=self._has_ended,
+            is_present=set(let_in).__contains__,
+            absence_known=True,
+        )
 
     def _judge_amount(self, at_ms: int, people: int) -> None:
         if self._max_active is not None and len(self._live) > self._max_active:

@@ -1,6 +1,8 @@
 """The room log, played again: who was let in when, who was passed over, whose place ended.
 
-One pass over the entries in Redis's order; every judge of the line works from what it collects.
+One pass over the entries in Redis's order; every judge of the line works from what it collects. The judges state the
+rules of the line in their own words, on purpose: they use neither the scripts nor app/domain/admission.py, so that they
+are an independent second opinion on both.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.domain import admission
+from app.domain.admission import Bucket, Clocks, Limits, Outcome, Reports
 from app.domain.ticket import holder_bytes, is_account
 from app.room.scripts import PRESENCE_SLOTS, Timing
 
@@ -42,6 +44,7 @@ class Model:
     state_after: str = "open"
     message: str = ""
     holders: dict[str, int] = field(default_factory=dict)
+    bucket: Bucket = field(default_factory=lambda: Bucket(0.0, 0.0))
     ended: dict[int, str] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
     returned: set[int] = field(default_factory=set)
@@ -51,8 +54,7 @@ class Model:
     sent: list[str] = field(default_factory=list)
     seen: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     joined_after: dict[int, int] = field(default_factory=dict)
-    told_ms: int | None = None
-    told_since_ms: int = 0
+    reports: Reports = field(default_factory=lambda: Reports(None, 0))
 
     def slot(self, now_ms: int) -> int:
         return now_ms // self.timing.slot_ms
@@ -87,22 +89,15 @@ class Model:
 
     def present(self, number: int, now_ms: int) -> bool:
         window = range(self.slot(now_ms) - PRESENCE_SLOTS, self.slot(now_ms) + 1)
-        after = next((self.joined_after[slot] for slot in window if slot in self.joined_after), number)
-        return number > after or any(number in self.seen[slot] for slot in window)
+        joined_after = next((self.joined_after[slot] for slot in window if slot in self.joined_after), None)
+        return admission.is_present(number, [self.seen[slot] for slot in window], joined_after)
 
     def listen(self, now_ms: int) -> None:
         """A web process tells whom it sees, be it nobody."""
         if self.state == "closed":
             return
-        if self.told_ms is None or not self.told_ms <= now_ms <= self.told_ms + self.timing.slot_ms:
-            self.told_since_ms = now_ms
-        self.told_ms = now_ms
-
-    def listened(self, now_ms: int) -> bool:
-        """Whether it was told for so long, until lately, that whoever was not seen is absent."""
-        if self.told_ms is None or not self.told_ms <= now_ms <= self.told_ms + self.timing.slot_ms:
-            return False
-        return now_ms - self.told_since_ms >= (PRESENCE_SLOTS - 1) * self.timing.slot_ms
+        goes_on = admission.reports_go_on(self.reports, now_ms, self.timing.slot_ms)
+        self.reports = Reports(now_ms, self.reports.since_ms if goes_on else now_ms)
 
     def see(self, number: int, now_ms: int) -> None:
         if self.state == "closed" or number > self.number:
@@ -218,62 +213,58 @@ class Model:
         if (opens_ms, closes_ms) == (self.opens_ms, self.closes_ms):
             return False
         if reopens:
-            self._begin(self.epoch + 1)
+            self._begin(self.epoch + 1, now_ms)
             self.state, self.reason = "scheduled" if opens_ms > now_ms else "open", ""
         elif self.state == "open" and self.opens_ms <= now_ms < opens_ms:
             self.state = "scheduled"
         self.opens_ms, self.closes_ms = opens_ms, closes_ms
         return reopens
 
-    def admit(self, let_in: list[int], passed: list[int], cursor: int, now_ms: int) -> None:
-        """Take in what a tick did, if it did it to the right people; how many is for rate and capacity to say.
-
-        Those after the last one let in are looked at only if one more might have been let in.
-        """
-        lets_in = self.state in ("open", "draining")
-        most = max(0, self.max_active - len(self.admitted) - len(self.active)) if lets_in else 0
-        possible = [self._next(allowed, now_ms) for allowed in range(len(let_in), len(let_in) + 2) if allowed <= most]
-        left = next((outcome[3] for outcome in possible if outcome[:3] == (let_in, passed, cursor)), None)
-        assert left is not None, f"{let_in}, {passed}, {cursor} is none of {possible}; {most} places were free"
-        self.cursor, self.returned = cursor, left
-        self.skipped = (self.skipped | set(passed)) - set(let_in)
-        for number in let_in:
+    def admit(self, clocks: Clocks) -> Outcome:
+        """One tick of a worker with these clocks; who is let in, and who is passed over."""
+        now_ms = clocks.now_ms
+        line = admission.Line(
+            cursor=self.cursor,
+            last_number=self.number,
+            returned=self.returned,
+            has_ended=self.ended.__contains__,
+            is_present=lambda number: self.present(number, now_ms),
+            absence_known=admission.absence_known(self.reports, now_ms, self.timing.slot_ms, PRESENCE_SLOTS),
+        )
+        limits = Limits(rate_per_s=self.rate, burst=self.burst, max_active=self.max_active)
+        moves, inside = self.state in ("open", "draining"), len(self.admitted) + len(self.active)
+        outcome, self.bucket = admission.decide(line, self.bucket, limits, clocks, moves=moves, inside=inside)
+        self.cursor, self.returned = outcome.cursor, set(outcome.returned)
+        self.skipped = (self.skipped | set(outcome.passed_over)) - set(outcome.let_in)
+        for number in outcome.let_in:
             self.admitted[number] = now_ms + self.timing.claim_window_s * 1000
             if number in self.wishes:
                 self.sent.append(f"wish:{self.epoch}:{number}")
                 del self.wishes[number]
+        return outcome
 
-    def _next(self, allowed: int, now_ms: int) -> tuple[list[int], list[int], int, set[int]]:
-        """Who would be let in and who found absent, were `allowed` to be let in; the cursor and who is back then."""
-        let_in: list[int] = []
-        absent: list[int] = []
-        returned, cursor = sorted(self.returned), self.cursor
-        while len(let_in) < allowed and (returned or cursor < self.number):
-            number = returned[0] if returned else cursor + 1
-            if not (number in self.ended or self.present(number, now_ms) or self.listened(now_ms)):
-                break
-            cursor, returned = max(cursor, number), returned[1:]
-            if number not in self.ended:
-                (let_in if self.present(number, now_ms) else absent).append(number)
-        return let_in, absent, cursor, set(returned)
-
-    def change(self, fields: dict[str, str | int | float]) -> bool:
+    def change(self, fields: dict[str, str | int | float], now_ms: int) -> bool:
         """False if refused."""
         new = str(fields.get("state", self.state))
         if new != self.state and new not in ALLOWED[self.state]:
             return False
+        if "rate" in fields:
+            self.bucket = Bucket(self.bucket.tokens, now_ms)
         if (self.state, new) == ("closed", "open"):
-            self._begin(self.epoch + 1)
+            self._begin(self.epoch + 1, now_ms)
         if new != self.state:
             self.state, self.reason = new, ""
         self.rate = float(fields.get("rate", self.rate))
-        self.burst = int(fields.get("burst", self.burst))
+        if "burst" in fields:
+            self.burst = int(fields["burst"])
+            self.bucket = self.bucket._replace(tokens=min(self.bucket.tokens, self.burst))
         self.max_active = int(fields.get("max_active", self.max_active))
         self.accounts_only = bool(fields.get("accounts_only", self.accounts_only))
         self.message = str(fields.get("message", self.message))
         return True
 
-    def _begin(self, epoch: int) -> None:
+    def _begin(self, epoch: int, now_ms: int) -> None:
+        self.bucket = Bucket(0.0, now_ms)
         self.epoch, self.cursor, self.opened_after = epoch, self.number, self.number
         for part in (self.holders, self.ended, self.skipped, self.returned, self.admitted, self.active):
             part.clear()

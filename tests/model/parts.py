@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -36,18 +36,28 @@ class Stores:
     clock: Clock
 
 
+class Ticked(NamedTuple):
+    """A tick that a worker made, and its answer."""
+
+    epoch: int
+    steady_ms: float
+    since_ms: float | None
+    answer: Tick
+
+
 class Ticking(RoomScripts):
-    """Real scripts that keep the epochs that were ticked."""
+    """Real scripts that keep the ticks that were made."""
 
     def __init__(self, redis: Redis, timing: Timing) -> None:
         super().__init__(redis, timing)
-        self.ticked: list[int] = []
+        self.ticked: list[Ticked] = []
 
     async def tick(
         self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
     ) -> Tick:
-        self.ticked.append(epoch)
-        return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
+        tick = await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
+        self.ticked.append(Ticked(epoch, steady_ms, since_ms, tick))
+        return tick
 
 
 class Line:
@@ -119,7 +129,7 @@ class Line:
             ("state", "reason", "message"),
             ("epoch", "number", "bound", "cursor", "opened_after", "burst", "max_active"),
         )
-        room = await self.redis.hmget(redis_keys.room(EVENT), [*words, "rate", *counts])  # type: ignore[misc]
+        room = await self.redis.hmget(redis_keys.room(EVENT), [*words, "rate", "tokens", "refilled_ms", *counts])  # type: ignore[misc]
         pipe = self.redis.pipeline()
         for bucket in range(scripts.HOLDER_BUCKETS):
             pipe.hgetall(redis_keys.of_epoch(EVENT, epoch, f"holders:{bucket}"))
@@ -133,7 +143,7 @@ class Line:
             sorted_sets[name] = {int(number): int(score) for number, score in found}
         lane = await self.redis.xrange(redis_keys.lane(EVENT))
         return {
-            "room": [*(word.decode() for word in room[:3]), float(room[3]), *map(int, room[4:])],
+            "room": [*(word.decode() for word in room[:3]), *map(float, room[3:6]), *map(int, room[6:])],
             "holders": {key: int(value) for key, value in flat if not key.isdigit()},
             "wishes": {int(key): value for key, value in flat if key.isdigit()},
             "sent": [fields[b"c"].split(b'"id":"')[1].split(b'"')[0].decode() for _, fields in lane],

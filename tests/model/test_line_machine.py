@@ -24,9 +24,9 @@ from hypothesis.stateful import (
 from redis.asyncio import Redis
 
 from app.audit import invariants
-from app.audit.line_replay import Allowance
 from app.control import sale_schedule as windows
 from app.control.rooms import RefusedChange, RoomChange
+from app.domain.admission import Allowance, Bucket, Clocks
 from app.domain.line import RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
@@ -81,6 +81,7 @@ class LineMachine(RuleBasedStateMachine):
         self.do(line.make(config, *times))
         self.model = Model(TIMING, state, 1, 0, NUMBERS_AHEAD, 0, rate, burst, max_active)
         self.model.opens_ms, self.model.closes_ms = times
+        self.model.bucket = Bucket(0.0, self.now_ms)
         self.allowance = Allowance(line.clock.steady_ms, rate, burst)
         self.tickets: set[tuple[int, int, bytes]] = set()
         self.log_id = b"0-0"
@@ -162,17 +163,19 @@ class LineMachine(RuleBasedStateMachine):
     def one_tick(self, which: int) -> None:
         self.line.scripts.ticked.clear()
         self.do(self.line.workers[which].tick())
-        if self.model.epoch not in self.line.scripts.ticked:
+        ticked = [tick for tick in self.line.scripts.ticked if tick.epoch == self.model.epoch]
+        if not ticked:
             assert self.model.state == "closed" or self.line.scripts.ticked, "the line is not served"
             return
-        self.model.due(self.now_ms)
-        admits = [entry for _, entry in self.news() if entry[b"k"] == b"admit"]
-        if not admits:
-            return
-        (entry,) = admits
-        let_in, passed = numbers(entry[b"a"]), numbers(entry[b"s"])
-        self.model.admit(let_in, passed, int(entry[b"c"]), self.now_ms)
-        assert not self.allowance.take(self.line.clock.steady_ms, len(let_in)), f"{let_in}: faster than the rate"
+        (tick,) = ticked
+        assert tick.answer.turns_ended == self.model.due(self.now_ms)
+        outcome = self.model.admit(Clocks(self.now_ms, tick.since_ms, tick.steady_ms))
+        told = [entry for _, entry in self.news() if entry[b"k"] == b"admit"]
+        logged = [(numbers(entry[b"a"]), numbers(entry[b"s"]), int(entry[b"c"])) for entry in told]
+        assert logged == [outcome[:3]] or (not outcome.scanned and logged == [])
+        assert (tick.answer.admitted, tick.answer.cursor) == (len(outcome.let_in), outcome.cursor)
+        excess = self.allowance.take(self.line.clock.steady_ms, len(outcome.let_in))
+        assert not excess, f"{outcome.let_in}: faster than the rate"
 
     def news(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
         entries: list[tuple[bytes, dict[bytes, bytes]]] = self.do(self.line.entries(self.log_id))
@@ -254,12 +257,12 @@ class LineMachine(RuleBasedStateMachine):
         try:
             self.do(self.line.operator.change(EVENT, "someone", wanted))
         except RefusedChange:
-            assert over or not self.model.change({"state": state or ""})
+            assert over or not self.model.change({"state": state or ""}, self.now_ms)
             return
         assert not over
         if state == "open" and self.model.opens_ms > self.now_ms:
             self.model.opens_ms = self.now_ms  # whoever opens the line opens the sale
-        assert self.model.change({name: value for name, value in given.items() if value is not None})
+        assert self.model.change({name: value for name, value in given.items() if value is not None}, self.now_ms)
         self.allowance.change(self.line.clock.steady_ms, self.model.rate, self.model.burst)
         if any(value is not None for value in given.values()):
             self.saved = self.model.state
@@ -302,6 +305,7 @@ class LineMachine(RuleBasedStateMachine):
             burst=model.burst,
             max_active=model.max_active,
         )
+        again.bucket = Bucket(0.0, self.now_ms)
         again.opened_after, again.message = after, model.message
         again.opens_ms, again.closes_ms = model.opens_ms, model.closes_ms
         again.state, again.reason = "closed", "" if self.saved == "closed" else "sale_ended"
@@ -327,7 +331,7 @@ class LineMachine(RuleBasedStateMachine):
             model.burst,
             model.max_active,
         )
-        assert stored["room"] == [model.state, model.reason, model.message, model.rate, *counts]
+        assert stored["room"] == [model.state, model.reason, model.message, model.rate, *model.bucket, *counts]
         for name in ("holders", "wishes", "admitted", "active"):
             assert stored[name] == getattr(model, name), name
         assert set(stored["returned"]) == model.returned
@@ -365,7 +369,6 @@ def test_the_line_is_what_the_model_says(
     clock = Clock()
     monkeypatch.setattr(scripts, "_now", lambda now_ms: clock.redis_ms if now_ms is None else now_ms)
     monkeypatch.setattr(admitter, "time", SimpleNamespace(monotonic=lambda: clock.steady_ms / 1000))
-    monkeypatch.setattr(windows, "time", SimpleNamespace(time=lambda: clock.redis_ms / 1000))
     monkeypatch.setattr(windows, "NUMBERS_AHEAD", NUMBERS_AHEAD)
     monkeypatch.setattr(scripts, "HOLDER_BUCKETS", HOLDER_BUCKETS)
     monkeypatch.setattr(invariants, "HOLDER_BUCKETS", HOLDER_BUCKETS)
