@@ -1,4 +1,4 @@
-"""Every address that the web process answers: the API, the pages with the files they load, and what operators ask."""
+"""Every address that the web process answers: the API, the pages with the files they load, and what monitoring asks."""
 
 from __future__ import annotations
 

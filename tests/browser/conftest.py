@@ -66,7 +66,7 @@ def person(new_context: NewContext) -> Page:
 
 
 @pytest.fixture(scope="module")
-def steer(system: Up) -> Iterator[Callable[[str], None]]:
+def set_room(system: Up) -> Iterator[Callable[[str], None]]:
     """Puts the demo room into a state, as an admin's program does."""
     with httpx2.Client(base_url=f"http://{system.netloc}", timeout=30) as client:
         login = client.post("/api/auth/login", json={"email": "admin@tiketi.gg", "password": "admin123"})
@@ -80,8 +80,8 @@ def steer(system: Up) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def paused(steer: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+def paused(set_room: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     """The demo room stands still; call to let it go on."""
-    steer("paused")
-    yield lambda: steer("open")
-    steer("open")
+    set_room("paused")
+    yield lambda: set_room("open")
+    set_room("open")

@@ -1,4 +1,4 @@
-"""No page breaks a rule of axe-core (WCAG 2.2 A and AA): in either language, on a phone and on a desk, light and dark.
+"""No page breaks a rule of axe-core (WCAG 2.2 A and AA): either language, phone and desktop, light and dark.
 
 Every route of a page is in the tables below; a test holds them to what the app really serves.
 """
@@ -19,9 +19,9 @@ from tests.run.test_up import Up
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE = {"width": 360, "height": 740}
-DESK = {"width": 1280, "height": 900}
-LOOKS = [("ko", PHONE, "light"), ("en", PHONE, "dark"), ("ko", DESK, "dark"), ("en", DESK, "light")]
-LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desk-dark", "en-desk-light"]
+DESKTOP = {"width": 1280, "height": 900}
+LOOKS = [("ko", PHONE, "light"), ("en", PHONE, "dark"), ("ko", DESKTOP, "dark"), ("en", DESKTOP, "light")]
+LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desktop-dark", "en-desktop-light"]
 OPEN_TO_ALL = {
     "/": ("/", "/?q=nothing+like+this"),
     "/events/{event_id}": ("/events/demo", "/events/open-air", "/events/upcoming"),

@@ -17,23 +17,23 @@ def fill(page: Page, **fields: str) -> None:
         page.get_by_label(label.replace("_", "-"), exact=False).fill(text)
 
 
-def test_a_place_follows_its_account_from_the_desk_to_the_phone(
+def test_a_place_follows_its_account_from_the_laptop_to_the_phone(
     new_context: NewContext, paused: Callable[[], None]
 ) -> None:
-    desk, phone = new_context().new_page(), new_context(viewport=PHONE).new_page()
-    join(desk)
-    number = desk.locator("#number").inner_text()
-    desk.get_by_role("link", name="Log in").click()
-    desk.get_by_role("link", name="I have no account yet").click()
-    fill(desk, Name="Ann Lee", E_mail="browser@example.com", Password="1234567")
-    desk.get_by_role("button", name="Make an account").click()
-    expect(desk.get_by_role("alert")).to_contain_text("at least 8 characters")
-    assert_accessible(desk)
-    fill(desk, Password=PASSWORD)
-    desk.keyboard.press("Enter")
-    desk.wait_for_url("**/events/demo/wait")
-    expect(desk.locator("#number")).to_have_text(number)
-    expect(desk.get_by_role("banner")).to_contain_text("Ann Lee")
+    laptop, phone = new_context().new_page(), new_context(viewport=PHONE).new_page()
+    join(laptop)
+    number = laptop.locator("#number").inner_text()
+    laptop.get_by_role("link", name="Log in").click()
+    laptop.get_by_role("link", name="I have no account yet").click()
+    fill(laptop, Name="Ann Lee", E_mail="browser@example.com", Password="1234567")
+    laptop.get_by_role("button", name="Make an account").click()
+    expect(laptop.get_by_role("alert")).to_contain_text("at least 8 characters")
+    assert_accessible(laptop)
+    fill(laptop, Password=PASSWORD)
+    laptop.keyboard.press("Enter")
+    laptop.wait_for_url("**/events/demo/wait")
+    expect(laptop.locator("#number")).to_have_text(number)
+    expect(laptop.get_by_role("banner")).to_contain_text("Ann Lee")
 
     phone.goto("/events/demo")
     phone.get_by_role("link", name="Log in").click()
@@ -46,8 +46,8 @@ def test_a_place_follows_its_account_from_the_desk_to_the_phone(
     expect(phone.get_by_role("link", name="Log in")).to_be_visible()
     phone.goto("/events/demo/wait")
     expect(phone.locator("#room")).to_have_attribute("data-state", "none")
-    desk.reload()
-    expect(desk.locator("#number")).to_have_text(number)
+    laptop.reload()
+    expect(laptop.locator("#number")).to_have_text(number)
 
 
 def test_what_was_bought_is_in_the_list_and_a_log_out_in_one_tab_ends_the_other(new_context: NewContext) -> None:

@@ -193,7 +193,7 @@ def test_what_is_paid_in_one_tab_or_given_back_by_an_admin_is_seen_in_the_others
     expect(mine.locator("li[data-status=refunded]")).to_be_visible()
 
 
-def test_an_operator_sees_what_another_changed(person: Page, ask: Ask) -> None:
+def test_an_admin_sees_what_another_changed(person: Page, ask: Ask) -> None:
     event_id = made(ask, "room")
     log_in_admin(person)
     person.goto(f"/admin/events/{event_id}")

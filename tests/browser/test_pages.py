@@ -1,4 +1,4 @@
-"""The buyer's and the operator's pages in a real browser: the turn, the seat map by keyboard, a second tab, polling."""
+"""The buyer's and the admin's pages in a real browser: the turn, the seat map by keyboard, a second tab, polling."""
 
 from __future__ import annotations
 
@@ -69,39 +69,39 @@ def test_leaving_asks_first_and_offers_a_way_back(person: Page, paused: Callable
     expect(person.locator("#ahead")).to_be_visible()
 
 
-def test_the_operator_steers_and_everyone_waiting_is_told(new_context: NewContext, paused: Callable[[], None]) -> None:
-    buyer, operator = new_context().new_page(), new_context().new_page()
+def test_an_admin_changes_the_room_and_who_waits_is_told(new_context: NewContext, paused: Callable[[], None]) -> None:
+    buyer, admin = new_context().new_page(), new_context().new_page()
     join(buyer)
-    log_in_admin(operator)
-    operator.get_by_role("link", name="Lumina").click()
-    expect(operator.locator("#connection")).to_have_attribute("data-live", "stream")
-    operator.get_by_label("Message to everyone waiting").fill("<i>Back at eight</i>")
-    operator.get_by_role("button", name="Send").click()
+    log_in_admin(admin)
+    admin.get_by_role("link", name="Lumina").click()
+    expect(admin.locator("#connection")).to_have_attribute("data-live", "stream")
+    admin.get_by_label("Message to everyone waiting").fill("<i>Back at eight</i>")
+    admin.get_by_role("button", name="Send").click()
     expect(buyer.locator("#message")).to_contain_text("<i>Back at eight</i>")
-    operator.get_by_label("People let in per second").fill("12.5")
-    operator.get_by_label("People let in per second").press("Enter")
-    expect(operator.locator("#rate-said")).to_have_text("Applied")
-    expect(operator.locator("#changes tr").first).to_contain_text("rate per second: 12.5")
-    expect(operator.locator("#full")).to_be_hidden()
-    operator.get_by_label("At once, at most").fill("99999999")
-    operator.get_by_label("At once, at most").press("Enter")
-    assert operator.locator("#burst").evaluate("input => input.validity.rangeOverflow"), "the browser says so itself"
-    expect(operator.locator("#burst-said")).to_have_text(re.compile("From 1 to 100,000. It is still [0-9]+"))
-    operator.get_by_label("At once, at most").fill("12")
-    expect(operator.locator("#burst-said")).to_be_empty()
-    expect(operator.locator("#rate-said")).to_have_text("Applied")
-    operator.get_by_role("button", name="Resume").click()
+    admin.get_by_label("People let in per second").fill("12.5")
+    admin.get_by_label("People let in per second").press("Enter")
+    expect(admin.locator("#rate-said")).to_have_text("Applied")
+    expect(admin.locator("#changes tr").first).to_contain_text("rate per second: 12.5")
+    expect(admin.locator("#full")).to_be_hidden()
+    admin.get_by_label("At once, at most").fill("99999999")
+    admin.get_by_label("At once, at most").press("Enter")
+    assert admin.locator("#burst").evaluate("input => input.validity.rangeOverflow"), "the browser says so itself"
+    expect(admin.locator("#burst-said")).to_have_text(re.compile("From 1 to 100,000. It is still [0-9]+"))
+    admin.get_by_label("At once, at most").fill("12")
+    expect(admin.locator("#burst-said")).to_be_empty()
+    expect(admin.locator("#rate-said")).to_have_text("Applied")
+    admin.get_by_role("button", name="Resume").click()
     buyer.wait_for_url("**/events/demo/seats")
 
 
 def test_a_line_for_accounts_asks_to_log_in_and_goes_on_from_there(new_context: NewContext) -> None:
-    buyer, operator = new_context().new_page(), new_context().new_page()
-    log_in_admin(operator)
-    operator.get_by_role("link", name="Basement").click()
-    operator.get_by_role("button", name="Accounts only").click()
-    expect(operator.locator("#accounts-said")).to_have_text("Applied")
-    expect(operator.get_by_role("button", name="Accounts only")).to_have_attribute("aria-pressed", "true")
-    expect(operator.locator("#changes tr").first).to_contain_text("only accounts: yes")
+    buyer, admin = new_context().new_page(), new_context().new_page()
+    log_in_admin(admin)
+    admin.get_by_role("link", name="Basement").click()
+    admin.get_by_role("button", name="Accounts only").click()
+    expect(admin.locator("#accounts-said")).to_have_text("Applied")
+    expect(admin.get_by_role("button", name="Accounts only")).to_have_attribute("aria-pressed", "true")
+    expect(admin.locator("#changes tr").first).to_contain_text("only accounts: yes")
     buyer.goto("/events/small")
     buyer.get_by_role("link", name="Log in to join").click()
     buyer.get_by_label("E-mail").fill("test@tiketi.gg")

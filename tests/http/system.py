@@ -163,7 +163,7 @@ class System:
         return event_id
 
     async def change(self, event_id: str, **wanted: Any) -> None:
-        """What an operator does; felt by the web when this returns."""
+        """What an admin does; felt by the web when this returns."""
         await self.state["room_control"].change(event_id, "test", RoomChange(**wanted))
         await self.state["rooms"].reload(event_id)
 

@@ -117,17 +117,17 @@ def test_leaving_is_shown_with_a_way_back(browser: Browser) -> None:
 
 def test_a_waiting_page_refreshes_itself_only_without_a_script(browser: Browser) -> None:
     browser.submit("/admin/login", data=ADMIN)
-    steer = "/api/admin/events/small/admission"
+    admission = "/api/admin/events/small/admission"
     same_site = {"X-Requested-With": "tiketi"}
-    assert browser.patch(steer, json={"state": "paused", "message": "<b>soon</b>"}, headers=same_site).is_success
+    assert browser.patch(admission, json={"state": "paused", "message": "<b>soon</b>"}, headers=same_site).is_success
     join(browser, "small")
     page = browser.get("/events/small/wait")
     assert state_of(page) == "waiting"
     assert '<noscript><meta http-equiv="refresh" content="10"></noscript>' in page.text
     assert "room-paused" in page.text
-    assert "&lt;b&gt;soon&lt;/b&gt;" in page.text, "the operator's message is text, not markup"
+    assert "&lt;b&gt;soon&lt;/b&gt;" in page.text, "an admin's message is text, not markup"
     assert "<b>soon" not in page.text
-    assert browser.patch(steer, json={"state": "open", "message": ""}, headers=same_site).is_success
+    assert browser.patch(admission, json={"state": "open", "message": ""}, headers=same_site).is_success
 
 
 def test_who_has_no_ticket_is_offered_to_join(browser: Browser) -> None:
@@ -198,7 +198,7 @@ def test_a_form_from_another_site_is_refused(browser: Browser, headers: dict[str
     assert "tiketi_ticket_demo" not in browser.cookies
 
 
-def test_the_operator_s_pages_are_for_admins(browser: Browser) -> None:
+def test_the_admin_pages_are_for_admins(browser: Browser) -> None:
     assert browser.get("/admin").headers["location"] == "/admin/login"
     assert browser.get("/admin/events/demo").headers["location"] == "/admin/login"
     wrong = browser.submit("/admin/login", data=ADMIN | {"password": "wrong"})
@@ -210,7 +210,7 @@ def test_the_operator_s_pages_are_for_admins(browser: Browser) -> None:
     assert browser.submit("/admin/login", data=ADMIN).headers["location"] == "/admin"
     assert 'data-event="demo"' in browser.get("/admin").text
     assert 'id="n-waiting"' in browser.get("/admin/events/demo").text
-    assert browser.get("/admin/events/open-air").status_code == 404, "an event without a line has no operator page"
+    assert browser.get("/admin/events/open-air").status_code == 404, "an event without a line has no room to manage"
     browser.submit("/logout")
     assert browser.get("/admin").headers["location"] == "/admin/login"
 

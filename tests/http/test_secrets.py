@@ -1,4 +1,4 @@
-"""What is logged: enough to follow a sale, and nothing that lets the reader of a log buy, steer or pretend."""
+"""What is logged: enough to follow a sale, and nothing that lets the reader of a log buy, change a room or pretend."""
 
 from __future__ import annotations
 

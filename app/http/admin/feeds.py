@@ -1,5 +1,5 @@
-"""The live feed of a desk page: Server-Sent Events, for as long as who asks is still an admin and there is something to
-tell. The browser connects again after its end, and is told then what is wrong.
+"""The live feed of an admin's page: Server-Sent Events, for as long as who asks is still an admin and there is
+something to tell. The browser connects again after its end, and is told then what is wrong.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class ReservationQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     limit: PageSize = PAGE
 
 
-class DeskRow(Shape, frozen=True, kw_only=True):
+class ReservationRow(Shape, frozen=True, kw_only=True):
     """A reservation in a list: `seats` is how many, `email` that of the account whose it is, if it is one's."""
 
     id: str
@@ -72,14 +72,14 @@ class DeskRow(Shape, frozen=True, kw_only=True):
     ended_at: datetime | None
 
 
-class DeskPage(Shape, frozen=True, kw_only=True):
+class ReservationPage(Shape, frozen=True, kw_only=True):
     """`next` is null on the last page."""
 
-    reservations: list[DeskRow]
+    reservations: list[ReservationRow]
     next: str | None
 
 
-class DeskPayment(Shape, frozen=True, kw_only=True):
+class ReservationPayment(Shape, frozen=True, kw_only=True):
     method: str
     reference: str
     amount: int
@@ -88,18 +88,18 @@ class DeskPayment(Shape, frozen=True, kw_only=True):
     refunded_at: datetime | None
 
 
-class DeskReservation(shapes.Reservation, frozen=True, kw_only=True):
+class AdminReservation(shapes.Reservation, frozen=True, kw_only=True):
     """`number` is the place in line it was made from."""
 
     holder: str
     email: str | None
     number: int | None
     created_at: datetime
-    payments: list[DeskPayment]
+    payments: list[ReservationPayment]
 
 
-class DeskDetail(Shape, frozen=True, kw_only=True):
-    reservation: DeskReservation
+class ReservationDetail(Shape, frozen=True, kw_only=True):
+    reservation: AdminReservation
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -134,12 +134,12 @@ async def _names_of(state: State, user_id: str) -> list[str]:
     return [holder_text(account_holder(user_id)), *await users.holders_of_user(state["db"], user_id)]
 
 
-async def page_of(state: State, query: ReservationQuery) -> DeskPage:
+async def page_of(state: State, query: ReservationQuery) -> ReservationPage:
     found = await reservation_search.search(state["db"], await wanted_of(state, query), query.limit + 1)
     shown = found[: query.limit]
-    rows = [msgspec.convert(row, DeskRow, from_attributes=True) for row in shown]
+    rows = [msgspec.convert(row, ReservationRow, from_attributes=True) for row in shown]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
-    return DeskPage(reservations=rows, next=last)
+    return ReservationPage(reservations=rows, next=last)
 
 
 async def detail(state: State, reservation_id: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ async def detail(state: State, reservation_id: str) -> dict[str, Any]:
         "email": await reservation_search.email_of(state["db"], found.holder),
         "number": found.number,
         "createdAt": found.created_at.isoformat(),
-        "payments": [msgspec.convert(one, DeskPayment, from_attributes=True) for one in paid],
+        "payments": [msgspec.convert(one, ReservationPayment, from_attributes=True) for one in paid],
     }
 
 
@@ -234,9 +234,9 @@ routes = [
         summary="Look for reservations",
         who=Who.admin,
         query=ReservationQuery,
-        answers={200: DeskPage},
+        answers={200: ReservationPage},
     ),
-    ApiRoute("GET", _ONE, show, summary="One reservation", who=Who.admin, answers={200: DeskDetail}),
+    ApiRoute("GET", _ONE, show, summary="One reservation", who=Who.admin, answers={200: ReservationDetail}),
     *(
         ApiRoute(
             "POST",

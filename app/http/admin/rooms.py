@@ -1,4 +1,4 @@
-"""The operator's API: a room's numbers, once or as a live feed, and what may be changed of it. Admins only."""
+"""An admin's API of the rooms: a room's numbers, once or as a live feed, and what may be changed of it. Admins only."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class UserQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     limit: PageSize = PAGE
 
 
-class DeskUser(Shape, frozen=True, kw_only=True):
+class ListedUser(Shape, frozen=True, kw_only=True):
     id: str
     email: str
     name: str
@@ -48,12 +48,12 @@ class DeskUser(Shape, frozen=True, kw_only=True):
 class UserPage(Shape, frozen=True, kw_only=True):
     """`next` is null on the last page."""
 
-    users: list[DeskUser]
+    users: list[ListedUser]
     next: str | None
 
 
 class UserAnswer(Shape, frozen=True, kw_only=True):
-    user: DeskUser
+    user: ListedUser
 
 
 class RoleBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,18 +70,18 @@ async def page_of(state: State, query: UserQuery) -> UserPage:
     )
     shown = found[: query.limit]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
-    return UserPage(users=[msgspec.convert(one, DeskUser, from_attributes=True) for one in shown], next=last)
+    return UserPage(users=[msgspec.convert(one, ListedUser, from_attributes=True) for one in shown], next=last)
 
 
-async def user_of(state: State, user_id: str) -> DeskUser:
+async def user_of(state: State, user_id: str) -> ListedUser:
     """Raises Problem 404."""
     found = None if "\x00" in user_id else await account_admin.get(state["db"], user_id)
     if found is None:
         raise Problem(404, "user_unknown", f"There is no account {user_id[:40]!r}.")
-    return msgspec.convert(found, DeskUser, from_attributes=True)
+    return msgspec.convert(found, ListedUser, from_attributes=True)
 
 
-async def disable(state: State, who: str, user_id: str) -> DeskUser:
+async def disable(state: State, who: str, user_id: str) -> ListedUser:
     """No log-in any more, and every session ends. Safe to repeat. Raises Problem."""
     user = await user_of(state, user_id)
     await _end_early(state, user.id)
@@ -90,13 +90,13 @@ async def disable(state: State, who: str, user_id: str) -> DeskUser:
     return await user_of(state, user.id)
 
 
-async def enable(state: State, who: str, user_id: str) -> DeskUser:
+async def enable(state: State, who: str, user_id: str) -> ListedUser:
     user = await user_of(state, user_id)
     _check(await account_admin.enable(state["db"], user.id, who=who, now=datetime.now(UTC)))
     return await user_of(state, user.id)
 
 
-async def set_role(state: State, who: str, user_id: str, role: Role) -> DeskUser:
+async def set_role(state: State, who: str, user_id: str, role: Role) -> ListedUser:
     """Their sessions end, since the old role is in them: they log in again with the new one. Safe to repeat, so that
     sessions which could not be ended the first time are ended then. Raises Problem."""
     user = await user_of(state, user_id)
@@ -116,8 +116,8 @@ async def _end_early(state: State, user_id: str, *, only_if_others: bool = True)
         await end_account(state, user_id)
 
 
-def _check(steered: AccountChange) -> None:
-    if steered is AccountChange.last_admin:
+def _check(change: AccountChange) -> None:
+    if change is AccountChange.last_admin:
         raise Problem(409, "last_admin", "This is the last admin. Make somebody else one first.")
 
 
@@ -139,7 +139,7 @@ async def change_role(request: Request[State]) -> Response:
     )
 
 
-def _verb(do: Callable[[State, str, str], Awaitable[DeskUser]]) -> Callable[[Request[State]], Awaitable[Response]]:
+def _verb(do: Callable[[State, str, str], Awaitable[ListedUser]]) -> Callable[[Request[State]], Awaitable[Response]]:
     async def endpoint(request: Request[State]) -> Response:
         admin = require_admin(request.state["tokens"], request.scope)
         return json_answer(UserAnswer(user=await do(request.state, admin.email, request.path_params["user_id"])))

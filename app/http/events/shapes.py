@@ -93,7 +93,7 @@ class PriceWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RoomWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """With what its room begins; afterwards the operator's page changes it."""
+    """With what its room begins; afterwards its admin page changes it."""
 
     rate_per_second: Annotated[float, msgspec.Meta(ge=0.1, le=10_000)] = 10.0
     burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10

@@ -93,7 +93,7 @@ def _here(request: Request[Any]) -> str:
 
 
 def _current(section: str, path: str) -> Markup:
-    """Marks the link to where the reader is, and to the part of the desk that a page belongs to."""
+    """Marks the link to where the reader is, and to the part of the admin pages that a page belongs to."""
     if path == section:
         return Markup(' aria-current="page"')
     under = path != "/admin" and section.startswith(f"{path}/")

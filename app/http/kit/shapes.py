@@ -66,7 +66,7 @@ class Reservation(Shape, frozen=True, kw_only=True):
 class Position(Shape, frozen=True, kw_only=True):
     """A place in line. `wish` says why a wish found no seats; `full` that nobody more fits in, so that the line moves
     when somebody finishes; `claim_before` until when a turn must be taken up; `reason` why the room is closed, if not
-    by an operator."""
+    by an admin."""
 
     state: Place
     room: RoomState

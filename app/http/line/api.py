@@ -160,7 +160,7 @@ def _refusal(view: LineView, room: RoomStatus, status: JoinStatus) -> Problem:
 
 
 def closed_problem(view: LineView, room_state: str) -> Problem:
-    """Why a line takes nobody: its event was cancelled, its sale is over (`reason`), or an operator closed it."""
+    """Why a line takes nobody: its event was cancelled, its sale is over (`reason`), or an admin closed it."""
     if view.reason == CANCELLED:
         return Problem(410, "event_cancelled", "This event was cancelled.", room=room_state)
     extra = {"reason": view.reason} if view.reason else {}

@@ -49,7 +49,7 @@ def iso_ms(at_ms: int) -> bytes:
 
 
 def _message(view: LineView) -> bytes:
-    """What the operator says, and why the room is closed if the clock or a cancellation closed it."""
+    """What an admin says, and why the room is closed if the clock or a cancellation closed it."""
     known = _messages.get(view.event_id)
     if known is None or known[:2] != (view.message, view.reason):
         said = b',"message":%s' % msgspec.json.encode(view.message) if view.message else b""

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.http.admin import users as desk
+from app.http.admin import users as admin_users
 from app.ledger import passwords, users
 from app.ledger.passwords import Passwords
 from app.limits.limits import Attempt
@@ -187,7 +187,7 @@ async def test_the_cookie_goes_with_the_log_out(system: System) -> None:
 async def test_a_disabled_account_is_out_everywhere_until_it_is_enabled(system: System) -> None:
     other_web = await system.another_web()
     made = (await register(system, "disabled@example.com")).json()
-    await desk.disable(system.state, "boss", made["user"]["id"])
+    await admin_users.disable(system.state, "boss", made["user"]["id"])
     assert_problem(await ask(system.web, made["token"]), 401, "session_ended")
 
     async def over_there() -> bool:
@@ -196,7 +196,7 @@ async def test_a_disabled_account_is_out_everywhere_until_it_is_enabled(system: 
     await wait_until(over_there, description="the session is over in the other process")
     assert_problem(await log_in(system.web, "disabled@example.com"), 403, "account_disabled")
     assert_problem(await log_in(system.web, "disabled@example.com", "wrong"), 401, "login_refused")
-    await desk.enable(system.state, "boss", made["user"]["id"])
+    await admin_users.enable(system.state, "boss", made["user"]["id"])
     again = (await log_in(system.web, "disabled@example.com")).json()["token"]
     assert_problem(await ask(system.web, again), 403, "admin_only")
     assert_problem(await ask(system.web, made["token"]), 401, "session_ended")
@@ -211,7 +211,7 @@ async def test_an_account_disabled_while_it_logs_in_gets_no_lasting_session(
 
     async def disabled_meanwhile(self: Passwords, password_hash: str | None, password: str, whose: str = "") -> bool:
         right = await check(self, password_hash, password, whose)
-        await desk.disable(system.state, "boss", user_id)
+        await admin_users.disable(system.state, "boss", user_id)
         return right
 
     monkeypatch.setattr(Passwords, "check", disabled_meanwhile)

@@ -59,13 +59,13 @@ async def person(system: System, event_id: str) -> AsyncIterator[Person]:
 
 async def test_one_account_has_one_number_on_all_its_devices(system: System, event_id: str) -> None:
     await system.change(event_id, state="paused")
-    async with person(system, event_id) as phone, person(system, event_id) as desk:
+    async with person(system, event_id) as phone, person(system, event_id) as laptop:
         await phone.register("devices")
         assert await phone.number() == 1
-        await desk.log_in("devices")
-        assert (await desk.position())["number"] == 1, "logging in shows the place at once"
-        assert (await desk.join()).status_code == 200
-        assert await desk.number() == 1
+        await laptop.log_in("devices")
+        assert (await laptop.position())["number"] == 1, "logging in shows the place at once"
+        assert (await laptop.join()).status_code == 200
+        assert await laptop.number() == 1
         async with person(system, event_id) as program:
             token = (await program.log_in("devices")).json()["token"]
             program.client.cookies.clear()

@@ -1,4 +1,4 @@
-"""The admin desk: reservations found, cancelled and refunded, all of it in the trail; lists in pages; spreadsheets."""
+"""An admin's reservations: found, cancelled and refunded, all of it in the trail; lists in pages; spreadsheets."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ async def test_no_cell_of_a_spreadsheet_is_a_formula(text: str) -> None:
     assert cell("Re: R=1") == "Re: R=1"
 
 
-async def test_the_desk_says_an_events_name_in_its_readers_language(system: System, event_id: str) -> None:
+async def test_an_admin_reads_an_events_name_in_its_readers_language(system: System, event_id: str) -> None:
     await held(system, event_id)
     async with system.web.client(headers=await system.bearer()) as client:
         wanted = {"title": "한국말 제목", "translations": {"en": {"title": "English title"}}}
@@ -217,7 +217,7 @@ async def test_the_desk_says_an_events_name_in_its_readers_language(system: Syst
                 assert found == [name], f"{path} in {lang}"
 
 
-async def test_the_desk_pages_work_without_a_script(system: System, event_id: str) -> None:
+async def test_the_pages_work_without_a_script(system: System, event_id: str) -> None:
     made = await held(system, event_id, paid=True)
     async with system.web.client(headers={**await system.bearer(), "accept-language": "en"}) as client:
         listed = await client.get("/admin/reservations", params={"eventId": event_id, "status": "", "since": ""})

@@ -1,4 +1,4 @@
-"""The operator's API: who may use it, what may be changed of a room, and what is remembered of it."""
+"""The API of the rooms: who may use it, what may be changed of a room, and what is remembered of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def room(event_id: str) -> str:
 
 
 async def asked(system: System, headers: dict[str, str], event_id: str = "later") -> list[httpx2.Response]:
-    """The three ways to ask as an operator."""
+    """The three ways to ask as an admin."""
     async with system.web.client(headers=headers) as client:
         return [
             await client.get(room(event_id)),
@@ -40,13 +40,13 @@ async def asked(system: System, headers: dict[str, str], event_id: str = "later"
         ]
 
 
-async def test_nobody_steers_without_logging_in(system: System) -> None:
+async def test_nobody_changes_a_room_without_logging_in(system: System) -> None:
     for answer in await asked(system, {}):
         assert_problem(answer, 401, "login_required")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_buyer_s_session_steers_nothing(system: System) -> None:
+async def test_a_buyer_s_session_changes_nothing(system: System) -> None:
     for answer in await asked(system, await system.bearer(BUYER)):
         assert_problem(answer, 403, "admin_only")
 
@@ -193,7 +193,7 @@ async def test_a_line_that_stands_still_lets_nobody_in_and_one_that_is_over_has_
         assert (await client.get(f"/api/queue/{event_id}/status")).json()["waiting"] == 0
 
 
-async def test_the_operators_page_knows_what_happened_before_it_was_opened(system: System, event_id: str) -> None:
+async def test_the_admins_page_knows_what_happened_before_it_was_opened(system: System, event_id: str) -> None:
     await system.change(event_id, state="paused")
     async with buyer(system, event_id) as ann, system.web.client(headers=await system.bearer()) as client:
         await ann.join()
@@ -224,7 +224,7 @@ async def test_every_setting_can_be_changed_and_is_remembered_with_who_and_when(
 
 async def test_a_change_is_written_down_before_it_is_made(system: System, event_id: str) -> None:
     """The process dies between the two: the trail may say more than was done, never less."""
-    operator = system.state["room_control"]
+    control = system.state["room_control"]
 
     class Died(Exception):
         pass
@@ -236,7 +236,7 @@ async def test_a_change_is_written_down_before_it_is_made(system: System, event_
     class Knows:
         scripts = Dying()
 
-    control = RoomControl(operator.redis, Knows(), operator.db, operator.now)  # type: ignore[arg-type]
+    control = RoomControl(control.redis, Knows(), control.db, control.now)  # type: ignore[arg-type]
     with pytest.raises(Died):
         await control.change(event_id, "op", RoomChange(burst=7))
     (entry,) = await audit_log.room_changes(system.db, event_id, 9)
@@ -348,7 +348,7 @@ async def test_the_live_feed_ends_with_the_session(
             await feed.rest()
 
 
-async def test_two_operators_at_once_lose_no_change(system: System, event_id: str) -> None:
+async def test_two_admins_at_once_lose_no_change(system: System, event_id: str) -> None:
     other = await system.another_web()
     headers = await system.bearer()
     async with system.web.client(headers=headers) as one, other.client(headers=headers) as two:

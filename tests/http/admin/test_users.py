@@ -1,4 +1,4 @@
-"""Accounts at the admin desk: found, shut out at once, and never without an admin who can log in."""
+"""Accounts as admins see them: found, shut out at once, and never without an admin who can log in."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ async def test_a_request_that_no_allocator_answers_is_warned_of(system: System) 
     assert not any(warning.startswith("seats:") for warning in (await asked(system))[1]["warnings"])
 
 
-async def test_without_a_worker_buyers_are_served_but_the_operator_is_warned(system: System) -> None:
+async def test_without_a_worker_buyers_are_served_but_monitoring_is_warned(system: System) -> None:
     health_key = "arq:queue:health-check"
 
     async def said() -> bytes | None:
@@ -204,7 +204,7 @@ async def test_without_a_worker_buyers_are_served_but_the_operator_is_warned(sys
     async def is_well() -> bool:
         return not (await asked(system))[1]["warnings"]
 
-    await wait_until(is_warned, description="the operator is warned and buyers are served")
+    await wait_until(is_warned, description="monitoring is warned and buyers are served")
     await system.redis.set(health_key, value, px=11_000)
     await wait_until(is_well, description="nobody is warned any more")
 

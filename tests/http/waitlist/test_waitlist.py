@@ -127,10 +127,10 @@ async def test_the_list_is_for_what_cannot_be_bought(system: System, event_id: s
 async def test_a_place_on_the_list_belongs_to_the_account_on_every_device(system: System, event_id: str) -> None:
     await sell_out(system, event_id)
     headers = await system.bearer(BUYER)
-    async with system.web.client(headers=headers) as phone, system.web.client(headers=headers) as desk:
+    async with system.web.client(headers=headers) as phone, system.web.client(headers=headers) as laptop:
         assert (await phone.post(at(event_id), json=wishing())).status_code == 201
-        assert (await desk.post(at(event_id), json=wishing())).status_code == 200
-        assert (await entry(desk, event_id))["state"] == "waiting"
+        assert (await laptop.post(at(event_id), json=wishing())).status_code == 200
+        assert (await entry(laptop, event_id))["state"] == "waiting"
     async with system.web.client() as nobody:
         assert_problem(await nobody.get(at(event_id)), 404, "waitlist_unknown")
 

@@ -1,4 +1,4 @@
-// The operator's list of rooms: fresh numbers every two seconds while the page is in view.
+// An admin's list of rooms: fresh numbers every two seconds while the page is in view.
 import { show, t } from "./page.js";
 import { call } from "./api.js";
 

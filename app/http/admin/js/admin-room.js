@@ -1,4 +1,4 @@
-// The operator's page of one room: live numbers and charts, and controls that say next to themselves what came of them.
+// An admin's page of one room: live numbers and charts, and controls that say next to themselves what came of them.
 import { $, data, now, show, stamp, t } from "./page.js";
 import { call } from "./api.js";
 import { Chart } from "./chart.js";
@@ -124,7 +124,7 @@ for (const button of document.querySelectorAll("[data-accounts]")) {
   button.addEventListener("click", () => change({ accountsOnly: button.dataset.accounts === "true" }, $("accounts-said")));
 }
 
-/** What another operator changed is in the list as well. */
+/** What another admin changed is in the list as well. */
 async function followChanges(before, after) {
   const changed = [...document.querySelectorAll("form[data-field]")].some(({ dataset: { field } }) => field in after && after[field] !== before[field]);
   if (changed || after.state !== before.state) showChanges((await call("GET", url)).changes);

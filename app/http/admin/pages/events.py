@@ -21,7 +21,7 @@ from app.domain.local_time import MOMENT, local_text
 from app.domain.sale import status_of
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
-from app.http.admin import events as event_desk
+from app.http.admin import events as admin_events
 from app.http.admin.pages.gate import LOGIN, AdminPage, admin_route
 from app.http.events.cache import known_event
 from app.http.events.shapes import GRADES_MAX, EventEdit, EventWanted
@@ -66,7 +66,7 @@ async def create(request: Request[State], admin: Session) -> Response:
     try:
         sent = {**_words(form), **_room(form), "admission": first(form, "admission") or "room"}
         sent |= {name: first(form, field) for field, name in TIMES if first(form, field)}
-        made = await event_desk.create(request.state, admin.email, _converted(sent, EventWanted, form))
+        made = await admin_events.create(request.state, admin.email, _converted(sent, EventWanted, form))
     except Problem as problem:
         return _form(request, None, _given(form), problem)
     return see_other(f"{LIST}/{made.id}/edit?done=made")
@@ -83,7 +83,7 @@ async def edit(request: Request[State], admin: Session) -> Response:
     try:
         wanted = _converted({**_words(form, event), **_times(form, event)}, EventEdit, form)
         version = int(first(form, "version")) if first(form, "version").isdecimal() else None
-        await event_desk.edit(request.state, admin.email, event_id, wanted, version)
+        await admin_events.edit(request.state, admin.email, event_id, wanted, version)
     except Problem as problem:
         return _form(request, event, _given(form), problem)
     return see_other(f"{LIST}/{event_id}/edit?done=saved")
@@ -106,7 +106,7 @@ async def cancel(request: Request[State], admin: Session) -> Response:
     if first(await read_form(request), "sure") != "yes":
         return see_other(f"{LIST}/{event_id}/cancel")
     try:
-        await event_desk.cancel(request.state, admin.email, event_id, None)
+        await admin_events.cancel(request.state, admin.email, event_id, None)
     except Problem as problem:
         return await _cancelling(request, problem)
     return see_other(f"{LIST}/{event_id}/edit?done=cancelled")

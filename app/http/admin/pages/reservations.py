@@ -1,4 +1,4 @@
-"""The admin desk's pages: look for reservations, see one, cancel or refund it; the trail. Plain links and forms.
+"""An admin's pages of reservations: look for them, see one, cancel or refund it; the audit log. Plain links and forms.
 
 They call what the API calls, so a page and the API refuse and record alike.
 """
@@ -18,8 +18,7 @@ from starlette.responses import Response
 
 from app.domain.reservation import ReservationStatus
 from app.http.accounts.tokens import Session
-from app.http.admin import audit_log as trail_desk
-from app.http.admin import reservations as desk
+from app.http.admin import audit_log, reservations
 from app.http.admin.pages.gate import admin_route
 from app.http.admin.pages.view import change_parts, change_words
 from app.http.kit.forms import first, read_form
@@ -30,7 +29,7 @@ from app.http.kit.routing import problem_words
 from app.http.state import State
 from app.ledger.reservation_search import titles as titles_of
 
-DESK_ZONE = "Asia/Seoul"  # lists hold things of many events; one zone for all of a list
+LIST_ZONE = "Asia/Seoul"  # lists hold things of many events; one zone for all of a list
 REASON_CHARS_MAX = 500
 ACTION = "admin.action."
 T = TypeVar("T")
@@ -49,7 +48,7 @@ def query_from(fields: Mapping[str, str], kind: type[T]) -> T:
         for name, days in (("since", 0), ("until", 1)):
             if name in wanted:
                 day = date.fromisoformat(wanted[name]) + timedelta(days=days)
-                wanted[name] = datetime.combine(day, time(), ZoneInfo(DESK_ZONE)).isoformat()
+                wanted[name] = datetime.combine(day, time(), ZoneInfo(LIST_ZONE)).isoformat()
         return msgspec.convert(wanted, kind, strict=False)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         raise Problem(422, "payload_invalid", f"The search does not fit: {error}.") from None
@@ -61,9 +60,9 @@ def next_url(path: str, fields: Mapping[str, str], name: str, cursor: object) ->
 
 async def reservations_page(request: Request[State], _: Session) -> Response:
     t, fields = texts_for(request), fields_of(request)
-    notice, status, found = "", 200, desk.DeskPage(reservations=[], next=None)
+    notice, status, found = "", 200, reservations.ReservationPage(reservations=[], next=None)
     try:
-        found = await desk.page_of(request.state, query_from(fields, desk.ReservationQuery))
+        found = await reservations.page_of(request.state, query_from(fields, reservations.ReservationQuery))
     except Problem as problem:
         notice, status = problem_words(t, problem), problem.status
     context = {
@@ -71,7 +70,7 @@ async def reservations_page(request: Request[State], _: Session) -> Response:
         "statuses": [status.value for status in ReservationStatus],
         "rows": found.reservations,
         "titles": await titles_of(request.state["db"], [row.event_id for row in found.reservations], t.lang),
-        "zone": DESK_ZONE,
+        "zone": LIST_ZONE,
         "next_url": next_url("/admin/reservations", fields, "cursor", found.next),
         "csv_url": f"/api/admin/export/reservations.csv?{_without_days(fields)}",
         "notice_text": notice,
@@ -82,7 +81,7 @@ async def reservations_page(request: Request[State], _: Session) -> Response:
 def _without_days(fields: Mapping[str, str]) -> str:
     """The search as the API takes it: days are moments there."""
     try:
-        query = query_from(fields, desk.ReservationQuery)
+        query = query_from(fields, reservations.ReservationQuery)
     except Problem:
         return ""
     kept = {name: value for name, value in msgspec.to_builtins(query).items() if value is not None}
@@ -94,13 +93,13 @@ async def reservation_page(request: Request[State], _: Session) -> Response:
 
 
 async def _reservation(request: Request[State], refused: Problem | None = None) -> Response:
-    found = await desk.detail(request.state, request.path_params["reservation_id"])
+    found = await reservations.detail(request.state, request.path_params["reservation_id"])
     moments = {name: datetime.fromisoformat(found[name]) for name in ("createdAt", "expiresAt")}
     titles = await titles_of(request.state["db"], [found["eventId"]], texts_for(request).lang)
     context = {
         "title": titles[found["eventId"]],
         "reservation": {**found, **moments},
-        "zone": DESK_ZONE,
+        "zone": LIST_ZONE,
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
         "method_name": partial(request.state["providers"].method_name, language=texts_for(request).lang),
     }
@@ -108,18 +107,18 @@ async def _reservation(request: Request[State], refused: Problem | None = None) 
 
 
 async def cancel(request: Request[State], admin: Session) -> Response:
-    return await _end(request, admin, desk.CANCEL)
+    return await _end(request, admin, reservations.CANCEL)
 
 
 async def refund(request: Request[State], admin: Session) -> Response:
-    return await _end(request, admin, desk.REFUND)
+    return await _end(request, admin, reservations.REFUND)
 
 
 async def _end(request: Request[State], admin: Session, action: str) -> Response:
     reservation_id = request.path_params["reservation_id"]
     reason = first(await read_form(request), "reason")[:REASON_CHARS_MAX]
     try:
-        await desk.end(request.state, admin.email, reservation_id, action, reason)
+        await reservations.end(request.state, admin.email, reservation_id, action, reason)
     except Problem as problem:
         if problem.status == 404:
             raise
@@ -129,16 +128,16 @@ async def _end(request: Request[State], admin: Session, action: str) -> Response
 
 async def trail_page(request: Request[State], _: Session) -> Response:
     t, fields = texts_for(request), fields_of(request)
-    notice, status, found = "", 200, trail_desk.TrailPage(entries=[], next=None)
+    notice, status, found = "", 200, audit_log.TrailPage(entries=[], next=None)
     try:
-        found = await trail_desk.page_of(request.state, query_from(fields, trail_desk.TrailQuery))
+        found = await audit_log.page_of(request.state, query_from(fields, audit_log.TrailQuery))
     except Problem as problem:
         notice, status = problem_words(t, problem), problem.status
     context = {
         "actions": sorted(action_names(t).items(), key=lambda each: each[1]),
         "fields": fields,
         "rows": [_entry(t, entry) for entry in found.entries],
-        "zone": DESK_ZONE,
+        "zone": LIST_ZONE,
         "next_url": next_url("/admin/trail", fields, "before", found.next),
         "notice_text": notice,
     }
@@ -150,7 +149,7 @@ def action_names(t: Texts) -> dict[str, str]:
     return {key.removeprefix(ACTION): t(key) for key in t.under(ACTION)}
 
 
-def _entry(t: Texts, entry: trail_desk.TrailEntry) -> dict[str, Any]:
+def _entry(t: Texts, entry: audit_log.TrailEntry) -> dict[str, Any]:
     key = ACTION + entry.action
     return {
         "id": entry.id,

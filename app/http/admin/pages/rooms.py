@@ -1,4 +1,4 @@
-"""The operator's pages: log in, the rooms, one room with its controls.
+"""An admin's pages of the rooms: log in, the rooms, one room with its controls.
 
 Admins only. Every change goes through the admin API, from the page's script.
 """

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.http.accounts.tokens import Session
 from app.http.admin.pages.gate import admin_route
-from app.http.admin.pages.reservations import DESK_ZONE
+from app.http.admin.pages.reservations import LIST_ZONE
 from app.http.admin.pages.view import stamp
 from app.http.admin.statistics import Figures, stats_of
 from app.http.kit.i18n import Texts, texts_for
@@ -34,9 +34,9 @@ async def statistics_page(request: Request[State], _: Session) -> Response:
         "sold_most": max((sold for _, sold, _ in grades), default=0),
         "statuses": list(stats.totals.reservations.items()),
         "made_most": max(stats.totals.reservations.values(), default=0),
-        "at": stamp(stats.updated_at, DESK_ZONE),
+        "at": stamp(stats.updated_at, LIST_ZONE),
     }
-    return page(request, "admin/statistics.html", context, script={"zone": DESK_ZONE}, words=("admin.live.",))
+    return page(request, "admin/statistics.html", context, script={"zone": LIST_ZONE}, words=("admin.live.",))
 
 
 def cells(t: Texts, figures: Figures, names: tuple[str, ...]) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""Accounts as the admin desk's pages: find one, shut it out, let it in, change its role. Plain links and forms."""
+"""Accounts as an admin's pages: find one, shut it out, let it in, change its role. Plain links and forms."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.accounts.tokens import Session
-from app.http.admin import users as desk
+from app.http.admin import users
 from app.http.admin.pages.gate import admin_route
-from app.http.admin.pages.reservations import DESK_ZONE, fields_of, next_url, query_from
+from app.http.admin.pages.reservations import LIST_ZONE, fields_of, next_url, query_from
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import texts_for
 from app.http.kit.problems import Problem
@@ -18,15 +18,15 @@ from app.http.state import State
 
 
 async def users_page(request: Request[State], _: Session) -> Response:
-    fields, notice, status, found = fields_of(request), "", 200, desk.UserPage(users=[], next=None)
+    fields, notice, status, found = fields_of(request), "", 200, users.UserPage(users=[], next=None)
     try:
-        found = await desk.page_of(request.state, query_from(fields, desk.UserQuery))
+        found = await users.page_of(request.state, query_from(fields, users.UserQuery))
     except Problem as problem:
         notice, status = problem_words(texts_for(request), problem), problem.status
     context = {
         "fields": fields,
         "rows": found.users,
-        "zone": DESK_ZONE,
+        "zone": LIST_ZONE,
         "next_url": next_url("/admin/users", fields, "cursor", found.next),
         "notice_text": notice,
     }
@@ -39,24 +39,24 @@ async def user_page(request: Request[State], _: Session) -> Response:
 
 async def _user(request: Request[State], refused: Problem | None = None) -> Response:
     context = {
-        "user": await desk.user_of(request.state, request.path_params["user_id"]),
-        "zone": DESK_ZONE,
+        "user": await users.user_of(request.state, request.path_params["user_id"]),
+        "zone": LIST_ZONE,
         "notice_text": problem_words(texts_for(request), refused) if refused else "",
     }
     return page(request, "admin/user.html", context, status=refused.status if refused else 200)
 
 
-async def steer(request: Request[State], admin: Session) -> Response:
+async def change(request: Request[State], admin: Session) -> Response:
     """`do` is the button that was pressed. An admin who ends their own sessions is sent to log in by the next page."""
     user_id, do = request.path_params["user_id"], first(await read_form(request), "do")
     try:
         match do:
             case "disable":
-                await desk.disable(request.state, admin.email, user_id)
+                await users.disable(request.state, admin.email, user_id)
             case "enable":
-                await desk.enable(request.state, admin.email, user_id)
+                await users.enable(request.state, admin.email, user_id)
             case "buyer" | "admin":
-                await desk.set_role(request.state, admin.email, user_id, do)
+                await users.set_role(request.state, admin.email, user_id, do)
             case _:
                 raise Problem(422, "payload_invalid", f"{do[:20]!r} is nothing that can be done to an account.")
     except Problem as problem:
@@ -69,5 +69,5 @@ async def steer(request: Request[State], admin: Session) -> Response:
 routes = [
     admin_route("/admin/users", users_page),
     admin_route("/admin/users/{user_id}", user_page),
-    admin_route("/admin/users/{user_id}", steer, "POST"),
+    admin_route("/admin/users/{user_id}", change, "POST"),
 ]
