@@ -1,10 +1,10 @@
 """Charges: what was asked of a payment provider, and what became of it.
 
     started ──► captured ──► settled      the lane has written the reservation's payment: see there
-       │  └───► failed                    the provider says that nothing was taken
-       └──────► refund_due ──► refunded   given up before we knew: whatever was taken goes back, nothing more will be
+       │  └───► failed                    the provider says that it took no money
+       └──────► refund_due ──► refunded   cancelled by us: money taken for it is refunded, and none will be taken
 
-Only one arrow leaves `started`, whoever comes first: a charge that is being given up can never pay for seats.
+The first change from `started` wins: a charge that is being cancelled can never pay for seats.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class ChargeStatus(StrEnum):
 
 
 UNDER_WAY = frozenset({ChargeStatus.started, ChargeStatus.captured})
-UNDONE = frozenset({*UNDER_WAY, ChargeStatus.refund_due})  # somebody must still do something about these
+UNDONE = frozenset({*UNDER_WAY, ChargeStatus.refund_due})  # the payer job must still work on these
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to be paid, through the payment provider named `provider`.
 
-    `reference` is the provider's own id of it, `next_at` when the payer checks it.
+    `reference` is the provider's own id for it; `next_at` is when the payer job (workers/payer.py) next works on it.
     """
 
     id: str

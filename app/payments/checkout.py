@@ -1,8 +1,9 @@
-"""Takes the money for reservations and has their seats sold: the one path from a charge to a confirmed reservation.
+"""Charges buyers and has the lane sell their seats: the one path from a charge to a confirmed reservation.
 
-A charge is written down before the provider is asked. Every answer (to a request, by webhook, to the payer that asks
-later) goes through `apply_gateway_answer`, and the lane gets a Confirm whose id is made from the charge's. So whatever
-process dies at any step, any other may resume the charge from there, even two at once.
+A charge is stored before the provider is called. `apply_gateway_answer` applies every answer of the provider: to a
+request, by webhook, or to the payer job (workers/payer.py), which finishes charges that a request left open. The lane
+gets a Confirm whose id is derived from the charge's id. So if a process dies at any step, another process can resume
+the charge from there; two may do so at once.
 """
 
 from __future__ import annotations
@@ -44,24 +45,24 @@ Send = Callable[[str, Sequence[Confirm]], Awaitable[None]]  # the same, without 
 
 
 class PaidStatus(StrEnum):
-    """What became of an attempt to pay. For those after `refunded` nothing is taken and nothing will be."""
+    """The result of an attempt to pay."""
 
-    captured = "captured"  # the seats are sold
-    pending = "pending"  # the provider has not decided; a webhook will say
-    unclear = "unclear"  # no answer: the payer will ask what became of it
-    unreachable = "unreachable"  # the provider was not reached; a repeat resumes
-    already_paid = "already_paid"  # by another method
-    refund_due = "refund_due"  # taken, but the hold had ended: it is paid back
-    refunded = "refunded"  # and has been paid back
-    declined = "declined"
-    given_up = "given_up"
-    key_reused = "key_reused"
-    too_many = "too_many"
+    captured = "captured"  # the buyer has paid and the seats are sold
+    pending = "pending"  # the provider has not decided yet; its webhook will report the decision
+    unclear = "unclear"  # the provider did not answer; the payer job will ask it later
+    unreachable = "unreachable"  # the request did not reach the provider; repeating the payment resumes it
+    already_paid = "already_paid"  # the reservation is paid by another method
+    refund_due = "refund_due"  # the buyer has paid, but does not have the seats: the money will be refunded
+    refunded = "refunded"  # the same, and the money has been refunded
+    declined = "declined"  # the provider took no money
+    given_up = "given_up"  # we cancelled this charge; any money taken for it is refunded
+    key_reused = "key_reused"  # the idempotency key belongs to another payment; nothing was charged
+    too_many = "too_many"  # too many attempts for this reservation; nothing was charged
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """`redirect_url`: while pending, the provider's page on which the buyer pays."""
+    """`redirect_url`: the provider's page on which the buyer pays; set only if `status` is pending."""
 
     status: PaidStatus
     charge: Charge
@@ -70,9 +71,9 @@ class Paid:
 
 @dataclass(kw_only=True, eq=False)
 class Checkout:
-    """`submit` sends a Confirm down the lane and waits for its outcome; what it raises, `pay` raises, and a repeat of
-    `pay` resumes from there. `send` does not wait for the outcome; if it raises LaneUnavailable, the payer sends the
-    Confirm later. `return_url` gives the address of a reservation's page. `https_only`: no redirects to plain http.
+    """`submit` sends a Confirm to the lane and waits for its outcome. `pay` passes on its exceptions; a repeated `pay`
+    resumes the charge. `send` sends without waiting; if it raises LaneUnavailable, the payer job sends the Confirm
+    later. `return_url` maps a reservation id to the address of its page. `https_only` refuses redirects to plain http.
     """
 
     db: Database
@@ -86,7 +87,8 @@ class Checkout:
     https_only: bool
 
     async def pay(self, reservation: Reservation, method: str, key: str | None) -> Paid:
-        """Charge the price of the reservation: once per idempotency key, else once per method until declined.
+        """Charge the price of the reservation, or resume an earlier charge: the one with the same idempotency key, else
+        one for the same reservation and method that is under way or paid.
 
         Raises UnknownMethod if no provider offers the method.
         """
@@ -115,7 +117,7 @@ class Checkout:
                 return paid if reservation.expires_at > self.now() else replace(paid, redirect_url=None)
 
     async def resume(self, charge: Charge, holder: str) -> Paid:
-        """Take a charge as far as it will go now, from whatever state it is in."""
+        """Do the remaining steps of a charge, from whatever state it is in: call the provider, then the lane."""
         redirect_url = None
         if charge.status is ChargeStatus.started:
             try:
@@ -127,12 +129,12 @@ class Checkout:
                 answer = GatewayAnswer(Verdict.pending, answer.reference, charge.amount)
             charge = await apply_gateway_answer(self.db, charge, answer, self.now())
         if charge.status is ChargeStatus.captured:
-            charge = await self.confirmed(charge, holder)
+            charge = await self._confirm(charge, holder)
         status = await self._paid_status(charge)
         return Paid(status, charge, redirect_url if status is PaidStatus.pending else None)
 
     async def _ask(self, charge: Charge) -> GatewayAnswer | RedirectBuyer:
-        """Ask the charge's own provider to charge it. Raises GatewayError, also for a redirect to a wrong address."""
+        """Have the charge's provider charge the buyer. Raises GatewayError, also for a redirect to a wrong address."""
         provider = self.providers.of_charge(charge.provider)
         request = ChargeRequest(charge.id, charge.method, charge.amount, self.return_url(charge.reservation_id))
         answer = await self.retry(partial(provider.charge, request))
@@ -142,8 +144,8 @@ class Checkout:
                 raise GatewayFault(f"the redirect of {provider.name} is refused: {wrong}")
         return answer
 
-    async def confirmed(self, charge: Charge, holder: str) -> Charge:
-        """Have the lane sell the seats of a captured charge, or note that its money is due back."""
+    async def _confirm(self, charge: Charge, holder: str) -> Charge:
+        """Have the lane sell the seats of a captured charge. If there is no such reservation, a refund is due."""
         outcome = await self.submit(charge.event_id, confirm_of(charge, holder))
         if outcome.status is OutcomeStatus.not_found:
             log.error("captured_without_reservation", charge_id=charge.id, reservation_id=charge.reservation_id)
@@ -151,10 +153,10 @@ class Checkout:
         return await charges.transition(self.db, charge, ChargeStatus.settled)
 
     async def handle_webhook(self, provider: str, event: WebhookEvent) -> bool:
-        """Apply what a provider's webhook says of a charge; False if that provider has no such charge.
+        """Apply a provider's webhook to its charge; False if that provider has no such charge.
 
-        Returns as soon as it is written down, without waiting for the lane: the sender would not wait as long. A
-        Confirm that gets lost is sent again by the payer, after RECHECK_AFTER_WEBHOOK_S.
+        Returns once the answer is stored and the Confirm is sent, without waiting for its outcome: a webhook's sender
+        waits less long. If the Confirm is lost, the payer job sends it again after RECHECK_AFTER_WEBHOOK_S.
         """
         charge = await charges.get(self.db, event.charge_id)
         if charge is None or charge.provider != provider:

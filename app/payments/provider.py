@@ -1,8 +1,8 @@
-"""What a payment provider must do for us: one interface for all, answers as values, failures by class.
+"""The interface of every payment provider: answers are values, failures are subclasses of GatewayError.
 
-Two rules keep the money right. A charge id is charged once: asked again, the provider gives its first answer again.
-Once `refund` has returned, nothing of that charge is taken and nothing ever will be, even if the request to charge is
-still on its way to the provider, or the buyer is still on its page.
+Every provider must keep two rules. It charges a charge id once: to a repeated request it gives its first answer again.
+Once `refund` has returned, no money of that charge is kept and none will be taken, even if a request to charge is still
+on its way or the buyer is still on the provider's page.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 class Verdict(StrEnum):
     captured = "captured"
     declined = "declined"
-    pending = "pending"  # not decided yet: a webhook will say, or `find`
-    refunded = "refunded"  # paid back, or cancelled before anything was taken
+    pending = "pending"  # not decided yet: a webhook or `find` will give the decision
+    refunded = "refunded"  # paid back, or cancelled before any money was taken
 
 
 class GatewayAnswer(NamedTuple):
@@ -46,14 +46,14 @@ class ChargeRequest(NamedTuple):
 
 
 class WebhookEvent(NamedTuple):
-    """What a webhook says: `answer` holds for the charge `charge_id` from now on."""
+    """The content of a webhook: `answer` is the provider's newest answer to the charge `charge_id`."""
 
     charge_id: str
     answer: GatewayAnswer
 
 
 class Transaction(NamedTuple):
-    """One charge in the provider's own records, whoever asked for it."""
+    """One charge in the provider's own records, including any that we do not know."""
 
     charge_id: str
     verdict: Verdict
@@ -61,66 +61,66 @@ class Transaction(NamedTuple):
 
 
 class GatewayError(Exception):
-    """The provider could not be asked, or did not answer."""
+    """A call to the provider failed."""
 
 
 class NetworkFailure(GatewayError):
-    """The request did not reach the provider: nothing was done."""
+    """The request did not reach the provider, so it had no effect."""
 
 
 class GatewayTimeout(GatewayError):
-    """No answer in time: whether it was done is not known."""
+    """The provider did not answer in time. The request may have had its effect."""
 
 
 class GatewayFault(GatewayError):
-    """The provider answered with an error of its own: whether it was done is not known."""
+    """The provider answered with an internal error. The request may have had its effect."""
 
 
 class WebhookRefused(Exception):
-    """Not a webhook of this provider. The message says why and names nothing secret."""
+    """A request that is not a valid webhook of this provider. The message says why and contains nothing secret."""
 
 
 class SignatureInvalid(WebhookRefused):
-    """Its signature is missing, wrong or too old."""
+    """The webhook's signature is missing, wrong or too old."""
 
 
 class BodyInvalid(WebhookRefused):
-    """It is signed, but does not say what a webhook of this provider says."""
+    """The webhook's signature is valid, but its body is not in this provider's format."""
 
 
 class PaymentProvider(Protocol):
-    """Made once per process. `charge`, `find`, `refund` and `transactions` may raise GatewayError; the caller bounds
-    how long a call takes and tries again as retry_policy.py says, so a provider does neither."""
+    """One instance per process. `charge`, `find`, `refund` and `transactions` may raise GatewayError. A provider needs
+    neither time limits nor retries: its caller adds both (retry_policy.py)."""
 
     @property
     def name(self) -> str:
-        """Kept with every charge and part of the webhook address: 1 to 20 characters of a-z, 0-9, `_` and `-`."""
+        """Stored with every charge and part of the webhook address: 1 to 20 characters of a-z, 0-9, `_` and `-`."""
 
     @property
     def methods(self) -> Mapping[str, Mapping[str, str]]:
-        """The ways to pay that it offers, by id (at most 40 characters), each with its name by language (ko, en)."""
+        """Its payment methods: id (at most 40 characters) → language (ko, en) → name."""
 
     @property
     def redirect_origins(self) -> frozenset[str]:
-        """Where it may send buyers, such as `https://pay.example.com`; a redirect to anywhere else is refused."""
+        """The origins it may redirect buyers to, such as `https://pay.example.com`; other redirects are refused."""
 
     async def charge(self, request: ChargeRequest) -> GatewayAnswer | RedirectBuyer: ...
 
     async def find(self, charge_id: str) -> GatewayAnswer | None:
-        """What the provider knows of a charge; None if it knows no such charge.
+        """The provider's current answer for a charge; None if it has never received it.
 
-        A charge that None was said of is given up. One whose buyer has not paid yet is pending, not None.
+        The answer must be pending, not None, while the buyer may still pay: after None the charge is cancelled.
         """
 
     async def refund(self, charge_id: str, amount: int) -> None:
-        """Pay back all of a charge and never take anything for it any more. A repeat pays nothing more."""
+        """Refund a charge in full and never take money for it afterwards. A repeated call refunds nothing more."""
 
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
-        """What a webhook says; None if it is genuine but about no charge. Header names are in lower case.
+        """Check and decode a webhook; None if it is valid but not about a charge. Header names are in lower case.
 
-        Raises SignatureInvalid unless it was signed lately with this provider's own secret, BodyInvalid if it cannot be
-        read.
+        Raises SignatureInvalid unless it was signed recently with this provider's own secret, BodyInvalid if its body
+        cannot be decoded.
         """
 
     def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:
-        """Every charge in the provider's records that was made or has changed since then, in pages: for the audit."""
+        """For the audit: every charge in the provider's records that was made or changed since then, in pages."""

@@ -1,4 +1,4 @@
-"""Whether a buyer may be sent to an address that a payment provider gave."""
+"""Checks the address to which a payment provider wants to redirect a buyer."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _NEVER = frozenset('"<>\\^`{|}')
 
 
 def why_no_redirect(url: str, origins: Collection[str], *, https_only: bool) -> str:
-    """What is wrong with the address; empty if nothing is.
+    """The reason to refuse the address; empty if it is allowed.
 
-    It must be https and of one of the `origins` that the provider declared. Unless `https_only`, plain http is allowed
-    to this very machine, for development.
+    It must be https and have one of the `origins` that the provider declared. Unless `https_only`, plain http to
+    localhost is allowed too, for development.
     """
     if len(url) > URL_MAX or not all("!" <= character <= "~" and character not in _NEVER for character in url):
-        return "it is too long or has characters that no address has"
+        return "it is too long or has characters that are not allowed in an address"
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -27,5 +27,5 @@ def why_no_redirect(url: str, origins: Collection[str], *, https_only: bool) -> 
     if parts.scheme != "https" and not local:
         return "it is not https"
     if f"{parts.scheme}://{parts.netloc}" not in origins:
-        return f"it leads to {host}, which is none of the addresses that the provider declared"
+        return f"it leads to {host}, which is not one of the origins that the provider declared"
     return ""

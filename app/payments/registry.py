@@ -1,6 +1,6 @@
-"""Which payment providers there are, and which of them a charge, a way to pay or a webhook belongs to.
+"""The payment providers, and which of them is responsible for a charge, a payment method or a webhook.
 
-To add a provider: write app/payments/providers/<name>.py, name its maker in MAKERS, give it its settings.
+To add a provider: write app/payments/providers/<name>.py, add the function that makes it to MAKERS, add its settings.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from config.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What a provider may be made with. `random` gives a number in [0, 1), `now` the wall clock in UTC."""
+class ProviderContext:
+    """What a provider may be made from. `random` returns a number in [0, 1), `now` the current time in UTC."""
 
     settings: Settings
     db: Database
@@ -29,24 +29,26 @@ class Means:
     random: Callable[[], float]
 
 
-def _simulator(means: Means) -> Simulator:
-    return Simulator(means.db, secret=means.keys.webhook_secret, now=means.now, sleep=means.sleep, chance=means.random)
+def _simulator(context: ProviderContext) -> Simulator:
+    return Simulator(
+        context.db, secret=context.keys.webhook_secret, now=context.now, sleep=context.sleep, chance=context.random
+    )
 
 
-MAKERS: dict[str, Callable[[Means], PaymentProvider]] = {SIMULATOR: _simulator}
+MAKERS: dict[str, Callable[[ProviderContext], PaymentProvider]] = {SIMULATOR: _simulator}
 
 
 class UnknownMethod(ValueError):
-    """No provider offers this way to pay."""
+    """No provider offers this payment method."""
 
 
 class ProviderMissing(GatewayError):
-    """A charge belongs to a provider that the settings do not name: it can neither be asked nor refunded."""
+    """The settings do not name the provider of a charge, so the charge can be neither looked up nor refunded."""
 
 
 class Providers:
-    """Those of `offering` take new payments: of two that offer the same way to pay, the first. `refunding` take none,
-    but what they took is still looked up, refunded and audited."""
+    """`offering` take new payments; if two offer the same method, the first takes it. `refunding` take no new payments,
+    but their earlier charges are still looked up, refunded and audited."""
 
     def __init__(self, offering: Sequence[PaymentProvider], refunding: Sequence[PaymentProvider] = ()) -> None:
         self._by_name = {provider.name: provider for provider in (*refunding, *offering)}
@@ -60,22 +62,22 @@ class Providers:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The ways to pay, in the order in which they are shown."""
+        """The ids of the payment methods, in the order in which they are shown."""
         return tuple(self._by_method)
 
     @property
     def redirect_origins(self) -> frozenset[str]:
-        """Everywhere that some provider may send buyers."""
+        """All origins to which any provider may redirect buyers."""
         return frozenset(origin for provider in self for origin in provider.redirect_origins)
 
     def named(self, name: str) -> PaymentProvider | None:
         return self._by_name.get(name)
 
     def of_charge(self, name: str) -> PaymentProvider:
-        """The provider that a charge names. Raises ProviderMissing."""
+        """The provider of this name, which a charge has stored. Raises ProviderMissing."""
         provider = self._by_name.get(name)
         if provider is None:
-            raise ProviderMissing(f"the settings name no payment provider {name!r}")
+            raise ProviderMissing(f"the payment provider {name!r} is not in the settings")
         return provider
 
     def for_method(self, method: str) -> PaymentProvider:
@@ -86,27 +88,27 @@ class Providers:
         return provider
 
     def method_name(self, method: str, language: str) -> str:
-        """What buyers call a way to pay; its id if no provider knows it any more."""
+        """A payment method's name as shown to buyers; its id if no provider knows it any more."""
         known = (provider.methods[method] for provider in self if method in provider.methods)
         names = next(known, {})
         return names.get(language) or names.get("en") or method
 
 
-def make_providers(means: Means) -> Providers:
-    """Those that the settings name. Raises SettingsError for a name that nobody has, or if nobody takes payments."""
+def make_providers(context: ProviderContext) -> Providers:
+    """The providers that the settings name. Raises SettingsError for an unknown name, or if none takes new payments."""
     offering, refunding = (
-        [_made(variable, name, means) for name in text.split()]
+        [_made(variable, name, context) for name in text.split()]
         for variable, text in (
-            ("TIKETI_PAYMENT_PROVIDERS", means.settings.payment_providers),
-            ("TIKETI_PAYMENT_PROVIDERS_REFUND_ONLY", means.settings.payment_providers_refund_only),
+            ("TIKETI_PAYMENT_PROVIDERS", context.settings.payment_providers),
+            ("TIKETI_PAYMENT_PROVIDERS_REFUND_ONLY", context.settings.payment_providers_refund_only),
         )
     )
     if not offering:
-        raise SettingsError("TIKETI_PAYMENT_PROVIDERS names no provider: nobody could pay")
+        raise SettingsError("TIKETI_PAYMENT_PROVIDERS must name at least one provider, or nobody could pay")
     return Providers(offering, refunding)
 
 
-def _made(variable: str, name: str, means: Means) -> PaymentProvider:
+def _made(variable: str, name: str, context: ProviderContext) -> PaymentProvider:
     if name not in MAKERS:
-        raise SettingsError(f"{variable}: there is no payment provider {name!r}, only {', '.join(sorted(MAKERS))}")
-    return MAKERS[name](means)
+        raise SettingsError(f"{variable}: unknown payment provider {name!r}; known: {', '.join(sorted(MAKERS))}")
+    return MAKERS[name](context)

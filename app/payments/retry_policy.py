@@ -1,7 +1,7 @@
-"""How often a call to a payment provider is tried again: exponential pauses with full jitter, by class of failure.
+"""Retries calls to a payment provider, with exponential backoff and full jitter.
 
-A network failure is tried three times more, a timeout once, an error of the provider's own never. The caller gives the
-function that sleeps and the source of random numbers, so a test decides both.
+A network failure is retried three times, a timeout once, a provider's internal error never. The sleep function and the
+source of random numbers are arguments, so that tests control both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.payments.provider import GatewayError, GatewayFault, GatewayTimeout, Ne
 
 RETRIES: dict[type[GatewayError], int] = {NetworkFailure: 3, GatewayTimeout: 1, GatewayFault: 0}
 CALL_TIMEOUT_S = 3.0
-PAUSE_S = 0.1  # the longest first pause; each later one may be twice as long
+PAUSE_S = 0.1  # upper bound of the first pause; it doubles with each failure
 PAUSE_MAX_S = 2.0
 
 T = TypeVar("T")
@@ -23,16 +23,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`chance` gives a number in [0, 1)."""
+    """`chance` returns a random number in [0, 1). `call_timeout_s` bounds each attempt."""
 
     sleep: Callable[[float], Awaitable[None]]
     chance: Callable[[], float]
     call_timeout_s: float = CALL_TIMEOUT_S
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The answer of the first attempt that succeeds.
+        """Return the result of the first successful attempt.
 
-        Raises the last failure; if any attempt may have been carried out, the last of those, never NetworkFailure.
+        If all fail, raises the last failure that may have had an effect, else the last NetworkFailure: that means that
+        no attempt reached the provider.
         """
         failures: list[GatewayError] = []
         while True:
@@ -50,7 +51,7 @@ class RetryPolicy:
 
 
 def pause_s(failures: int, chance: float) -> float:
-    """How long to wait before the next attempt: anywhere up to the exponential bound, so that callers spread out."""
+    """Seconds to wait before the next attempt: a random part of the exponential bound, so that retries spread out."""
     return chance * float(min(PAUSE_MAX_S, PAUSE_S * 2 ** (failures - 1)))
 
 

@@ -1,6 +1,6 @@
-"""The simulated provider's own activity: it takes the money of late charges when they are due, and sends us webhooks.
+"""The background work of the simulated provider: captures pending charges when their time has come and sends webhooks.
 
-A webhook that was not accepted is sent again until it is.
+A webhook is sent again until it is accepted.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from app.ledger.database import Database
 from app.payments.providers.simulator import SIGNATURE_HEADER, SimulatorWebhook, answer_of
 from app.payments.webhook_signature import sign
 
-POSTS_AT_ONCE = 4  # threads of the sender's own: a receiver that is slow to answer occupies no thread of others
+POSTS_AT_ONCE = 4  # in threads of their own, so that a slow receiver does not block other work
 POST_TIMEOUT_S = 5.0
-WEBHOOKS_MAX = 20  # per pass: even if none is answered the pass ends within the time of its job
+WEBHOOKS_MAX = 20  # per pass, so that a pass ends within its job's time limit even if every POST times out
 RESEND_AFTER = timedelta(seconds=2)
-CLAIM = timedelta(seconds=WEBHOOKS_MAX / POSTS_AT_ONCE * POST_TIMEOUT_S + 5)  # then another sender may take it over
+CLAIM = timedelta(seconds=WEBHOOKS_MAX / POSTS_AT_ONCE * POST_TIMEOUT_S + 5)  # afterwards another sender may send it
 
 log = structlog.get_logger()
 
-Post = Callable[[bytes, dict[str, str]], Awaitable[int]]  # (body, headers): the status, 0 if nobody answered
+Post = Callable[[bytes, dict[str, str]], Awaitable[int]]  # (body, headers) → HTTP status, 0 without an answer
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,7 +41,7 @@ class WebhookSender:
     now: Callable[[], datetime]
 
     async def round(self) -> int:
-        """One bounded pass; gives how many webhooks were sent."""
+        """Do one bounded pass; returns how many webhooks were sent."""
         await gateway_book.capture_due(self.db, self.now(), WEBHOOKS_MAX)
         due = await gateway_book.claim_webhooks(self.db, self.now(), CLAIM, WEBHOOKS_MAX)
         async with asyncio.TaskGroup() as tasks:
@@ -72,7 +72,9 @@ def webhook_body(booked: SimulatedCharge) -> bytes:
 
 
 def posting_to(url: str, threads: Executor) -> Post:
-    """A POST to our own webhook address, as another company would make it; runs in `threads`, used for nothing else."""
+    """Make a function that POSTs to our webhook address, as another company's server would.
+
+    It blocks a thread of `threads`, which should serve nothing else."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-TOLERANCE_S = 300  # a signed message is refused when it is older, or from further ahead, than this
+TOLERANCE_S = 300  # greatest accepted difference between the signature's time and ours, in either direction
 SIGNATURE_MAX = 200
 
 
@@ -15,7 +15,7 @@ def sign(secret: bytes, body: bytes, at_s: int) -> str:
 
 
 def is_signed(secret: bytes, body: bytes, signature: str, now_s: float) -> bool:
-    """Whether this signature was made for this body with this secret, at most TOLERANCE_S ago."""
+    """Whether this signature was made for this body with this secret, within TOLERANCE_S of now."""
     if len(signature) > SIGNATURE_MAX or not signature.isascii():
         return False
     fields = dict(part.partition("=")[::2] for part in signature.split(","))

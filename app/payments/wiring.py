@@ -11,7 +11,7 @@ from datetime import datetime
 from app.ledger.database import Database
 from app.payments.checkout import Checkout, Send, Submit
 from app.payments.provider import PaymentProvider
-from app.payments.registry import Means, Providers, make_providers
+from app.payments.registry import ProviderContext, Providers, make_providers
 from app.payments.retry_policy import RetryPolicy
 from config.keys import Keys, new_keys
 from config.settings import Settings
@@ -23,12 +23,12 @@ Now = Callable[[], datetime]
 
 def open_providers(settings: Settings, keys: Keys, db: Database, now: Now) -> Providers:
     """The payment providers that the settings name. Raises SettingsError if they cannot be made."""
-    means = Means(settings=settings, keys=keys, db=db, now=now, sleep=asyncio.sleep, random=random.random)
-    return make_providers(means)
+    context = ProviderContext(settings=settings, keys=keys, db=db, now=now, sleep=asyncio.sleep, random=random.random)
+    return make_providers(context)
 
 
 def providers_for_audit(settings: Settings, db: Database, now: Now) -> list[PaymentProvider]:
-    """The same for an audit, which receives no webhooks and so needs no key file. Raises SettingsError."""
+    """The payment providers for an audit, which needs no key file: it receives no webhooks. Raises SettingsError."""
     return list(open_providers(settings, new_keys(), db, now))
 
 

@@ -93,7 +93,7 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: str) 
     except UnknownMethod as error:
         raise Problem(422, "payload_invalid", str(error)) from None
     except LaneUnavailable:
-        raise shop.lane_busy() from None  # the money is noted: the payer carries on
+        raise shop.lane_busy() from None  # the charge is stored, so the payer job resumes it
     view = payment_view(paid)
     match paid.status:
         case PaidStatus.captured | PaidStatus.pending:
@@ -195,7 +195,7 @@ routes = [
         problems=(402, 404, 409, 410, 504),
         headers={"Idempotency-Key": "Makes a repeat give the first answer again."},
     ),
-    ApiRoute("GET", "/api/payments/methods", methods, summary="The ways to pay.", answers={200: MethodsAnswer}),
+    ApiRoute("GET", "/api/payments/methods", methods, summary="The payment methods.", answers={200: MethodsAnswer}),
     ApiRoute(
         "POST",
         "/api/payments/webhook",

@@ -24,7 +24,7 @@ payments = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("refunded_at", UtcDateTime, nullable=True),
     Column("tries", Integer, nullable=False, server_default="0"),  # to pay it back
-    Column("next_at", UtcDateTime, nullable=True),  # when the payer looks at it
+    Column("next_at", UtcDateTime, nullable=True),  # when the payer job next works on it
     allowed_values("status", PaymentStatus),
     CheckConstraint("(status = 'refunded') = (refunded_at IS NOT NULL)", name="refunded_then"),
     CheckConstraint("status != 'refund_due' OR next_at IS NOT NULL", name="refund_scheduled"),

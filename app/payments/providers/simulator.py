@@ -1,7 +1,7 @@
-"""A payment provider that is simulated: it takes every payment, unless a fault profile says otherwise.
+"""A simulated payment provider: it takes every payment, unless a fault profile says otherwise.
 
-Its records are durable and shared by all processes, as another company's would be. So are the fault profiles: what an
-admin or a test sets is met by the next call of every process.
+Its records and its fault profiles are stored in SQL and shared by all processes, as another company's would be. A fault
+profile that an admin or a test sets applies from the next call on, in every process.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ class SimulatedMethod(StrEnum):
 
 
 class FaultProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """How one way to pay fails: which share of its calls goes wrong and how, and how slow or late it answers."""
+    """How one payment method fails: the share of its calls that fail in each way, and how slow or late it answers."""
 
     slow_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
     decline: Share = 0.0
-    network: Share = 0.0  # the call never arrives
-    timeout: Share = 0.0  # no answer, and nothing is done
-    lost: Share = 0.0  # it is done, and the answer is lost
-    fault: Share = 0.0  # it answers with an error of its own, and nothing is done
-    late_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] | None = None  # pending for so long; then a webhook
+    network: Share = 0.0  # the request does not arrive
+    timeout: Share = 0.0  # no answer, and the request has no effect
+    lost: Share = 0.0  # the request has its effect, but the answer is lost
+    fault: Share = 0.0  # an internal error as the answer, and the request has no effect
+    late_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] | None = None  # stays pending so long, then sends a webhook
     twice: bool = False  # sends one webhook more than needed
 
 
 class SimulatorWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The body of the simulator's webhook: what became of a charge."""
+    """The body of the simulator's webhook: its answer to a charge."""
 
     charge_id: str
     status: Verdict
@@ -72,7 +72,7 @@ _webhook_decoder = msgspec.json.Decoder(SimulatorWebhook)
 
 
 class Simulator:
-    """`chance` gives a number in [0, 1), `now` the wall clock in UTC, `secret` signs and checks webhooks."""
+    """`chance` returns a number in [0, 1), `now` the current time in UTC; `secret` signs and checks webhooks."""
 
     name = SIMULATOR
     methods: Mapping[str, Mapping[str, str]] = {
@@ -99,7 +99,7 @@ class Simulator:
 
     async def charge(self, request: ChargeRequest) -> GatewayAnswer:
         method = SimulatedMethod(request.method)
-        profile = await self._arrive(method)
+        profile = await self._receive(method)
         verdict = Verdict.captured if profile.late_s is None else Verdict.pending
         reason = ""
         if self._hit(profile.decline):
@@ -125,12 +125,12 @@ class Simulator:
     async def find(self, charge_id: str) -> GatewayAnswer | None:
         booked = await gateway_book.find(self._db, charge_id)
         if booked is not None:
-            self._answer(await self._arrive(booked.method))
+            self._answer(await self._receive(booked.method))
         return None if booked is None else answer_of(booked)
 
     async def refund(self, charge_id: str, amount: int) -> None:
         booked = await gateway_book.find(self._db, charge_id)
-        profile = FaultProfile() if booked is None else await self._arrive(booked.method)
+        profile = FaultProfile() if booked is None else await self._receive(booked.method)
         never = SimulatedCharge(
             charge_id=charge_id,
             method=SimulatedMethod.bank_transfer if booked is None else booked.method,
@@ -151,18 +151,19 @@ class Simulator:
         try:
             said = _webhook_decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BodyInvalid(f"The webhook does not fit: {error}.") from None
+            raise BodyInvalid(f"The webhook's body is invalid: {error}.") from None
         return WebhookEvent(said.charge_id, GatewayAnswer(said.status, said.reference, said.amount, said.reason))
 
     async def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:
-        """Fault profiles do not apply: they are about one way to pay."""
+        """Not subject to fault profiles, because these apply to one payment method each."""
         after = ""
         while page := await gateway_book.changed_since(self._db, since, after, PAGE_MAX):
             yield [Transaction(booked.charge_id, Verdict(booked.status), booked.amount) for booked in page]
             after = page[-1].charge_id
 
-    async def _arrive(self, method: str) -> FaultProfile:
-        """The request on its way: gives the method's fault profile. Raises GatewayError as that says."""
+    async def _receive(self, method: str) -> FaultProfile:
+        """Simulate the way of a request to the provider; returns the method's fault profile, which may raise
+        GatewayError."""
         profile = await fault_profile_of(self._db, method)
         if profile.slow_ms:
             await self._sleep(profile.slow_ms / 1000)
@@ -175,7 +176,7 @@ class Simulator:
         return profile
 
     def _answer(self, profile: FaultProfile) -> None:
-        """The answer on its way back. Raises GatewayTimeout if the fault profile loses it."""
+        """Simulate the way of the answer back. Raises GatewayTimeout if the fault profile loses it."""
         if self._hit(profile.lost):
             raise GatewayTimeout("the answer was lost")
 
@@ -192,7 +193,7 @@ async def fault_profile_of(db: Database, method: str) -> FaultProfile:
 
 
 async def fault_profiles(db: Database) -> dict[SimulatedMethod, FaultProfile]:
-    """The profiles that were set, by method; the other methods work without faults."""
+    """The fault profiles by payment method; a method that has none works without faults."""
     found = await gateway_book.fault_profiles(db)
     return {SimulatedMethod(name): msgspec.convert(profile, FaultProfile) for name, profile in found.items()}
 
