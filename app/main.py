@@ -96,7 +96,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         lane = Lane(redis, partial(jobs.wake_allocator, pool), outcomes, seats.open, settings.lane_wait_s)
         stack.push_async_callback(lane.close)
         presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db))
-        presence.add_source(rooms.awaited)
+        presence.add_source(rooms.with_people_waiting)
         joiner = closed_with(stack, Joiner(scripts, secrets.SystemRandom().shuffle))
         member = member_of(seats)
         hub, live = make_hubs(rooms, seats, member, settings)

@@ -253,11 +253,11 @@ def _standing(number: int, view: LineView | None, history: NumberHistory | None,
     keys = history.keys
     if sold and (keys is None or (keys.ended and not keys.lapsed)):
         return Standing.served
-    if keys is not None and keys.ended and not keys.set_aside:
+    if keys is not None and keys.ended and not keys.unproven:
         return Standing.lapsed if keys.lapsed else Standing.left
     if history.own_epoch != view.epoch or view.state is RoomState.closed:
         return Standing.line_over
-    if keys is not None and keys.set_aside:
+    if keys is not None and keys.unproven:
         return Standing.set_aside
     if keys is not None and keys.skipped and not keys.returned:
         return Standing.passed_over

@@ -136,7 +136,7 @@ def _kept(keys: NumberKeys | None, logged: set[What], sold: bool) -> Iterable[St
     for what, until_ms in ((What.admitted, keys.admitted_until_ms), (What.claimed, keys.claimed_until_ms)):
         if until_ms is not None and what not in logged:
             yield Step(at=None, until=_moment(until_ms), source=Source.redis, what=what)
-    if keys.ended and not keys.set_aside and not logged & {What.left, What.served, What.lapsed, What.not_restored}:
+    if keys.ended and not keys.unproven and not logged & {What.left, What.served, What.lapsed, What.not_restored}:
         ended = What.lapsed if keys.lapsed else What.served if sold else What.left
         yield Step(at=None, source=Source.redis, what=ended)
 

@@ -37,7 +37,7 @@ class DrainMeter:
         self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES_MAX)
 
     def add(self, at_s: float, passed: int) -> None:
-        """`passed` only grows: everyone who is not ahead of anybody any more, let in, passed over or gone.
+        """`passed` only grows: everyone who is not ahead of anybody any more, let in, passed over or ended.
 
         However often it is called, the samples reach as far back as the long window.
         """

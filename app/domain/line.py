@@ -1,6 +1,6 @@
-"""The arithmetic of a line: who is ahead of whom, from a cursor and the set of numbers that left.
+"""The arithmetic of a line: who is ahead of whom, from a cursor and the set of numbers whose position has ended.
 
-Pure and exact: `ahead = number - cursor - 1 - gone(cursor, number)`. A read is O(1) however long the line is.
+Pure and exact: `ahead = number - cursor - 1 - ended(cursor, number)`. A read is O(1) however long the line is.
 The bit order is Redis's (bit 0 is the highest bit of byte 0), so a Redis bitmap loads as it is.
 """
 
@@ -108,8 +108,8 @@ class Bits:
         return max(0, self.count_below(high) - self._below[1])
 
 
-def ahead(number: int, cursor: int, gone: Bits) -> int:
+def ahead(number: int, cursor: int, ended: Bits) -> int:
     """People still in line before `number`; 0 for a number the cursor has reached."""
     if number <= cursor:
         return 0
-    return number - cursor - 1 - gone.count_between(cursor, number)
+    return number - cursor - 1 - ended.count_between(cursor, number)

@@ -1,8 +1,8 @@
 """Keeps a LineView per room up to date from the room logs, in one task per web process.
 
 Nothing is missed: a gap in a log, a changed setting or a room made again loads a snapshot. The logs of closed rooms are
-not read: there may be hundreds of these, and one that is opened is told of in one stream for all. Whoever wants to know
-of a change registers a callback, which runs in the event loop and must not block.
+not read, since there may be hundreds of them: one stream for all rooms announces each that is opened. Listeners are
+called in the event loop after every change and must not block.
 """
 
 from __future__ import annotations
@@ -26,22 +26,25 @@ BLOCK_MS = 500
 READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
 ENTRIES_PER_READ = 1_000
 RETRY_S = 0.2
-LOOK_S = 1.0  # how often everything is compared with what Redis has, whatever was told
+RECHECK_S = 1.0  # how often everything is compared with what Redis has, whatever was announced
 SNAPSHOT_TRIES = 5
 
 log = structlog.get_logger()
 
 
 class Rooms:
-    """The rooms this process knows. `views` is read by every poll; only `run` changes it."""
+    """The rooms this process knows, by event id in `views`.
+
+    `fresh`: whether the last read of Redis worked; `read_s`: when one last did, by a steady clock.
+    """
 
     def __init__(self, redis: Redis, scripts: RoomScripts) -> None:
         self.views: dict[str, LineView] = {}
         self.scripts = scripts
-        self.fresh = False  # whether the last read of Redis worked
-        self.read_s = time.monotonic()  # when it last did, by a steady clock
+        self.fresh = False
+        self.read_s = time.monotonic()
         self._redis = redis
-        self._in_doubt = False  # whether another Redis may have taken over, which knows less
+        self._may_be_behind = False  # whether another Redis may have taken over that knows less
         self._opened_id = b""  # the last entry of `opened` that was taken
         self._listeners: list[Callable[[LineView], None]] = []
         self._finding = asyncio.Lock()
@@ -50,23 +53,23 @@ class Rooms:
         self._listeners.append(listener)
 
     async def run(self) -> None:
-        """Follow every room until cancelled. Redis going away is waited out; the views keep answering meanwhile."""
+        """Follow every room until cancelled. While Redis cannot be reached, the views stay as they are."""
         while True:
             try:
                 await self._follow()
             except RoomUnavailable as error:
                 self.fresh = False
-                self._in_doubt = True
+                self._may_be_behind = True
                 log.warning("room_log_unreadable", error=repr(error), retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
-        await self.look()
-        if self._in_doubt:
+        await self.refresh()
+        if self._may_be_behind:
             for view in self._live():
                 await self.reload(view.event_id)
-            self._in_doubt = False
-        looked_s = time.monotonic()
+            self._may_be_behind = False
+        refreshed_s = time.monotonic()
         while True:
             await self._read()
             now_s = time.monotonic()
@@ -74,15 +77,15 @@ class Rooms:
                 view.measure(now_s)
             self.fresh = True
             self.read_s = now_s
-            if now_s - looked_s >= LOOK_S:
-                await self.look()
-                looked_s = now_s
+            if now_s - refreshed_s >= RECHECK_S:
+                await self.refresh()
+                refreshed_s = now_s
 
     def _live(self) -> list[LineView]:
         return [view for view in self.views.values() if view.state is not RoomState.closed]
 
     async def _read(self) -> None:
-        """Take the next news, or none if there are none for a while."""
+        """Apply the next entries of the logs, or return after BLOCK_MS without any. Raises RoomUnavailable."""
         live = {redis_keys.room_log(view.event_id): view for view in self._live()}
         streams: dict[Any, Any] = {name: view.log_id for name, view in live.items()}
         streams[redis_keys.OPENED] = self._opened_id
@@ -91,26 +94,30 @@ class Rooms:
                 news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
         for name, entries in news:
             if name.decode() in live:
-                await self._take(live[name.decode()], entries)
+                await self._apply(live[name.decode()], entries)
             else:
                 for event_id in {entry[b"e"].decode() for _, entry in entries}:
                     await self.reload(event_id)
                 self._opened_id = entries[-1][0]
 
-    async def look(self) -> None:
-        """Know every room there is, as it is: also one whose log or whose opening cannot have been heard of."""
+    async def refresh(self) -> None:
+        """Learn of every room there is and how it is, also where no entry of a log could have said so.
+
+        Raises RoomUnavailable.
+        """
         with as_room_unavailable():
             last = await self._redis.xrevrange(redis_keys.OPENED, count=1)
         last_id = last[0][0] if last else b"0-0"
         if not self._opened_id or place_in_log(last_id) < place_in_log(self._opened_id):
-            self._opened_id = last_id  # what comes after it is heard of, what came before it is looked at now
+            self._opened_id = last_id  # what comes after it will be read, what came before it is looked at now
         await self.discover()
         await self.recheck()
 
     async def recheck(self) -> None:
-        """Load every room of which Redis knows less than we do: it was made again by a clock that is behind, or a
-        replica took over before it had heard everything. What is logged then looks like the past: no read would tell.
-        And closed ones of which it knows anything else.
+        """Load anew every room whose log in Redis ends before ours, and every closed one that has changed.
+
+        The first happens when a room was made again by a clock that is behind, or when a replica took over that had not
+        received everything: new entries then look older than what was read, and no read would return them.
         """
         known = list(self.views.items())  # an event made meanwhile adds one
         with as_room_unavailable():
@@ -127,13 +134,15 @@ class Rooms:
             if is_behind or view.state is RoomState.closed:
                 await self.reload(event_id)
 
-    def awaited(self) -> Iterable[tuple[LineView, People]]:
-        """The lines somebody waits in, for presence: that this process listens is told even if it sees nobody."""
+    def with_people_waiting(self) -> Iterable[tuple[LineView, People]]:
+        """The lines that have people waiting, for presence to report on, even if this process sees nobody in them."""
         return [(view, {}) for view in self.views.values() if view.waiting and view.state is not RoomState.closed]
 
     async def find(self, event_id: str) -> LineView | None:
-        """The view of this room, looked for in Redis if it is not known yet: a room made a moment ago by another
-        process is one. One look at a time, so names that somebody makes up cost Redis little. Raises RoomUnavailable.
+        """The view of this room; None if there is no such room. Raises RoomUnavailable.
+
+        One that is not known yet may have been made a moment ago, so Redis is asked, one call at a time: requests with
+        invented names cost it little.
         """
         if event_id not in self.views:
             async with self._finding:
@@ -142,7 +151,7 @@ class Rooms:
         return self.views.get(event_id)
 
     async def discover(self) -> None:
-        """Load every room that is not known yet."""
+        """Load every room that is not known yet. Raises RoomUnavailable."""
         with as_room_unavailable():
             members = await self._redis.smembers(redis_keys.ROOMS)  # type: ignore[misc]  # redis-py types it for both clients
         for member in members:
@@ -150,15 +159,15 @@ class Rooms:
             if event_id not in self.views:
                 await self.reload(event_id)
 
-    async def _take(self, view: LineView, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    async def _apply(self, view: LineView, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for log_id, entry in entries:
             if not view.apply(log_id, entry):
                 await self.reload(view.event_id)
                 return
-        self._tell(view)
+        self._notify(view)
 
     async def reload(self, event_id: str) -> None:
-        """Take a room's snapshot, whichever epoch it is in by then."""
+        """Load a room's snapshot, in whichever epoch the room is by then. Raises RoomUnavailable."""
         for _ in range(SNAPSHOT_TRIES):
             with as_room_unavailable():
                 epoch = await self._redis.hget(redis_keys.room(event_id), "epoch")  # type: ignore[misc]
@@ -169,9 +178,9 @@ class Rooms:
                 view = self.views.get(event_id) or LineView(event_id, self.scripts.timing.poll_max_ms)
                 view.load(snapshot)
                 self.views[event_id] = view
-                self._tell(view)
+                self._notify(view)
                 return
 
-    def _tell(self, view: LineView) -> None:
+    def _notify(self, view: LineView) -> None:
         for listener in self._listeners:
             listener(view)

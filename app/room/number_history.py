@@ -61,14 +61,14 @@ class NumberLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberKeys:
-    """The number in the keys of its epoch. `ended`: it left, lapsed or was served, or it is `set_aside`: nobody has
+    """The number in the keys of its epoch. `ended`: it left, lapsed or was served, or it is `unproven`: nobody has
     shown its ticket since a loss of Redis. `returned`: it was passed over and is let in next. `wish`: packed, or "".
     `seen_ms`, `seen_until_ms`: the newest presence slot in which it was seen."""
 
     exist: bool
     ended: bool
     lapsed: bool
-    set_aside: bool
+    unproven: bool
     skipped: bool
     returned: bool
     admitted_until_ms: int | None
@@ -224,13 +224,13 @@ async def _keys(scripts: RoomScripts, event_id: str, epoch: int, number: int) ->
         pipe.getbit(name(f"seen:{slot}"), number)
         pipe.get(name(f"seen:{slot}:after"))
     async with pipe:  # cancelled, it would keep its connection
-        exist, ended, lapsed, lost, skipped, returned, admitted, active, wish, *presence = await pipe.execute()
+        exist, ended, lapsed, unproven, skipped, returned, admitted, active, wish, *presence = await pipe.execute()
     seen = _seen_slot(slots, presence, number)
     return NumberKeys(
         exist=exist > 0,
         ended=bool(ended),
         lapsed=bool(lapsed),
-        set_aside=bool(lost),
+        unproven=bool(unproven),
         skipped=bool(skipped),
         returned=returned is not None,
         admitted_until_ms=None if admitted is None else int(admitted),

@@ -1,8 +1,8 @@
-"""Script calls over a connection of their own: several under way at once, carried out and answered in order.
+"""Script calls over one connection of their own: several under way at once, carried out and answered in order.
 
-A pool gives each call a connection, and two connections overtake each other. Here order holds, and a call need not wait
-for the answer to the one before it. When the connection breaks, every call under way fails: none of them is asked
-twice, since what Redis did with it is unknown.
+A connection pool gives each call its own connection, and calls on two connections can overtake each other. Here the
+order is kept, and a call does not wait for the answer to the one before it. When the connection breaks, every call
+under way fails: none is repeated, since Redis may have carried it out.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from redis.exceptions import ResponseError
 
 
 class OrderedCalls:
-    """What a script needs of a client: `evalsha` and `script_load`. Raises what redis-py raises."""
+    """The part of a Redis client that a script uses: `evalsha` and `script_load`. Raises what redis-py raises."""
 
     def __init__(self, redis: Redis) -> None:
         self._connection: Connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._sending, self._reading = asyncio.Lock(), asyncio.Lock()  # both let people through in order
-        self.under_way = 0  # calls sent and not answered
-        self._broken = 0  # times the connection was given up: what was sent before has no answer any more
+        self.under_way = 0  # calls that were sent and not answered yet
+        self._broken = 0  # how often the connection was closed: what was sent before gets no answer
 
     async def evalsha(self, sha: str, keys_total: int, *keys_and_args: Any) -> Any:
         return await self._call("EVALSHA", sha, keys_total, *keys_and_args)
@@ -53,7 +53,7 @@ class OrderedCalls:
             raise
 
     async def _make_sure_of_connection(self) -> None:
-        """Give up a connection that Redis closed while nothing was asked, as when it was started anew."""
+        """Close a connection that Redis closed while it was idle, for example because Redis was restarted."""
         if self._connection.is_connected:
             try:
                 closed = await self._connection.can_read_destructive()  # type: ignore[no-untyped-call]

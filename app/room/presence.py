@@ -1,7 +1,8 @@
-"""Remembers whom this process saw and tells Redis in packed calls, so that nobody waits behind a closed tab.
+"""Reports to Redis which numbers this web process saw, in packed calls, so that nobody waits behind a closed tab.
 
-A number that was passed over while away is told at once: it goes back to the front. After a loss of Redis the same
-path gives people back the places their tickets prove. Also nobody is told of: while no process tells, none is absent.
+A number that was passed over while absent is reported at once: it goes back to the front. After a loss of Redis the
+same reports give people back the positions that their tickets prove. A report is also sent when nobody was seen: if no
+web process reports presence, nobody counts as absent.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from app.room.view import LineView
 T = TypeVar("T")
 People = Mapping[int, bytes]  # number → holder
 Source = Callable[[], Iterable[tuple[LineView, People]]]
-Served = Callable[[str, int, Sequence[int]], Awaitable[set[int]]]  # (event id, epoch, numbers) → who bought
+Served = Callable[[str, int, Sequence[int]], Awaitable[set[int]]]  # (event id, epoch, numbers) → those who bought
 CHUNK = 1_000  # numbers per call: under 1 ms of Redis
 URGENT_GAP_S = 0.1
 CALL_TIMEOUT_S = 5.0
@@ -41,11 +42,11 @@ class Presence:
         self._sources: list[Source] = []
 
     def add_source(self, source: Source) -> None:
-        """`source` answers the lines that are to be told of, and who is here without asking: open streams."""
+        """`source` answers the lines to report on, and who is here without polling: the holders of open streams."""
         self._sources.append(source)
 
     def see(self, view: LineView, number: int, holder: bytes) -> None:
-        """Note one buyer. Cheap: called on every poll. `holder` is kept only for a number that is still unproven."""
+        """Note that one buyer is here. Cheap: called on every poll. `holder` is kept only for an unproven number."""
         self._seen[view.event_id, view.epoch].add(number)
         if number <= view.cursor and number in view.skipped:
             self._urgent.set()
@@ -54,22 +55,24 @@ class Presence:
             self._urgent.set()
 
     async def run(self) -> None:
-        """Tell Redis every `flush_s` seconds, sooner for those who came back, until cancelled."""
+        """Report every `flush_s` seconds, sooner for those who came back, until cancelled."""
         clock = asyncio.get_running_loop().time
         streams_due_s = clock() + self._flush_s
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(streams_due_s):
                     await self._urgent.wait()
-            if clock() >= streams_due_s:  # however urgent the others are: who streams does not ask, and is here too
-                self.look()
+            if (
+                clock() >= streams_due_s
+            ):  # however urgent the others are: who has a stream open does not poll, and is here too
+                self.collect()
                 streams_due_s = clock() + self._flush_s
             self._urgent.clear()
             await self.flush()
             await asyncio.sleep(URGENT_GAP_S)
 
-    def look(self) -> None:
-        """Note everyone the sources know of."""
+    def collect(self) -> None:
+        """Note everyone whom the sources know to be here."""
         for source in self._sources:
             for view, people in source():
                 self._seen[view.event_id, view.epoch].update(people)
@@ -78,7 +81,7 @@ class Presence:
                         self.see(view, number, holder)
 
     async def flush(self) -> None:
-        """Tell Redis now. What could not be told is kept for the next time."""
+        """Report now. What could not be reported is kept for the next time."""
         seen, self._seen = self._seen, defaultdict(set)
         unproven, self._unproven = self._unproven, defaultdict(dict)
         try:
@@ -90,14 +93,14 @@ class Presence:
                     for some in _chunks(list(numbers)) or [[]]:
                         await self._scripts.seen(event_id, epoch, some)
         except (RoomUnavailable, TimeoutError) as error:
-            log.warning("presence_not_told", error=str(error), rooms=len(seen))
+            log.warning("presence_not_reported", error=str(error), rooms=len(seen))
             for key, numbers in seen.items():
                 self._seen[key] |= numbers
             for key, people in unproven.items():
                 self._unproven[key] |= people
 
     async def restore(self, event_id: str, epoch: int, people: Mapping[int, str]) -> None:
-        """Give people (number → holder) back what a loss of Redis took from them, but for those who bought before it.
+        """Give people (number → holder) back the positions that a loss of Redis took, except those who bought before.
 
         Raises RoomUnavailable.
         """

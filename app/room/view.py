@@ -1,7 +1,7 @@
-"""A web process's own memory of one room: what answers every poll and stream without a datastore.
+"""A web process's copy of one room in memory, from which polls and streams are answered without a datastore.
 
-Exact as of the last room log entry applied. `load` takes a snapshot, `apply` one log entry; an entry that does not
-follow the last one says so, and the caller loads a snapshot again.
+Exact as of the last entry of the room log that was applied. `load` takes a snapshot, `apply` one log entry; an entry
+that does not follow the last one is refused, and the caller loads a snapshot again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FULL_LINGERS_S = 2.0  # a place that comes free is given away a tick later: the 
 
 
 class Position(NamedTuple):
-    """One buyer's place as it is answered. `until_ms` is when the turn or the pass ends, 0 while waiting."""
+    """One buyer's position as it is answered. `until_ms` is when the turn or the pass ends, 0 while waiting."""
 
     place: Place
     ahead: int
@@ -26,8 +26,8 @@ class Position(NamedTuple):
 
 
 class LineView:
-    """`number` is the last one given, `cursor` the last one passed; times are Redis's, in ms. `full` is whether people
-    wait because nobody more fits in.
+    """`number` is the last one given, `cursor` the highest that admission has passed; times are Redis's, in ms. `full`:
+    people wait because as many are inside as may be.
     """
 
     __slots__ = (
@@ -99,8 +99,8 @@ class LineView:
     def apply(self, log_id: bytes, entry: dict[bytes, bytes]) -> bool:
         """Take one log entry. False if it does not follow the last one or changes what only a snapshot tells.
 
-        One that was taken before, or is in the snapshot, changes nothing. A newer one with a revision that is known
-        comes from a Redis that does not know of all that we have seen, as when a replica took over too early.
+        One that was applied before, or is in the snapshot, changes nothing. A newer one whose revision is known already
+        comes from a Redis that has not received all that we have seen, for example a replica that took over.
         """
         if place_in_log(log_id) <= place_in_log(self.log_id):
             return True
@@ -154,7 +154,7 @@ class LineView:
             self.ended.add(number)
 
     def measure(self, now_s: float) -> None:
-        """Note how far the line is now; `now_s` is a steady clock. Called about once a tick, so a read only divides."""
+        """Measure how fast the line moves; `now_s` is from a steady clock. Call it about once a tick."""
         full = self._is_full(now_s)
         if full is not self.full or not self.waiting:
             self.meter.clear()  # how the line moved while something else held it up says nothing
@@ -187,7 +187,7 @@ class LineView:
         return Place.claimed if number in self.active else Place.waiting
 
     def position(self, number: int) -> Position:
-        """Where `number` stands. A number newer than this memory is at the back: its ticket proves it."""
+        """Where `number` stands. One higher than any known here was given a moment ago: it is at the back."""
         ended = self.ended
         if number <= self.cursor or number in ended:
             place = self.place(number)
@@ -203,7 +203,7 @@ class LineView:
 
 
 def place_in_log(log_id: bytes) -> tuple[int, int]:
-    """What the ids of a log's entries are compared by."""
+    """The id of a stream entry as numbers, so that ids can be compared."""
     at_ms, _, count = log_id.partition(b"-")
     return int(at_ms), int(count)
 

@@ -91,7 +91,7 @@ async def test_a_line_that_another_redis_took_over_is_read_anew(
     """It had not heard the latest, and its clock was behind: what it said first looks like the past, what comes next
     like the next word."""
     monkeypatch.setattr(follow, "READ_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(follow, "LOOK_S", 3600.0)
+    monkeypatch.setattr(follow, "RECHECK_S", 3600.0)
     rooms, log = Rooms(behind, RoomScripts(behind, TIMING)), redis_keys.room_log(EVENT)
     await room.crowd(3)
 

@@ -114,7 +114,7 @@ class Line:
         view = self.rooms.views[EVENT]
         news = await self.entries(view.log_id)
         if news:
-            await self.rooms._take(view, news)
+            await self.rooms._apply(view, news)
         await self.rooms.recheck()
         return view
 

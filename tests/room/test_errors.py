@@ -41,7 +41,7 @@ async def test_scripts_and_views_raise_it_while_nobody_listens() -> None:
             scripts.end_served("gig", [(1, 1)]),
             scripts.wish("gig", 1, 1),
             Rooms(nobody, scripts).find("gig"),
-            Rooms(nobody, scripts).look(),
+            Rooms(nobody, scripts).refresh(),
             Rooms(nobody, scripts).discover(),
         ]
         told = await asyncio.gather(*calls, return_exceptions=True)

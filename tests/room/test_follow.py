@@ -157,14 +157,14 @@ async def test_a_redis_that_has_forgotten_the_latest_is_believed_from_its_next_w
     await rooms.discover()
     for number in (1, 2, 3):
         await room.leave(number)
-    await rooms._take(rooms.views[EVENT], (await room.log())[1:])
+    await rooms._apply(rooms.views[EVENT], (await room.log())[1:])
     view = rooms.views[EVENT]
     log_id = view.log_id
     await forget(room, left=[1, 2, 3])
     for _ in range(4):
         await room.tick(200)
         news = [entry for entry in await room.log() if place_in_log(entry[0]) > place_in_log(view.log_id)]
-        await rooms._take(rooms.views[EVENT], news)
+        await rooms._apply(rooms.views[EVENT], news)
     assert place_in_log(view.log_id) > place_in_log(log_id)
     assert [view.place(number) for number in (1, 2, 3, 4)] == [Place.admitted] * 4
     assert counting.snapshots == 2, "it was read anew more than once"
@@ -218,7 +218,7 @@ async def test_a_room_made_later_is_found(room: Room) -> None:
 async def test_a_closed_room_that_is_changed_or_opened_again_is_known_at_once_and_its_log_is_not_read(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "LOOK_S", 3600.0)
+    monkeypatch.setattr(follow, "RECHECK_S", 3600.0)
     await room.scripts.create("open-air", BIRTH)
     read: list[set[str]] = []
     xread = room.redis.xread
@@ -257,19 +257,19 @@ async def test_a_closed_room_that_is_changed_or_opened_again_is_known_at_once_an
 async def test_a_closed_room_whose_opening_was_told_to_nobody_is_found_by_looking(room: Room) -> None:
     await room.change(state="closed")
     rooms = Rooms(room.redis, room.scripts)
-    await rooms.look()
+    await rooms.refresh()
     await room.change(state="open")
     await room.redis.delete(redis_keys.OPENED)
-    await rooms.look()
+    await rooms.refresh()
     assert rooms.views[EVENT].epoch == 2
 
 
 async def test_after_a_loss_the_next_opening_is_heard_of_again(room: Room) -> None:
     """The ids of what is told begin anew, below the last one heard, where the clock is behind."""
     rooms = Rooms(room.redis, room.scripts)
-    await rooms.look()
+    await rooms.refresh()
     rooms._opened_id = b"99999999999999-0"
-    await rooms.look()
+    await rooms.refresh()
     await room.change(state="closed")
     await rooms.reload(EVENT)
     await room.change(state="open")
@@ -316,14 +316,14 @@ async def ahead_of_its_time(room: Room, rooms: Rooms) -> int:
     rev = await room.redis.hincrby(redis_keys.room(EVENT), "rev", 1)  # type: ignore[misc]
     await room.redis.setbit(redis_keys.of_epoch(EVENT, room.epoch, "gone"), 1, 1)
     await room.redis.xadd(redis_keys.room_log(EVENT), {"r": rev, "k": "left", "t": at_ms, "n": 1}, id=f"{at_ms}-0")
-    await rooms._take(rooms.views[EVENT], (await room.log())[-1:])
+    await rooms._apply(rooms.views[EVENT], (await room.log())[-1:])
     assert rooms.views[EVENT].log_id == b"%d-0" % at_ms
     return at_ms
 
 
 async def test_what_is_behind_is_looked_for_while_there_is_news(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another room never stops talking, and this one talks in the past."""
-    monkeypatch.setattr(follow, "LOOK_S", 0.05)
+    monkeypatch.setattr(follow, "RECHECK_S", 0.05)
     await room.scripts.create("busy", BIRTH)
     async with following(room) as rooms:
         view = await until(rooms, lambda view: rooms.fresh, "the rooms are known")

@@ -103,7 +103,7 @@ async def test_that_nobody_is_seen_is_told_as_well(room: Room, scripts: Telling)
     """While no process tells anything, nobody is taken for absent."""
     view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
     watch.add_source(lambda: [(view, {})])
-    watch.look()
+    watch.collect()
     await watch.flush()
     assert scripts.told == [[]]
 
@@ -113,7 +113,7 @@ async def test_who_streams_has_their_place_again_after_a_loss(room: Room, script
     view.unproven.add(4)
     view.ended.add(4)
     watch.add_source(lambda: [(view, {4: HOLDER, 5: HOLDER})])
-    watch.look()
+    watch.collect()
     await watch.flush()
     assert scripts.restored == [[(4, holder_text(HOLDER))]]
 
