@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+from starlette.routing import Match
 
+from app.http.kit.api import ApiRoute
+from app.http.kit.refusals import REFUSALS, code_of
+from app.http.routes import api_routes
 from tests.http.system import System, Web
 from tests.waiting import wait_until
 
@@ -138,6 +142,15 @@ async def buyer(system: System, event_id: str, web: Web | None = None, **options
         yield Buyer(client, event_id)
 
 
+def described(answer: Answer) -> set[str]:
+    """The codes that a route says it may answer with this status; all of them for what is no route of the API's."""
+    asked = {"type": "http", "path": answer.request.url.path, "method": answer.request.method}
+    for route in api_routes:
+        if isinstance(route, ApiRoute) and route.matches(asked)[0] is Match.FULL:
+            return {code_of(name) for name in route.operation.refusals.get(answer.status_code, ())}
+    return {code_of(name) for name in REFUSALS}
+
+
 def assert_problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
     """The answer is this refusal, told as RFC 9457 wants it, and tells nothing of our insides."""
     assert answer.status_code == status, answer.text
@@ -147,6 +160,8 @@ def assert_problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
     assert (body["status"], body["code"]) == (status, code)
     assert body["type"] == f"urn:tiketi:problem:{code}"
     assert body["detail"].endswith((".", "?", "!"))
+    assert body["next"].endswith(".")
+    assert code in described(answer), "the route does not say that it refuses with this"
     assert "Traceback" not in answer.text
     assert ".py" not in answer.text
     return body

@@ -83,6 +83,8 @@ async def public_keys(request: Request[State]) -> Response:
     return json_answer(request.state["tokens"].jwks(), headers=headers, media_type="application/jwk-set+json")
 
 
+_BUSY = ("too_many_attempts", "too_many_at_once", "busy", "login_unavailable")
+
 routes = [
     ApiRoute(
         "POST",
@@ -91,7 +93,15 @@ routes = [
         summary="Make a buyer's account and log in.",
         body=RegisterBody,
         answers={201: Welcome},
-        problems=(409, 429),
+        refusals=(
+            "email_invalid",
+            "name_invalid",
+            "password_too_short",
+            "password_too_long",
+            "password_too_plain",
+            "email_taken",
+            *_BUSY,
+        ),
     ),
     ApiRoute(
         "POST",
@@ -100,7 +110,7 @@ routes = [
         summary="Log in.",
         body=LoginBody,
         answers={200: Welcome},
-        problems=(401, 403, 429),
+        refusals=("login_refused", "account_disabled", *_BUSY),
     ),
     ApiRoute(
         "POST",

@@ -37,9 +37,7 @@ async def take(state: State, attempts: Sequence[Attempt]) -> None:
     wait_ms = await state["limits"].take(attempts)
     if wait_ms:
         wait_s = -(-wait_ms // 1000)
-        raise Problem(
-            429, "too_many_attempts", f"Too many attempts. Try again in {wait_s} s.", retryAfterSeconds=wait_s
-        )
+        raise Problem("too_many_attempts", wait_s=wait_s, retryAfterSeconds=wait_s)
 
 
 async def count_newcomer(request: Request[State], event_id: str, holder: str) -> None:

@@ -61,23 +61,16 @@ def presented_ticket(headers: Headers, event_id: str) -> bytes | None:
     return found
 
 
-TICKET_PROBLEMS = {
-    BadTicket.invalid: (401, "This ticket is not one of ours. Join the line to get one."),
-    BadTicket.foreign_event: (403, "This ticket is for another event."),
-}
-
-
 def require_ticket(tickets: TicketSigner, headers: Headers, view: LineView) -> Ticket:
     """The ticket for this room's running line. Raises Problem: missing, invalid, foreign, of an old epoch."""
     token = presented_ticket(headers, view.event_id)
     if token is None:
-        raise Problem(401, "ticket_missing", "Send your ticket as a cookie or as X-Queue-Ticket, or join the line.")
+        raise Problem("ticket_missing")
     ticket = tickets.read(token, view.event_id)
     if isinstance(ticket, BadTicket):
-        status, detail = TICKET_PROBLEMS[ticket]
-        raise Problem(status, ticket.value, detail)
+        raise Problem(ticket.value)
     if ticket.epoch != view.epoch:
-        raise Problem(410, "ticket_old_epoch", "That line is over. Join again to get a place in the new one.")
+        raise Problem("ticket_old_epoch")
     return ticket
 
 
@@ -111,10 +104,10 @@ def _new_holder() -> bytes:
     return holder
 
 
-PASS_PROBLEMS = {
-    BadToken.invalid: (401, "pass_invalid", "This pass is not one of ours. Wait for your turn to get one."),
-    BadToken.expired: (410, "pass_expired", "Your time to buy is over. Join the line again."),
-    BadToken.foreign_event: (403, "pass_foreign_event", "This pass is for another event."),
+PASS_REFUSALS = {
+    BadToken.invalid: "pass_invalid",
+    BadToken.expired: "pass_expired",
+    BadToken.foreign_event: "pass_foreign_event",
 }
 
 
@@ -125,17 +118,17 @@ def presented_pass(headers: Headers, event_id: str) -> bytes | None:
 def require_pass(tokens: Tokens, headers: Headers, event_id: str) -> AdmissionPass:
     token = presented_pass(headers, event_id)
     if token is None:
-        raise Problem(401, "pass_missing", "Seats are sold to people with a pass. Join the line and claim your turn.")
+        raise Problem("pass_missing")
     admission = tokens.read_pass(token.decode("latin-1"), event_id)
     if isinstance(admission, BadToken):
-        raise Problem(*PASS_PROBLEMS[admission])
+        raise Problem(PASS_REFUSALS[admission])
     return admission
 
 
-SESSION_PROBLEMS = {
-    BadToken.invalid: (401, "session_invalid", "This log-in is not one of ours. Log in."),
-    BadToken.expired: (401, "session_expired", "You were logged in for so long that it ended. Log in again."),
-    BadToken.ended: (401, "session_ended", "You were logged out. Log in again."),
+SESSION_REFUSALS = {
+    BadToken.invalid: "session_invalid",
+    BadToken.expired: "session_expired",
+    BadToken.ended: "session_ended",
 }
 
 
@@ -178,16 +171,16 @@ def session_if_any(tokens: Tokens, headers: Headers) -> Session | None:
         return session
     if presented[1]:
         return None
-    raise Problem(*SESSION_PROBLEMS[session])
+    raise Problem(SESSION_REFUSALS[session])
 
 
 def _required(tokens: Tokens, headers: Headers) -> tuple[Session, bool]:
     presented = presented_session(headers)
     if presented is None:
-        raise Problem(401, "login_required", "Log in first.")
+        raise Problem("login_required")
     session = tokens.read_session(presented[0].decode("latin-1"))
     if isinstance(session, BadToken):
-        raise Problem(*SESSION_PROBLEMS[session])
+        raise Problem(SESSION_REFUSALS[session])
     return session, presented[1]
 
 
@@ -195,11 +188,11 @@ def require_admin(tokens: Tokens, scope: Any) -> Session:
     """The admin who asks. A change asked for by cookie must carry a header no other site's form can send."""
     session, by_cookie = _required(tokens, scope["headers"])
     if session.role != "admin":
-        raise Problem(403, "admin_only", "Only an admin may do this.")
+        raise Problem("admin_only")
     if (
         by_cookie
         and scope["method"] not in ("GET", "HEAD")
         and header(scope["headers"], b"x-requested-with") != b"tiketi"
     ):
-        raise Problem(403, "cross_site", "Send the header X-Requested-With: tiketi.")
+        raise Problem("cross_site.header")
     return session

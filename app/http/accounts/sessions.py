@@ -29,15 +29,11 @@ from app.limits.limits import Attempt, Limit, LimitsUnavailable
 USER_ID_BYTES = 12
 SESSION_ID_BYTES = 12
 BAD_ACCOUNT = {
-    BadAccount.email: (422, "email_invalid", "This is not an email address."),
-    BadAccount.name: (422, "name_invalid", "A name has 1 to 80 characters."),
-    BadAccount.password_short: (422, "password_too_short", "A password has at least 8 characters."),
-    BadAccount.password_long: (422, "password_too_long", "A password has at most 200 characters."),
-    BadAccount.password_known: (
-        422,
-        "password_too_plain",
-        "Choose a password that is not your name or email, and not one character repeated.",
-    ),
+    BadAccount.email: "email_invalid",
+    BadAccount.name: "name_invalid",
+    BadAccount.password_short: "password_too_short",
+    BadAccount.password_long: "password_too_long",
+    BadAccount.password_known: "password_too_plain",
 }
 
 
@@ -55,7 +51,7 @@ async def register(request: Request[State], name: str, email: str, password: str
     email, name = email_of(email), name_of(name)
     bad = check_account(email, name, password)
     if bad is not None:
-        raise Problem(*BAD_ACCOUNT[bad])
+        raise Problem(BAD_ACCOUNT[bad])
     await _take(state, _by_address(request, "register", state["settings"].registrations_per_address_max))
     with _turned_away():
         password_hash = await state["passwords"].hash(password, address_of(request))
@@ -68,7 +64,7 @@ async def register(request: Request[State], name: str, email: str, password: str
         created_at=datetime.now(UTC),
     )
     if not await users.add(state["db"], user):
-        raise Problem(409, "email_taken", "This email cannot be used for a new account. Log in, or use another.")
+        raise Problem("email_taken")
     return await _entered(request, user, began_s)
 
 
@@ -95,7 +91,7 @@ async def log_in(request: Request[State], email: str, password: str) -> Entered:
     except LimitsUnavailable as error:
         raise _unavailable(error) from None
     if user.disabled_at is not None:
-        raise Problem(403, "account_disabled", "This account was disabled. Ask the people who run the shop.")
+        raise Problem("account_disabled")
     return await _entered(request, user, began_s)
 
 
@@ -117,7 +113,7 @@ async def _take(state: State, attempts: list[Attempt]) -> None:
 
 
 def _refused() -> Problem:
-    return Problem(401, "login_refused", "No account has this email and password.")
+    return Problem("login_refused")
 
 
 @contextmanager
@@ -126,15 +122,13 @@ def _turned_away() -> Iterator[None]:
     try:
         yield
     except TooManyOfOne:
-        raise Problem(
-            429, "too_many_at_once", "Too many people log in from your network at once. Try again.", retryAfterSeconds=1
-        ) from None
+        raise Problem("too_many_at_once", retryAfterSeconds=1) from None
     except TooManyHashes:
-        raise Problem(503, "busy", "Too many people are logging in at once. Try again.") from None
+        raise Problem("busy") from None
 
 
 def _unavailable(error: Exception) -> Problem:
-    return Problem(503, "login_unavailable", f"Nobody can log in or out right now ({error}). Try again.")
+    return Problem("login_unavailable", why=error)
 
 
 async def _entered(request: Request[State], user: users.User, began_s: float) -> Entered:

@@ -51,7 +51,7 @@ async def create(state: State, who: str, wanted: EventWanted) -> events.Event:
             assert made is not None, "it was just made"
             await _follow(state, made)
             return made
-    raise Problem(503, "busy", "No free id was found. Try again.")
+    raise Problem("busy.ids")
 
 
 def _check_window(spec: events.EventSpec) -> None:
@@ -105,18 +105,17 @@ def _sent(wanted: EventWanted | EventEdit) -> dict[str, Any]:
 def _refusal(event_id: str, refused: Refused) -> Problem:
     match refused:
         case Refused.unknown:
-            return Problem(404, "event_unknown", f"There is no event {event_id!r}.")
+            return Problem("event_unknown", event_id=event_id)
         case Refused.changed:
-            return Problem(409, "event_changed", "Someone else changed this event meanwhile. Look at it again.")
+            return Problem("event_changed")
         case Refused.cancelled:
-            return Problem(409, "event_cancelled", "This event is cancelled: nothing of it can be changed.")
+            return Problem("event_cancelled.admin")
         case Refused.grade_in_use:
-            return Problem(409, "grade_in_use", "A grade that has seats cannot be taken away.", field="ticketTypes")
+            return Problem("grade_in_use", field="ticketTypes")
         case Refused.admission_fixed:
-            return Problem(409, "admission_fixed", "How people are let in is decided when an event is made.")
+            return Problem("admission_fixed")
         case Refused.window_empty:
-            detail = "The sale must open before it closes and before the event begins."
-            return Problem(422, "sale_window_empty", detail, field="saleOpensAt")
+            return Problem("sale_window_empty", field="saleOpensAt")
 
 
 def _version(request: Request[State], wanted: EventEdit) -> int | None:
@@ -127,7 +126,7 @@ def _version(request: Request[State], wanted: EventEdit) -> int | None:
     if tag == "*":
         return None
     if not (tag.isascii() and tag.isdecimal() and len(tag) < 10):
-        raise Problem(422, "payload_invalid", "If-Match must be the version of the event.")
+        raise Problem("payload_invalid.version")
     return int(tag)
 
 
@@ -159,6 +158,8 @@ async def cancel_event(request: Request[State]) -> Response:
 
 
 _IF_MATCH = {"If-Match": "The version of the event the change was made from."}
+_WRONG_EVENT = ("sale_window_empty", "grade_twice", "time_invalid", "time_skipped", "time_twice", "zone_unknown")
+
 routes = [
     ApiRoute(
         "POST",
@@ -168,6 +169,7 @@ routes = [
         who=Who.admin,
         body=EventWanted,
         answers={201: EventDetail},
+        refusals=(*_WRONG_EVENT, "busy"),
     ),
     ApiRoute(
         "PUT",
@@ -177,7 +179,7 @@ routes = [
         who=Who.admin,
         body=EventEdit,
         answers={200: EventDetail},
-        problems=(409,),
+        refusals=("event_changed", "event_cancelled.admin", "grade_in_use", "admission_fixed", *_WRONG_EVENT),
         headers=_IF_MATCH,
     ),
     ApiRoute(
@@ -187,6 +189,6 @@ routes = [
         summary="Cancel an event: its line closes, its reservations end, its money goes back.",
         who=Who.admin,
         answers={200: Message},
-        problems=(409,),
+        refusals=("event_changed", "event_cancelled.admin"),
     ),
 ]

@@ -36,7 +36,7 @@ async def change(request: Request[State]) -> Response:
     session = require_admin(request.state["tokens"], request.scope)
     name = request.path_params["method"]
     if name not in list(SimulatedMethod):
-        raise Problem(404, "method_unknown", f"{name[:40]!r} is not a payment method.")
+        raise Problem("method_unknown", given=name[:40])
     profile = decode(await read_body(request.receive), _decoder)
     await audit_log.record(
         request.state["db"],

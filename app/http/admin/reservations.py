@@ -159,7 +159,7 @@ async def detail(state: State, reservation_id: str) -> dict[str, Any]:
 async def _known(state: State, reservation_id: str) -> Reservation:
     found = None if "\x00" in reservation_id else await reservations.get(state["db"], reservation_id)
     if found is None:
-        raise Problem(404, "reservation_unknown", f"There is no reservation {reservation_id[:40]!r}.")
+        raise Problem("reservation_unknown.admin", reservation_id=reservation_id[:40])
     return found
 
 
@@ -170,9 +170,9 @@ async def end(state: State, who: str, reservation_id: str, action: str, reason: 
     """
     found = await _known(state, reservation_id)
     if action == REFUND and found.status not in (ReservationStatus.confirmed, ReservationStatus.refunded):
-        raise Problem(409, "not_paid", f"This reservation is {found.status}: there is nothing to give back.")
+        raise Problem("not_paid", status=found.status)
     if found.status is ReservationStatus.expired:
-        raise Problem(409, "reservation_over", "This reservation is expired: nothing more can be done with it.")
+        raise Problem("reservation_over", status=found.status)
     change = {"status": found.status.value, "totalPrice": found.total_price, "reason": reason}
     asked = await _record(state, who, action, found, change)
     try:
@@ -183,7 +183,7 @@ async def end(state: State, who: str, reservation_id: str, action: str, reason: 
         raise
     if outcome.status is not OutcomeStatus.cancelled or outcome.reservation is None:
         await _record(state, who, audit_log.REFUSED, found, {"of": asked, "why": outcome.status.value})
-        raise Problem(409, "reservation_over", "This reservation ended before it could be cancelled.")
+        raise Problem("reservation_over.meanwhile")
     return outcome.reservation.status.value
 
 
@@ -247,7 +247,7 @@ routes = [
             body=Reason,
             body_required=False,
             answers={200: Message},
-            problems=(409,),
+            refusals=("not_paid", "reservation_over", "event_begun", "lane_busy"),
         )
         for verb, endpoint, summary in (
             ("cancel", cancel, "Cancel for its buyer; paid money goes back"),

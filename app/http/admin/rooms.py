@@ -28,13 +28,13 @@ async def _sample(state: State, event_id: str) -> Sample:
     try:
         return await state["room_control"].sample(event_id)
     except UnknownRoom:
-        raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None
+        raise Problem("event_unknown.no_room", event_id=event_id) from None
     except RoomUnavailable as error:
         raise _unreachable(error) from error
 
 
 def _unreachable(error: RoomUnavailable) -> Problem:
-    return Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).")
+    return Problem("line_unavailable")
 
 
 async def _shown(state: State, event_id: str) -> Response:
@@ -59,9 +59,9 @@ async def change(request: Request[State]) -> Response:
     except RoomUnavailable as error:
         raise _unreachable(error) from error
     except UnknownRoom:
-        raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}.") from None
+        raise Problem("event_unknown.no_room", event_id=event_id) from None
     except RefusedChange as error:
-        raise Problem(409, "change_refused", f"{str(error).capitalize()}.") from None
+        raise Problem("change_refused", why=str(error).capitalize()) from None
     return await _shown(request.state, event_id)
 
 
@@ -94,7 +94,7 @@ routes = [
         who=Who.admin,
         body=RoomChange,
         answers={200: Shown},
-        problems=(409,),
+        refusals=("change_refused",),
     ),
     ApiRoute(
         "GET",

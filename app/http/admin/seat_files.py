@@ -182,12 +182,11 @@ async def require_replaceable(state: State, event_id: str) -> events.Event:
 def _cannot(why: seat_maps.Unchanged, event_id: str) -> Problem:
     match why:
         case seat_maps.Unchanged.unknown_event:
-            return Problem(404, "event_unknown", f"There is no event {event_id!r}.")
+            return Problem("event_unknown", event_id=event_id)
         case seat_maps.Unchanged.cancelled:
-            return Problem(409, "event_cancelled", "This event is cancelled: nothing of it can be changed.")
+            return Problem("event_cancelled.admin")
         case seat_maps.Unchanged.reserved:
-            detail = "Seats of this event have been reserved, so its map cannot change any more."
-            return Problem(409, "event_has_reservations", detail)
+            return Problem("event_has_reservations")
 
 
 def _bad_file(report: SeatReport) -> Problem:
@@ -195,7 +194,7 @@ def _bad_file(report: SeatReport) -> Problem:
     detail = f"Nothing was imported: {report.faults_total} bad lines. The first, line {first.line}: {first.reason}"
     told = msgspec.to_builtins(report)
     extra = {name: told[name] for name in ("faults", "faultsTotal", "read")}
-    return Problem(422, "seat_file_invalid", detail if detail.endswith((".", "?", "!")) else f"{detail}.", **extra)
+    return Problem("seat_file_invalid", why=detail if detail.endswith((".", "?", "!")) else f"{detail}.", **extra)
 
 
 async def _given(state: State, event_id: str, options: UploadQuery) -> Given:
@@ -221,19 +220,17 @@ def prices_in(text: str) -> dict[str, int]:
         name, found, price_text = part.rpartition("=") if "=" in part else part.rpartition(":")
         price = price_of(price_text)
         if not found or price is None or not clean(name):
-            raise Problem(
-                422, "prices_invalid", f"{part.strip()[:60]!r} is not a grade and its price. Say it as VIP=150000."
-            )
+            raise Problem("prices_invalid", given=part.strip()[:60])
         prices[_grade(name)] = price
     if len(prices) > GRADES_MAX:
-        raise Problem(422, "prices_invalid", f"There may be {GRADES_MAX} grades.")
+        raise Problem("prices_invalid.many", limit=GRADES_MAX)
     return prices
 
 
 def _grade(name: str) -> str:
     name = clean(name)
     if len(name) > LENGTH_MAX["grade"] or not name.isprintable():
-        raise Problem(422, "grade_invalid", f"A grade's name has at most {LENGTH_MAX['grade']} visible characters.")
+        raise Problem("grade_invalid", limit=LENGTH_MAX["grade"])
     return name
 
 
@@ -242,7 +239,7 @@ def _order(text: str) -> tuple[Dimension, ...]:
     unknown = [name for name in names if name not in Dimension.__members__]
     if unknown or len(names) > PARTS_MAX or len(set(names)) < len(names):
         allowed = ", ".join(Dimension)
-        raise Problem(422, "dimensions_invalid", f"The dimensions are some of {allowed}, each once, divided by commas.")
+        raise Problem("dimensions_invalid", allowed=allowed)
     return tuple(Dimension(name) for name in names)
 
 
@@ -313,6 +310,11 @@ def _as_csv(plan: SeatPlan) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
+_FILE_REFUSALS = (
+    *("media_type_unsupported", "encoding_unsupported", "file_missing", "form_malformed"),
+    *("seat_file_invalid", "prices_invalid", "grade_invalid", "dimensions_invalid"),
+)
+
 routes = [
     ApiRoute(
         "POST",
@@ -323,7 +325,7 @@ routes = [
         query=UploadQuery,
         body=SeatFile,
         answers={200: SeatReport, 201: SeatReport},
-        problems=(409, 415),
+        refusals=(*_FILE_REFUSALS, "event_cancelled.admin", "event_has_reservations"),
     ),
     ApiRoute(
         "GET",

@@ -77,7 +77,7 @@ async def user_of(state: State, user_id: str) -> ListedUser:
     """Raises Problem 404."""
     found = None if "\x00" in user_id else await account_admin.get(state["db"], user_id)
     if found is None:
-        raise Problem(404, "user_unknown", f"There is no account {user_id[:40]!r}.")
+        raise Problem("user_unknown", user_id=user_id[:40])
     return msgspec.convert(found, ListedUser, from_attributes=True)
 
 
@@ -118,7 +118,7 @@ async def _end_early(state: State, user_id: str, *, only_if_others: bool = True)
 
 def _check(change: AccountChange) -> None:
     if change is AccountChange.last_admin:
-        raise Problem(409, "last_admin", "This is the last admin. Make somebody else one first.")
+        raise Problem("last_admin")
 
 
 async def search(request: Request[State]) -> Response:
@@ -167,7 +167,7 @@ routes = [
         summary="Shut an account out",
         who=Who.admin,
         answers=_ANSWERS,
-        problems=(409,),
+        refusals=("last_admin",),
     ),
     ApiRoute("POST", f"{_ONE}/enable", _verb(enable), summary="Let it in again", who=Who.admin, answers=_ANSWERS),
     ApiRoute(
@@ -178,6 +178,6 @@ routes = [
         who=Who.admin,
         body=RoleBody,
         answers=_ANSWERS,
-        problems=(409,),
+        refusals=("last_admin",),
     ),
 ]

@@ -117,7 +117,7 @@ async def cached_event(state: State, event_id: str) -> CachedEvent:
 
     found = await state["cache"].get(f"event:{event_id}", (event_tag(event_id),), EVENT_TTL_S, load)
     if found is None:
-        raise Problem(404, "event_unknown", f"There is no event {event_id!r}.")
+        raise Problem("event_unknown", event_id=event_id)
     return found
 
 

@@ -64,11 +64,11 @@ async def take_picture(state: State, event_id: str, sent: Upload, who: str) -> U
     """Keep a picture for the workers and wake them. Raises Problem; then nothing was kept."""
     found = await asyncio.to_thread(look, sent.data)
     if isinstance(found, PictureFault):
-        raise Problem(422, "picture_refused", TEXTS["en"](f"events.picture.{found.value}"), reason=found.value)
+        raise Problem("picture_refused", why=TEXTS["en"](f"events.picture.{found.value}"), reason=found.value)
     upload_id = f"u_{secrets.token_hex(10)}"
     source = await asyncio.to_thread(lambda: hashlib.sha256(RECIPE + sent.data).hexdigest())
     if not await posters.begin(state["db"], upload_id, event_id, source, sent.data, who=who, now=datetime.now(UTC)):
-        raise Problem(503, "uploads_full", "Too many pictures wait to be worked on. Try again in a minute.")
+        raise Problem("uploads_full")
     await state["wake_posters"](upload_id)
     row = UploadRow(id=upload_id, event_id=event_id, status=UploadStatus.waiting, reason=None, poster=None)
     return told_of(row)
@@ -90,7 +90,7 @@ async def show_upload(request: Request[State]) -> Response:
     require_admin(request.state["tokens"], request.scope)
     row = await posters.upload(request.state["db"], request.path_params["upload_id"])
     if row is None:
-        raise Problem(404, "upload_unknown", "There is no such upload, or it was too long ago.")
+        raise Problem("upload_unknown")
     return json_answer(UploadAnswer(upload=told_of(row)))
 
 
@@ -103,7 +103,7 @@ async def remove(request: Request[State]) -> Response:
 async def take_away(state: State, event_id: str, who: str) -> None:
     """Raises Problem 404."""
     if not await posters.remove(state["db"], event_id, who=who, now=datetime.now(UTC)):
-        raise Problem(404, "event_unknown", f"There is no event {event_id!r}.")
+        raise Problem("event_unknown", event_id=event_id)
     await catalog.changed(state, event_id)
 
 
@@ -112,7 +112,7 @@ async def show_file(request: Request[State]) -> Response:
     name = NAME.fullmatch(request.path_params["name"])
     body = await request.state["posters"].get(name[1], name[2] is not None) if name else None
     if name is None or body is None:
-        raise Problem(404, "poster_unknown", "There is no such poster.")
+        raise Problem("poster_unknown")
     headers = {
         "etag": f'"{name[1]}{name[2] or ""}"',
         "cache-control": FOR_EVER,
@@ -134,7 +134,14 @@ routes = [
         body=bytes,
         body_media=tuple(sorted(ACCEPTED)),
         answers={202: UploadAnswer},
-        problems=(415,),
+        refusals=(
+            "media_type_unsupported",
+            "encoding_unsupported",
+            "picture_refused",
+            "file_missing",
+            "form_malformed",
+            "uploads_full",
+        ),
     ),
     ApiRoute(
         "DELETE",

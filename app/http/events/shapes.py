@@ -235,20 +235,20 @@ def _moment(field: str, text: str, zone: str) -> datetime:
     try:
         return moment_of(text, zone)
     except BadTime as error:
-        raise Problem(422, error.code, f"{field}: {error}.", field=field) from None
+        raise Problem(error.code, where=field, why=error, field=field) from None
 
 
 def _check_zone(zone: str) -> None:
     try:
         zone_of(zone)
     except BadTime as error:
-        raise Problem(422, error.code, f"timeZone: {error}.", field="timeZone") from None
+        raise Problem(error.code, where="timeZone", why=error, field="timeZone") from None
 
 
 def _prices(wanted: Sequence[PriceWanted]) -> list[GradeSpec]:
     prices = [GradeSpec(name=each.grade.strip(), price=each.price) for each in wanted]
     if len({grade.name for grade in prices}) != len(prices):
-        raise Problem(422, "grade_twice", "A grade is listed twice; each has one price.", field="ticketTypes")
+        raise Problem("grade_twice", field="ticketTypes")
     return prices
 
 

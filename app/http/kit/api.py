@@ -6,7 +6,7 @@ test holds every route under /api to being one of these, and runs all of them ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from app.http.kit.fields import misfit
 from app.http.kit.problems import Problem
+from app.http.kit.refusals import REFUSALS
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -32,14 +33,40 @@ class Who(StrEnum):
     admin = "admin"
 
 
+# what any route of a kind may be refused with; openapi.py says it of each
+_ALWAYS = ("store_unavailable", "line_unavailable")
+_WITH_BODY = ("payload_malformed", "body_incomplete", "body_too_large", "payload_invalid", "value_refused")
+_UNKNOWN = {  # the part of a path that names something → what is said where there is none
+    "event_id": "event_unknown",
+    "reservation_id": "reservation_unknown",
+    "user_id": "user_unknown",
+    "upload_id": "upload_unknown",
+    "method": "method_unknown",
+    "provider": "provider_unknown",
+}
+SESSION_REFUSALS = ("session_invalid", "session_expired", "session_ended")
+_TICKET = ("ticket_missing", "ticket_invalid", "ticket_foreign_event", "ticket_old_epoch")
+_PASS = ("pass_missing", "pass_invalid", "pass_foreign_event", "pass_expired", "pass_spent", "holder_missing")
+_BY_WHO: dict[Who, tuple[str, ...]] = {
+    Who.all: (),
+    Who.ticket: _TICKET,
+    Who.buyer: (*_PASS, *SESSION_REFUSALS),
+    Who.owner: SESSION_REFUSALS,
+    Who.session: ("login_required", *SESSION_REFUSALS),
+    Who.admin: ("login_required", *SESSION_REFUSALS, "admin_only"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`answers`: status → type of the JSON answer, or a media type for another kind, or None for no body."""
+    """`answers`: status → type of the JSON answer, or a media type for another kind, or None for no body.
+    `refusals`: status → what may be refused with it, by name in the table of refusals, as far as it is known.
+    """
 
     summary: str
     who: Who
     answers: Mapping[int, Any]
-    problems: frozenset[int]
+    refusals: Mapping[int, Sequence[str]]
     body: Any = None
     body_required: bool = True
     body_media: tuple[str, ...] = ("application/json",)
@@ -48,7 +75,7 @@ class Operation:
 
 
 class ApiRoute(Route):
-    """One method of one path. `problems` are the statuses a refusal may have beyond those its kind implies."""
+    """One method of one path. `refusals` are names in the table of refusals, beyond those its kind implies."""
 
     def __init__(
         self,
@@ -59,25 +86,28 @@ class ApiRoute(Route):
         summary: str,
         answers: Mapping[int, Any],
         who: Who = Who.all,
-        problems: tuple[int, ...] = (),
+        refusals: tuple[str, ...] = (),
         **more: Any,
     ) -> None:
         super().__init__(path, endpoint, methods=[method])
-        implied = {503}
+        names = [*refusals, *_BY_WHO[who], *_ALWAYS]
         if more.get("body") is not None:
-            implied |= {400, 413, 422}
+            names += _WITH_BODY
         if more.get("query") is not None:
-            implied |= {422}
-        if "{" in path:
-            implied |= {404}
+            names.append("payload_invalid")
+        names += [_UNKNOWN[part] for part in self.param_convertors]
         if method != "GET":
-            implied |= {403}
-        if who is not Who.all:
-            implied |= {401, 403}
+            names.append("cross_site")
         self.method = method.lower()
-        self.operation = Operation(
-            summary=summary, who=who, answers=answers, problems=frozenset(implied | set(problems)), **more
-        )
+        self.operation = Operation(summary=summary, who=who, answers=answers, refusals=_by_status(names), **more)
+
+
+def _by_status(names: Iterable[str]) -> dict[int, list[str]]:
+    """These refusals under the status each has."""
+    found: dict[int, list[str]] = {}
+    for name in dict.fromkeys(names):
+        found.setdefault(REFUSALS[name].status, []).append(name)
+    return found
 
 
 def query_of(request: Request[Any], kind: type[T]) -> T:
@@ -85,14 +115,14 @@ def query_of(request: Request[Any], kind: type[T]) -> T:
     given = dict(request.query_params)
     known = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
     if unknown := given.keys() - known.keys():
-        raise Problem(422, "payload_invalid", f"The query has no part {min(unknown)[:40]!r}.")
+        raise Problem("payload_invalid", why=f"The query has no part {min(unknown)[:40]!r}")
     try:
         query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(422, "payload_invalid", f"The query does not fit: {misfit(error)}.") from None
+        raise Problem("payload_invalid.query", why=misfit(error)) from None
     for name, text in given.items():
         if _is_loose(text, getattr(query, known[name])):
-            raise Problem(422, "payload_invalid", f"The query does not fit: {name}={text[:20]!r}.")
+            raise Problem("payload_invalid.query", why=f"{name}={text[:20]!r}")
     return query
 
 

@@ -26,9 +26,9 @@ async def read_body(receive: Receive, limit: int = BODY_BYTES_MAX) -> bytes:
             whole += message.get("body", b"")
         body = bytes(whole)
     if message["type"] == "http.disconnect":  # half a request is none, even where no body at all would be one
-        raise Problem(400, "body_incomplete", "The request ended before its body did.")
+        raise Problem("body_incomplete")
     if len(body) > limit:
-        raise Problem(413, "body_too_large", f"A request may carry at most {limit} bytes.")
+        raise Problem("body_too_large", limit=limit)
     return body
 
 
@@ -37,6 +37,6 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Problem(422, "payload_invalid", f"The request does not fit: {misfit(error)}.") from None
+        raise Problem("payload_invalid.body", why=misfit(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, "payload_malformed", f"The request is not JSON: {error}.") from None
+        raise Problem("payload_malformed", why=error) from None

@@ -102,7 +102,7 @@ def check_csrf(request: Request[Any], token: str) -> None:
     browser = _browser(headers)
     session = cookie(headers, SESSION_COOKIE) or b""
     if browser is None or not request.state["csrf"].is_good(token, browser, session):
-        raise Problem(403, "form_stale", "This form is not from this browser, or from before you logged in or out.")
+        raise Problem("form_stale")
 
 
 def _browser(headers: Headers) -> bytes | None:
@@ -113,7 +113,7 @@ def _browser(headers: Headers) -> bytes | None:
 def refuse_foreign(headers: Headers, public_url: str) -> None:
     """Raises Problem 403 for a request that a page of another site made the browser send."""
     if is_foreign(headers, public_url) and not any(name in PROVEN_BY_HEADER for name, _ in headers):
-        raise Problem(403, "cross_site", "This request was sent from another site.")
+        raise Problem("cross_site")
 
 
 def is_foreign(headers: Headers, public_url: str) -> bool:

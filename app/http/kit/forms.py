@@ -34,7 +34,7 @@ async def _read(request: Request[Any]) -> Form:
     try:
         return parse_qs(body.decode(), max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError as error:  # UnicodeDecodeError is one
-        raise Problem(422, "payload_invalid", f"The form cannot be read: {error}.") from None
+        raise Problem("payload_invalid", why=f"The form cannot be read: {error}") from None
 
 
 def first(form: Form, name: str) -> str:
@@ -54,4 +54,4 @@ def wish_of(form: Form) -> Wish | None:
     try:
         return msgspec.convert(fields, Wish, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(422, "payload_invalid", f"The form does not fit: {error}.") from None
+        raise Problem("payload_invalid.form", why=error) from None

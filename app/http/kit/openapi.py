@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.http.kit.api import ApiRoute, Operation, Who
+from app.http.kit.refusals import REFUSALS, code_of
 from app.http.kit.shapes import Refusal
 
 REF = "#/components/schemas/{name}"
@@ -64,7 +65,7 @@ def _operation(route: ApiRoute, shapes: dict[int, dict[str, Any]]) -> dict[str, 
         "parameters": [*_path_parameters(route.path), *_query_parameters(operation), *_header_parameters(operation)],
         "responses": {
             **{str(status): _answer(status, kind, shapes) for status, kind in operation.answers.items()},
-            **{str(status): _refusal(status, shapes) for status in sorted(operation.problems)},
+            **{str(status): _refusal(status, names, shapes) for status, names in sorted(operation.refusals.items())},
         },
     }
     if operation.body is not None:
@@ -112,8 +113,15 @@ def _answer(status: int, kind: Any, shapes: dict[int, dict[str, Any]]) -> dict[s
     return said
 
 
-def _refusal(status: int, shapes: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    return {"description": HTTPStatus(status).phrase, "content": {PROBLEM: {"schema": shapes[id(Refusal)]}}}
+def _refusal(status: int, names: Iterable[str], shapes: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """What may be refused with this status: each code with its sentence and what to do next, as the table of refusals
+    has them. `x-codes` are the codes alone, for programs.
+    """
+    told = [f"- `{code_of(name)}`: {REFUSALS[name].detail} {REFUSALS[name].next}" for name in names]
+    codes = sorted({code_of(name) for name in names})
+    description = "\n".join([f"{HTTPStatus(status).phrase}.", *told])
+    content = {PROBLEM: {"schema": shapes[id(Refusal)]}}
+    return {"description": description, "x-codes": codes, "content": content}
 
 
 class Document:

@@ -50,7 +50,7 @@ def page_start_of(cursor: str | None) -> PageStart | None:
 
 
 def _not_ours(cursor: str) -> Problem:
-    return Problem(422, "payload_invalid", f"{cursor[:40]!r} is not a cursor that a list of ours ended with.")
+    return Problem("payload_invalid.cursor", given=cursor[:40])
 
 
 def moment_of(text: str | None) -> datetime | None:
@@ -58,10 +58,10 @@ def moment_of(text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone(UTC) if text is not None else None
     except (ValueError, OverflowError):
-        raise Problem(422, "payload_invalid", f"{text!r} is not a time with an offset.") from None
+        raise Problem("payload_invalid", why=f"{text!r} is not a time with an offset") from None
 
 
 def no_nul(*texts: str | None) -> None:
     """Raises Problem if a text to be looked for has a NUL: nothing could be found by it."""
     if any(text is not None and NUL in text for text in texts):
-        raise Problem(422, "payload_invalid", "A text to look for has a NUL character in it.")
+        raise Problem("payload_invalid", why="A text to look for has a NUL character in it")

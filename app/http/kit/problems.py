@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.cache.cache import LoadTooLate
 from app.http.kit.answers import json_answer
+from app.http.kit.refusals import REFUSALS, code_of
 from app.lane.errors import LaneUnavailable
 from app.ledger.errors import StoreError, ValueRefused
 from app.room.errors import RoomUnavailable
@@ -23,18 +24,22 @@ RETRY_AFTER_S = {429: 5, 503: 1, 504: 2}
 
 
 class Problem(Exception):
-    """A refusal. `extra` members go into the answer; a datetime or struct in them is encoded by msgspec.
+    """A refusal, by its name in the table of refusals.
 
-    `cookies` are Set-Cookie headers that go with it.
+    Of the keywords those that the table's sentence names fill it; the others (`extra`) become members of the answer,
+    where msgspec encodes a datetime or a struct. `cookies` are Set-Cookie headers that go with it.
     """
 
-    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.extra = extra
+    def __init__(self, name: str, /, **known: Any) -> None:
+        kind = REFUSALS[name]
+        self.name = name
+        self.code = code_of(name)
+        self.status = kind.status
+        self.detail = kind.detail.format(**known) if kind.words else kind.detail
+        self.next = kind.next
+        self.extra = {key: value for key, value in known.items() if key not in kind.words}
         self.cookies: list[tuple[bytes, bytes]] = []
+        super().__init__(f"{self.code}: {self.detail}")
 
 
 def problem_response(problem: Problem) -> Response:
@@ -44,6 +49,7 @@ def problem_response(problem: Problem) -> Response:
         "status": problem.status,
         "code": problem.code,
         "detail": problem.detail,
+        "next": problem.next,
         **problem.extra,
     }
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -70,26 +76,30 @@ def store_problem(error: Exception) -> Problem:
     """What the shop's database or Redis could not do, as a refusal."""
     if isinstance(error, RoomUnavailable | LaneUnavailable):
         log.warning("redis_failed", kind=type(error).__name__, error=str(error))
-        return Problem(503, "line_unavailable", "The line cannot be reached just now. Nothing was lost; try again.")
+        return Problem("line_unavailable")
     if isinstance(error, ValueRefused):
-        return Problem(422, "value_refused", "A value is too long, too large or has a character that cannot be kept.")
+        return Problem("value_refused")
     assert isinstance(error, StoreError | LoadTooLate)
     log.warning("store_failed", kind=type(error).__name__, error=str(error))
-    return Problem(
-        503, "store_unavailable", "The shop's database does not answer just now. Nothing was lost; try again."
-    )
+    return Problem("store_unavailable")
 
 
 async def on_http_exception(_: Request[Any], error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {
-        404: ("not_found", "There is nothing at this address."),
-        405: ("method_not_allowed", "Use another method."),
-    }
-    code, detail = codes.get(error.status_code, ("refused", error.detail))
-    response = problem_response(Problem(error.status_code, code, detail))
+    response = problem_response(http_problem(error))
     response.headers.update(error.headers or {})
     return response
+
+
+def http_problem(error: HTTPException) -> Problem:
+    """What Starlette refuses before any endpoint of ours is asked."""
+    if error.status_code == 404:
+        return Problem("not_found")
+    if error.status_code == 405:
+        return Problem("method_not_allowed")
+    problem = Problem("refused", why=error.detail)
+    problem.status = error.status_code
+    return problem
 
 
 async def on_crash(request: Request[Any], error: Exception) -> Response:
@@ -99,4 +109,4 @@ async def on_crash(request: Request[Any], error: Exception) -> Response:
 
 def crash_response(path: str, error: Exception) -> Response:
     log.error("request_crashed", path=path, exc_info=error)
-    return problem_response(Problem(500, "internal_error", "Something broke on our side. It was recorded; try again."))
+    return problem_response(Problem("internal_error"))

@@ -67,7 +67,9 @@ async def on_http_exception(request: Request[Any], error: Exception) -> Response
     """What no route answers: a page for who browses, the API's answer for everyone else."""
     if not _browses(request) or not isinstance(error, HTTPException) or error.status_code not in NOTHING_HERE:
         return await problems.on_http_exception(request, error)
-    return error_page(request, Problem(error.status_code, "not_found", "There is nothing at this address."))
+    problem = Problem("not_found")
+    problem.status = error.status_code
+    return error_page(request, problem)
 
 
 async def on_store_error(request: Request[Any], error: Exception) -> Response:
@@ -82,9 +84,7 @@ async def on_crash(request: Request[Any], error: Exception) -> Response:
     answer = await problems.on_crash(request, error)
     if not _browses(request):
         return answer
-    return error_page(
-        request, Problem(500, "internal_error", "Something broke on our side. It was recorded; try again.")
-    )
+    return error_page(request, Problem("internal_error"))
 
 
 def _browses(request: Request[Any]) -> bool:

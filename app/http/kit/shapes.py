@@ -20,13 +20,15 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Refusal(Shape, frozen=True, kw_only=True):
-    """RFC 9457. `code` is stable and for programs; `detail` is a sentence for people. More members may follow."""
+    """RFC 9457. `code` is stable and for programs; `detail` is a sentence for people that says why, and `next` one that
+    says what to do. More members may follow."""
 
     type: str
     title: str
     status: int
     code: str
     detail: str
+    next: str
 
 
 class Range(Shape, frozen=True, kw_only=True):

@@ -38,12 +38,10 @@ async def read_upload(request: Request[Any], limit: int, accepted: frozenset[str
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise Problem(415, "encoding_unsupported", "Send the file as it is: nothing that is packed gets unpacked here.")
+        raise Problem("encoding_unsupported")
     if media_type not in accepted | {FORM}:
         kinds = ", ".join(sorted({*accepted, FORM}))
-        raise Problem(
-            415, "media_type_unsupported", f"The file cannot be of type {media_type[:60]!r}. Take one of {kinds}."
-        )
+        raise Problem("media_type_unsupported", given=media_type[:60], kinds=kinds)
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and len(declared) < 16 and int(declared) > limit + FORM_BYTES_EXTRA:
         raise _too_large(limit)
@@ -60,11 +58,11 @@ async def _from_form(request: Request[Any], limit: int) -> Upload:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise Problem(400, "form_malformed", f"The form cannot be read: {error.message.rstrip('.')}.") from None
+        raise Problem("form_malformed", why=error.message.rstrip(".")) from None
     except (UnicodeDecodeError, LookupError):
-        raise Problem(400, "form_malformed", "The form cannot be read: it is not in UTF-8.") from None
+        raise Problem("form_malformed", why="it is not in UTF-8") from None
     except ClientDisconnect:
-        raise Problem(400, "body_incomplete", "The request ended before its body did.") from None
+        raise Problem("body_incomplete") from None
     try:
         files = [part for part in form.values() if isinstance(part, UploadFile)]
         data = await files[0].read() if files else b""
@@ -72,7 +70,7 @@ async def _from_form(request: Request[Any], limit: int) -> Upload:
     finally:
         await form.close()
     if not data and not fields.get("file", ""):
-        raise Problem(422, "file_missing", "Choose a file and send it as the form's field `file`.")
+        raise Problem("file_missing")
     if len(data) > limit:
         raise _too_large(limit)
     return Upload(data or fields["file"].encode(), "", fields)
@@ -88,4 +86,4 @@ async def _bounded(request: Request[Any], limit: int) -> AsyncGenerator[bytes, N
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(413, "body_too_large", f"A file may have at most {limit} bytes.")
+    return Problem("body_too_large.file", limit=limit)

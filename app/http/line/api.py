@@ -24,7 +24,7 @@ from app.domain.wish import Wish, pack_wish
 from app.http.accounts.credentials import HOLDER_COOKIE, holder_of, require_ticket, ticket_cookie
 from app.http.accounts.guest_merge import has_guest_place, merge_guest_into_line
 from app.http.kit.answers import json_answer
-from app.http.kit.api import ApiRoute, Who
+from app.http.kit.api import SESSION_REFUSALS, ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.cookies import COOKIE_LIFE_S, set_cookie
 from app.http.kit.problems import Problem
@@ -137,34 +137,34 @@ async def _take_back(state: State, headers: list[tuple[bytes, bytes]], view: Lin
     except Problem:
         return  # a ticket of no use proves nothing
     except RoomUnavailable as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
+        raise Problem("line_unavailable") from error
 
 
 def _unavailable(error: JoinUnavailable) -> Problem:
-    return Problem(503, "line_unavailable", f"{error}. Nothing was lost: try again.")
+    return Problem("line_unavailable.joining", why=error)
 
 
 def _refusal(view: LineView, room: RoomStatus, status: JoinStatus) -> Problem:
     match room, status:
         case _, JoinStatus.stranger:
-            return Problem(401, "login_required", "This line is for people with an account. Log in, then join.")
+            return Problem("login_required.line")
         case _, JoinStatus.full:
-            return Problem(503, "numbers_short", "More people are joining than numbers were set aside. Try again.")
+            return Problem("numbers_short")
         case RoomState.scheduled, _:
             opens = datetime.fromtimestamp(view.opens_ms / 1000, UTC).isoformat()
-            return Problem(409, "room_not_open", f"The line opens at {opens}.", opensAt=opens, room=room)
+            return Problem("room_not_open", opens=opens, opensAt=opens, room=room)
         case RoomState.draining | RoomState.closed, _:
             return closed_problem(view, room)
         case _:
-            return Problem(503, "line_unavailable", "The room is changing. Nothing was lost: try again.")
+            return Problem("line_unavailable.changing")
 
 
 def closed_problem(view: LineView, room_state: str) -> Problem:
     """Why a line takes nobody: its event was cancelled, its sale is over (`reason`), or an admin closed it."""
     if view.reason == CANCELLED:
-        return Problem(410, "event_cancelled", "This event was cancelled.", room=room_state)
+        return Problem("event_cancelled.line", room=room_state)
     extra = {"reason": view.reason} if view.reason else {}
-    return Problem(410, "room_closed", "This line takes nobody any more.", room=room_state, **extra)
+    return Problem("room_closed", room=room_state, **extra)
 
 
 async def join(scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,7 +199,7 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         return
     state["presence"].see(view, ticket.number, ticket.holder)
     if not state["hub"].has_place(view, ticket.number):
-        raise Problem(503, "streams_full", "No more streams are open here: poll your position instead.")
+        raise Problem("streams_full")
     await state["hub"].serve(view, ticket, receive, send)
 
 
@@ -250,7 +250,6 @@ routes = [
         summary="Where I stand, from this process's memory.",
         who=Who.ticket,
         answers={200: Position},
-        problems=(410,),
     ),
     ApiRoute(
         "POST",
@@ -260,7 +259,16 @@ routes = [
         body=JoinBody,
         body_required=False,
         answers={201: JoinedShape, 200: JoinedShape},
-        problems=(401, 409, 410),
+        refusals=(
+            "login_required",
+            *SESSION_REFUSALS,
+            "room_not_open",
+            "room_closed",
+            "event_cancelled",
+            "numbers_short",
+            "grade_unknown",
+            "too_many_seats",
+        ),
     ),
     ApiRoute(
         "GET",
@@ -269,7 +277,7 @@ routes = [
         summary="My position as Server-Sent Events: position, admitted, message, closed, reconnect.",
         who=Who.ticket,
         answers={200: "text/event-stream"},
-        problems=(410,),
+        refusals=("streams_full",),
     ),
     ApiRoute(
         "GET",

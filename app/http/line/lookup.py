@@ -23,12 +23,12 @@ async def view_of(state: State, event_id: str) -> LineView:
     try:
         view = await state["rooms"].find(event_id)
     except RoomUnavailable as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
+        raise Problem("line_unavailable") from error
     if view is not None:
         return view
     if (await known_event(state, event_id)).admission == "open":
-        raise Problem(404, "event_unknown", f"There is no waiting room for {event_id!r}: it is sold without one.")
-    raise Problem(503, "line_unavailable", "The line is being made. Nothing was lost: try again.")
+        raise Problem("event_unknown.without_line", event_id=event_id)
+    raise Problem("line_unavailable.new")
 
 
 async def wish_of_place(state: State, line: LineView, number: int) -> Wish | None:

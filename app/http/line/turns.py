@@ -48,7 +48,7 @@ async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id:
     try:
         status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
     except RoomUnavailable as error:
-        raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
+        raise Problem("line_unavailable") from error
     state["meters"].claimed(event_id, status)
     if status is not ClaimStatus.claimed:
         raise _claim_refusal(view, ticket.number, status)
@@ -83,20 +83,20 @@ async def _held(state: State, ticket: Ticket) -> dict[str, Any] | None:
 def _claim_refusal(view: LineView, number: int, status: ClaimStatus) -> Problem:
     match status:
         case ClaimStatus.lapsed:
-            return Problem(410, "turn_lapsed", "Your turn has passed. Join the line again.")
+            return Problem("turn_lapsed")
         case ClaimStatus.left if number not in view.unproven:
-            return Problem(410, "place_given_up", "This place in line is over. Join the line again.")
+            return Problem("place_given_up")
         case ClaimStatus.closed | ClaimStatus.old_epoch:
             return closed_problem(view, view.state)
         case ClaimStatus.missing:
             return _lost()
         case _:
             here = msgspec.Raw(encode_position(view, number, lambda *_: b""))
-            return Problem(409, "not_admitted", "It is not your turn yet.", position=here)
+            return Problem("not_admitted", position=here)
 
 
 def _lost() -> Problem:
-    return Problem(503, "line_unavailable", "The line was lost and is being made again. No place is lost: try again.")
+    return Problem("line_unavailable.restored")
 
 
 async def claim(request: Request[State]) -> Response:
@@ -116,7 +116,7 @@ async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id:
         try:
             left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, release_id=release_id)
         except RoomUnavailable as error:
-            raise Problem(503, "line_unavailable", f"The line cannot be reached ({error.kind}).") from error
+            raise Problem("line_unavailable") from error
         if left.lane_entry:
             await state["lane"].hurry(event_id, left.lane_entry, answer, LANE_WAIT_S)
     if left.status is LeaveStatus.missing:
@@ -139,7 +139,7 @@ routes = [
         summary="Take my turn up; a repeat gives the same pass.",
         who=Who.ticket,
         answers={200: Claimed},
-        problems=(409, 410),
+        refusals=("not_admitted", "turn_lapsed", "place_given_up", "room_closed", "event_cancelled"),
     ),
     ApiRoute(
         "POST",
@@ -148,6 +148,5 @@ routes = [
         summary="Give my place up for good.",
         who=Who.ticket,
         answers={200: Nothing},
-        problems=(410,),
     ),
 ]

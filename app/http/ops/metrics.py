@@ -38,9 +38,9 @@ def _require_reader(request: Request[State]) -> None:
     if found is not None and found[0].role == "admin":
         return
     if given or found is not None:
-        raise Problem(403, "metrics_refused", "Only an admin, or who has the metrics token, may read the metrics.")
+        raise Problem("metrics_refused")
     if token or state["settings"].public_url or not _is_near(request):
-        raise Problem(401, "login_required", "Send the token of TIKETI_METRICS_TOKEN, or log in as an admin.")
+        raise Problem("login_required.metrics")
 
 
 def _is_near(request: Request[State]) -> bool:

@@ -60,27 +60,14 @@ class WebhookAnswer(msgspec.Struct, frozen=True):
 
 _pay_decoder = msgspec.json.Decoder(PayBody)
 
-REFUSALS: dict[PaidStatus, tuple[int, str, str]] = {
-    PaidStatus.unclear: (
-        504,
-        "payment_unclear",
-        "The payment service has not answered. We are finding out whether it took the money; if your seats are gone by "
-        "then it comes back by itself. Ask again: you are charged once.",
-    ),
-    PaidStatus.unreachable: (
-        503,
-        "payment_unreachable",
-        "The payment service cannot be reached. Nothing was charged. Try again, or pay another way.",
-    ),
-    PaidStatus.already_paid: (409, "already_paid", "These seats are paid for already. Nothing more was charged."),
-    PaidStatus.declined: (402, "payment_declined", "The payment was declined. Nothing was charged; pay another way."),
-    PaidStatus.given_up: (409, "payment_given_up", "This payment was given up. What was charged goes back; pay again."),
-    PaidStatus.key_reused: (422, "key_reused", "This Idempotency-Key was sent with another payment already."),
-    PaidStatus.too_many: (
-        409,
-        "too_many_payments",
-        "Too many attempts to pay for these seats. Cancel them.",
-    ),
+REFUSALS = {
+    PaidStatus.unclear: "payment_unclear",
+    PaidStatus.unreachable: "payment_unreachable",
+    PaidStatus.already_paid: "already_paid",
+    PaidStatus.declined: "payment_declined",
+    PaidStatus.given_up: "payment_given_up",
+    PaidStatus.key_reused: "key_reused.payment",
+    PaidStatus.too_many: "too_many_payments",
 }
 
 
@@ -90,8 +77,8 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: str) 
     await _check_payable(state, reservation)
     try:
         paid = await state["checkout"].pay(reservation, method, _key(headers, reservation.holder))
-    except UnknownMethod as error:
-        raise Problem(422, "payload_invalid", str(error)) from None
+    except UnknownMethod:
+        raise Problem("payload_invalid.method", given=method[:40]) from None
     except LaneUnavailable:
         raise shop.lane_busy() from None  # the charge is stored, so the payer job resumes it
     view = payment_view(paid)
@@ -101,8 +88,7 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: str) 
         case PaidStatus.refund_due | PaidStatus.refunded:
             raise _too_late(view.status, view)
         case _:
-            status, code, detail = REFUSALS[paid.status]
-            raise Problem(status, code, detail)
+            raise Problem(REFUSALS[paid.status])
 
 
 async def _check_payable(state: State, reservation: Reservation) -> None:
@@ -118,7 +104,7 @@ async def _check_payable(state: State, reservation: Reservation) -> None:
             or (money is not None and money.status == "pending")
         ):
             return
-        raise Problem(410, "hold_over", "The hold ended before you paid. Nothing was charged; choose seats again.")
+        raise Problem("hold_over")
     if owed and money is not None and reservation.status is not ReservationStatus.refunded:
         raise _too_late(money.status, money)
     raise shop.over(reservation.status)
@@ -126,10 +112,7 @@ async def _check_payable(state: State, reservation: Reservation) -> None:
 
 def _too_late(status: str, payment: PaymentView | Money) -> Problem:
     goes = "is back" if status == "refunded" else "is on its way back"
-    return Problem(
-        410, "paid_too_late", f"The hold ended before the money came. Your money {goes}; choose seats again.",
-        payment=payment,
-    )  # fmt: skip
+    return Problem("paid_too_late", goes=goes, payment=payment)
 
 
 def _key(headers: Headers, holder: str) -> str | None:
@@ -138,7 +121,7 @@ def _key(headers: Headers, holder: str) -> str | None:
     if key is None:
         return None
     if not 1 <= len(key) <= KEY_MAX or not key.isascii():
-        raise Problem(422, "payload_invalid", f"An Idempotency-Key is 1 to {KEY_MAX} ASCII characters.")
+        raise Problem("payload_invalid.key", limit=KEY_MAX)
     return f"{holder}:{key.decode()}"
 
 
@@ -170,16 +153,16 @@ async def webhook(request: Request[State]) -> Response:
     name = request.path_params.get("provider", SIMULATOR)
     provider = request.state["providers"].named(name)
     if provider is None:
-        raise Problem(404, "provider_unknown", f"There is no payment provider {name[:40]!r}.")
+        raise Problem("provider_unknown", given=name[:40])
     body = await read_body(request.receive)
     try:
         event = await provider.read_webhook(request.headers, body)
-    except SignatureInvalid as error:
-        raise Problem(401, "signature_invalid", str(error)) from None
+    except SignatureInvalid:
+        raise Problem("signature_invalid") from None
     except BodyInvalid as error:
-        raise Problem(422, "payload_invalid", str(error)) from None
+        raise Problem("payload_invalid", why=str(error).removesuffix(".")) from None
     if event is not None and not await request.state["checkout"].handle_webhook(name, event):
-        raise Problem(404, "charge_unknown", "This payment provider has no such charge.")
+        raise Problem("charge_unknown")
     return json_answer(WebhookAnswer(received=True))
 
 
@@ -192,7 +175,20 @@ routes = [
         who=Who.owner,
         body=PayBody,
         answers={201: PaymentAnswer, 202: PaymentAnswer},
-        problems=(402, 404, 409, 410, 504),
+        refusals=(
+            "reservation_unknown",
+            "payment_declined",
+            "already_paid",
+            "payment_given_up",
+            "too_many_payments",
+            "reservation_over",
+            "hold_over",
+            "paid_too_late",
+            "key_reused",
+            "payment_unclear",
+            "payment_unreachable",
+            "lane_busy",
+        ),
         headers={"Idempotency-Key": "Makes a repeat give the first answer again."},
     ),
     ApiRoute("GET", "/api/payments/methods", methods, summary="The payment methods.", answers={200: MethodsAnswer}),
@@ -203,7 +199,7 @@ routes = [
         summary="The webhook of the simulated payment provider, at its first address.",
         body=SimulatorWebhook,
         answers={200: WebhookAnswer},
-        problems=(401, 404),
+        refusals=("signature_invalid", "charge_unknown"),
         headers={SIGNATURE_HEADER: "`t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>`."},
     ),
     ApiRoute(
@@ -212,6 +208,6 @@ routes = [
         webhook,
         summary="The webhook of a payment provider: what became of a charge, in its own format and signed its own way.",
         answers={200: WebhookAnswer},
-        problems=(400, 401, 404, 413, 422),
+        refusals=("signature_invalid", "charge_unknown", "payload_malformed", "body_too_large", "payload_invalid"),
     ),
 ]

@@ -114,7 +114,7 @@ async def seat_map(request: Request[State]) -> Response:
 async def reserve(request: Request[State]) -> Response:
     body = decode(await read_body(request.receive), _reserve_decoder)
     if (body.seat_ids is None) == (body.quantity is None):
-        raise Problem(422, "payload_invalid", "Send either seatIds or a quantity.")
+        raise Problem("payload_invalid", why="Send either seatIds or a quantity")
     wish = None
     if body.quantity is not None:
         wish = Wish(quantity=body.quantity, grades=tuple(body.grades), adjacent=body.adjacent)
@@ -163,7 +163,20 @@ routes = [
         who=Who.buyer,
         body=ReserveBody,
         answers={201: Held},
-        problems=(404, 409, 410),
+        refusals=(
+            "event_unknown",
+            "already_holding",
+            "seats_unavailable",
+            "sale_ended",
+            "sale_not_open",
+            "reservation_over",
+            "event_cancelled",
+            "seat_unknown",
+            "grade_unknown",
+            "too_many_seats",
+            "key_reused",
+            "lane_busy",
+        ),
         headers={"Idempotency-Key": "The same key gives the same reservation again, and is refused with other seats."},
     ),
     ApiRoute(
@@ -198,6 +211,6 @@ routes = [
         summary="Give the seats back, and the money if it was paid.",
         who=Who.owner,
         answers={200: Message},
-        problems=(409,),
+        refusals=("event_begun", "reservation_over", "lane_busy"),
     ),
 ]

@@ -186,7 +186,7 @@ class LiveSeats:
             since = self._asked(scope)
             view = await self._view(event_id)
             if len(self.sockets) >= self.sockets_max:
-                raise Problem(503, "sockets_full", "Too many watch the seats here. Try again, or ask with ?since=.")
+                raise Problem("sockets_full")
         except Problem as problem:
             await refuse(problem, send)
             return
@@ -206,19 +206,19 @@ class LiveSeats:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         if origin is not None and origin not in self._origins and origin.partition("://")[2] != headers.get("host"):
-            raise Problem(403, "cross_site", "This connection was opened by another site.")
+            raise Problem("cross_site.socket")
         since = QueryParams(scope["query_string"]).get("since")
         if since is None:
             return None
         if not (since.isascii() and since.isdecimal()) or len(since) > 18:
-            raise Problem(422, "payload_invalid", f"since={since[:20]!r} is not a version of the seat map.")
+            raise Problem("payload_invalid", why=f"since={since[:20]!r} is not a version of the seat map")
         return int(since)
 
     async def _view(self, event_id: str) -> SeatView:
         try:
             return await self._seats.open(event_id)
         except UnknownEvent:
-            raise Problem(404, "event_unknown", f"There is no event {event_id!r}.") from None
+            raise Problem("event_unknown", event_id=event_id) from None
         except STORE_ERRORS as error:
             raise store_problem(error) from error
 
@@ -305,7 +305,7 @@ class LiveSeats:
 def _event_of(path: str) -> str:
     found = PATH.fullmatch(path)
     if found is None:
-        raise Problem(404, "not_found", "There is no WebSocket at this address.")
+        raise Problem("not_found.socket")
     return found[1]
 
 

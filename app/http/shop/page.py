@@ -100,7 +100,7 @@ async def reserve(request: Request[State]) -> Response:
     try:
         wish = wish_of(await read_form(request))
         if wish is None:
-            raise Problem(422, "payload_invalid", "Say how many seats.")
+            raise Problem("payload_invalid.quantity")
         made = await shop.reserve(request.state, request.scope["headers"], event_id, None, wish)
     except Problem as problem:
         if problem.code == "already_holding":

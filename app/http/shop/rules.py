@@ -54,7 +54,7 @@ async def seat_view(state: State, event_id: str) -> SeatView:
     try:
         return await state["seats"].open(event_id)
     except UnknownEvent:
-        raise Problem(404, "event_unknown", f"There is no event {event_id!r}.") from None
+        raise Problem("event_unknown", event_id=event_id) from None
 
 
 async def reservation_of(state: State, event_id: str, epoch: int, number: int) -> dict[str, Any] | None:
@@ -84,8 +84,7 @@ async def submit(state: State, event_id: str, command: Command) -> Outcome:
 
 
 def lane_busy() -> Problem:
-    detail = "The seats are busy. Your request may still succeed: ask again with the same Idempotency-Key."
-    return Problem(503, "lane_busy", detail)
+    return Problem("lane_busy")
 
 
 def command_id(headers: Headers, holder: str, kind: str) -> str:
@@ -94,7 +93,7 @@ def command_id(headers: Headers, holder: str, kind: str) -> str:
     if key is None:
         return f"{kind}:{secrets.token_urlsafe(16)}"
     if not 1 <= len(key) <= 60 or not key.isascii():
-        raise Problem(422, "payload_invalid", "An Idempotency-Key is 1 to 60 ASCII characters.")
+        raise Problem("payload_invalid.key", limit=60)
     return f"{kind}:{holder}:{key.decode()}"
 
 
@@ -119,21 +118,19 @@ async def reserve(
     )
     outcome = await submit(state, event_id, hold)
     if outcome.asked != hold.asked:
-        raise Problem(422, "key_reused", "This Idempotency-Key was sent for other seats already.")
+        raise Problem("key_reused")
     match outcome.status:
         case OutcomeStatus.held if outcome.reservation is not None:
             return await _as_it_is(state, outcome.reservation.id) if keyed else view.describe(outcome.reservation)
         case OutcomeStatus.already_holding if outcome.reservation is not None:
             shown = view.describe(outcome.reservation)
-            raise Problem(
-                409, "already_holding", "You hold seats already: pay or cancel them first.", reservation=shown
-            )
+            raise Problem("already_holding", reservation=shown)
         case OutcomeStatus.unknown_seat:
-            raise Problem(422, "seat_unknown", "One of these seats is not in this hall.", seatIds=seat_ids)
+            raise Problem("seat_unknown", seatIds=seat_ids)
         case OutcomeStatus.not_on_sale:
             raise await not_sold(state, event_id)
         case _:
-            raise Problem(409, "seats_unavailable", "Someone else has one of these seats.", left=outcome.left or {})
+            raise Problem("seats_unavailable", left=outcome.left or {})
 
 
 def _digest(seat_ids: list[str] | None, wish: Wish | None) -> str:
@@ -148,8 +145,7 @@ async def _as_it_is(state: State, reservation_id: str) -> dict[str, Any]:
     assert found is not None, "a reservation is never deleted"
     shown = await described(state, found)
     if not found.live:
-        detail = f"The reservation of this Idempotency-Key is {found.status}. Choose seats with another key."
-        raise Problem(409, "reservation_over", detail, reservation=shown)
+        raise Problem("reservation_over.key", status=found.status, reservation=shown)
     return shown
 
 
@@ -159,22 +155,22 @@ async def not_sold(state: State, event_id: str) -> Problem:
     assert event is not None, "events are never deleted"
     match status_of(event, datetime.now(UTC)):
         case SaleStatus.cancelled:
-            return Problem(410, "event_cancelled", "This event was cancelled. Everyone who paid gets their money back.")
+            return Problem("event_cancelled")
         case SaleStatus.ended:
             ended = sale_ends_at(event)
-            return Problem(409, "sale_ended", f"The sale ended at {ended.isoformat()}.", endedAt=ended)
+            return Problem("sale_ended", ended=ended.isoformat(), endedAt=ended)
         case SaleStatus.upcoming:
             opens = event.opens_at
-            return Problem(409, "sale_not_open", f"The sale opens at {opens.isoformat()}.", opensAt=opens)
+            return Problem("sale_not_open", opens=opens.isoformat(), opensAt=opens)
         case SaleStatus.on_sale:
-            return Problem(503, "lane_busy", "The sale has just changed. Nothing was reserved: try again.")
+            return Problem("lane_busy.sale_changed")
 
 
 def check_quantity(state: State, seats: int) -> None:
     """Raises Problem if one buyer may not have so many."""
     most = state["settings"].seats_per_buyer_max
     if seats > most:
-        raise Problem(422, "too_many_seats", f"At most {most} seats at once.")
+        raise Problem("too_many_seats", most=most)
 
 
 async def check_wish(state: State, event_id: str, wish: Wish) -> None:
@@ -182,7 +178,7 @@ async def check_wish(state: State, event_id: str, wish: Wish) -> None:
     check_quantity(state, wish.quantity)
     unknown = set(wish.grades) - (await seat_view(state, event_id)).left().keys()
     if unknown:
-        raise Problem(422, "grade_unknown", f"This event has no grade {min(unknown)!r}.", grade=min(unknown))
+        raise Problem("grade_unknown", unknown=min(unknown), grade=min(unknown))
 
 
 async def _buyer(state: State, headers: Headers, event_id: str) -> tuple[str, int | None, int | None]:
@@ -190,12 +186,12 @@ async def _buyer(state: State, headers: Headers, event_id: str) -> tuple[str, in
     if (await known_event(state, event_id)).admission == "open":
         holder = buyer_of(state, headers)
         if holder is None:
-            raise Problem(401, "holder_missing", "Log in, or visit the event's page first for a tiketi_holder cookie.")
+            raise Problem("holder_missing")
         return holder, None, None
     line = await view_of(state, event_id)
     admission = require_pass(state["tokens"], headers, event_id)
     if admission.epoch != line.epoch or line.place(admission.number) in (Place.left, Place.lapsed):
-        raise Problem(410, "pass_spent", "This pass is used up. Join the line again.")
+        raise Problem("pass_spent")
     return admission.holder, admission.number, admission.epoch
 
 
@@ -203,7 +199,7 @@ async def own(state: State, headers: Headers, reservation_id: str) -> Reservatio
     """The reservation, if it belongs to who asks. Someone else's is as unknown as none."""
     found = await reservations.get(state["db"], reservation_id)
     if found is None or not await owns(state, headers, found):
-        raise Problem(404, "reservation_unknown", "You have no such reservation.")
+        raise Problem("reservation_unknown")
     return found
 
 
@@ -229,8 +225,8 @@ async def has_begun(state: State, event_id: str) -> bool:
 
 
 def begun() -> Problem:
-    return Problem(409, "event_begun", "The event has begun: tickets for it cannot be given back any more.")
+    return Problem("event_begun")
 
 
 def over(status: ReservationStatus) -> Problem:
-    return Problem(409, "reservation_over", f"This reservation is {status}: nothing more can be done with it.")
+    return Problem("reservation_over", status=status)

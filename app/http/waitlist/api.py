@@ -87,7 +87,7 @@ async def join_list(request: Request[State], event_id: str, wish: Wish) -> tuple
     try:
         entry, new = await waitlist.join(state["db"], event_id, holder, wish, datetime.now(UTC))
     except waitlist.ListFull:
-        raise Problem(409, "waitlist_full", "The waiting list is full. Look again later.") from None
+        raise Problem("waitlist_full") from None
     if new:  # a seat may have come free since this process looked
         await _have_served(state, event_id, entry.id)
     return entry, new, cookies
@@ -103,14 +103,14 @@ async def _have_served(state: State, event_id: str, entry_id: int) -> None:
 
 async def _check_wish(state: State, event: events.Event, wish: Wish) -> None:
     if status_of(event, datetime.now(UTC)) is not SaleStatus.on_sale:
-        raise Problem(409, "not_on_sale", "Nothing is sold for this event now.")
+        raise Problem("not_on_sale")
     await shop.check_wish(state, event.id, wish)
     view = await shop.seat_view(state, event.id)
     if not fits(wish, view.totals):  # before its map is there as well: the list would take the hall when it comes
-        raise Problem(409, "seats_too_few", "This event does not have so many seats to wait for.", seats=view.totals)
+        raise Problem("seats_too_few", seats=view.totals)
     left = view.left()
     if fits(wish, left):
-        raise Problem(409, "seats_left", "There are seats for this wish: no need to wait for some.", left=left)
+        raise Problem("seats_left", left=left)
 
 
 def _check_line(request: Request[State], event_id: str) -> None:
@@ -129,18 +129,16 @@ def _check_line(request: Request[State], event_id: str) -> None:
         and line.accounts_only
         and session_if_any(request.state["tokens"], request.scope["headers"]) is None
     ):
-        raise Problem(401, "login_required", "This event is for people with an account. Log in first.")
+        raise Problem("login_required.list")
     if not may_join(number=number, cursor=line.cursor, people_waiting=line.waiting):
-        raise Problem(
-            409, "line_first", "People stand in line for this event. Join it; the list is for after your turn."
-        )
+        raise Problem("line_first")
 
 
 async def own_entry(request: Request[State], event_id: str) -> waitlist.Entry:
     """The live entry of who asks, else their last one. Raises Problem 404."""
     found = await waitlist.own(request.state["db"], event_id, await holders_of(request))
     if found is None:
-        raise Problem(404, "waitlist_unknown", "You are not on this event's waiting list.")
+        raise Problem("waitlist_unknown")
     return found
 
 
@@ -148,7 +146,7 @@ async def leave_list(request: Request[State], event_id: str) -> None:
     """Leave it; the seats of an offer go to the next. A repeat changes nothing. Raises Problem 404, 409 once bought."""
     state, entry = request.state, await own_entry(request, event_id)
     if entry.state is ListState.bought:
-        raise Problem(409, "waitlist_bought", "You bought what the list offered you. Cancel the reservation instead.")
+        raise Problem("waitlist_bought")
     if entry.state not in LIVE_STATES:
         return
     await waitlist.leave(state["db"], entry.id, datetime.now(UTC))
@@ -193,11 +191,36 @@ routes = [
         who=Who.owner,
         body=WaitlistBody,
         answers={201: Listed, 200: Listed},
-        problems=(409, 429),
+        refusals=(
+            "not_on_sale",
+            "seats_too_few",
+            "seats_left",
+            "line_first",
+            "login_required",
+            "line_unavailable",
+            "waitlist_full",
+            "too_many_attempts",
+            "grade_unknown",
+            "too_many_seats",
+        ),
     ),
-    ApiRoute("GET", _PATH, show, summary="One's place on the waiting list", who=Who.owner, answers={200: Listed}),
     ApiRoute(
-        "DELETE", _PATH, leave, summary="Leave the waiting list", who=Who.owner, answers={200: Nothing}, problems=(409,)
+        "GET",
+        _PATH,
+        show,
+        summary="One's place on the waiting list",
+        who=Who.owner,
+        answers={200: Listed},
+        refusals=("waitlist_unknown",),
+    ),
+    ApiRoute(
+        "DELETE",
+        _PATH,
+        leave,
+        summary="Leave the waiting list",
+        who=Who.owner,
+        answers={200: Nothing},
+        refusals=("waitlist_unknown", "waitlist_bought"),
     ),
     ApiRoute(
         "POST",
@@ -206,6 +229,6 @@ routes = [
         summary="Leave the waiting list",
         who=Who.owner,
         answers={200: Nothing},
-        problems=(409,),
+        refusals=("waitlist_unknown", "waitlist_bought"),
     ),
 ]

@@ -46,7 +46,7 @@ async def join(request: Request[State]) -> Response:
     try:
         wish = wish_of(await read_form(request))
         if wish is None:
-            raise Problem(422, "payload_invalid", "Say how many seats.")
+            raise Problem("payload_invalid.quantity")
         _, _, cookies = await waitlist.join_list(request, event_id, wish)
     except Problem as problem:
         if problem.status == 404:

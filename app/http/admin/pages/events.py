@@ -186,9 +186,7 @@ def _converted(sent: Mapping[str, Any], kind: type[T], form: Form) -> T:
         elif place := _PLACE.search(str(error)):
             field = ("en_" if place[1] else "") + place[2]
         wrong, limit = _misfit(str(error))
-        raise Problem(
-            422, "payload_invalid", f"The form does not fit: {misfit(error)}.", field=field, wrong=wrong, limit=limit
-        ) from None
+        raise Problem("payload_invalid.form", why=misfit(error), field=field, wrong=wrong, limit=limit) from None
 
 
 def _misfit(error: str) -> tuple[str, str]:
@@ -246,13 +244,13 @@ def _kept(path: str, save: AdminPage) -> Route:
             if found is None and not first(form, "title"):
                 return see_other(LOGIN)  # nothing to keep
             if found is None:
-                raise Problem(403, "form_stale", "The session this form was made in has ended.")
+                raise Problem("form_stale.session")
         except Problem as problem:
             event_id = request.path_params.get("event_id")
             event = None if event_id is None else await known_event(request.state, event_id)
             return _form(request, event, _given(form), problem)
         if found[0].role != "admin":
-            raise Problem(403, "admin_only", "Only an admin may do this.")
+            raise Problem("admin_only")
         return await save(request, found[0])
 
     return page_route(path, guarded, "POST", "checked_by_page")

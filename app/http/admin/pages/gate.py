@@ -36,7 +36,7 @@ def admin_route(
             return see_other(LOGIN)
         session, _ = found
         if session.role != "admin":
-            raise Problem(403, "admin_only", "Only an admin may do this.")
+            raise Problem("admin_only")
         return await show(request, session)
 
     return page_route(path, guarded, method, form)

@@ -51,7 +51,7 @@ def query_from(fields: Mapping[str, str], kind: type[T]) -> T:
                 wanted[name] = datetime.combine(day, time(), ZoneInfo(LIST_ZONE)).isoformat()
         return msgspec.convert(wanted, kind, strict=False)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise Problem(422, "payload_invalid", f"The search does not fit: {error}.") from None
+        raise Problem("payload_invalid.query", why=error) from None
 
 
 def next_url(path: str, fields: Mapping[str, str], name: str, cursor: object) -> str | None:

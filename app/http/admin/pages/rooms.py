@@ -39,7 +39,7 @@ async def login(request: Request[State]) -> Response:
     try:
         entered = await log_in(request, email, first(form, "password"))
         if entered.user.role != "admin":
-            raise Problem(403, "admin_only", "Only an admin may do this.")
+            raise Problem("admin_only")
     except Problem as problem:
         notice = problem_words(texts_for(request), problem)
         context = {"email": email, "notice_text": notice}
@@ -74,7 +74,7 @@ async def rooms_page(request: Request[State], _: Session) -> Response:
 async def room_page(request: Request[State], _: Session) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
     if await request.state["rooms"].find(event.id) is None:
-        raise Problem(404, "event_unknown", f"There is no waiting room for {event.id!r}.")
+        raise Problem("event_unknown.no_room", event_id=event.id)
     t, lang = texts_for(request), lang_of(request)
     shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
     numbers = await _numbers(request.state, event.id)

@@ -58,7 +58,7 @@ async def change(request: Request[State], admin: Session) -> Response:
             case "buyer" | "admin":
                 await users.set_role(request.state, admin.email, user_id, do)
             case _:
-                raise Problem(422, "payload_invalid", f"{do[:20]!r} is nothing that can be done to an account.")
+                raise Problem("payload_invalid", why=f"{do[:20]!r} is nothing that can be done to an account")
     except Problem as problem:
         if problem.status == 404:
             raise
