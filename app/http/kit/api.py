@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
-from app.http.kit.fields import misfit
+from app.http.kit.fields import misfit_of
 from app.http.kit.problems import Problem
 from app.http.kit.refusals import REFUSALS
 
@@ -119,7 +119,7 @@ def query_of(request: Request[Any], kind: type[T]) -> T:
     try:
         query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem("payload_invalid.query", why=misfit(error)) from None
+        raise Problem("payload_invalid.query", why=misfit_of(error, kind, given, lax=True).words) from None
     for name, text in given.items():
         if _is_loose(text, getattr(query, known[name])):
             raise Problem("payload_invalid.query", why=f"{name}={text[:20]!r}")

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from starlette.types import Receive
 
-from app.http.kit.fields import misfit
+from app.http.kit.fields import misfit_of
 from app.http.kit.problems import Problem
 
 BODY_BYTES_MAX = 16_384
@@ -37,6 +37,14 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Problem("payload_invalid.body", why=misfit(error)) from None
+        raise Problem("payload_invalid.body", why=_why(error, body, decoder.type)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("payload_malformed", why=error) from None
+
+
+def _why(error: msgspec.ValidationError, body: bytes, kind: type) -> str:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return str(error)  # what follows the member that does not fit is no JSON at all
+    return misfit_of(error, kind, value).words

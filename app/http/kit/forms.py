@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from app.domain.wish import Wish
 from app.http.kit.bodies import BODY_BYTES_MAX, read_body
+from app.http.kit.fields import misfit_of
 from app.http.kit.problems import Problem
 
 FIELDS_MAX = 150
@@ -54,4 +55,4 @@ def wish_of(form: Form) -> Wish | None:
     try:
         return msgspec.convert(fields, Wish, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem("payload_invalid.form", why=error) from None
+        raise Problem("payload_invalid.form", why=misfit_of(error, Wish, fields, lax=True).words) from None

@@ -13,7 +13,8 @@ from app.domain.reservation import Reservation, ReservationStatus
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
-from app.http.kit.cookies import Headers, header
+from app.http.kit.cookies import Headers
+from app.http.kit.idempotency import idempotency_key
 from app.http.kit.problems import Problem
 from app.http.shop import rules as shop
 from app.http.state import State
@@ -23,8 +24,6 @@ from app.payments.checkout import Paid, PaidStatus
 from app.payments.provider import BodyInvalid, SignatureInvalid
 from app.payments.providers.simulator import SIGNATURE_HEADER, SimulatorWebhook
 from app.payments.registry import UnknownMethod
-
-KEY_MAX = 60
 
 
 class PayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -76,7 +75,7 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: str) 
     reservation = await shop.own(state, headers, reservation_id)
     await _check_payable(state, reservation)
     try:
-        paid = await state["checkout"].pay(reservation, method, _key(headers, reservation.holder))
+        paid = await state["checkout"].pay(reservation, method, idempotency_key(headers, reservation.holder))
     except UnknownMethod:
         raise Problem("payload_invalid.method", given=method[:40]) from None
     except LaneUnavailable:
@@ -113,16 +112,6 @@ async def _check_payable(state: State, reservation: Reservation) -> None:
 def _too_late(status: str, payment: PaymentView | Money) -> Problem:
     goes = "is back" if status == "refunded" else "is on its way back"
     return Problem("paid_too_late", goes=goes, payment=payment)
-
-
-def _key(headers: Headers, holder: str) -> str | None:
-    """The client's Idempotency-Key, made its own by the holder."""
-    key = header(headers, b"idempotency-key")
-    if key is None:
-        return None
-    if not 1 <= len(key) <= KEY_MAX or not key.isascii():
-        raise Problem("payload_invalid.key", limit=KEY_MAX)
-    return f"{holder}:{key.decode()}"
 
 
 def payment_view(paid: Paid) -> PaymentView:

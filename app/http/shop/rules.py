@@ -21,7 +21,8 @@ from app.domain.wish import Wish
 from app.http.accounts.credentials import require_pass
 from app.http.accounts.owners import buyer_of, owns
 from app.http.events.cache import known_event
-from app.http.kit.cookies import Headers, header
+from app.http.kit.cookies import Headers
+from app.http.kit.idempotency import idempotency_key
 from app.http.kit.problems import Problem
 from app.http.line.lookup import view_of
 from app.http.line.position import Extra
@@ -89,12 +90,7 @@ def lane_busy() -> Problem:
 
 def command_id(headers: Headers, holder: str, kind: str) -> str:
     """The client's Idempotency-Key, made its own by the holder; a random one without it."""
-    key = header(headers, b"idempotency-key")
-    if key is None:
-        return f"{kind}:{secrets.token_urlsafe(16)}"
-    if not 1 <= len(key) <= 60 or not key.isascii():
-        raise Problem("payload_invalid.key", limit=60)
-    return f"{kind}:{holder}:{key.decode()}"
+    return f"{kind}:{idempotency_key(headers, holder) or secrets.token_urlsafe(16)}"
 
 
 async def reserve(
@@ -106,7 +102,7 @@ async def reserve(
     check_quantity(state, len(seat_ids or ()))
     if wish is not None:
         await check_wish(state, event_id, wish)
-    keyed = header(headers, b"idempotency-key") is not None
+    keyed = idempotency_key(headers, holder) is not None
     hold = Hold(
         id=command_id(headers, holder, "hold"),
         holder=holder,

@@ -7,7 +7,7 @@ shown by the clock of the event's own zone; one that was not touched is not sent
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from zoneinfo import available_timezones
@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.domain.local_time import MOMENT, local_text
+from app.domain import local_time
+from app.domain.local_time import local_text
 from app.domain.sale import status_of
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
@@ -26,8 +27,9 @@ from app.http.admin.pages.gate import LOGIN, AdminPage, admin_route
 from app.http.events.cache import known_event
 from app.http.events.shapes import GRADES_MAX, EventEdit, EventWanted
 from app.http.events.view import event_view
+from app.http.kit import fields
 from app.http.kit.csrf import FIELD, check_csrf
-from app.http.kit.fields import ONE_LINE, misfit
+from app.http.kit.fields import Misfit, Reason, misfit_of
 from app.http.kit.forms import Form, first, read_form
 from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.problems import Problem
@@ -180,20 +182,39 @@ def _converted(sent: Mapping[str, Any], kind: type[T], form: Form) -> T:
     try:
         return msgspec.convert(sent, kind, strict=False)
     except msgspec.ValidationError as error:
-        field = ""
-        if place := _GRADE.search(str(error)):
-            field = f"{place[2]}{_filled(form)[int(place[1])]}"
-        elif place := _PLACE.search(str(error)):
-            field = ("en_" if place[1] else "") + place[2]
-        wrong, limit = _misfit(str(error))
-        raise Problem("payload_invalid.form", why=misfit(error), field=field, wrong=wrong, limit=limit) from None
+        found = misfit_of(error, kind, sent, lax=True)
+        wrong, limit = _wrong(found)
+        field = _field(found.place, form)
+        raise Problem("payload_invalid.form", why=found.words, field=field, wrong=wrong, limit=limit) from None
 
 
-def _misfit(error: str) -> tuple[str, str]:
+def _field(place: Sequence[str | int], form: Form) -> str:
+    """The form's field for a place in what the API takes."""
+    match place:
+        case ["ticketTypes", int(at), ("grade" | "price") as name]:
+            return f"{name}{_filled(form)[at]}"
+        case ["translations", "en", str(name)]:
+            return f"en_{name}"
+        case ["room", str(name)] | [str(name), *_]:
+            return name
+    return ""
+
+
+def _wrong(found: Misfit) -> tuple[str, str]:
     """What is wrong with a field, as a word of `admin.event_form.wrong.`, and the limit that it passes."""
-    for pattern, word in _MISFITS:
-        if found := re.search(pattern, error):
-            return word, found[1] if found.groups() else ""
+    match found.reason, found.limit:
+        case (Reason.missing | Reason.short, _) | (Reason.pattern, fields.ONE_LINE):
+            return "empty", ""
+        case Reason.pattern, local_time.MOMENT:
+            return "time", ""
+        case Reason.pattern, _:
+            return "text", ""
+        case Reason.kind, "int":
+            return "whole", ""
+        case Reason.kind, "float":
+            return "number", ""
+        case (Reason.long | Reason.small | Reason.large) as reason, limit:
+            return reason.value, str(limit)
     return "", ""
 
 
@@ -261,18 +282,6 @@ _FIELDS = (
     *("event_date", "opens", "closes", "admission", "rate", "burst", "max_active", "accounts_only"),
     *(f"{name}{row}" for row in range(GRADES_MAX) for name in ("grade", "price")),
 )
-_MISFITS = (
-    (r"required field|of length >= 1|matching regex " + re.escape(repr(ONE_LINE)), "empty"),
-    (r"of length <= (\d+)", "long"),
-    (r"matching regex " + re.escape(repr(MOMENT)), "time"),
-    (r"matching regex", "text"),
-    (r">= ([\d.]+)", "small"),
-    (r"<= ([\d.]+)", "large"),
-    (r"Expected `int`", "whole"),
-    (r"Expected `float`", "number"),
-)
-_GRADE = re.compile(r"\$\.ticketTypes\[(\d+)\]\.(grade|price)")
-_PLACE = re.compile(r"(?:\$\.(?:translations\.(en)\.|room\.)?|required field `)(\w+)")
 _ROW = re.compile(r"(grade|price)(\d+)")
 _INPUTS = {"timeZone": "time_zone", "eventDate": "event_date", "saleOpensAt": "opens", "saleClosesAt": "closes"} | {
     "ratePerSecond": "rate",

@@ -21,6 +21,7 @@ from app.http.accounts.tokens import Session
 from app.http.admin import audit_log, reservations
 from app.http.admin.pages.gate import admin_route
 from app.http.admin.pages.view import change_parts, change_words
+from app.http.kit.fields import misfit_of
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import Texts, texts_for
 from app.http.kit.problems import Problem
@@ -50,7 +51,9 @@ def query_from(fields: Mapping[str, str], kind: type[T]) -> T:
                 day = date.fromisoformat(wanted[name]) + timedelta(days=days)
                 wanted[name] = datetime.combine(day, time(), ZoneInfo(LIST_ZONE)).isoformat()
         return msgspec.convert(wanted, kind, strict=False)
-    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+    except msgspec.ValidationError as error:
+        raise Problem("payload_invalid.query", why=misfit_of(error, kind, wanted, lax=True).words) from None
+    except (ValueError, OverflowError) as error:
         raise Problem("payload_invalid.query", why=error) from None
 
 
