@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
 from typing import Protocol, TypeVar
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 
 from app import jobs
 from app.cache.cache import Cache
-from app.connections import Follower, open_redis, open_store, running, timing, utc_now
+from app.connections import Follower, open_redis, open_store, running, timing
 from app.control.rooms import RoomControl
 from app.control.seat_map_warmer import SeatMapWarmer
 from app.domain.ticket import TicketSigner
@@ -31,6 +31,7 @@ from app.http.accounts.revoked_sessions import RevokedSessions
 from app.http.accounts.tokens import Tokens
 from app.http.events.poster_cache import PosterCache
 from app.http.hot.front import Front
+from app.http.kit.clock import Clock
 from app.http.kit.csrf import Csrf
 from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
 from app.http.kit.routing import on_crash, on_http_exception, on_store_error
@@ -80,7 +81,7 @@ def closed_with(stack: AsyncExitStack, thing: C) -> C:
 
 
 @asynccontextmanager
-async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
+async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIterator[State]:
     """Everything a web process holds, started; stopped when the block ends."""
     async with AsyncExitStack() as stack:
         redis = open_redis(settings)
@@ -101,17 +102,17 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
         member = member_of(seats)
         hub, live = make_hubs(rooms, seats, member, settings)
         presence.add_source(hub.here)
-        revoked = RevokedSessions(redis, settings.session_s)
-        await learn_revoked_sessions(revoked, db, settings.session_s)
-        warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched, utc_now))
+        revoked = await learn_revoked_sessions(RevokedSessions(redis, settings.session_s, clock=clock), db, clock.now())
+        warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched, clock.now), clock.now())
         keys, keyring = read_keys(settings)
-        tickets, csrf, tokens = make_signers(keys, keyring, revoked)
-        providers = open_providers(settings, keys, db, utc_now)
+        tickets, csrf, tokens = make_signers(keys, keyring, revoked, clock)
+        providers = open_providers(settings, keys, db, clock.now)
         followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
         followers |= {"cache": cache, "revoked": revoked, "live": live, "keyring": keyring, "warmer": warmer}
         await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
         yield State(
             settings=settings,
+            clock=clock,
             redis=redis,
             db=db,
             scripts=scripts,
@@ -123,12 +124,12 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             tickets=tickets,
             tokens=tokens,
             visitor_of=partial(visitor_of, tokens),
-            room_control=RoomControl(redis, rooms, db, utc_now),
+            room_control=RoomControl(redis, rooms, db, clock.now),
             lane=lane,
             seats=seats,
             packed=PackedMaps(),
             providers=providers,
-            checkout=make_checkout(settings, providers, db, lane.submit, lane.send, utc_now),
+            checkout=make_checkout(settings, providers, db, lane.submit, lane.send, clock.now),
             cache=cache,
             posters=PosterCache(partial(posters_ledger.read, db)),
             wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
@@ -138,7 +139,7 @@ async def open_state(settings: Settings, process: str) -> AsyncIterator[State]:
             csrf=csrf,
             reservation_member=member,
             meters=Meters(),
-            metrics=WebMetrics(settings, process, redis, db, rooms, utc_now),
+            metrics=WebMetrics(settings, process, redis, db, rooms, clock.now),
         )
 
 
@@ -150,11 +151,12 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
 
 
-async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, session_s: int) -> None:
+async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, now: datetime) -> RevokedSessions:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
     await revoked.load()
-    found = await account_admin.ended_since(db, utc_now() - timedelta(seconds=session_s))
+    found = await account_admin.ended_since(db, now - timedelta(seconds=revoked.session_s))
     await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
+    return revoked
 
 
 async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
@@ -171,10 +173,12 @@ def read_keys(settings: Settings) -> tuple[Keys, Keyring]:
     return load_keys(settings.data_dir, settings.keys_file), keyring
 
 
-def make_signers(keys: Keys, keyring: Keyring, revoked: RevokedSessions) -> tuple[TicketSigner, Csrf, Tokens]:
+def make_signers(
+    keys: Keys, keyring: Keyring, revoked: RevokedSessions, clock: Clock
+) -> tuple[TicketSigner, Csrf, Tokens]:
     """Those who sign with the newest of the keys, and check with all that there are and will be."""
     tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
-    tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over)
+    tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over, clock)
     keyring.on_change(lambda more: tickets.learn(more.ticket_keys))
     keyring.on_change(lambda more: csrf.learn(more.ticket_keys))
     keyring.on_change(lambda more: tokens.learn(more.signing_keys))
@@ -195,10 +199,10 @@ def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings)
     return hub, live
 
 
-async def discover(rooms: Rooms, warmer: SeatMapWarmer) -> SeatMapWarmer:
+async def discover(rooms: Rooms, warmer: SeatMapWarmer, now: datetime) -> SeatMapWarmer:
     """Know every room there is and the seat maps of sales that are near, before the first request."""
     await rooms.discover()
-    await warmer.warm(utc_now())
+    await warmer.warm(now)
     return warmer
 
 
@@ -215,10 +219,10 @@ def measured(state: State) -> AbstractAsyncContextManager[None]:
     return state["metrics"].published_for(counted)
 
 
-def create_app(settings: Settings, process: str = "web") -> Front:
+def create_app(settings: Settings, process: str = "web", clock: Clock | None = None) -> Front:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        async with open_state(settings, process) as state, measured(state):
+        async with open_state(settings, process, clock or Clock()) as state, measured(state):
             yield state
 
     app = Starlette(

@@ -162,6 +162,17 @@ def test_what_a_library_says_of_an_error_is_only_shown_never_read() -> None:
     assert readers == []
 
 
+def test_one_clock_says_what_time_it_is_in_a_web_process() -> None:
+    asking = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if within(name, ("app.http", "app.main")) and isinstance(node, ast.Attribute)
+        if ast.unparse(node) in ("datetime.now", "time.time", "date.today")
+    }
+    assert asking == {"app.http.kit.clock"}
+
+
 READING = ("search", "match", "fullmatch", "findall", "sub", "split", "replace", "partition", "find", "index")
 CAPABILITIES = ("line", "shop", "waitlist", "payments", "events", "accounts", "admin", "ops")
 

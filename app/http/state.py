@@ -13,6 +13,7 @@ from app.domain.ticket import TicketSigner
 from app.http.accounts.revoked_sessions import RevokedSessions
 from app.http.accounts.tokens import Session, Tokens
 from app.http.events.poster_cache import PosterCache
+from app.http.kit.clock import Clock
 from app.http.kit.cookies import Headers
 from app.http.kit.csrf import Csrf
 from app.http.line.position import Extra
@@ -36,6 +37,7 @@ from config.settings import Settings
 
 class State(TypedDict):
     settings: Settings
+    clock: Clock
     redis: Redis
     db: Database
     scripts: RoomScripts

@@ -6,9 +6,7 @@ that what happens in it after a log-out belongs to nobody who was here before.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 import structlog
 
@@ -101,7 +99,7 @@ def _names(ticket: Ticket | None, browser: str | None) -> set[str]:
 async def _linked(state: State, names: Iterable[str | None], user_id: str) -> set[str]:
     """Those of the browser's names that are the account's from now on."""
     some = sorted(name for name in names if name is not None)[:BROWSERS_MAX]
-    now = datetime.now(UTC)
+    now = state["clock"].now()
     return {name for name in some if await users.link_holder(state["db"], name, user_id, now)}
 
 
@@ -124,7 +122,7 @@ def _place_cookies(
     cookies = []
     if number:
         wish = ticket is not None and ticket.number == number and ticket.wish
-        own = Ticket(event_id, view.epoch, number, account_holder(user_id), int(time.time()), wish)
+        own = Ticket(event_id, view.epoch, number, account_holder(user_id), int(state["clock"].seconds()), wish)
         token = state["tickets"].sign(own)
         cookies.append(set_cookie(ticket_cookie(event_id), token, life_s=COOKIE_LIFE_S, secure=secure))
     elif not mine:

@@ -9,7 +9,6 @@ again by the processes that live.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.http.kit.clock import Clock
 from app.redis_keys import REVOKED_SESSIONS
 
 ENDED_MAX = 200_000
@@ -35,10 +35,11 @@ class RevocationUnavailable(Exception):
 class RevokedSessions:
     """`fresh`: whether the last read of Redis worked."""
 
-    def __init__(self, redis: Redis, session_s: int, ended_max: int = ENDED_MAX) -> None:
+    def __init__(self, redis: Redis, session_s: int, ended_max: int = ENDED_MAX, clock: Clock | None = None) -> None:
         self.fresh = False
         self._redis = redis
-        self._session_s = session_s
+        self.session_s = session_s
+        self._clock = clock or Clock()
         self._max = ended_max
         self._last = "0-0"
         self._over: dict[str, float] = {}  # "s:" session or "u:" account → when it was ended (s), oldest first
@@ -61,7 +62,7 @@ class RevokedSessions:
         await self._end("u:" + user_id)
 
     async def _end(self, name: str) -> None:
-        now_s = time.time()
+        now_s = self._clock.seconds()
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
                 self._add(pipe, name, now_s)
@@ -78,7 +79,7 @@ class RevokedSessions:
 
     def _forget(self, now_s: float) -> None:
         """Drop what no session can be older than; if that is not enough, the oldest, and raise the floor."""
-        longest_s = now_s - self._session_s
+        longest_s = now_s - self.session_s
         self._over = {name: ended_s for name, ended_s in self._over.items() if ended_s > longest_s}
         if len(self._over) > self._max:
             oldest = list(self._over)[: len(self._over) - self._max + max(1, self._max // 10)]
@@ -132,7 +133,7 @@ class RevokedSessions:
             await self.load()
 
     async def _tell_again(self) -> None:
-        longest_s = time.time() - self._session_s
+        longest_s = self._clock.seconds() - self.session_s
         kept = [(name, ended_s) for name, ended_s in self._over.items() if ended_s > longest_s]
         await self._tell(kept)
 
@@ -148,7 +149,7 @@ class RevokedSessions:
     def _add(self, pipe: Any, name: str, ended_s: float) -> None:
         fields: dict[Any, Any] = {"n": name, "t": repr(ended_s)}
         pipe.xadd(REVOKED_SESSIONS, fields, maxlen=self._max, approximate=True)
-        pipe.expire(REVOKED_SESSIONS, self._session_s + 60)
+        pipe.expire(REVOKED_SESSIONS, self.session_s + 60)
 
     def _take(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for entry_id, entry in entries:

@@ -6,10 +6,8 @@ The API and the pages call the same functions. A session is a signed token; what
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -47,7 +45,8 @@ class Entered(NamedTuple):
 
 async def register(request: Request[State], name: str, email: str, password: str) -> Entered:
     """Make a buyer's account and log in. Raises Problem 422, 409 (the email has one), 429."""
-    state, began_s = request.state, time.time()
+    state = request.state
+    began_s = state["clock"].seconds()
     email, name = email_of(email), name_of(name)
     bad = check_account(email, name, password)
     if bad is not None:
@@ -61,7 +60,7 @@ async def register(request: Request[State], name: str, email: str, password: str
         name=name,
         role="buyer",
         password_hash=password_hash,
-        created_at=datetime.now(UTC),
+        created_at=state["clock"].now(),
     )
     if not await users.add(state["db"], user):
         raise Problem("email_taken")
@@ -73,10 +72,8 @@ async def log_in(request: Request[State], email: str, password: str) -> Entered:
 
     Attempts are counted before they are made, so that many at once cannot pass; one that succeeds is not counted.
     """
-    state, began_s = (
-        request.state,
-        time.time(),
-    )  # before the account is read: if it is disabled meanwhile, this ends too
+    state = request.state
+    began_s = state["clock"].seconds()  # before the account is read: if it is disabled meanwhile, this ends too
     if len(password) > PASSWORD_CHARS_MAX:
         raise _refused()
     attempts = _login_attempts(request, email_of(email))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -42,7 +41,7 @@ _edit_decoder = msgspec.json.Decoder(EventEdit)
 
 async def create(state: State, who: str, wanted: EventWanted) -> events.Event:
     """Make the event with its lane and its room, and record who did. Raises Problem."""
-    now = datetime.now(UTC)
+    now = state["clock"].now()
     for _ in range(ID_TRIES):
         spec = new_event(wanted, f"{slug_of(wanted.title)}-{secrets.token_hex(4)}", now)
         _check_window(spec)
@@ -65,7 +64,9 @@ async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version
     if known is None:
         raise _refusal(event_id, Refused.unknown)
     deed = AdminAction(who, "event.edit", _sent(wanted))
-    done = await editing.edit(state["db"], event_id, edit_of(wanted, known.time_zone, version), deed, datetime.now(UTC))
+    done = await editing.edit(
+        state["db"], event_id, edit_of(wanted, known.time_zone, version), deed, state["clock"].now()
+    )
     if isinstance(done, Refused):
         raise _refusal(event_id, done)
     await _follow(state, done.after)
@@ -77,7 +78,7 @@ async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version
 async def cancel(state: State, who: str, event_id: str, version: int | None) -> Edited:
     """Cancel the event: nothing more is sold, and the workers give back what was. Raises Problem."""
     deed = AdminAction(who, "event.cancel", {})
-    done = await editing.cancel(state["db"], event_id, deed, datetime.now(UTC), version)
+    done = await editing.cancel(state["db"], event_id, deed, state["clock"].now(), version)
     if isinstance(done, Refused):
         raise _refusal(event_id, done)
     await _follow(state, done.after)
@@ -90,7 +91,9 @@ async def _follow(state: State, event: events.Event) -> None:
     if event.admission != "room":
         return
     try:
-        await sync_room_with_sale(state["scripts"], state["db"], events.window_of(event, event.id), datetime.now(UTC))
+        await sync_room_with_sale(
+            state["scripts"], state["db"], events.window_of(event, event.id), state["clock"].now()
+        )
         await state["rooms"].reload(event.id)
     except RoomUnavailable as error:
         log.warning("room_not_told", event_id=event.id, error=repr(error))
@@ -134,7 +137,7 @@ async def create_event(request: Request[State]) -> Response:
     admin = require_admin(request.state["tokens"], request.scope)
     wanted = decode(await read_body(request.receive, BODY_BYTES_MAX), _wanted_decoder)
     made = await create(request.state, admin.email, wanted)
-    return _answer(made, {}, 201)  # it has no seats yet
+    return _answer(request.state, made, {}, 201)  # it has no seats yet
 
 
 async def edit_event(request: Request[State]) -> Response:
@@ -143,12 +146,12 @@ async def edit_event(request: Request[State]) -> Response:
     event_id = request.path_params["event_id"]
     view = await seat_view(request.state, event_id)  # first: what cannot be answered is not done either
     after = await edit(request.state, admin.email, event_id, wanted, _version(request, wanted))
-    return _answer(after, view.left())
+    return _answer(request.state, after, view.left())
 
 
-def _answer(event: events.Event, left: Mapping[str, int], status: int = 200) -> Response:
+def _answer(state: State, event: events.Event, left: Mapping[str, int], status: int = 200) -> Response:
     headers = {**NO_STORE, "etag": f'"{event.version}"'}
-    return json_answer(detail(event, left, datetime.now(UTC)), status, headers=headers)
+    return json_answer(detail(event, left, state["clock"].now()), status, headers=headers)
 
 
 async def cancel_event(request: Request[State]) -> Response:

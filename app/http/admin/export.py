@@ -94,7 +94,7 @@ async def reservations_csv(request: Request[State]) -> Response:
         subject="reservations.csv",
         event_id=None,
         change={name: value for name, value in msgspec.to_builtins(query).items() if value is not None},
-        now=datetime.now(UTC),
+        now=request.state["clock"].now(),
     )
     return attachment("reservations.csv", _reservations(request.state, wanted))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,7 +43,7 @@ async def change(request: Request[State]) -> Response:
         subject=name,
         event_id=None,
         change=msgspec.to_builtins(profile),
-        now=datetime.now(UTC),
+        now=request.state["clock"].now(),
     )
     await set_fault_profile(request.state["db"], SimulatedMethod(name), profile)
     return json_answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))

@@ -5,7 +5,7 @@ An admin's cancel goes down the lane like a buyer's, and is written to the trail
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -195,7 +195,7 @@ async def _record(state: State, who: str, action: str, found: Reservation, chang
         subject=found.id,
         event_id=found.event_id,
         change=change,
-        now=datetime.now(UTC),
+        now=state["clock"].now(),
     )
 
 

@@ -11,7 +11,6 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 import msgspec
@@ -161,7 +160,7 @@ def _read(data: bytes, kind: str, given: Given) -> tuple[Sheet, Reading]:
 
 async def _store(state: State, event_id: str, plan: SeatPlan, who: str) -> int:
     """Replace the map, then tell every process; this one shows it when this returns."""
-    version = await seat_maps.replace(state["db"], event_id, plan, who=who, now=datetime.now(UTC))
+    version = await seat_maps.replace(state["db"], event_id, plan, who=who, now=state["clock"].now())
     if isinstance(version, seat_maps.Unchanged):
         raise _cannot(version, event_id)
     await catalog.changed(state, event_id)
@@ -294,7 +293,7 @@ async def download(request: Request[State]) -> Response:
         subject=event_id,
         event_id=event_id,
         change={"seats": len(now[0].seats)},
-        now=datetime.now(UTC),
+        now=request.state["clock"].now(),
     )
     body = await asyncio.to_thread(_as_csv, now[0])
     headers = {

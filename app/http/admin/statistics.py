@@ -6,7 +6,7 @@ SQL is asked once in a few seconds by each process, however many look; who waits
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from starlette.requests import Request
@@ -92,7 +92,7 @@ async def _made(state: State, report: Report) -> Stats:
         told.append(EventFigures(event_id=event_id, title=title, **msgspec.structs.asdict(figures)))
     everybody = sum(view.waiting for view in views.values())
     totals = _figures(report.total, sum(let_in.values()) if let_in else None, everybody)
-    return Stats(updated_at=datetime.now(UTC), totals=totals, events=told)
+    return Stats(updated_at=state["clock"].now(), totals=totals, events=told)
 
 
 def _figures(sales: Sales, admitted: int | None, waiting: int) -> Figures:
@@ -134,7 +134,7 @@ async def sales_csv(request: Request[State]) -> Response:
         subject="sales.csv",
         event_id=None,
         change={},
-        now=datetime.now(UTC),
+        now=request.state["clock"].now(),
     )
     stats = await stats_of(request.state)
 

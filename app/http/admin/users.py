@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -85,14 +85,14 @@ async def disable(state: State, who: str, user_id: str) -> ListedUser:
     """No log-in any more, and every session ends. Safe to repeat. Raises Problem."""
     user = await user_of(state, user_id)
     await _end_early(state, user.id)
-    _check(await account_admin.disable(state["db"], user.id, who=who, now=datetime.now(UTC)))
+    _check(await account_admin.disable(state["db"], user.id, who=who, now=state["clock"].now()))
     await end_account(state, user.id)
     return await user_of(state, user.id)
 
 
 async def enable(state: State, who: str, user_id: str) -> ListedUser:
     user = await user_of(state, user_id)
-    _check(await account_admin.enable(state["db"], user.id, who=who, now=datetime.now(UTC)))
+    _check(await account_admin.enable(state["db"], user.id, who=who, now=state["clock"].now()))
     return await user_of(state, user.id)
 
 
@@ -101,7 +101,7 @@ async def set_role(state: State, who: str, user_id: str, role: Role) -> ListedUs
     sessions which could not be ended the first time are ended then. Raises Problem."""
     user = await user_of(state, user_id)
     await _end_early(state, user.id, only_if_others=role != "admin")
-    _check(await account_admin.set_role(state["db"], user.id, role, who=who, now=datetime.now(UTC)))
+    _check(await account_admin.set_role(state["db"], user.id, role, who=who, now=state["clock"].now()))
     await end_account(state, user.id)
     return await user_of(state, user.id)
 

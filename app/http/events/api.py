@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -32,7 +31,7 @@ class EventsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 async def list_events(request: Request[State]) -> Response:
     """The first page of everything from memory; a search asks the store."""
-    query, now = query_of(request, EventsQuery), datetime.now(UTC)
+    query, now = query_of(request, EventsQuery), request.state["clock"].now()
     if query == EventsQuery():
         return (await cached_list(request.state)).answer(now).response(request)
     wanted = Search(text=query.q, status=query.status, limit=query.limit, offset=query.offset)
@@ -45,7 +44,7 @@ async def show_event(request: Request[State]) -> Response:
     event_id = request.path_params["event_id"]
     cached = await cached_event(request.state, event_id)
     view = await seat_view(request.state, event_id)
-    return cached.answer(view, datetime.now(UTC)).response(request)
+    return cached.answer(view, request.state["clock"].now()).response(request)
 
 
 routes = [

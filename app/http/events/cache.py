@@ -5,7 +5,7 @@ say is added at every answer. A change is felt in all processes at once, through
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -128,7 +128,7 @@ async def known_event(state: State, event_id: str) -> events.Event:
 
 async def cached_list(state: State) -> CachedList:
     async def load() -> CachedList:
-        return CachedList(*await events.search(state["db"], events.Search(), datetime.now(UTC)))
+        return CachedList(*await events.search(state["db"], events.Search(), state["clock"].now()))
 
     return await state["cache"].get("events", (EVENTS,), LIST_TTL_S, load)
 
@@ -137,7 +137,7 @@ async def supplies(state: State, listed: Sequence[events.Event]) -> dict[str, Su
     """What there is to be had of each of the events: of an open map as it is now, of any other some seconds late."""
 
     async def load() -> dict[str, bool]:
-        return await events.without_free_seats(state["db"], datetime.now(UTC))
+        return await events.without_free_seats(state["db"], state["clock"].now())
 
     bare = await state["cache"].get("without_free_seats", (EVENTS,), SUPPLY_TTL_S, load)
     views = {event.id: state["seats"].get(event.id) for event in listed}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -37,7 +36,7 @@ def search_of(request: Request[State]) -> Search:
 async def index(request: Request[State]) -> Response:
     """Everything from memory, as nearly everybody asks for it; a search asks the store."""
     state, wanted = request.state, search_of(request)
-    now, lang = datetime.now(UTC), lang_of(request)
+    now, lang = state["clock"].now(), lang_of(request)
     if wanted == Search():
         cached = await cached_list(state)
         listed, total = cached.listed, cached.total

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import re
 import secrets
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -67,7 +66,7 @@ async def take_picture(state: State, event_id: str, sent: Upload, who: str) -> U
         raise Problem("picture_refused", why=TEXTS["en"](f"events.picture.{found.value}"), reason=found.value)
     upload_id = f"u_{secrets.token_hex(10)}"
     source = await asyncio.to_thread(lambda: hashlib.sha256(RECIPE + sent.data).hexdigest())
-    if not await posters.begin(state["db"], upload_id, event_id, source, sent.data, who=who, now=datetime.now(UTC)):
+    if not await posters.begin(state["db"], upload_id, event_id, source, sent.data, who=who, now=state["clock"].now()):
         raise Problem("uploads_full")
     await state["wake_posters"](upload_id)
     row = UploadRow(id=upload_id, event_id=event_id, status=UploadStatus.waiting, reason=None, poster=None)
@@ -102,7 +101,7 @@ async def remove(request: Request[State]) -> Response:
 
 async def take_away(state: State, event_id: str, who: str) -> None:
     """Raises Problem 404."""
-    if not await posters.remove(state["db"], event_id, who=who, now=datetime.now(UTC)):
+    if not await posters.remove(state["db"], event_id, who=who, now=state["clock"].now()):
         raise Problem("event_unknown", event_id=event_id)
     await catalog.changed(state, event_id)
 

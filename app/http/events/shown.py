@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from starlette.requests import Request
 
 from app.http.events.cache import known_event
@@ -19,4 +17,4 @@ async def shown_event(request: Request[State]) -> EventView:
     event = await known_event(request.state, request.path_params["event_id"])
     await request.state["rooms"].find(event.id)
     left = (await shop.seat_view(request.state, event.id)).left()
-    return event_view(event, room_of(request.state, event.id), left, datetime.now(UTC), lang_of(request))
+    return event_view(event, room_of(request.state, event.id), left, request.state["clock"].now(), lang_of(request))

@@ -8,7 +8,6 @@ template is named by its capability and file: `line/wait.html` is app/http/line/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,7 +56,7 @@ def page(
 ) -> HTMLResponse:
     """One page. `script` is what its module needs to know, `words` the beginnings of the text keys it uses."""
     t = texts_for(request)
-    data = None if script is None else _data_block(t, script, tuple(words))
+    data = None if script is None else _data_block(request, t, script, tuple(words))
     defaults = {"t": t, "static": STATIC_URL, "data": data, "wide": False, "notice_text": ""}
     defaults |= {"csrf_field": partial(csrf_field, request), "account": _account(request), "here": _here(request)}
     section = str(context.get("section", request.url.path))
@@ -112,8 +111,8 @@ def see_other(url: str) -> RedirectResponse:
     return RedirectResponse(url, 303, headers={"Cache-Control": "no-store"})
 
 
-def _data_block(t: Texts, script: Mapping[str, Any], words: tuple[str, ...]) -> Markup:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+def _data_block(request: Request[Any], t: Texts, script: Mapping[str, Any], words: tuple[str, ...]) -> Markup:
+    now = request.state["clock"].now().isoformat(timespec="milliseconds")
     data = {"lang": t.lang, "now": now, **script, "texts": _encoded_texts(t.lang, words)}
     encoded = msgspec.json.encode(data).decode()
     return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704  # JSON without `<` cannot end the script element

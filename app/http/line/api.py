@@ -7,7 +7,6 @@ Redis call with everyone who joins meanwhile. fast.py answers the plainest joins
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -78,7 +77,7 @@ def request_number(state: State, headers: list[tuple[bytes, bytes]], view: LineV
     holder, is_new = holder_of(state["tickets"], state["tokens"], headers, view)
     packed = pack_wish(wish) if wish is not None else ""
     try:
-        draw_in_s = until_draw_s(time.time() - view.opens_ms / 1000, state["settings"].opening_draw_s)
+        draw_in_s = until_draw_s(state["clock"].seconds() - view.opens_ms / 1000, state["settings"].opening_draw_s)
         joining = state["joiner"].join(view.event_id, view.epoch, holder_text(holder), packed, draw_in_s=draw_in_s)
     except JoinUnavailable as error:
         raise _unavailable(error) from None
@@ -100,7 +99,7 @@ def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:
         raise problem from None
     if not joined.number:
         raise _refusal(view, room_state, joined.status)
-    ticket = Ticket(event_id, view.epoch, joined.number, holder, int(time.time()), arrival.wish)
+    ticket = Ticket(event_id, view.epoch, joined.number, holder, int(state["clock"].seconds()), arrival.wish)
     token = state["tickets"].sign(ticket)
     body = b'{"ticket":"%s","streamUrl":"/api/queue/%s/stream",%s}' % (
         token.encode(),

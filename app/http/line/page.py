@@ -6,7 +6,6 @@ process's memory, like a poll.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -81,7 +80,7 @@ async def wait_page(request: Request[State]) -> Response:
     if line is None:
         return see_other(f"/events/{event.id}")
     t, lang = texts_for(request), lang_of(request)
-    shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
+    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang)
     ticket = _ticket_of(request, line)
     position: dict[str, Any] | None = None
     wish = ""

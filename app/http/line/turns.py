@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,7 +60,7 @@ async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id:
         expires_at=expires_at,
     )
     token = state["tokens"].sign_pass(admission)
-    life_s = max(1, int(expires_at.timestamp() - time.time()))
+    life_s = max(1, int(expires_at.timestamp() - state["clock"].seconds()))
     return ClaimAnswer(
         admission_pass=token,
         expires_at=expires_at,

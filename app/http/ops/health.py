@@ -10,7 +10,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -87,7 +86,7 @@ async def _shop(state: State) -> list[str]:
         await state["db"].require_tables()
     except SchemaError as error:
         return [f"database: {error}"]
-    now, windows = datetime.now(UTC), await events.windows(state["db"])
+    now, windows = state["clock"].now(), await events.windows(state["db"])
     expected = {event_id for event_id, window in windows.items() if not window.cancelled and window.closes_at > now}
     return [f"room {event_id}: not known here" for event_id in sorted(expected - state["rooms"].views.keys())]
 

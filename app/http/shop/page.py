@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from starlette.requests import Request
@@ -117,7 +117,7 @@ async def reservation_page(request: Request[State]) -> Response:
     (answer,) = await shop.with_money(request.state, [found])
     payment: Money | None = answer.get("payment")
     event = await known_event(request.state, found.event_id)
-    shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
+    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang_of(request))
     asked, providers = request.query_params, request.state["providers"]
     method_name = partial(providers.method_name, language=lang_of(request))
     method = asked.get("method") or (payment.method if payment else "")
@@ -164,7 +164,8 @@ class ListedReservation:
 
 
 async def my_reservations(request: Request[State]) -> Response:
-    state, lang, now = request.state, lang_of(request), datetime.now(UTC)
+    state, lang = request.state, lang_of(request)
+    now = state["clock"].now()
     listed = []
     mine = await reservations.by_holders(state["db"], await holders_of(request))
     for one in mine:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -149,7 +148,7 @@ async def not_sold(state: State, event_id: str) -> Problem:
     """Why nothing of the event is sold now."""
     event = await events.get(state["db"], event_id)
     assert event is not None, "events are never deleted"
-    match status_of(event, datetime.now(UTC)):
+    match status_of(event, state["clock"].now()):
         case SaleStatus.cancelled:
             return Problem("event_cancelled")
         case SaleStatus.ended:
@@ -217,7 +216,7 @@ async def cancel(state: State, headers: Headers, reservation_id: str) -> None:
 
 async def has_begun(state: State, event_id: str) -> bool:
     """Whether what is paid for an event can be given back by an admin only."""
-    return (await known_event(state, event_id)).starts_at <= datetime.now(UTC)
+    return (await known_event(state, event_id)).starts_at <= state["clock"].now()
 
 
 def begun() -> Problem:

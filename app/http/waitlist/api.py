@@ -7,7 +7,7 @@ stand in line: only whom the line has moved past already may join, or anybody wh
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -85,7 +85,7 @@ async def join_list(request: Request[State], event_id: str, wish: Wish) -> tuple
         cookies = [set_cookie(HOLDER_COOKIE, holder, life_s=COOKIE_LIFE_S, secure=secure)]
     await count_newcomer(request, event_id, holder)
     try:
-        entry, new = await waitlist.join(state["db"], event_id, holder, wish, datetime.now(UTC))
+        entry, new = await waitlist.join(state["db"], event_id, holder, wish, state["clock"].now())
     except waitlist.ListFull:
         raise Problem("waitlist_full") from None
     if new:  # a seat may have come free since this process looked
@@ -102,7 +102,7 @@ async def _have_served(state: State, event_id: str, entry_id: int) -> None:
 
 
 async def _check_wish(state: State, event: events.Event, wish: Wish) -> None:
-    if status_of(event, datetime.now(UTC)) is not SaleStatus.on_sale:
+    if status_of(event, state["clock"].now()) is not SaleStatus.on_sale:
         raise Problem("not_on_sale")
     await shop.check_wish(state, event.id, wish)
     view = await shop.seat_view(state, event.id)
@@ -149,7 +149,7 @@ async def leave_list(request: Request[State], event_id: str) -> None:
         raise Problem("waitlist_bought")
     if entry.state not in LIVE_STATES:
         return
-    await waitlist.leave(state["db"], entry.id, datetime.now(UTC))
+    await waitlist.leave(state["db"], entry.id, state["clock"].now())
     if entry.reservation_id is None:
         entry = await own_entry(request, event_id)  # offered in the very moment of leaving
     held = await reservations.get(state["db"], entry.reservation_id) if entry.reservation_id else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -18,7 +17,8 @@ from app.ledger import waitlist as ledger
 
 async def waiting_of(request: Request[State]) -> list[dict[str, Any]]:
     """What who asks waits for, or is offered, at all events."""
-    state, lang, now = request.state, lang_of(request), datetime.now(UTC)
+    state, lang = request.state, lang_of(request)
+    now = state["clock"].now()
     entries = await ledger.of_holders(state["db"], await holders_of(request))
     return [
         {

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -19,7 +20,7 @@ SESSION_S = 3600
 
 
 @asynccontextmanager
-async def following(redis: Redis, **options: int) -> AsyncIterator[RevokedSessions]:
+async def following(redis: Redis, **options: Any) -> AsyncIterator[RevokedSessions]:
     ended = RevokedSessions(redis, SESSION_S, **options)
     await ended.load()
     task = asyncio.create_task(ended.run())

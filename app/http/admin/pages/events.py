@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from zoneinfo import available_timezones
 
@@ -51,7 +50,7 @@ async def list_page(request: Request[State], _: Session) -> Response:
     """Every event, a page at a time; `?q=` searches as everybody's list does."""
     text, at = request.query_params.get("q", "").strip()[:100], request.query_params.get("from", "0")
     offset = int(at) if at.isascii() and at.isdecimal() and len(at) < 6 else 0
-    now = datetime.now(UTC)
+    now = request.state["clock"].now()
     found, total = await events.search(request.state["db"], Search(text=text, offset=offset), now)
     lang = lang_of(request)
     rows = [event_view(event, room_of(request.state, event.id), None, now, lang) for event in found]
@@ -97,7 +96,7 @@ async def cancel_page(request: Request[State], _: Session) -> Response:
 
 async def _cancelling(request: Request[State], refused: Problem | None = None) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
-    shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang_of(request))
+    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang_of(request))
     words = "" if refused is None else problem_words(texts_for(request), refused)
     status = 200 if refused is None else refused.status
     return page(request, "admin/event_cancel.html", {"event": shown, "notice_text": words}, status=status)
@@ -226,7 +225,7 @@ def _form(
     filled = sum(f"grade{row}" in values or f"price{row}" in values for row in range(GRADES_MAX))
     context = {
         "event": event,
-        "status": None if event is None else status_of(event, datetime.now(UTC)).value,
+        "status": None if event is None else status_of(event, request.state["clock"].now()).value,
         "values": {**dict.fromkeys(_FIELDS, ""), **values},
         "rows": range(min(filled + SPARE_ROWS, GRADES_MAX)),
         "zones": _ZONES,

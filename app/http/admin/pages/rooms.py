@@ -5,7 +5,7 @@ Admins only. Every change goes through the admin API, from the page's script.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -59,7 +59,7 @@ async def _numbers(state: State, event_id: str) -> dict[str, Any]:
 
 async def rooms_page(request: Request[State], _: Session) -> Response:
     listed = [e for e in await events.listed(request.state["db"]) if e.id in request.state["rooms"].views]
-    lang, now = lang_of(request), datetime.now(UTC)
+    lang, now = lang_of(request), request.state["clock"].now()
     rooms = [
         {
             "event_id": event.id,
@@ -76,7 +76,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
     if await request.state["rooms"].find(event.id) is None:
         raise Problem("event_unknown.no_room", event_id=event.id)
     t, lang = texts_for(request), lang_of(request)
-    shown = event_view(event, room_of(request.state, event.id), None, datetime.now(UTC), lang)
+    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang)
     numbers = await _numbers(request.state, event.id)
     past = await request.state["room_control"].history(event.id)
     changes = [

@@ -5,7 +5,6 @@ The forms carry files, so their token is read here, from the file's own form. Wh
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -61,7 +60,7 @@ async def _show(
     status = refused.status if refused else 422 if taken and taken.faults else 200
     shown = (taken.plan if taken else None) or now
     context = {
-        "event": event_view(event, room_of(state, event.id), None, datetime.now(UTC), lang_of(request)),
+        "event": event_view(event, room_of(state, event.id), None, state["clock"].now(), lang_of(request)),
         "fixed": event.cancelled_at is not None or await seat_maps.is_reserved(state["db"], event.id),
         "map": _map(shown),
         "drawing": preview(shown),
