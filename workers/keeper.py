@@ -8,7 +8,7 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
-from app.control import sale_schedule as windows
+from app.control import sale_schedule
 from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
@@ -31,14 +31,14 @@ async def _keep_room(
     redis: Redis, scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: Window, now: datetime
 ) -> None:
     record = await read_record(redis, row.event_id)
-    if record is None or not windows.follows_sale(record, window):
-        await windows.sync_room_with_sale(scripts, db, window, now)
+    if record is None or not sale_schedule.follows_sale(record, window):
+        await sale_schedule.sync_room_with_sale(scripts, db, window, now)
     if record is None:
         return
     if record.epoch > row.epoch:
         await rooms.follow_epoch(db, row.event_id, record.epoch, record.opened_after)
-    if record.bound - record.number < windows.NUMBERS_AHEAD // 2:
-        reserved = await rooms.reserve_numbers(db, row.event_id, record.number + windows.NUMBERS_AHEAD)
+    if record.bound - record.number < sale_schedule.NUMBERS_AHEAD // 2:
+        reserved = await rooms.reserve_numbers(db, row.event_id, record.number + sale_schedule.NUMBERS_AHEAD)
         await scripts.reserve(row.event_id, reserved)
     if record.cursor > row.cursor:
         await rooms.checkpoint_cursor(db, row.event_id, record.epoch, record.cursor)

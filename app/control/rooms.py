@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
 from app.connections import open_redis, open_store, running, timing, utc_now
-from app.control import sale_schedule as windows
+from app.control import sale_schedule
 from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import RoomState
 from app.domain.sale import SaleStatus, status_of
@@ -133,7 +133,7 @@ class RoomControl:
         if await editing.open_now(self.db, event_id, self.now()):
             event = await events.get(self.db, event_id)
             assert event is not None, "events are never deleted"
-            await windows.sync_room_with_sale(
+            await sale_schedule.sync_room_with_sale(
                 self.rooms.scripts, self.db, events.window_of(event, event_id), self.now()
             )
             with as_room_unavailable():

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.connections import utc_now
-from app.control import sale_schedule as windows
+from app.control import sale_schedule
 from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.ledger import rooms
@@ -80,7 +80,7 @@ async def test_losing_all_of_redis_loses_no_place(
 ) -> None:
     """I1 and I9: new numbers are above every old one, and tickets give their places back in the old order."""
     client = server.client()
-    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 100)
+    monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", 100)
     room = await Room(client, ledger, clock=clock).make(rate_per_s=RATE, burst=BURST, max_active=500, bound=100)
     await room.join(*(holder_text(ticket_holder(number)) for number in range(1, 61)))
     await room.tick()
@@ -111,7 +111,7 @@ async def test_losing_all_of_redis_loses_no_place(
         clock.pass_ms(1_000)
         await worker.tick()
     assert await room.let_in() == [], "somebody was let in before the others could come back"
-    clock.pass_ms(windows.RECOVER_MS)
+    clock.pass_ms(sale_schedule.RECOVER_MS)
     while len(await room.let_in()) < len(back) + 1:
         clock.pass_ms(100)
         await worker.tick()
@@ -173,7 +173,7 @@ async def test_a_late_keeper_leaves_no_half_a_room(room: Room) -> None:
 async def test_a_keeper_killed_between_any_two_calls_is_carried_on(
     redis: Redis, ledger: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 20)
+    monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", 20)
     fuse, call, alive = Fuse(), 0, True
     victim_db = killable_ledger(ledger, fuse)
     async with fused_redis(redis, fuse) as victim:

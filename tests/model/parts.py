@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 
 from app import redis_keys
-from app.control import sale_schedule as windows
+from app.control import sale_schedule
 from app.control.rooms import RoomControl
 from app.ledger import editing, events, rooms
 from app.ledger.database import Database
@@ -97,7 +97,7 @@ class Line:
             self.db, EVENT, editing.Edit(values=times), events.AdminAction("ann", "event.edit", {}), START
         )
         assert isinstance(done, editing.Edited)
-        await windows.sync_room_with_sale(self.scripts, self.db, events.window_of(done.after, EVENT), self.now())
+        await sale_schedule.sync_room_with_sale(self.scripts, self.db, events.window_of(done.after, EVENT), self.now())
 
     async def keep(self) -> None:
         await keeper.keep(self.redis, self.scripts, self.db, self.now())

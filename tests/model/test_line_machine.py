@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from redis.asyncio import Redis
 
 from app.audit import invariants
-from app.control import sale_schedule as windows
+from app.control import sale_schedule
 from app.control.rooms import RefusedChange, RoomChange
 from app.domain.admission import Allowance, Bucket, Clocks
 from app.domain.line import RoomState
@@ -314,7 +314,7 @@ class LineMachine(RuleBasedStateMachine):
             again.state_after = self.saved if self.saved in ("paused", "draining") else by_clock
             again.reason = ""
             again.state = "recovering"
-            again.recover_until_ms = self.now_ms + windows.RECOVER_MS
+            again.recover_until_ms = self.now_ms + sale_schedule.RECOVER_MS
             again.ended = dict.fromkeys(range(after + 1, last + 1), "unproven")
         self.model = again
 
@@ -369,7 +369,7 @@ def test_the_line_is_what_the_model_says(
     clock = Clock()
     monkeypatch.setattr(scripts, "_now", lambda now_ms: clock.redis_ms if now_ms is None else now_ms)
     monkeypatch.setattr(admitter, "time", SimpleNamespace(monotonic=lambda: clock.steady_ms / 1000))
-    monkeypatch.setattr(windows, "NUMBERS_AHEAD", NUMBERS_AHEAD)
+    monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", NUMBERS_AHEAD)
     monkeypatch.setattr(scripts, "HOLDER_BUCKETS", HOLDER_BUCKETS)
     monkeypatch.setattr(invariants, "HOLDER_BUCKETS", HOLDER_BUCKETS)
 

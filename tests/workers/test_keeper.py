@@ -10,7 +10,7 @@ import pytest
 
 from app import redis_keys
 from app.connections import utc_now
-from app.control import sale_schedule as windows
+from app.control import sale_schedule
 from app.control.rooms import RoomChange, RoomControl
 from app.domain.line import RoomState
 from app.domain.samples import read_samples
@@ -52,7 +52,7 @@ async def test_a_new_event_gets_a_room_with_its_settings_once(room: Room) -> Non
     assert (view.state, view.rate_per_s, view.burst, view.max_active) == ("paused", 2.5, 3, 4)
     assert (view.message, view.number, view.cursor) == ("Hello", 0, 0)
     assert await room.redis.xlen(redis_keys.room_log("new")) == 1
-    assert (await row_of(room.db, "new")).number_bound >= windows.NUMBERS_AHEAD
+    assert (await row_of(room.db, "new")).number_bound >= sale_schedule.NUMBERS_AHEAD
 
 
 @pytest.mark.parametrize(("in_hours", "state"), [(-1, RoomState.open), (1, RoomState.scheduled)])
@@ -72,7 +72,7 @@ async def test_an_event_open_to_all_has_no_room(room: Room) -> None:
 
 
 async def test_numbers_are_reserved_before_they_run_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 100)
+    monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", 100)
     await room.crowd(960)
     await round_of(room)
     assert await room.field("bound") == (await row_of(room.db)).number_bound == 1_060
@@ -82,7 +82,7 @@ async def test_numbers_are_reserved_before_they_run_out(room: Room, monkeypatch:
 
 async def test_sql_knows_a_bound_before_redis_does(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """A keeper that dies between the two may waste numbers; the other way round they would be given twice."""
-    monkeypatch.setattr(windows, "NUMBERS_AHEAD", 10_000)
+    monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", 10_000)
 
     async def die(event_id: str, bound: int) -> int:
         assert (await row_of(room.db)).number_bound == bound
@@ -219,11 +219,11 @@ async def test_a_line_begun_anew_by_its_sale_is_not_lost_as_what_the_one_before_
     over = events.Window(event_id=EVENT, opens_at=NOW, closes_at=now, cancelled=False)
     if wanted.state is not None:
         await control.change(EVENT, "ann", wanted)
-    await windows.sync_room_with_sale(room.scripts, room.db, over, utc_now())
+    await sale_schedule.sync_room_with_sale(room.scripts, room.db, over, utc_now())
     await room.scripts.tick(EVENT, 1, 0)
     if wanted.state is None:
         await control.change(EVENT, "ann", wanted)
-    await windows.sync_room_with_sale(
+    await sale_schedule.sync_room_with_sale(
         room.scripts, room.db, replace(over, closes_at=now + timedelta(hours=1)), utc_now()
     )
     assert (await room.view()).state is RoomState.open

@@ -1,7 +1,7 @@
 """What a browser had before it logged in becomes the account's: its places in line, its turns, its reservations.
 
-An id that another account took over stays that account's: nothing of it is adopted. The browser forgets its id then, so
-that what happens in it after a log-out belongs to nobody who was here before.
+An id that another account took over stays that account's: nothing of it is taken over. The browser forgets its id then,
+so that what happens in it after a log-out belongs to nobody who was here before.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ async def merge_guest_into_account(state: State, headers: Headers, user_id: str)
     names = {browser} | {_browser_in(ticket) for ticket in shown.values()}
     ours = await _linked(state, names, user_id)
     try:
-        numbers = await _adopt(state, user_id, {view: _names(shown[view.event_id], browser) & ours for view in views})
+        numbers = await _merge(state, user_id, {view: _names(shown[view.event_id], browser) & ours for view in views})
     except RoomUnavailable as error:
-        log.warning("adoption_put_off", user=user_id, error=error.kind)
+        log.warning("guest_merge_postponed", user=user_id, error=error.kind)
         return []
     secure = state["settings"].secure_cookies
     cookies = [set_cookie(HOLDER_COOKIE, "", life_s=0, secure=secure)] if cookie(headers, HOLDER_COOKIE) else []
@@ -76,9 +76,9 @@ async def merge_guest_into_line(state: State, headers: Headers, view: LineView) 
         return
     names = _names(_ticket(state, headers, view.event_id), browser_of(headers))
     try:
-        await _adopt(state, session.user_id, {view: await _linked(state, names, session.user_id)})
+        await _merge(state, session.user_id, {view: await _linked(state, names, session.user_id)})
     except RoomUnavailable as error:
-        log.warning("adoption_put_off", user=session.user_id, error=error.kind)
+        log.warning("guest_merge_postponed", user=session.user_id, error=error.kind)
 
 
 def _ticket(state: State, headers: Headers, event_id: str) -> Ticket | None:
@@ -103,7 +103,7 @@ async def _linked(state: State, names: Iterable[str | None], user_id: str) -> se
     return {name for name in some if await users.link_holder(state["db"], name, user_id, now)}
 
 
-async def _adopt(state: State, user_id: str, names: dict[LineView, set[str]]) -> dict[str, int]:
+async def _merge(state: State, user_id: str, names: dict[LineView, set[str]]) -> dict[str, int]:
     """The account's number in each line where it has one, after the browser's places have become its own."""
     places = [
         GuestPlace(view.event_id, view.epoch, name) for view, some in names.items() for name in sorted(some) or [""]
