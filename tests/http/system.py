@@ -114,12 +114,19 @@ async def working(settings: Settings) -> AsyncIterator[None]:
             raise AssertionError(f"the worker ended by itself; followers that did: {process.failed}") from why
     finally:
         assert worker.main_task is not None
-        worker.cron_jobs = []  # no more work; cancelled while it works, arq leaves its connections open
+        # Cancelled while it asks Redis, arq leaves its connections open: first let it come to rest.
+        worker.allow_pick_jobs = False
+        rested = asyncio.Event()
 
-        async def is_idle() -> bool:
-            return all(job.done() for job in worker.tasks.values())
+        async def rest() -> None:
+            rested.set()
 
-        await wait_until(is_idle, description="the worker's jobs are done")
+        worker.heart_beat = rest  # type: ignore[method-assign]
+
+        async def is_at_rest() -> bool:
+            return task.done() or (rested.is_set() and all(job.done() for job in worker.tasks.values()))
+
+        await wait_until(is_at_rest, description="the worker's jobs are done")
         worker.main_task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
