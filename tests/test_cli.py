@@ -12,6 +12,8 @@ import pytest
 
 from app.run.data_folder import held
 
+pytestmark = pytest.mark.slow  # starts the product's own processes
+
 
 def tiketi(folder: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

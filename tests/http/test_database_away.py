@@ -18,7 +18,7 @@ from tests.http.system import ADMIN, System, running_system
 from tests.postgres import NoPostgresError, Postgres, make
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.postgres]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

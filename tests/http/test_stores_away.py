@@ -22,7 +22,7 @@ from tests.http.system import BUYER, System, running_system
 from tests.http.watcher import Refused, watching
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 
 class OwnRedis:

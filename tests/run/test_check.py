@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from app import redis_keys
 from app.ledger.database import Database
 from tests.room.room import EVENT, Room
 from tests.room.server import server_in
+
+pytestmark = pytest.mark.slow  # starts the product's own processes
 
 
 def tiketi_check(**variables: str) -> subprocess.CompletedProcess[str]:

@@ -9,11 +9,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from app.domain.wish import Wish, pack_wish
 from app.ledger.database import Database
 from tests.lane.world import World
 from tests.room.room import EVENT, Room
 from tests.room.server import server_in
+
+pytestmark = pytest.mark.slow  # starts the product's own processes
 
 LET_IN = "2027-01-15 08:00:01.000Z"  # a second after the room's test begins
 AWAY = "postgresql://tiketi:s3cret@127.0.0.1:1/tiketi"  # nothing listens there

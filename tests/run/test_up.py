@@ -26,6 +26,8 @@ from app.run import console
 from app.run.redis_server import wait_until_answering
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # starts the product's own processes
+
 WAIT_S = 60.0
 
 

@@ -269,6 +269,7 @@ async def test_two_uploads_at_once_leave_one_whole_map(system: System, event_id:
     await wait_until(whole, description="the map of the later upload is shown")
 
 
+@pytest.mark.slow
 async def test_fifty_thousand_seats_are_imported_while_the_process_goes_on_answering(
     system: System, event_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

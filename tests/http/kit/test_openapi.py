@@ -28,6 +28,7 @@ EXAMPLES = 25  # requests of each kind per operation
 TIMEOUT_S = 20
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonschema"),
 ]
 DOCUMENT = describe(api_routes, VERSION)
