@@ -11,14 +11,14 @@ _STATUSES = tuple(SeatStatus)
 class Changes:
     """What one batch does to reservations, seats and money.
 
-    Only net changes are written: a reservation that is made and ended in the same batch moves no seat.
+    Only net changes are written: a reservation that is made and ended in the same batch changes no seat.
     """
 
     def __init__(self, state: LaneState) -> None:
         self.payments: list[Payment] = []
-        self.refunds: list[str] = []  # ids of reservations whose captured money is due back
+        self.refunds: list[str] = []  # ids of reservations whose captured payment must be refunded
         self._state = state
-        self._reservations: dict[str, Reservation] = {}  # as they are now, those of this batch
+        self._reservations: dict[str, Reservation] = {}  # current state of those that this batch made or changed
         self._status_before: dict[str, ReservationStatus | None] = {}  # None: made in this batch
         self._seat_before: dict[int, SeatStatus] = {}
 
@@ -33,20 +33,20 @@ class Changes:
         self._state.free.take(reservation.seats)
 
     def sell(self, reservation: Reservation) -> None:
-        """Keep a reservation that is paid now; its seats, held before, are sold."""
+        """Store a reservation that has just been paid: its held seats are sold."""
         self._set(reservation, SeatStatus.sold)
 
     def free(self, reservation: Reservation) -> None:
-        """Keep a reservation that has ended now; its seats are available again."""
+        """Store a reservation that has just ended: its seats are available again."""
         self._set(reservation, SeatStatus.available)
         self._state.free.give_back(reservation.seats)
 
     def seats(self) -> list[tuple[int, int]]:
-        """The seats whose status is another than before the batch, each with its new status, in order."""
+        """The seats whose status differs from before the batch, as (position, new status), in order."""
         return [(idx, int(after)) for idx, _, after in self._moves()]
 
     def batch(self, replies: list[tuple[str, str]], offers: list[tuple[int, str]]) -> Batch:
-        """The net changes, grouped as they are written. Counts the map's version up if any reservation changed."""
+        """The net changes, grouped as they are written. Increments the map's version if any reservation changed."""
         if self._reservations:
             self._state.version += 1
         batch = Batch(self._state.version, payments=self.payments, refunds=self.refunds, replies=replies, offers=offers)

@@ -1,7 +1,7 @@
 """The commands of the lane and their outcomes, as they travel through Redis.
 
-A command's id is its idempotency key: sent again, it gives the first outcome again. All of it travels as JSON. A
-command's `tag` is its name on the lane, where commands of an earlier version may still wait: it never changes.
+A command's id is its idempotency key: a command sent again gets its first outcome again. Both are encoded as JSON. A
+command's `tag` is its name on the lane and never changes: commands of an earlier version may still wait there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from app.domain.reservation import SEATS_PER_HOLD_MAX, Reservation, ReservationStatus
 from app.domain.wish import Wish
 
-REPLIES_KEPT_FOR = timedelta(days=1)  # nobody asks for the first answer to a command later than that
+REPLIES_KEPT_FOR = timedelta(days=1)  # how long a repeated command gets its first outcome again
 
 CommandId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 ReservationId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
@@ -28,7 +28,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
     """Hold seats for a buyer until they pay: exactly `seat_ids`, or the best seats for `wish`.
 
     `epoch` and `number` name the buyer's place in line, which has one live reservation at most; without a line they are
-    None. `asked` describes the request: the outcome repeats it, so a caller notices an id used for another request.
+    None. `asked` is a digest of the request. The outcome repeats it, so a caller notices an id reused for another one.
     """
 
     id: CommandId
@@ -47,7 +47,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
 
 
 class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="confirm"):
-    """Sell the seats of a hold: its money was captured. If the hold has ended, a refund is noted as due instead."""
+    """Sell the seats of a hold whose payment was captured. If it is no longer held, the payment must be refunded."""
 
     id: CommandId
     reservation_id: ReservationId
@@ -57,10 +57,10 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel", omit_defaults=True):
-    """Give the seats of a reservation back, and note a refund as due if they were paid.
+    """End a reservation and make its seats available; if it was paid, its payment must be refunded.
 
-    With a `holder` it is the buyer who cancels: only their own reservation, and a paid one only until the event begins.
-    Without one it is an admin, who always may.
+    With `holder` the buyer cancels: only their own reservation, and a paid one only before the event begins. Without
+    `holder` an admin cancels, without these limits.
     """
 
     id: CommandId
@@ -69,14 +69,14 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="c
 
 
 class Expire(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="expire"):
-    """End a hold whose time has run out. One that comes early does nothing, and may be sent again with the same id."""
+    """End a hold whose time has run out. Sent too early it has no effect and may be sent again with the same id."""
 
     id: CommandId
     reservation_id: ReservationId
 
 
 class ReleasePlace(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drop"):
-    """Give back the seats held for a place in line that was left or has lapsed. Seats that are paid stay sold."""
+    """End the hold of a place in line that was left or has lapsed. Paid seats stay sold."""
 
     id: CommandId
     epoch: int
@@ -84,7 +84,7 @@ class ReleasePlace(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
 
 class OfferToWaitlist(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serve"):
-    """Offer free seats to the waiting list. Every batch does so; this command makes a batch happen."""
+    """Offer free seats to the waiting list. Every batch does so; this command only causes a batch."""
 
     id: CommandId
 
@@ -103,24 +103,24 @@ def reservation_of(command: Command) -> str | None:
 
 
 class OutcomeStatus(StrEnum):
-    """What became of a command. A value is stored with its outcome and never changes."""
+    """The result of a command. The values are stored and never change."""
 
     held = "held"
     confirmed = "confirmed"
     cancelled = "cancelled"
     expired = "expired"
-    unavailable = "unavailable"  # some seat was not free; `left` says what is
+    unavailable = "unavailable"  # too few seats, or not these, are free; `left` has the free seats per grade
     unknown_seat = "unknown_seat"
-    gone = "gone"  # the hold has ended, or another payment has paid it, or it was paid before its place was released
-    not_found = "not_found"  # no such reservation, or not this holder's
-    already_holding = "already_holding"  # this place in line has a live reservation: the outcome names it
-    not_on_sale = "not_on_sale"  # before its sale, after it, or cancelled
-    event_begun = "event_begun"  # a buyer cancels paid seats after the event has begun
-    not_due = "not_due"  # an Expire that came too early
+    no_longer_held = "gone"  # the hold was ended or paid before this command
+    not_found = "not_found"  # no such reservation, or it belongs to another holder
+    already_holding = "already_holding"  # this place in line has a live reservation already, given in the outcome
+    not_on_sale = "not_on_sale"  # the sale has not opened or has closed, or the event is cancelled
+    event_begun = "event_begun"  # a buyer cannot cancel paid seats once the event has begun
+    not_due = "not_due"  # an Expire was sent before the hold's time had run out
     offered_to_waitlist = "served"
 
 
-# These outcomes are not recorded under their command's id: the same command may succeed when it comes again later.
+# These outcomes are not stored for the command's id, so the same command may succeed when it is sent again later.
 NOT_RECORDED = frozenset(
     {
         OutcomeStatus.not_due,
@@ -132,7 +132,7 @@ NOT_RECORDED = frozenset(
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reservation as an outcome carries it: `seats` are positions in the event's seat map, sorted."""
+    """A reservation inside an outcome. `seats` are positions in the event's seat map, sorted."""
 
     id: str
     holder: str
@@ -142,14 +142,14 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime
     epoch: int | None = None
     number: int | None = None
-    prices: tuple[int, ...] = ()  # of `seats`, as they were when it was made
+    prices: tuple[int, ...] = ()  # of each of `seats`, at the time of the reservation
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to one command.
 
-    `left`: free seats per grade, if a hold was refused because too few are free. `epoch` and `number`: the place in
-    line of the reservation, if there is a line. `asked`: of the first hold of this id, whose outcome this is.
+    `left`: free seats per grade, if a hold was refused as unavailable. `epoch` and `number`: the place in line, if
+    there is a line. `asked`: copied from the Hold with this id that was answered first.
     """
 
     id: str
@@ -162,8 +162,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One entry of `lane:out`: the seat map's new version, the seats that changed as (position, status), and the
-    outcomes. `reload`: the whole map was replaced and must be read from SQL."""
+    """One entry of `lane:out`: the seat map's new version, the changed seats as (position, new status), the outcomes.
+    `reload`: readers must read the whole map from SQL."""
 
     version: int
     seats: list[tuple[int, int]] = []
@@ -182,7 +182,7 @@ def pack(thing: Command | Outcome | Published) -> bytes:
 
 
 def unpack_command(packed: bytes) -> Command:
-    """Raises msgspec.MsgspecError for anything that is not a command."""
+    """Decode a command. Raises msgspec.MsgspecError if it is none."""
     return _commands.decode(packed)
 
 
@@ -208,8 +208,8 @@ def held(reservation: Reservation) -> Held:
     )
 
 
-def recalled(reservation: Reservation) -> Outcome:
-    """The newest outcome of a live reservation, for a process that did not see it published."""
+def outcome_of(reservation: Reservation) -> Outcome:
+    """The newest outcome of a live reservation, derived from its state; its command's id is not known."""
     status = OutcomeStatus.held if reservation.status is ReservationStatus.pending else OutcomeStatus.confirmed
     return Outcome(
         id="",

@@ -1,7 +1,7 @@
-"""Decides what becomes of the lane's commands: which seats answer which command, in memory and in order.
+"""Decides the outcomes of the lane's commands, in order and in memory: which command gets which seats.
 
-No I/O, no clock and no randomness: what these would give is handed in. `decide` changes the state it is given as if the
-batch were written; a caller whose write fails must throw that state away and read it again.
+No I/O, no clock and no randomness: all of it comes as arguments. `decide` changes the given state as if the batch were
+written; if the write fails, the caller must discard that state and read it from SQL again.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from app.lane.state import LaneState
 
 @dataclass(slots=True)
 class Decisions:
-    """What to write, what to publish, and which turns are served: `finished` has the (epoch, number) of who has paid.
+    """What to write to SQL and what to publish. `finished`: the places in line that have paid, as (epoch, number).
 
-    `outcomes` begins with one for each command, in their order; those of offers to the waiting list follow.
+    `outcomes` has one per command, in the order of the commands, then one per offer to the waiting list.
     """
 
     batch: Batch
     outcomes: list[Outcome] = field(default_factory=list)
-    seats: list[tuple[int, int]] = field(default_factory=list)  # (position, new status) of those that changed
+    seats: list[tuple[int, int]] = field(default_factory=list)  # the changed seats: (position, new status)
     finished: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -66,18 +66,18 @@ def decide(
     new_id: Callable[[], str],
     offer_for: timedelta = timedelta(0),
 ) -> Decisions:
-    """Answer each command in order. A command whose id was answered before, in this batch or an earlier one, gets the
-    same outcome again.
+    """Decide the commands in order. A command whose id has an outcome already, from this batch or an earlier one, gets
+    the same outcome again.
 
-    Free seats are offered to the waiting list before any other command may hold them. A hold lasts for `hold_for`, an
-    offer for `offer_for`, but never shorter than a hold.
+    The waiting list gets free seats before any Hold does. A hold lasts `hold_for`; an offer lasts `offer_for`, but at
+    least `hold_for`.
     """
     batch = _Batch(state, known, now, hold_for, new_id, max(hold_for, offer_for))
     return batch.decisions([batch.answer(command) for command in commands])
 
 
 class _Batch:
-    """One batch while it is decided."""
+    """The working state of one batch."""
 
     def __init__(
         self,
@@ -95,11 +95,11 @@ class _Batch:
         self._new_id = new_id
         self._offer_for = offer_for
         self._changes = Changes(state)
-        self._recorded: dict[str, Outcome] = {}  # by command id, those of this batch
-        self._finished: dict[tuple[int, int], None] = {}  # in order, each once
+        self._recorded: dict[str, Outcome] = {}  # outcomes of this batch by command id
+        self._finished: dict[tuple[int, int], None] = {}  # an ordered set
         self._waiting = list(known.waiting)
-        self._seats_came_free = True  # since the waiting list was last looked at
-        self._offers: list[tuple[int, Reservation]] = []  # with the waiting list's entry
+        self._seats_came_free = True  # since seats were last offered to the waiting list
+        self._offers: list[tuple[int, Reservation]] = []  # (id of the waiting list's entry, reservation)
 
     def answer(self, command: Command) -> Outcome:
         outcome = self._recorded.get(command.id) or self._recorded_before(command)
@@ -112,7 +112,7 @@ class _Batch:
         return outcome
 
     def decisions(self, outcomes: list[Outcome]) -> Decisions:
-        """What the whole batch comes to. Seats that it set free are offered to the waiting list first."""
+        """The result of the whole batch, after offering the seats that it freed to the waiting list."""
         self._offer_free_seats()
         replies = [(command_id, pack(outcome).decode()) for command_id, outcome in self._recorded.items()]
         offers = [(entry_id, reservation.id) for entry_id, reservation in self._offers]
@@ -143,7 +143,7 @@ class _Batch:
                 return self._expire(command)
             case ReleasePlace():
                 return self._release_place(command)
-            case OfferToWaitlist():  # as is done at the end of every batch
+            case OfferToWaitlist():  # nothing more to do: every batch offers free seats
                 return Outcome(id=command.id, status=OutcomeStatus.offered_to_waitlist)
             case _:
                 assert_never(command)
@@ -164,7 +164,7 @@ class _Batch:
         return _outcome(command, OutcomeStatus.held, made)
 
     def _choose(self, command: Hold) -> tuple[int, ...] | OutcomeStatus:
-        """The seats to hold, sorted and all of them free; or why there are none."""
+        """The positions of the seats to hold, sorted and all free; or the reason why the hold is refused."""
         if command.wish is not None:
             best = self._state.free.choose(command.wish)
             return OutcomeStatus.unavailable if best is None else tuple(sorted(best))
@@ -210,7 +210,7 @@ class _Batch:
             return _outcome(command, OutcomeStatus.confirmed, reservation)
         if reservation.status is not ReservationStatus.pending or self._now >= reservation.expires_at:
             self._changes.payments.append(_payment(command, reservation, PaymentStatus.refund_due))
-            return _outcome(command, OutcomeStatus.gone, reservation)
+            return _outcome(command, OutcomeStatus.no_longer_held, reservation)
         confirmed = replace(reservation, status=ReservationStatus.confirmed, reference=command.reference)
         self._changes.payments.append(_payment(command, confirmed, PaymentStatus.captured))
         self._changes.sell(confirmed)
@@ -229,7 +229,7 @@ class _Batch:
                 self._changes.refunds.append(reservation.id)
                 return self._end(command, reservation, ReservationStatus.refunded)
             case ReservationStatus.expired:
-                return _outcome(command, OutcomeStatus.gone, reservation)
+                return _outcome(command, OutcomeStatus.no_longer_held, reservation)
             case _:  # cancelled before, by another command
                 return _outcome(command, OutcomeStatus.cancelled, reservation)
 
@@ -238,7 +238,7 @@ class _Batch:
         if reservation is None:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
         if reservation.status is not ReservationStatus.pending:
-            return _outcome(command, OutcomeStatus.gone, reservation)
+            return _outcome(command, OutcomeStatus.no_longer_held, reservation)
         if self._now < reservation.expires_at:
             return _outcome(command, OutcomeStatus.not_due, reservation)
         return self._end(command, reservation, ReservationStatus.expired)
@@ -248,11 +248,11 @@ class _Batch:
         if reservation is None:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
         if reservation.status is not ReservationStatus.pending:
-            return Outcome(id=command.id, status=OutcomeStatus.gone)
+            return Outcome(id=command.id, status=OutcomeStatus.no_longer_held)
         return self._end(command, reservation, ReservationStatus.cancelled)
 
     def _end(self, command: Command, reservation: Reservation, status: ReservationStatus) -> Outcome:
-        """End a live reservation with this status: its seats are available again."""
+        """End a live reservation with this status and make its seats available."""
         ended = replace(reservation, status=status)
         self._changes.free(ended)
         self._seats_came_free = True
@@ -263,9 +263,9 @@ class _Batch:
         return self._changes.find(reservation_id) or self._known.ended.get(reservation_id)
 
     def _offer_free_seats(self) -> None:
-        """Hold seats for everybody on the waiting list whose wish fits now, in the order of the list.
+        """Hold seats for every waiting-list entry whose wish can be met now, in the order of the list.
 
-        Called before each hold and at the end of the batch: seats that fit somebody on the list go to nobody else.
+        Called before each hold and at the end of the batch, so the waiting list always comes before other buyers.
         """
         if not self._waiting or not self._seats_came_free or self._known.sale is not SaleStatus.on_sale:
             return

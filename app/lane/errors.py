@@ -1,4 +1,4 @@
-"""What a failure of Redis is for whoever uses the lane: one exception, made in one place."""
+"""Turns every failure of Redis into one exception for users of the lane."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from redis.exceptions import RedisError
 
 
 class LaneUnavailable(Exception):
-    """The lane cannot be reached, or did not answer in time. A command that was sent may be carried out all the same;
-    sending it again with the same id is safe and gives the same answer."""
+    """The lane cannot be reached or did not answer in time. A command that was sent may still be carried out; sending
+    it again with the same id is safe and gives the same outcome."""
 
 
 class LaneFull(LaneUnavailable):
-    """As many commands wait in this lane as may: nothing was sent."""
+    """The lane has its maximum of waiting commands. Nothing was sent."""
 
 
 @contextmanager
 def as_lane_unavailable() -> Iterator[None]:
-    """Raise a failure of Redis, of the network or of a time limit inside as LaneUnavailable."""
+    """Raise LaneUnavailable for any failure of Redis, network error or timeout inside the block."""
     try:
         yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError

@@ -20,7 +20,7 @@ class Outcomes:
 
     @contextmanager
     def expected(self, event_id: str, command_id: str) -> Iterator[asyncio.Future[Outcome]]:
-        """A future for the answer to a command, kept for as long as the block lasts."""
+        """A future that gets the outcome of a command, if it is published while the block runs."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         key = (event_id, command_id)
         self._waiting.setdefault(key, []).append(future)
@@ -34,7 +34,7 @@ class Outcomes:
             future.cancel()
 
     def resolve(self, event_id: str, outcome: Outcome) -> None:
-        """Give an outcome to every request that waits for its command."""
+        """Resolve the futures of all requests that wait for this outcome's command."""
         for future in self._waiting.get((event_id, outcome.id), ()):
             if not future.done():
                 future.set_result(outcome)

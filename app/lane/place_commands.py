@@ -1,4 +1,5 @@
-"""What the lane's streams say about one place in line: the commands that wait, and the answer to the hold of its wish.
+"""Finds what the lane's streams contain about one place in line: its waiting commands, and the outcome of the Hold that
+its wish caused on admission.
 
 Reads only, for the trace of one number. Raises LaneUnavailable.
 """
@@ -17,11 +18,11 @@ from app.lane.commands import Command, Outcome, Published, kind_of, reservation_
 from app.lane.errors import as_lane_unavailable
 
 WAITING_SCANNED_MAX = 5_000  # the oldest commands of the lane
-PUBLISHED_SCANNED_MAX = 200  # batches after a turn began, among which the answer to its wish is looked for
+PUBLISHED_SCANNED_MAX = 200  # published batches that are searched for an outcome
 
 
 class WaitingCommand(NamedTuple):
-    """`kind` as on the wire: hold, confirm, cancel, expire or drop. `reservation_id`: "" where it names a place."""
+    """`kind` as on the wire: hold, confirm, cancel, expire or drop. `reservation_id`: "" if it names a place."""
 
     kind: str
     sent_at: datetime
@@ -50,7 +51,7 @@ async def waiting(redis: Redis, event_id: str, number: int, reservation_ids: Col
 async def published_answer(
     redis: Redis, event_id: str, command_id: str, since: datetime
 ) -> tuple[Outcome, datetime] | None:
-    """The answer to a command among the first batches since then, and when it was published."""
+    """A command's outcome and its time of publication, if it is among the first PUBLISHED_SCANNED_MAX since then."""
     begin = int(since.timestamp() * 1000)
     with as_lane_unavailable():
         entries = await redis.xrange(redis_keys.lane_out(event_id), min=begin, count=PUBLISHED_SCANNED_MAX)
@@ -64,7 +65,7 @@ async def published_answer(
 
 
 def wish_hold_id(epoch: int, number: int) -> str:
-    """The id of the hold that the admission of a number with a wish puts on the lane."""
+    """The id of the Hold that is sent when a number with a wish is admitted."""
     return f"wish:{epoch}:{number}"
 
 
@@ -75,7 +76,7 @@ def _is_about(command: Command, number: int, reservation_ids: Collection[str]) -
 
 
 def _command(packed: bytes) -> Command | None:
-    """The command, or None for what an allocator will drop as well."""
+    """The command, or None if it cannot be decoded: an allocator discards such an entry too."""
     try:
         return unpack_command(packed)
     except msgspec.MsgspecError:
@@ -83,7 +84,7 @@ def _command(packed: bytes) -> Command | None:
 
 
 def _published(packed: bytes) -> Published:
-    """The batch, or an empty one for what no web process can read either."""
+    """The batch, or an empty one if it cannot be decoded."""
     try:
         return unpack_published(packed)
     except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""The lane's Lua commands with a Python signature each. Their guarantees are written in the files themselves.
+"""The lane's Lua scripts with a Python signature each. Each script's header states its guarantees.
 
 Every call raises LaneUnavailable when Redis cannot be reached.
 """
@@ -17,17 +17,17 @@ from app.lane.errors import as_lane_unavailable
 from app.lua import load
 
 LUA = Path(__file__).parent / "lua"
-COMMANDS_MAX = 100_000  # waiting in one lane; more are refused at the door
+COMMANDS_MAX = 100_000  # waiting in one lane; further ones are refused with LaneFull
 LEASE_MS = 1000
-OUT_KEPT = 10_000  # entries of lane:out; a web process further behind reloads
+OUT_KEPT = 10_000  # entries of lane:out; a web process that is further behind reads the map from SQL
 
 
 class SendStatus(StrEnum):
-    """What became of commands that were sent, and whether an allocator must be woken for them."""
+    """The result of sending commands."""
 
-    wake = "wake"
-    awake = "awake"
-    full = "full"
+    wake = "wake"  # sent; no allocator has the lane, so one must be woken
+    awake = "awake"  # sent; an allocator has the lane
+    full = "full"  # not sent: too many commands wait
 
 
 class LeaseStatus(StrEnum):
@@ -38,13 +38,13 @@ class LeaseStatus(StrEnum):
 
 class ReleaseStatus(StrEnum):
     released = "released"
-    more = "more"  # commands wait, so the lane is still its owner's
+    more = "more"  # commands wait, so the owner keeps the lease
     lost = "lost"
 
 
 class PublishStatus(StrEnum):
     published = "published"
-    lost = "lost"  # the lease is another's: nothing happened
+    lost = "lost"  # another owner has the lease, or nobody: nothing was published
 
 
 class Sent(NamedTuple):
@@ -62,7 +62,7 @@ class Released(NamedTuple):
 
 
 class LaneScripts:
-    """One set per Redis client."""
+    """The lane's scripts over one Redis client, for all events."""
 
     def __init__(self, redis: Redis) -> None:
         self._scripts = {path.stem: load(redis, path) for path in sorted(LUA.glob("*.lua"))}
@@ -74,21 +74,21 @@ class LaneScripts:
         return Sent(SendStatus(status.decode()), oldest.decode())
 
     async def take(self, event_id: str, owner: str) -> bool:
-        """Take the lease of a lane that has none; answers whether `owner` now has it, for LEASE_MS."""
+        """Take the lease for LEASE_MS unless somebody has it; returns whether `owner` took it."""
         return await self._lease(event_id, owner, "take") is LeaseStatus.taken
 
     async def keep(self, event_id: str, owner: str) -> bool:
-        """Prolong the lease by another LEASE_MS; answers whether `owner` still has it."""
+        """Renew the lease to LEASE_MS from now; returns False if `owner` has lost it."""
         return await self._lease(event_id, owner, "keep") is LeaseStatus.kept
 
     async def release(self, event_id: str, owner: str, *, even_if_waiting: bool = False) -> Released:
-        """Give the lease up. While commands wait it is kept, unless `even_if_waiting`."""
+        """Release the lease. If commands wait, the owner keeps it, unless `even_if_waiting`."""
         keys = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id)]
         status, oldest = await self._call("release", keys, [owner, "now" if even_if_waiting else "if_empty"])
         return Released(ReleaseStatus(status.decode()), oldest.decode())
 
     async def publish(self, event_id: str, owner: str, published: bytes, done: Sequence[bytes] = ()) -> PublishStatus:
-        """Publish what a batch did and delete its entries, `done`, from the lane, if `owner` has the lease."""
+        """Publish a batch and delete its commands (the entry ids `done`) from the lane, if `owner` has the lease."""
         keys = [redis_keys.lane(event_id), redis_keys.lane_lease(event_id), redis_keys.lane_out(event_id)]
         status = await self._call("publish", keys, [owner, LEASE_MS, OUT_KEPT, published, *done])
         return PublishStatus(status.decode())

@@ -1,7 +1,7 @@
-"""Each web process's own copy of the seat maps, kept true by what the allocators publish.
+"""A web process's copies of the seat maps, kept up to date by the batches that the allocators publish.
 
-A view is a snapshot at a version; every published batch brings it to the next. A gap in the versions, or an
-allocator that says so, makes it read the snapshot anew. Reads are answered from bytes in memory: no SQL, no Redis.
+A view is a snapshot from SQL at one version; each published batch advances it to the next version. If a version is
+missing, or a batch has `reload` set, the view is read from SQL again. Requests read from memory: no SQL, no Redis.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from app.lane.streams import LaneStreams, PublishedEntry
 from app.lane.view import SeatView
 
 BLOCK_MS = 1000
-RETRY_S = 0.2  # between attempts while Redis or SQL is away
+RETRY_S = 0.2  # between attempts while Redis or SQL cannot be reached
 RETRY_MS = int(RETRY_S * 1000)
-IDLE_S = 300.0  # a view asked for within it may still be in somebody's hands, and is not given up
+IDLE_S = 300.0  # a view requested within this time may still be in use, so it is not closed
 
-Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # with the live reservations
+Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # (event_id) → map, live reservations
 log = structlog.get_logger()
 
 
@@ -35,10 +35,10 @@ class UnknownEvent(LookupError):
 
 
 class SeatViews:
-    """The views of all events that somebody asked for. While `run` runs they follow what the allocators publish."""
+    """The views of all events that were requested. They are updated while `run` runs."""
 
     def __init__(self, redis: Redis, load: Load, outcomes: Outcomes) -> None:
-        self.read_s = float("inf")  # when Redis last answered, by a steady clock, from the first view on
+        self.read_s = float("inf")  # monotonic time of Redis's last answer; infinite while no view is open
         self._streams = LaneStreams(redis)
         self._load = load
         self._outcomes = outcomes
@@ -57,7 +57,7 @@ class SeatViews:
         self._listeners.append(listener)
 
     def on_change(self, watcher: Callable[[SeatView], None]) -> None:
-        """Call `watcher` with every view that has a new version or was read from SQL again. It must not block."""
+        """Call `watcher` with each view when it has a new version or was read from SQL again. It must not block."""
         self._watchers.append(watcher)
 
     def get(self, event_id: str) -> SeatView | None:
@@ -66,7 +66,7 @@ class SeatViews:
 
     @property
     def event_ids(self) -> list[str]:
-        """The events whose map is open here."""
+        """The events that have an open view in this process."""
         return sorted(self._views)
 
     @property
@@ -75,14 +75,14 @@ class SeatViews:
         return sorted(self._stale)
 
     async def open(self, event_id: str) -> SeatView:
-        """The view of an event, read on first use and followed from then on. Raises UnknownEvent."""
+        """The view of an event, read from SQL on first use and kept up to date afterwards. Raises UnknownEvent."""
         view = self._views.get(event_id)
         if view is not None:
             self._asked_s[event_id] = time.monotonic()
             return view
         async with self._opening:
             if event_id not in self._views:
-                # The position first: whatever is published while the snapshot is read is then seen again, never missed.
+                # The position is read first: a batch published while SQL is read is then applied again, never missed.
                 newest = await self._streams.newest_published(event_id)
                 loaded = await self._load(event_id)
                 if loaded is None:
@@ -95,11 +95,12 @@ class SeatViews:
         return self._views[event_id]
 
     def keep_only(self, event_ids: Collection[str]) -> None:
-        """Close every other view that nobody asked for within IDLE_S. It is read again when somebody asks for it."""
+        """Close every other view that was not requested within IDLE_S. It is opened again when it is requested."""
         self._unwanted = self._views.keys() - set(event_ids)
 
-    def _give_up(self) -> None:
-        """Only between two reads of the follower, which relies on its views being there."""
+    def _close_idle(self) -> None:
+        """Close the unwanted views that are idle. Called only between two reads of the streams, because a read needs
+        its views to stay open."""
         idle_since_s = time.monotonic() - IDLE_S
         for event_id in self._unwanted:
             if self._asked_s.get(event_id, 0.0) <= idle_since_s:
@@ -108,22 +109,22 @@ class SeatViews:
                 self._stale.discard(event_id)
         self._unwanted = set()
         if not self._views:
-            self.read_s = float("inf")  # nothing is read, so nothing is late
+            self.read_s = float("inf")
 
     async def renew(self, event_id: str) -> None:
-        """Read an open view from SQL again: this process replaced its map and must not show the old one from now on."""
+        """Read an open view from SQL again, after this process has replaced its map: it must not show the old one."""
         view, loaded = self._views.get(event_id), await self._load(event_id)
         if view is not None and loaded is not None:
             newer = await asyncio.to_thread(SeatView, *loaded, view)
-            if newer.version > view.version:  # else the follower was faster, and may have seen more since
+            if newer.version > view.version:  # else `run` has updated the view meanwhile, perhaps further
                 view.become(newer)
-                self._tell(view)
+                self._notify(view)
 
     async def run(self) -> None:
-        """Keep every open view up to date, until cancelled. While Redis or SQL is away the views stay as they are."""
+        """Keep every open view up to date, until cancelled. If Redis or SQL cannot be reached, views stay unchanged."""
         while True:
             try:
-                self._give_up()
+                self._close_idle()
                 await self._reload_stale()
                 await self._follow()
             except LaneUnavailable as error:
@@ -131,7 +132,7 @@ class SeatViews:
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
-        """Wait for the next entries of any view, or for a view to be opened."""
+        """Wait for the next published entries of the open views and apply them; return when a view is opened."""
         self._opened.clear()
         opened = asyncio.create_task(self._opened.wait())
         tasks: set[asyncio.Task[Any]] = {opened}
@@ -161,7 +162,7 @@ class SeatViews:
         if not view.apply(published) and event_id not in self._stale:
             await self._reload(event_id)
         elif view.version != version:
-            self._tell(view)
+            self._notify(view)
         for outcome in published.outcomes:
             view.remember(outcome)
             for listener in self._listeners:
@@ -173,7 +174,7 @@ class SeatViews:
             await self._reload(event_id)
 
     async def _reload(self, event_id: str) -> None:
-        """Read the snapshot anew. If that fails the view stays as it is and is tried again; answers still flow."""
+        """Read a view from SQL again. If that fails it stays stale, which means that `run` tries again."""
         self._stale.add(event_id)
         try:
             loaded = await self._load(event_id)
@@ -183,9 +184,9 @@ class SeatViews:
         if loaded is not None:
             view = self._views[event_id]
             view.become(await asyncio.to_thread(SeatView, *loaded, view))  # a large map takes a while
-            self._tell(view)
+            self._notify(view)
         self._stale.discard(event_id)
 
-    def _tell(self, view: SeatView) -> None:
+    def _notify(self, view: SeatView) -> None:
         for watcher in self._watchers:
             watcher(view)

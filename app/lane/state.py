@@ -1,4 +1,4 @@
-"""The allocator's memory of one event: its seats, their prices, and the reservations that live."""
+"""One event as an allocator holds it in memory: its seats, their prices, and the live reservations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LaneState:
         self.places: dict[Place, str] = {(r.epoch, r.number): r.id for r in self.live.values() if r.number is not None}
 
     def keep(self, reservation: Reservation) -> None:
-        """Keep a reservation as it is from now on, or forget it if it has ended."""
+        """Store a reservation in its new state, or remove it if it has ended."""
         place = (reservation.epoch, reservation.number)
         if reservation.live:
             self.live[reservation.id] = reservation
@@ -40,7 +40,7 @@ class LaneState:
                 del self.places[place]
 
     def held_by(self, command: Hold) -> Reservation | None:
-        """The live reservation of the buyer's place in line, which keeps them from another hold."""
+        """The live reservation of the place in line that the command names, because of which it is refused."""
         return None if command.number is None else self.of_place(command.epoch, command.number)
 
     def of_place(self, epoch: int | None, number: int) -> Reservation | None:
@@ -49,6 +49,6 @@ class LaneState:
         return None if reservation_id is None else self.live[reservation_id]
 
     def needs(self, commands: Iterable[Command]) -> list[str]:
-        """The ids of reservations that these commands name and that are not live: SQL must be asked for them."""
+        """The ids of reservations that these commands name and that are not live, so they must be read from SQL."""
         named = {reservation_of(command) for command in commands}
         return sorted(each for each in named if each is not None and each not in self.live)

@@ -1,7 +1,7 @@
-"""Sends commands to the lanes, wakes an allocator if none is awake, and waits for the outcomes.
+"""Sends commands to the lanes, wakes an allocator if none has the lane, and waits for the outcomes.
 
-Everything submitted in one pass of the event loop, or while a flush is in flight, goes to Redis in one call. A command
-that was sent may be carried out even if its caller gave up: ask again with the same id to learn what became of it.
+Commands submitted in one pass of the event loop, or while a call to Redis is in progress, are sent in one call. A
+command may be carried out after its caller has stopped waiting: send it again with the same id to get its outcome.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from app.lane.scripts import LaneScripts, SendStatus
 from app.lane.streams import LaneStreams
 
 SEND_MAX = 500  # commands per call to Redis
-KINDS_MAX = 20  # of commands, whose waits are told apart
-PENDING_MAX = 10_000  # commands waiting to be sent by this process, all events together
+KINDS_MAX = 20  # kinds of commands with a histogram of their own
+PENDING_MAX = 10_000  # commands that this process has not sent yet, all events together
 
-Watch = Callable[[str], Awaitable[object]]  # be told of an event's outcomes from now on
+Watch = Callable[[str], Awaitable[object]]  # (event_id): begin to receive the event's outcomes
 
 
 class Lane:
-    """The lanes of all events, from one process. `wait_s` bounds every submit. `waits_s` are the waits for answers by
-    kind of command, `busy` counts those that came too late."""
+    """The lanes of all events, from one process. `wait_s` bounds every submit. `waits_s` has the seconds waited for
+    outcomes by kind of command; `busy` counts submits that raised LaneUnavailable."""
 
     def __init__(self, redis: Redis, wake: Wake, outcomes: Outcomes, watch: Watch, wait_s: float) -> None:
         self.waits_s: HistogramsByKey[str] = HistogramsByKey(SECONDS, KINDS_MAX, "other")
@@ -48,7 +48,7 @@ class Lane:
     async def submit(self, event_id: str, command: Command) -> Outcome:
         """Send one command and wait for its outcome.
 
-        Raises LaneUnavailable, and what `watch` raises for an unknown event.
+        Raises LaneUnavailable, and for an unknown event what `watch` raises.
         """
         began_s = time.perf_counter()
         if self.pending >= PENDING_MAX:
@@ -70,7 +70,7 @@ class Lane:
             raise
 
     async def outcome(self, event_id: str, command_id: str, wait_s: float) -> Outcome | None:
-        """The answer to a command somebody else sent, if it comes within `wait_s`."""
+        """The outcome of a command that was sent elsewhere; None if it is not published within `wait_s`."""
         try:
             with self._outcomes.expected(event_id, command_id) as answer:
                 async with asyncio.timeout(wait_s):
@@ -79,12 +79,12 @@ class Lane:
             return None
 
     def expected(self, event_id: str, command_id: str) -> AbstractContextManager[asyncio.Future[Outcome]]:
-        """The answer to a command that somebody else is about to put on the lane, for as long as the block lasts."""
+        """A future for the outcome of a command that is about to be sent elsewhere, valid while the block runs."""
         return self._outcomes.expected(event_id, command_id)
 
     async def hurry(self, event_id: str, entry_id: str, answer: asyncio.Future[Outcome], wait_s: float) -> None:
-        """Wake an allocator for a command that is on the lane already, and wait for its answer, `wait_s` at most. It is
-        carried out all the same if neither comes about.
+        """Wake an allocator for a command that is on the lane already, and wait up to `wait_s` for its outcome. The
+        command will be carried out even if this fails or times out.
         """
         with suppress(TimeoutError, WakeUpFailed):
             async with asyncio.timeout(wait_s):
@@ -92,7 +92,7 @@ class Lane:
                 await answer
 
     async def send(self, event_id: str, commands: Sequence[Command]) -> None:
-        """Send commands whose outcome nobody waits for. Raises LaneUnavailable if they may not have arrived."""
+        """Send commands without waiting for their outcomes. Raises LaneUnavailable if they may not have arrived."""
         with as_lane_unavailable():
             async with asyncio.timeout(self._wait_s):
                 await send(self._scripts, self._wake, event_id, [pack(command) for command in commands])
@@ -106,7 +106,7 @@ class Lane:
         return sum(len(queue) for queue in self._pending.values())
 
     async def close(self) -> None:
-        """Send what is still pending, then stop."""
+        """Send all pending commands."""
         await asyncio.gather(*self._flushes.values())
 
     def _enqueue(self, event_id: str, packed: bytes, answer: asyncio.Future[Outcome]) -> None:
@@ -115,7 +115,7 @@ class Lane:
             self._flushes[event_id] = asyncio.create_task(self._flush(event_id))
 
     async def _flush(self, event_id: str) -> None:
-        """Send until nothing is pending. While a call is in flight the next batch gathers."""
+        """Send until nothing is pending. Commands submitted during a call form the next batch."""
         queue = self._pending[event_id]
         try:
             while queue:
@@ -132,13 +132,13 @@ class Lane:
         except LaneUnavailable as error:
             for _, answer in batch:
                 if not answer.done():
-                    answer.set_exception(type(error)(str(error)))  # each its own: awaiting one adds to its traceback
+                    answer.set_exception(type(error)(str(error)))  # one each, because awaiting it extends its traceback
 
 
 async def send(scripts: LaneScripts, wake: Wake, event_id: str, packed: Sequence[bytes]) -> None:
-    """Send packed commands in order, and wake an allocator if nobody will see them otherwise.
+    """Send packed commands in order, and wake an allocator if none has the lane.
 
-    Raises LaneFull, or LaneUnavailable if they may not have arrived or nobody could be woken.
+    Raises LaneFull, or LaneUnavailable if they may not have arrived or no allocator could be woken.
     """
     for start in range(0, len(packed), SEND_MAX):
         status, oldest = await scripts.send(event_id, packed[start : start + SEND_MAX])

@@ -1,4 +1,4 @@
-"""What is read of the lane's two streams: commands that wait, and what the allocators published.
+"""Reads the lane's two streams: the waiting commands, and the batches that the allocators published.
 
 Every call raises LaneUnavailable when Redis cannot be reached.
 """
@@ -19,7 +19,7 @@ from app.lane.errors import as_lane_unavailable
 from app.lane.scripts import OUT_KEPT
 
 PUBLISHED_PER_READ = 500
-READ_TIMEOUT_S = 2.0  # a read that takes longer than it waits by so much has no Redis behind it
+READ_TIMEOUT_S = 2.0  # a read that exceeds its blocking time by this much has failed
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class PublishedEntry(NamedTuple):
     packed: bytes
 
     def unpack(self) -> Published:
-        """The entry; one that cannot be read counts as a gap, so that the map is read anew."""
+        """The decoded entry. If it cannot be decoded, one with `reload` set, so that the map is read from SQL again."""
         try:
             return unpack_published(self.packed)
         except msgspec.MsgspecError as error:
@@ -48,13 +48,13 @@ class PublishedEntry(NamedTuple):
 
 
 class LaneStreams:
-    """Of all events, over one Redis client."""
+    """The streams of all events, over one Redis client."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def waiting(self, event_id: str, count: int, block_ms: int) -> list[CommandEntry]:
-        """The oldest commands that wait. If there are none, those that come within `block_ms` (0: do not wait)."""
+        """The oldest waiting commands. If there are none, waits up to `block_ms` for the next (0: does not wait)."""
         streams: dict[Any, Any] = {redis_keys.lane(event_id): "0-0"}
         with as_lane_unavailable():
             found = await self._redis.xread(streams, count=count, block=block_ms or None)
@@ -62,18 +62,18 @@ class LaneStreams:
         return [CommandEntry(entry_id, fields.get(b"c", b"")) for entry_id, fields in entries]
 
     async def backlog(self, event_id: str) -> int:
-        """How many commands wait."""
+        """The number of waiting commands."""
         with as_lane_unavailable():
             return int(await self._redis.xlen(redis_keys.lane(event_id)))
 
     async def stranded(self, event_ids: Sequence[str]) -> list[tuple[str, str]]:
-        """The lanes that have commands and no allocator, each with the entry id of its oldest command."""
+        """The lanes that have commands but no allocator, as (event id, entry id of its oldest command)."""
         pipe = self._redis.pipeline(transaction=False)
         for event_id in event_ids:
             pipe.xrange(redis_keys.lane(event_id), count=1)
             pipe.exists(redis_keys.lane_lease(event_id))
         with as_lane_unavailable():
-            async with pipe:  # cancelled, it would keep its connection
+            async with pipe:  # returns its connection to the pool even if the call is cancelled
                 answers = await pipe.execute()
         return [
             (event_id, first[0][0].decode())
@@ -82,39 +82,38 @@ class LaneStreams:
         ]
 
     async def oldest_wait_s(self, event_ids: Sequence[str]) -> float:
-        """How long the oldest command of these lanes has waited, by Redis's clock; 0.0 if none waits.
+        """Seconds that the oldest command of these lanes has waited, by Redis's clock; 0.0 if none waits.
 
-        If that is more than a request waits for its answer, nothing is sold: there is no worker, or one that cannot
-        write.
+        If it exceeds the time that a request waits for its outcome, nothing is sold: no worker runs, or none can write.
         """
         pipe = self._redis.pipeline(transaction=False)
         pipe.time()
         for event_id in event_ids:
             pipe.xrange(redis_keys.lane(event_id), count=1)
         with as_lane_unavailable():
-            async with pipe:  # cancelled, it would keep its connection
+            async with pipe:  # returns its connection to the pool even if the call is cancelled
                 (seconds, microseconds), *lanes = await pipe.execute()
         sent_ms = [int(entries[0][0].partition(b"-")[0]) for entries in lanes if entries]
         return max(0.0, seconds + microseconds / 1_000_000 - min(sent_ms) / 1000) if sent_ms else 0.0
 
     async def announce(self, event_id: str, version: int) -> None:
-        """Tell every web process that the whole map was replaced, after that was committed.
+        """Have every web process read the map from SQL again. Call it after the new map is committed.
 
-        A process that misses it hears it from the next allocator, which finds that the newest entry is of another
-        version than the map.
+        If this entry is lost, the next allocator publishes it: it finds that the newest entry's version is not the
+        map's.
         """
         fields: dict[Any, Any] = {"o": pack(Published(version=version, reload=True))}
         with as_lane_unavailable():
             await self._redis.xadd(redis_keys.lane_out(event_id), fields, maxlen=OUT_KEPT, approximate=True)
 
     async def newest_published(self, event_id: str) -> PublishedEntry | None:
-        """The newest entry; None if nothing was published yet."""
+        """The newest published entry; None if there is none."""
         with as_lane_unavailable():
             found = await self._redis.xrevrange(redis_keys.lane_out(event_id), count=1)
         return _published(event_id, *found[0]) if found else None
 
     async def published_after(self, positions: Mapping[str, bytes], block_ms: int) -> list[PublishedEntry]:
-        """What was published of each event after the entry id given for it; waits `block_ms` at most for the first."""
+        """The entries published after `positions` (event id → entry id); waits up to `block_ms` for the first."""
         events = {redis_keys.lane_out(event_id): event_id for event_id in positions}
         streams: dict[Any, Any] = {name: positions[event_id] for name, event_id in events.items()}
         with as_lane_unavailable():

@@ -1,6 +1,6 @@
-"""One event's seat map as a web process shows it: JSON bytes at a version, and what changed since another.
+"""One event's seat map as a web process shows it: as JSON, whole or only what changed since an earlier version.
 
-Pure: fed by SeatViews, read by the web. Each seat's JSON is made once per status; a new version only joins the pieces.
+No I/O: SeatViews updates it. Each seat is encoded once per status; the JSON of a version is joined from these pieces.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import msgspec
 
 from app.domain.layout import Seat
 from app.domain.reservation import Reservation, ReservationStatus, SeatSnapshot, SeatStatus, seat_id
-from app.lane.commands import Held, Outcome, Published, recalled
+from app.lane.commands import Held, Outcome, Published, outcome_of
 
-BATCHES_KEPT = 1000  # how far back `since` can tell only the change
+BATCHES_KEPT = 1000  # versions back to which `since` can give only the changes
 CHANGES_CACHED_MAX = 1000
 PLACES_REMEMBERED_MAX = 100_000
 
 _encode = msgspec.json.Encoder().encode
-_ORDER = {ReservationStatus.pending: 0, ReservationStatus.confirmed: 1}  # the others come last
+_ORDER = {ReservationStatus.pending: 0, ReservationStatus.confirmed: 1}  # every other status comes later
 
 
 class SeatView:
     """The seats of one event at one version, and the newest outcome of each place in line.
 
-    `version` only grows, unless SQL itself was restored from a back-up. `resets` counts how often everything was read
-    from SQL again.
+    `version` only grows, unless SQL was restored from a back-up. `resets` counts how often the view was read from SQL
+    again.
     """
 
     def __init__(self, snapshot: SeatSnapshot, live: Iterable[Reservation] = (), like: SeatView | None = None) -> None:
-        """`like`: a view that may have the same seats, whose encoded pieces are then shared."""
+        """`like`: an older view, whose encoded seats are reused if the seats are the same."""
         self.event_id = snapshot.event_id
         shared = like is not None and like.seats == snapshot.seats
         self.seats: tuple[Seat, ...] = like.seats if like is not None and shared else snapshot.seats
@@ -42,7 +42,7 @@ class SeatView:
         self._places: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
         self.resets = 0
         for reservation in live:
-            self.remember(recalled(reservation))
+            self.remember(outcome_of(reservation))
         self.version = snapshot.version
         self._layout = _encode(snapshot.layout)
         self._statuses = bytearray(snapshot.statuses)
@@ -56,7 +56,7 @@ class SeatView:
         self._changes: dict[int, bytes] = {}
 
     def become(self, newer: SeatView) -> None:
-        """Become a newer view of the same event. Outcomes of places in line that only this view knows are kept."""
+        """Take over the content of a newer view of the same event. Outcomes that only this view knows are kept."""
         places, resets = self._places, self.resets + 1
         vars(self).update(vars(newer))
         self._places, self.resets = places, resets
@@ -64,9 +64,9 @@ class SeatView:
             self.remember(outcome)
 
     def apply(self, published: Published) -> bool:
-        """Apply one published batch. A batch that was applied before changes nothing.
+        """Apply one published batch. A batch that was applied already changes nothing.
 
-        False if a batch is missing, or the whole map was replaced: the snapshot must be read from SQL again.
+        Returns False if the view must be read from SQL again: a batch is missing, or the whole map was replaced.
         """
         if published.reload:
             return published.version == self.version
@@ -85,7 +85,7 @@ class SeatView:
         return True
 
     def remember(self, outcome: Outcome) -> None:
-        """Keep the newest outcome of a place in line. An older outcome that is published again does not replace it."""
+        """Store an outcome as its place's newest, unless it is older than the stored one."""
         if outcome.epoch is None or outcome.number is None:
             return
         place = (outcome.epoch, outcome.number)
@@ -121,7 +121,7 @@ class SeatView:
         return known
 
     def changed(self, version: int) -> dict[int, int] | None:
-        """Every seat that changed after `version`, with its status now; None if that is too old or still to come."""
+        """The seats that changed after `version`: position → status now. None if `version` is too old or too new."""
         oldest = self._batches[0][0] if self._batches else self.version + 1
         if not oldest - 1 <= version <= self.version:
             return None

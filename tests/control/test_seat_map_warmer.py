@@ -55,7 +55,7 @@ async def test_what_is_no_longer_near_is_given_up_unless_it_is_watched(
     await views.open("over")
     await views.open("later")
     await warmer.warm(START + BEHIND + 2 * SECOND)
-    views._give_up()
+    views._close_idle()
     assert {event_id for event_id in SALES if views.get(event_id)} == {"soon", "later", "over"}
 
 

@@ -27,7 +27,7 @@ from workers.sweeper import Sweeper
 EXPECTED = {
     "sell": OutcomeStatus.confirmed,
     "again": OutcomeStatus.confirmed,
-    "late": OutcomeStatus.gone,
+    "late": OutcomeStatus.no_longer_held,
     "expire": OutcomeStatus.expired,
     "back": OutcomeStatus.cancelled,
     "pick": OutcomeStatus.held,

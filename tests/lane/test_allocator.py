@@ -90,7 +90,7 @@ async def test_paying_at_the_very_moment_the_hold_ends_is_too_late(world: World)
     (held,) = await world.do(hold("a", [0]))
     world.time.pass_s(HOLD_FOR.total_seconds())
     (late,) = await world.do(confirm("b", held_id(held)))
-    assert late.status is OutcomeStatus.gone
+    assert late.status is OutcomeStatus.no_longer_held
     assert world.finished == []
 
 
@@ -114,7 +114,7 @@ async def test_paying_again_with_the_same_money_changes_nothing(world: World) ->
 async def test_paying_with_other_money_what_is_already_paid_is_given_back(world: World) -> None:
     (held,) = await world.do(hold("a", [0]))
     outcomes = await world.do(confirm("b", held_id(held)), confirm("c", held_id(held), reference="pay-2"))
-    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed, OutcomeStatus.gone]
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed, OutcomeStatus.no_longer_held]
 
 
 async def test_money_that_comes_too_late_is_noted_as_due_back_once_however_often_it_is_told(world: World) -> None:
@@ -122,7 +122,7 @@ async def test_money_that_comes_too_late_is_noted_as_due_back_once_however_often
     world.time.pass_s(HOLD_FOR.total_seconds())
     for command_id in ("b", "c"):
         (late,) = await world.do(confirm(command_id, held_id(held)))
-        assert late.status is OutcomeStatus.gone
+        assert late.status is OutcomeStatus.no_longer_held
     async with world.db.read() as tx:
         rows = (await tx.execute(select(payments.c.status, payments.c.reference))).all()
     assert [tuple(row) for row in rows] == [("refund_due", "pay-1")]
@@ -164,7 +164,7 @@ async def test_a_place_that_is_over_gives_back_what_it_holds_however_early_it_is
 async def test_a_place_that_is_over_keeps_what_is_paid(world: World) -> None:
     (held,) = await world.do(hold("a", [0], number=3))
     outcomes = await world.do(confirm("b", held_id(held)), ReleasePlace(id="c", epoch=1, number=3))
-    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed, OutcomeStatus.gone]
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.confirmed, OutcomeStatus.no_longer_held]
     assert (await world.statuses())[0] == 2
     assert world.finished == [(EVENT, 1, 3)], "the end of a place ends no turn again"
 

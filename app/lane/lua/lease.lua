@@ -1,6 +1,6 @@
--- lease: take the lane if nobody has it, or keep one's own for longer.
--- Guarantee: at most one owner at a time; nobody takes another's lease; `keep` never brings back a
---   lease that ended, so it cannot undo a release that overtakes it.
+-- lease: take the lane's lease if nobody has it, or renew one's own.
+-- Guarantee: at most one owner at a time; nobody takes another's lease; `keep` never restores a
+--   lease that has ended, so it cannot undo a release that reaches Redis before it.
 -- KEYS: 1 lease      ARGV: 1 owner  2 lease_ms  3 how: take | keep
 -- Returns: taken | kept | lost      Cost: O(1)
 local lease = KEYS[1]

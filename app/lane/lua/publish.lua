@@ -1,6 +1,6 @@
--- publish: tell everyone what a committed batch did, and take its commands off the lane.
--- Guarantee: only the lease's owner publishes, so versions in `out` never step back; telling and
---   deleting happen together.
+-- publish: append a committed batch to `out` and delete its commands from the lane.
+-- Guarantee: only the lease's owner publishes, so versions in `out` never decrease; both happen or
+--   neither.
 -- KEYS: 1 lane  2 lease  3 out
 -- ARGV: 1 owner  2 lease_ms  3 entries_kept  4 published  5.. entry id
 -- Returns: published | lost      Cost: O(entry ids)

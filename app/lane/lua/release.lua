@@ -1,6 +1,6 @@
--- release: give the lane up, unless that would strand commands.
--- Guarantee: only the owner's lease is deleted; with `if_empty` a lane that has commands stays
---   owned, so a command sent while an allocator is about to stop is either seen by it or wakes
+-- release: give up the lane's lease, with `if_empty` only if no command waits.
+-- Guarantee: only the owner's lease is deleted; with `if_empty` the owner of a lane that has
+--   commands keeps it, so a command sent while an allocator is stopping is seen by it or wakes
 --   another.
 -- KEYS: 1 lane  2 lease      ARGV: 1 owner  2 when: if_empty | now
 -- Returns: {status, oldest}

@@ -1,4 +1,4 @@
--- send: put commands at the end of the lane and say whether an allocator must be woken.
+-- send: append commands to the lane and return whether an allocator must be woken.
 -- Guarantee: commands keep their order; all of them are added or none; either a lease holder will
 --   see them (it cannot release a lane that is not empty) or the caller is told to wake one.
 -- KEYS: 1 lane  2 lease      ARGV: 1 commands_max  2.. command
