@@ -99,7 +99,7 @@ def test_nothing_serves_a_database_without_tables(tmp_path: Path) -> None:
     for process in ("web", "worker"):
         said = tiketi(tmp_path, process)
         assert said.returncode == 1
-        assert said.stderr == "tiketi: The database has no tables of ours yet. Run `tiketi migrate` first.\n"
+        assert said.stderr == "tiketi: The database has no Tiketi tables yet. Run `tiketi migrate` first.\n"
     assert tiketi(tmp_path, "migrate").stdout.startswith("Taken: 0001_")
     again = tiketi(tmp_path, "migrate")
     assert (again.returncode, again.stdout) == (0, "The database's tables are up to date.\n")

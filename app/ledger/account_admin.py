@@ -18,7 +18,7 @@ from app.ledger.database import Database
 from app.ledger.tables.accounts import users
 
 PAGE_MAX = 200
-ENDED_MAX = 10_000  # of those steered lately, the newest
+ENDED_MAX = 10_000  # entries of the audit log that `ended_since` looks at
 ROLE, DISABLE = "user.role", "user.disable"  # actions in the audit log that end every session of an account
 Role = Literal["buyer", "admin"]
 _c = users.c
@@ -29,9 +29,9 @@ class AccountChange(StrEnum):
     """The result of a change."""
 
     changed = "changed"
-    unchanged = "unchanged"  # it was so already
+    unchanged = "unchanged"  # the account has this role or status already
     unknown = "unknown"
-    last_admin = "last_admin"  # nobody could steer afterwards
+    last_admin = "last_admin"  # refused, because no enabled admin would remain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +92,19 @@ async def enable(db: Database, user_id: str, *, who: str, now: datetime) -> Acco
 
 
 async def is_last_admin(db: Database, user_id: str) -> bool:
-    """Whether this is the only enabled admin. For early checks: the changes above check it again when they write."""
+    """Whether this is the only enabled admin. For an early answer only: the changes above check it again."""
     query = select(_c.id).where(_c.id == user_id, ~_another_admin(user_id))
     async with db.read() as tx:
         return (await tx.execute(query)).first() is not None
 
 
 async def ended_since(db: Database, since: datetime) -> dict[str, datetime]:
-    """The accounts that an admin disabled or gave another role since then, and when: older sessions are invalid."""
+    """The accounts that were disabled or got another role since then, with the time: older sessions are invalid."""
     return await audit_log.last_of(db, (ROLE, DISABLE), since, ENDED_MAX)
 
 
 def _another_admin(user_id: str) -> ColumnElement[bool]:
-    """SQL: this account is no enabled admin, or another one is."""
+    """SQL: an enabled admin other than this account exists, or this account is not an enabled admin."""
     others = select(func.count()).where(_active_admin, _c.id != user_id).scalar_subquery()
     return or_(~_active_admin, others >= 1)
 

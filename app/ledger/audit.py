@@ -21,12 +21,12 @@ from app.ledger.tables.rooms import rooms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The state of an event in SQL.
+    """What SQL stores about one event.
 
-    `taken`: one entry per seat that is not free or has a live claim, and per claim: seat, seat status, reservation or
-    None, its status. `unclaimed`: (reservation, seat) of live reservations without a live claim on that seat.
-    `overdue`: holds that ended before the time asked for and are still pending. `money`: (reservation, status, number
-    of captured payments).
+    `taken`: per seat that is not free or that a live reservation claims, and per claim: (seat, seat status, reservation
+    or None, its status). `unclaimed`: (reservation, seat) of live reservations whose claim on that seat is not live.
+    `overdue`: pending holds whose time ran out before `ended_before`. `money`: (reservation, status, number of captured
+    payments).
     """
 
     number_bound: int
@@ -37,7 +37,7 @@ class Books:
 
 
 async def books(db: Database, event_id: str, ended_before: datetime) -> Books:
-    """The state of an event, all read in one transaction."""
+    """Read all of it in one transaction."""
     async with db.read() as tx:
         bound = await tx.scalar(select(rooms.c.number_bound).where(rooms.c.event_id == event_id))
         return Books(
@@ -79,7 +79,7 @@ async def _overdue(tx: Transaction, event_id: str, ended_before: datetime) -> li
 
 
 async def _money(tx: Transaction, event_id: str) -> list[tuple[str, str, int]]:
-    """Reservations that are confirmed or have captured money, in whatever state."""
+    """The reservations that are confirmed or have a captured payment."""
     captured = (payments.c.reservation_id == reservations.c.id) & (payments.c.status == PaymentStatus.captured.value)
     total = func.count(payments.c.id)
     query = (

@@ -18,13 +18,13 @@ from app.ledger.tables.audit_log import audit_log
 
 ENTRIES_PER_PAGE_MAX = 200
 ROOM_CHANGE = "room.change"
-REFUSED = "refused"  # the entry that `change["of"]` names had no effect
-UNANSWERED = "unanswered"  # whether that entry had one was not known in time; it may have one yet
+REFUSED = "refused"  # the action of the entry with the id `change["of"]` had no effect
+UNANSWERED = "unanswered"  # that action got no answer in time; it may still have an effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`action` is `thing.verb`, `subject` the id of what was acted on, `change` what was asked for."""
+    """`action` is `thing.verb`, `subject` the id of the thing, `change` the requested values."""
 
     id: int
     at: datetime
@@ -89,7 +89,7 @@ async def listed(db: Database, wanted: AuditFilter, limit: int) -> list[Entry]:
 
 
 async def last_of(db: Database, actions: Collection[str], since: datetime, limit: int) -> dict[str, datetime]:
-    """When one of these actions was last done since then, by subject. Looks at the newest `limit` entries."""
+    """Subject → time of the latest of these actions since then, among the newest `limit` such entries."""
     found = audit_log.c.action.in_(actions) & (audit_log.c.at >= since)
     query = select(audit_log.c.subject, audit_log.c.at).where(found).order_by(audit_log.c.id.desc()).limit(limit)
     async with db.read() as tx:

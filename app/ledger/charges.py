@@ -1,7 +1,8 @@
-"""The log of what was asked of the payment gateway, written before it is asked, and the refunds that are due.
+"""Charges, each stored before the payment provider is called, and the refunds that are due.
 
-Every change of status is one guarded UPDATE that says whether it came first. Work is claimed by moving its `next_at`,
-guarded by the one that was read, so two payers never work on the same row and one that dies delays it only.
+A status changes by one UPDATE whose condition is the status that was read, so of two processes one succeeds. A worker
+claims a row by moving its `next_at` ahead, on the condition that it is still the one that was read: two workers never
+work on the same row, and if one dies, the row is due again at that time.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ _c = charges.c
 
 
 class Begun(StrEnum):
+    """The result of `begin`."""
+
     made = "made"
-    known = "known"  # this very payment was asked for before
-    other_body = "other_body"  # the key came with another question
-    other_method = "other_method"  # it is being paid, or is paid, another way
+    known = "known"  # this payment was requested before
+    other_body = "other_body"  # the idempotency key belongs to another reservation or method
+    other_method = "other_method"  # the reservation is paid by another method already
     too_many = "too_many"
 
 
 class Money(msgspec.Struct, frozen=True):
-    """What a reservation's owner is told of the money: `status` is a payment's, or `pending` or `failed`."""
+    """The payment as shown to the reservation's owner: `status` is a PaymentStatus, or `pending` or `failed`."""
 
     status: str
     method: str
@@ -45,13 +48,13 @@ class Money(msgspec.Struct, frozen=True):
 
 
 async def begin(db: Database, wanted: Charge) -> tuple[Begun, Charge]:
-    """Write a charge down before the provider is asked for it, or find the one that it repeats.
+    """Store a charge before the provider is called, or find the earlier charge that it repeats.
 
-    A charge under way by another method is given up for the new one unless its money is taken already.
+    A charge under way by another method is cancelled in favour of the new one, unless it is captured already.
     """
 
     def work(tx: Connection) -> tuple[Begun, Charge]:
-        for _ in range(BEGIN_TRIES):  # another process may be first between looking and writing
+        for _ in range(BEGIN_TRIES):  # another process may insert one between our SELECT and our INSERT
             if (begun := _begin(tx, wanted)) is not None:
                 return begun
         return Begun.too_many, wanted
@@ -85,7 +88,7 @@ async def get(db: Database, charge_id: str) -> Charge | None:
 
 
 async def transition(db: Database, charge: Charge, becomes: ChargeStatus, **values: Any) -> Charge:
-    """Move a charge to another status, if it still has the one it was read with. Gives the charge as it is then."""
+    """Move a charge to another status, if it still has that of `charge`. Returns the charge as it is stored then."""
 
     def work(tx: Connection) -> Charge:
         _transition(tx, charge, becomes, values)
@@ -96,7 +99,7 @@ async def transition(db: Database, charge: Charge, becomes: ChargeStatus, **valu
 
 
 async def due(db: Database, now: datetime, limit: int) -> list[Charge]:
-    """Open charges whose `next_at` has come, longest due first."""
+    """Unfinished charges whose `next_at` has passed, earliest first."""
     undone = _c.status.in_([status.value for status in UNDONE])
     return await db.look(lambda tx: _find(tx, undone & (_c.next_at <= now), limit))
 
@@ -109,7 +112,7 @@ async def claim(db: Database, charge: Charge, until: datetime) -> bool:
 
 
 async def payment_of(db: Database, charge: Charge) -> PaymentStatus | None:
-    """What became of the money of a charge once the lane was told of it; None before that."""
+    """The status of the payment that the lane has written for a charge; None if it has written none yet."""
     c = payments.c
     said = select(c.status).where((c.reservation_id == charge.reservation_id) & (c.reference == charge.id))
     status = await db.look(lambda tx: tx.scalar(said))
@@ -117,7 +120,7 @@ async def payment_of(db: Database, charge: Charge) -> PaymentStatus | None:
 
 
 async def due_refunds(db: Database, now: datetime, limit: int) -> list[Refund]:
-    """Payments that must go back, longest due first."""
+    """Payments that must be refunded and whose `next_at` has passed, earliest first."""
     c = payments.c
     is_due = (c.status == PaymentStatus.refund_due.value) & (c.next_at <= now)
     provider = func.coalesce(_c.provider, SIMULATOR).label("provider")
@@ -136,7 +139,7 @@ async def claim_refund(db: Database, refund: Refund, until: datetime) -> bool:
 
 
 async def refund_done(db: Database, refund: Refund, now: datetime) -> bool:
-    """Note that the money is back with the buyer; False if that is noted already."""
+    """Mark a payment as refunded; False if it was marked already."""
     c = payments.c
     mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value)
     statement = update(payments).where(mine).values(status=PaymentStatus.refunded.value, refunded_at=now)
@@ -151,7 +154,7 @@ async def postpone_refund(db: Database, refund: Refund, until: datetime) -> None
 
 
 async def money_of(db: Database, reservation_ids: Sequence[str]) -> dict[str, Money]:
-    """What became of the money, by reservation: of the payment if there is one, else of the newest charge."""
+    """Reservation id → its payment if it has one, else its newest charge. A captured payment comes first."""
     some = list(reservation_ids[:MONEY_ASKED_MAX])
 
     def work(tx: Connection) -> dict[str, Money]:
@@ -161,7 +164,7 @@ async def money_of(db: Database, reservation_ids: Sequence[str]) -> dict[str, Mo
         found = {each.reservation_id: Money(_shown(each.status), each.method, each.amount) for each in asked}
         rows = tx.execute(paid).all()
         found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in rows)
-        # Seats that are sold are paid for, whatever other money came for them and goes back.
+        # If seats are sold, their captured payment is shown, not another one that is refunded.
         captured = [row for row in rows if row.status == PaymentStatus.captured.value]
         found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in captured)
         return found

@@ -26,8 +26,8 @@ from app.ledger.postgres import PostgresStore, postgres_url
 from app.ledger.sqlite import SqliteStore
 from app.ledger.tables import metadata
 
-ATTEMPTS_MAX = 4  # of work that others' transactions got in the way of
-PAUSE_S = 0.02  # before the second attempt, and twice as long before each further one; shortened at random
+ATTEMPTS_MAX = 4  # at work that fails by deadlock or serialization failure
+PAUSE_S = 0.02  # the pause after attempt n is random, at most PAUSE_S * 2**n
 
 Transaction = AsyncConnection
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class Database:
 
 
 async def again(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Await `attempt` until no deadlock or serialization failure interferes, at most ATTEMPTS_MAX times."""
+    """Await `attempt`, again after each deadlock or serialization failure, at most ATTEMPTS_MAX times in all."""
     for number in range(1, ATTEMPTS_MAX):
         try:
             return await attempt()

@@ -25,7 +25,7 @@ class Refused(StrEnum):
     """Why an event was not changed."""
 
     unknown = "unknown"
-    changed = "changed"  # its version is not the one the change was made from
+    changed = "changed"  # somebody has changed the event since the caller read it
     cancelled = "cancelled"
     grade_in_use = "grade_in_use"
     admission_fixed = "admission_fixed"
@@ -34,11 +34,11 @@ class Refused(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """`values`: new column values by name. `grades`: all grades in order, or None to leave them."""
+    """`values`: new column values by name. `grades`: all grades in their new order; None to keep them unchanged."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     grades: Sequence[GradeSpec] | None = None
-    version: int | None = None  # what it was made from; None: whatever is there
+    version: int | None = None  # the event's version that the caller read; None: do not check it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def _prices(event: Event) -> dict[str, int]:
 
 
 async def _new_map(tx: Transaction, event_id: str) -> int:
-    """Raise the version of the seat map, so that the lane's owner and every web process read the new prices."""
+    """Increment the seat map's version, so that the allocator and every web process read the new prices."""
     raised = update(lanes).where(lanes.c.event_id == event_id).values(version=lanes.c.version + 1)
     version: int = (await tx.execute(raised.returning(lanes.c.version))).scalar_one()
     return version
@@ -83,7 +83,7 @@ async def _new_map(tx: Transaction, event_id: str) -> int:
 async def cancel(
     db: Database, event_id: str, by: AdminAction, now: datetime, version: int | None = None
 ) -> Edited | Refused:
-    """Mark an event as cancelled, once. From then on the lane makes no reservation for it."""
+    """Mark an event as cancelled. From then on the lane accepts no hold for it."""
     async with db.write() as tx:
         before = await _current(tx, event_id, version)
         if isinstance(before, Refused):
@@ -95,7 +95,7 @@ async def cancel(
 
 
 async def open_now(db: Database, event_id: str, now: datetime) -> bool:
-    """Move the beginning of a sale to now if it lies ahead, as when an admin opens the room. Returns whether it did."""
+    """Open a sale now if it would open later, as when an admin opens the room. Returns whether it was changed."""
     later = (events.c.id == event_id) & (events.c.opens_at > now) & events.c.cancelled_at.is_(None)
     async with db.write() as tx:
         early = {"opens_at": now, "version": events.c.version + 1}

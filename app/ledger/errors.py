@@ -12,31 +12,31 @@ from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, and again it may go well
-_BUSY = (*REPEATABLE, "55P03", "57014", "53300")  # lock or statement out of time, too many connections
+REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: rolled back, and a repeat may succeed
+_BUSY = (*REPEATABLE, "55P03", "57014", "53300")  # lock or statement timeout, too many connections
 _AWAY = ("08", "57P")  # connection broken, server going down or coming up
 _REFUSED = "22"  # a number out of range, a text too long, a NUL in it
 _UNUSABLE = ("28", "3D", "42501", "3F")  # wrong password, no such database, not permitted
 
 
 class StoreError(Exception):
-    """The database could not do what was asked. Nothing was changed."""
+    """The database could not carry out a transaction. Nothing was changed."""
 
 
 class StoreAway(StoreError):
-    """The database does not answer. It may do so again at any time."""
+    """The database cannot be reached or does not answer. A later attempt may succeed."""
 
 
 class StoreBusy(StoreError):
-    """Other transactions were in the way for longer than we wait. Try again."""
+    """Other transactions were in the way: a deadlock, or no free lock or connection in time. A repeat may succeed."""
 
 
 class StoreUnusable(StoreError):
-    """The database answers but refuses us. A setting must be changed."""
+    """The database refuses access or cannot write. A person must change a setting or free space."""
 
 
 class ValueRefused(StoreError):
-    """A value does not fit into its column: its input was not checked well enough."""
+    """A value is too long or out of range for its column: the validation of input should have refused it."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def as_store_errors() -> Iterator[None]:
     """Turn errors of the database inside the block into a StoreError; other errors pass unchanged."""
     try:
         yield
-    except TimeoutError as error:  # the driver's own patience, for a server that says nothing at all
+    except TimeoutError as error:  # the driver's own time limit, for a server that does not answer at all
         raise StoreAway("The database took too long.") from error
     except (SQLAlchemyError, PostgresError, InterfaceError) as error:
         ours = store_error(error)
@@ -55,7 +55,7 @@ def as_store_errors() -> Iterator[None]:
 
 @contextmanager
 def connecting() -> Iterator[None]:
-    """`as_store_errors` for the opening of a connection, where network errors mean the database as well."""
+    """`as_store_errors` for opening a connection: network errors become StoreAway too."""
     try:
         with as_store_errors():
             yield
@@ -92,9 +92,9 @@ def _of_driver(error: DBAPIError) -> StoreError | None:
         return StoreAway("The connection to the database broke.")
     said = str(error.orig)
     if "database is locked" in said:
-        return StoreBusy("Others were writing to the database for too long.")
+        return StoreBusy("The database stayed locked by another writer for too long.")
     if "unable to open database file" in said:
-        return StoreUnusable("The database's file cannot be opened. Is TIKETI_DATA_DIR the right one?")
+        return StoreUnusable("The database file cannot be opened. Check TIKETI_DATA_DIR and DATABASE_URL.")
     if "database or disk is full" in said or "disk I/O error" in said:
         return StoreUnusable("The database cannot write its file. Is the disk full?")
     if "DataError" in said:  # asyncpg refuses what it cannot encode before it sends anything
@@ -104,11 +104,11 @@ def _of_driver(error: DBAPIError) -> StoreError | None:
 
 def _of_state(code: str) -> StoreError | None:
     if code in _BUSY:
-        return StoreBusy("Others were in the way in the database for too long.")
+        return StoreBusy("The database was busy with other transactions for too long.")
     if code.startswith(_AWAY):
         return StoreAway("The database is shutting down or starting.")
     if code.startswith(_UNUSABLE):
-        return StoreUnusable("The database refuses us: the name, the password or the rights in DATABASE_URL are wrong.")
+        return StoreUnusable("The database refuses access: check database, user, password and rights in DATABASE_URL.")
     if code.startswith(_REFUSED):
         return ValueRefused("A value does not fit into its column.")
     return None

@@ -103,7 +103,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class AdminAction:
-    """Which admin changes an event, and how, for the audit log."""
+    """An admin's change of an event, as the audit log records it."""
 
     who: str
     action: str
@@ -136,7 +136,7 @@ async def create(db: Database, spec: EventSpec, now: datetime, by: AdminAction |
 
 
 async def listed(db: Database) -> list[Event]:
-    """Every event, soonest first. Of more than EVENTS_LISTED_MAX those that start last, so past ones are left out."""
+    """The EVENTS_LISTED_MAX events that start last, in order of their start: the oldest events are left out."""
     last = select(events).order_by(events.c.starts_at.desc(), events.c.id.desc()).limit(EVENTS_LISTED_MAX)
     async with db.read() as tx:
         return (await _described(tx, last))[::-1]
@@ -153,7 +153,7 @@ class Search:
 
 
 async def search(db: Database, wanted: Search, now: datetime) -> tuple[list[Event], int]:
-    """One page of matching events, and the number of all matches. Events to come are first, the soonest at the top."""
+    """One page of matching events and the number of all matches. Future events come first, the next one at the top."""
     where = [_has_word(word) for word in wanted.text.split()[:WORDS_MAX]]
     if wanted.status is not None:
         where.append(_has_status(wanted.status, now))
@@ -184,7 +184,7 @@ def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
 
 
 async def without_free_seats(db: Database, now: datetime) -> dict[str, bool]:
-    """The events on sale that have no free seat, each with whether it has seats at all."""
+    """The events on sale that have no free seat: event id → whether it has any seats."""
     of_event = select(seats.c.idx).where(seats.c.event_id == events.c.id)
     free = of_event.where(seats.c.status == SeatStatus.available.name)
     query = select(events.c.id, of_event.exists()).where(_has_status(SaleStatus.on_sale, now), ~free.exists())

@@ -18,7 +18,7 @@ from app.ledger.tables.payments import charges, payments
 from app.ledger.tables.reservations import reservations
 from app.ledger.tables.waitlist import waitlist
 
-UNREADABLE = (StoreError, SQLAlchemyError)  # what a probe meets: away, or not the tables that we know
+UNREADABLE = (StoreError, SQLAlchemyError)  # raised if the database cannot be reached or has other tables
 REFUND_DUE = PaymentStatus.refund_due.value
 KEPT = PaymentStatus.captured.value
 

@@ -1,7 +1,7 @@
-"""The simulated provider's own records: what it was asked, what it answered, which webhooks it still has to send.
+"""The simulated provider's own records: its charges, its answers, and the webhooks that it still has to send.
 
-They stand for another company's database: only the simulator (app/payments/providers/simulator.py) and its webhook
-sender use them.
+They play the part of another company's database: only the simulator (app/payments/providers/simulator.py) and its
+webhook sender use them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _b = gateway_book.c
 
 
 async def record(db: Database, wanted: SimulatedCharge, now: datetime) -> SimulatedCharge:
-    """Record a charge once; gives the one that was recorded first if its id is known."""
+    """Record a charge; if its id is recorded already, change nothing. Returns the recorded charge."""
 
     def work(tx: Connection) -> SimulatedCharge:
         row = {**msgspec.to_builtins(wanted, builtin_types=(datetime,)), "at": now}
@@ -38,25 +38,25 @@ async def find(db: Database, charge_id: str) -> SimulatedCharge | None:
 
 
 async def changed_since(db: Database, since: datetime, after: str, limit: int) -> list[SimulatedCharge]:
-    """Charges made or changed since then, whose id comes after `after`: the next page of them, in the order of ids."""
+    """A page of the charges that were made or changed since then, in order of id, starting after the id `after`."""
     query = select(gateway_book).where((_b.at >= since) & (_b.charge_id > after)).order_by(_b.charge_id).limit(limit)
     return [_booked(row) for row in await db.look(lambda tx: tx.execute(query).all())]
 
 
-async def refund(db: Database, unknown: SimulatedCharge, now: datetime) -> None:
-    """Refund a charge. One that is not known is recorded as `unknown` says, so that its money can never be taken."""
+async def refund(db: Database, refunded: SimulatedCharge, now: datetime) -> None:
+    """Refund a charge. If its id is not recorded yet, record `refunded`, so that it can never be captured."""
 
     def work(tx: Connection) -> None:
-        row = {**msgspec.to_builtins(unknown, builtin_types=(datetime,)), "at": now}
+        row = {**msgspec.to_builtins(refunded, builtin_types=(datetime,)), "at": now}
         tx.execute(insert_new(gateway_book).values(row))
-        taken = (_b.charge_id == unknown.charge_id) & _b.status.in_(("captured", "pending"))
+        taken = (_b.charge_id == refunded.charge_id) & _b.status.in_(("captured", "pending"))
         tx.execute(update(gateway_book).where(taken).values(status="refunded", settles_at=None, at=now))
 
     await db.run(work, repeatable=True)
 
 
 async def capture_due(db: Database, now: datetime, limit: int) -> int:
-    """Take the money of pending charges whose time has come; gives how many."""
+    """Capture the pending charges whose time has come; returns how many."""
     due = select(_b.charge_id).where((_b.status == "pending") & (_b.settles_at <= now)).limit(limit)
     statement = (
         update(gateway_book)
@@ -67,8 +67,8 @@ async def capture_due(db: Database, now: datetime, limit: int) -> int:
 
 
 async def claim_webhooks(db: Database, now: datetime, claim: timedelta, limit: int) -> list[SimulatedCharge]:
-    """Charges for which a webhook is due, longest due first. The caller sends them: for as long as `claim` nobody else
-    is given the same ones.
+    """Charges whose webhook is due, earliest first, claimed for the caller: for the time `claim` no other caller gets
+    them.
     """
     is_due = (_b.webhooks_left > 0) & (_b.webhook_at <= now)
     due = select(_b.charge_id).where(is_due).order_by(_b.webhook_at).limit(limit)
@@ -79,7 +79,7 @@ async def claim_webhooks(db: Database, now: datetime, claim: timedelta, limit: i
 async def webhook_sent(
     db: Database, booked: SimulatedCharge, *, accepted: bool, again_in: timedelta, now: datetime
 ) -> None:
-    """Note that one webhook was sent; one that was not accepted stays due and is sent again after `again_in`."""
+    """Record that a webhook was sent. One that was not accepted is due again after `again_in`."""
     left = booked.webhooks_left - 1 if accepted else booked.webhooks_left
     mine = (_b.charge_id == booked.charge_id) & (_b.webhooks_left == booked.webhooks_left)
     statement = update(gateway_book).where(mine).values(webhooks_left=left, webhook_at=now + again_in)
@@ -87,7 +87,7 @@ async def webhook_sent(
 
 
 async def fault_profiles(db: Database) -> dict[str, Any]:
-    """How the simulator shall behave, by method; a method that nobody changed is not named."""
+    """Payment method → fault profile, for the methods that have one."""
     rows = await db.look(lambda tx: tx.execute(select(gateway_fault_profiles)).all())
     return {method: profile for method, profile in rows}  # noqa: C416  # rows are not pairs to mypy
 

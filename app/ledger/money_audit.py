@@ -1,4 +1,4 @@
-"""Our own records of the money at one moment, for app/audit/money.py to compare with the providers'. Reads only."""
+"""Reads our own charges and payments, for app/audit/money.py to compare with the providers' records."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from app.ledger.tables.reservations import reservations
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeRecord:
-    """One charge as we know it: its status among the charges and that of the lane's payment; None where there is none.
-
-    `price` is what the reservation costs, `amounts` every amount that we have written down.
+    """One charge in our records. `charge` is its status, `payment` that of the payment the lane wrote for it;
+    None if there is none. `price` is the reservation's; `amounts` are those of the charge and the payment.
     """
 
     id: str
@@ -44,7 +43,7 @@ async def charge_records(db: Database, event_id: str) -> list[ChargeRecord]:
 
 
 async def not_ours(db: Database, provider: str, charge_ids: Sequence[str]) -> list[str]:
-    """Those of these ids that are no charge of ours through this provider."""
+    """The ids among `charge_ids` for which we have no charge through this provider."""
     if not charge_ids:
         return []
     asked = select(charges.c.id).where((charges.c.provider == provider) & one_of(charges.c.id, "ids"))
@@ -53,9 +52,10 @@ async def not_ours(db: Database, provider: str, charge_ids: Sequence[str]) -> li
 
 
 async def undone(db: Database, event_id: str, due_before: datetime | None = None) -> list[str]:
-    """Charges and refunds that somebody must still end; only those that are stuck, if it is given: due before then,
-    and tried already or by nobody tried. While others are worked on, what was never tried only waits for its turn, as
-    after a big cancellation: the longest due comes first.
+    """Unfinished charges and refunds, each as "id is status". With `due_before`: only those that are stuck.
+
+    Stuck means due since before `due_before` and either tried already, or never tried although the payer job works on
+    no other ones. Otherwise it only waits in the queue, as after the cancellation of a big event.
     """
     c, p, r = charges.c, payments.c, reservations.c
     open_charges = (c.event_id == event_id) & c.status.in_([status.value for status in UNDONE])
@@ -71,13 +71,13 @@ async def undone(db: Database, event_id: str, due_before: datetime | None = None
 
 
 def _charges_worked_on(since: datetime) -> ColumnElement[bool]:
-    """Whether some open charge, of any event, was tried since then: trying moves its `next_at` ahead."""
+    """SQL: an unfinished charge of any event was tried since then (each attempt moves `next_at` ahead)."""
     c = charges.alias().c
     return exists().where(c.status.in_([status.value for status in UNDONE]), c.tries > 0, c.next_at >= since)
 
 
 def _refunds_worked_on(since: datetime) -> ColumnElement[bool]:
-    """Whether some refund was tried, or paid back, since then."""
+    """SQL: a refund of any event was tried or done since then."""
     p = payments.alias().c
     tried = (p.status == PaymentStatus.refund_due.value) & (p.tries > 0) & (p.next_at >= since)
     return exists().where(tried | (p.refunded_at >= since))

@@ -15,15 +15,15 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-WAITING_MAX = 64  # more than that would wait longer than anyone does
-OF_ONE_MAX = 32  # under way for one address: at least half of the slots stay free for others
+WAITING_MAX = 64  # further ones would wait longer than a client does
+OF_ONE_MAX = 32  # waiting or being checked for one address, so that half of the slots stay free for others
 
 _hasher = PasswordHasher()
 T = TypeVar("T")
 
 
 class TooManyHashes(Exception):
-    """Too many passwords wait to be checked, so this one was refused. Try again later."""
+    """Too many passwords wait to be checked, so this one was refused. A later attempt may succeed."""
 
 
 class TooManyOfOne(Exception):
@@ -31,24 +31,23 @@ class TooManyOfOne(Exception):
 
 
 class Passwords:
-    """Hashes and checks at most `at_once` passwords at a time. Close with `close`. `whose`: the client's address, if
-    known.
-    """
+    """Hashes and checks at most `at_once` passwords at a time. `whose` is the client's address; "" if not known."""
 
     def __init__(self, at_once: int, waiting_max: int = WAITING_MAX, of_one_max: int = OF_ONE_MAX) -> None:
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="passwords")
         self._most = at_once + waiting_max
         self._most_of_one = of_one_max
-        self._asked: Counter[str] = Counter()  # under way, by whose they are
+        self._asked: Counter[str] = Counter()  # address → passwords waiting or being checked
 
     async def hash(self, password: str, whose: str = "") -> str:
         """The hash of a password. Raises TooManyHashes, TooManyOfOne."""
         return await self._in_thread(whose, lambda: hash_password(password))
 
     async def check(self, password_hash: str | None, password: str, whose: str = "") -> bool:
-        """Whether the password belongs to the hash. Raises TooManyHashes, TooManyOfOne.
+        """Whether the password matches the hash. Raises TooManyHashes, TooManyOfOne.
 
-        Without a hash (no such account) it takes as long, so the time does not tell which accounts exist.
+        Without a hash (no such account) it takes as long and returns False, so the time does not reveal which accounts
+        exist.
         """
         right = await self._in_thread(whose, lambda: matches(password_hash or _decoy(), password))
         return right and password_hash is not None
@@ -59,7 +58,7 @@ class Passwords:
         if self._asked.total() >= self._most:
             raise TooManyHashes
         self._asked[whose] += 1
-        # A caller who goes away does not end the thread's work, so the slot is freed when that is done.
+        # If the caller is cancelled, the thread still works: its slot is freed only when it is done.
         done = asyncio.get_running_loop().run_in_executor(self._threads, work)
         done.add_done_callback(partial(self._answered, whose))
         return await asyncio.shield(done)
@@ -69,10 +68,10 @@ class Passwords:
         if not self._asked[whose]:
             del self._asked[whose]
         if not done.cancelled():
-            done.exception()  # told to the caller, if there still is one
+            done.exception()  # marks it as retrieved: if the caller was cancelled, nobody else would
 
     async def close(self) -> None:
-        """Wait for the checks under way."""
+        """Wait for the running checks to end."""
         await asyncio.to_thread(self._threads.shutdown)
 
 
@@ -82,7 +81,7 @@ def hash_password(password: str) -> str:
 
 
 def matches(password_hash: str, password: str) -> bool:
-    """Whether a password belongs to a hash. Blocks for tens of milliseconds: call it in a thread."""
+    """Whether a password matches a hash. Blocks for tens of milliseconds: call it in a thread."""
     try:
         return _hasher.verify(password_hash, password)
     except (VerificationError, InvalidHashError):

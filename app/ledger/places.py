@@ -2,7 +2,8 @@
 
 Reads only, for the trace of one number; everything is of one moment, and each list has a named limit.
 
-A number is given once per event, so it names a place without the epoch. Holders are not read: nobody may see them here.
+A number is given once per event, so it identifies a place without the epoch. Holders are not read: they must not be
+shown here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from app.ledger.tables.payments import charges, payments
 from app.ledger.tables.reservations import reservation_seats, reservations
 from app.ledger.tables.rooms import rooms
 
-RESERVATIONS_SCANNED_MAX = 200_000  # the newest of an event, among which those of the number are looked for
+RESERVATIONS_SCANNED_MAX = 200_000  # the newest of an event; the number's are searched among these
 RESERVATIONS_MAX = 20  # of one place: it has one live reservation at most, so more than a few are rare
 ROWS_MAX = 200  # charges, payments and admin actions of these reservations, each
 
@@ -47,7 +48,7 @@ class PlaceReservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceCharge:
-    """One attempt to be paid. Only its beginning has a time; `status` is what became of it so far."""
+    """One charge. Only its beginning has a stored time; `status` is the current one."""
 
     id: str
     reservation_id: str
@@ -97,12 +98,12 @@ class PlaceRecords:
 
 
 async def records(db: Database, event_id: str, number: int) -> PlaceRecords | None:
-    """What is stored about this number of the event, oldest first; None for an unknown event. Raises StoreError."""
+    """What is stored about this number, oldest first; None for an unknown event. Raises StoreError."""
     return await db.look(lambda tx: _records(tx, event_id, number))
 
 
 async def replies(db: Database, event_id: str, command_ids: Sequence[str]) -> dict[str, tuple[str, datetime]]:
-    """The lane's first reply to each of these commands, packed, and when it was given; those still stored only."""
+    """Command id → (packed outcome, its time), for those of these commands whose outcome is still stored."""
     c = commands.c
     query = select(c.id, c.reply, c.at).where(c.event_id == event_id, one_of(c.id, "ids"))
     rows = await db.look(lambda tx: tx.execute(query, {"ids": as_json(command_ids)}).all())
@@ -128,7 +129,7 @@ def _records(tx: Connection, event_id: str, number: int) -> PlaceRecords | None:
 
 
 def _newest(event_id: str) -> Select[Any]:
-    """The newest reservations of an event, by an index; the number itself has none over those that ended."""
+    """The newest reservations of an event. They use an index; ended reservations have none by number."""
     c = reservations.c
     newest = select(c.id, c.number, c.created_at).where(c.event_id == event_id)
     return newest.order_by(c.created_at.desc(), c.id.desc()).limit(RESERVATIONS_SCANNED_MAX)
@@ -148,7 +149,7 @@ def _of(tx: Connection, query: Select[Any], reservation_ids: str) -> Sequence[An
 
 
 def _actions(rows: Sequence[Any]) -> list[PlaceAction]:
-    """Without the entries that say that another had no effect: those mark it."""
+    """The admin actions. An entry that says that another one had no effect becomes that one's `refused` instead."""
     refused = {row["change"].get("of") for row in rows if row["action"] == audit_log.REFUSED}
     return [
         PlaceAction(

@@ -1,7 +1,7 @@
 """Posters and the uploads they are made from, stored in SQL so that every machine has them.
 
-An upload waits until a worker takes it. If the worker dies, another takes it again, at most ATTEMPTS_MAX times. The
-picture that was uploaded last becomes the event's poster, in whichever order uploads are finished.
+An upload waits until a worker takes it. If the worker dies, another takes it again, at most ATTEMPTS_MAX times in all.
+The picture that was uploaded last becomes the event's poster, in whichever order the uploads are finished.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from app.ledger.tables.events import events
 from app.ledger.tables.posters import posters, uploads
 
 ATTEMPTS_MAX = 3
-TAKEN_FOR = timedelta(seconds=60)  # then its worker is taken for dead
+TAKEN_FOR = timedelta(seconds=60)  # after this time the worker counts as dead
 UPLOADS_KEPT_FOR = timedelta(days=1)
-UNUSED_KEPT_FOR = timedelta(hours=1)  # a page that was just sent may still ask for it
+UNUSED_KEPT_FOR = timedelta(hours=1)  # a page that a browser has loaded may still request it
 PRUNE_MAX = 100
-WAITING_MAX = 200  # uploads that nobody has worked on yet
+WAITING_MAX = 200  # uploads that no worker has taken yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ async def _one(db: Database, where: object) -> UploadRow | None:
 
 
 async def take(db: Database, now: datetime) -> Taken | None:
-    """Give the oldest waiting upload to this worker alone, or None. One taken too often is marked as failed."""
+    """Take the oldest waiting upload for this worker alone; None if none waits. One taken too often is failed."""
     abandoned = (uploads.c.status == UploadStatus.working.value) & (uploads.c.taken_at < now - TAKEN_FOR)
     free = or_(uploads.c.status == UploadStatus.waiting.value, abandoned)
     columns = (uploads.c.id, uploads.c.event_id, uploads.c.source, uploads.c.data, uploads.c.attempts)
@@ -119,7 +119,7 @@ async def take(db: Database, now: datetime) -> Taken | None:
 
 
 async def known(db: Database, source: str) -> Made | None:
-    """The poster that was made from these bytes before."""
+    """The poster that was made earlier from the bytes with the hash `source`, or None."""
     async with db.read() as tx:
         row = (await tx.execute(select(posters).where(posters.c.source == source))).first()
     if row is None:
@@ -128,8 +128,8 @@ async def known(db: Database, source: str) -> Made | None:
 
 
 async def finish(db: Database, taken: Taken, made: Made | PictureFault, now: datetime) -> bool:
-    """End an upload: its poster is the event's now, unless a later one is; or say why there is none. False if another
-    worker ended it.
+    """Store the result of an upload. Its poster becomes the event's, unless a later upload's has. False if the upload
+    was ended or removed meanwhile.
     """
     async with db.write() as tx:
         row = (await tx.execute(select(uploads).where(uploads.c.id == taken.id))).first()
@@ -158,7 +158,7 @@ def _ended(
 
 
 async def _show(tx: Transaction, event_id: str, made: Made | None, now: datetime) -> None:
-    """Make it the event's poster. The previous one is kept for a while from now on, however old it is."""
+    """Set or remove the event's poster. The previous one is kept for UNUSED_KEPT_FOR from now on."""
     before = (await tx.execute(select(events.c.poster).where(events.c.id == event_id))).scalar()
     await tx.execute(update(posters).where(posters.c.hash == before).values(made_at=now))
     values = {

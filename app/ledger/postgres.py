@@ -22,12 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.errors import as_store_errors, connecting
 
-ASIDE_CONNECTIONS_MAX = 4  # lanes written and long reads done at once by one process
-GRACE_S = 2.0  # after the server should have given up, we do
+ASIDE_CONNECTIONS_MAX = 4  # lane batches and long reads at the same time in one process
+GRACE_S = 2.0  # how much longer than the server's own time limit we wait for it
 STATEMENTS_CACHED_MAX = 500
-EVERYTHING = 0x74696B657469  # "tiketi": the advisory lock of whoever writes
-SCHEMA = EVERYTHING + 1  # and of whoever changes tables
-SUBJECT = 0x74696B65  # the class of the locks of `about`
+EVERYTHING = 0x74696B657469  # "tiketi": the advisory lock for writing
+SCHEMA = EVERYTHING + 1  # the advisory lock for changing tables
+SUBJECT = 0x74696B65  # the first key of the advisory locks of `about`
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _schema = select(func.pg_advisory_xact_lock(SCHEMA))
 
 
 class PostgresStore:
-    """Two engines on one database: one for the caller's event loop, one for the loop in the thread."""
+    """Two engines on one database: one for the caller's event loop, one for the event loop in the thread."""
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         self._engine = _engine(url, limits, limits.connections_max)
@@ -82,7 +82,7 @@ class _SideLoop:
         self._thread: threading.Thread | None = None
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await the work in that loop. Cancelling here cancels it there and rolls back its transaction."""
+        """Await the work in that event loop. Cancelling this call cancels the work and rolls its transaction back."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="ledger", daemon=True)
@@ -128,8 +128,8 @@ def _engine(url: URL, limits: ConnectionLimits, connections_max: int) -> AsyncEn
         isolation_level="READ COMMITTED",
         connect_args={
             "timeout": limits.connect_s,
-            "target_session_attrs": "read-write",  # of several hosts the one that is not a copy
-            "command_timeout": limits.statement_s + GRACE_S,  # a server that no longer answers at all
+            "target_session_attrs": "read-write",  # if the URL names several hosts: the primary, not a replica
+            "command_timeout": limits.statement_s + GRACE_S,  # for a server that no longer answers at all
             "server_settings": _server_settings(limits),
         },
     )

@@ -1,7 +1,7 @@
-"""Finds reservations for admins, by what they know of one, a page at a time. Reads only.
+"""Searches reservations for admins, a page at a time. Reads only.
 
-Listings are ordered newest first and continue after a cursor. A page costs the same however far back it is, and
-reservations made meanwhile do not shift it.
+Listings are ordered newest first and continue after a cursor: every page takes the same time, and reservations made
+meanwhile do not shift it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from app.ledger.tables.reservations import reservation_seats, reservations
 
 ROWS_PER_PAGE_MAX = 1000  # of an export; a page for people is shorter
 
-PageStart = tuple[datetime, str]  # where a listing continues: behind the reservation with this time and id
+PageStart = tuple[datetime, str]  # a listing continues after the reservation with this creation time and id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationFilter:
-    """What to look for; None matches all. `id` and `holder` match from their beginning, literally."""
+    """What to look for; None matches all. `id` and `holder` are prefixes, without wildcards."""
 
     id: str | None = None
     event_id: str | None = None
@@ -94,7 +94,7 @@ async def email_of(db: Database, holder: str) -> str | None:
 
 
 async def seats_of(db: Database, ids: Sequence[str]) -> dict[str, list[tuple[str, str, int]]]:
-    """Section, row and number of every seat of these reservations."""
+    """Reservation id → (section, row, number) of each of its seats."""
     c = reservation_seats.c
     query = select(c.reservation_id, seats.c.section, seats.c.row, seats.c.number).join(seats).order_by(c.idx)
     found: dict[str, list[tuple[str, str, int]]] = {}
@@ -105,7 +105,7 @@ async def seats_of(db: Database, ids: Sequence[str]) -> dict[str, list[tuple[str
 
 
 async def methods_of(db: Database, ids: Sequence[str]) -> dict[str, str]:
-    """The payment method of each reservation's latest payment."""
+    """Reservation id → method of its latest payment."""
     c = payments.c
     query = select(c.reservation_id, c.method).where(one_of(c.reservation_id, "ids")).order_by(c.id)
     async with db.read() as tx:

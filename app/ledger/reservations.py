@@ -45,7 +45,7 @@ async def by_number(db: Database, event_id: str, epoch: int, number: int) -> Res
 
 
 async def served(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
-    """Those of these places in line that bought something."""
+    """Those of these numbers that have bought seats."""
     async with db.read() as tx:
         return set((await tx.scalars(_SERVED, {"event": event_id, "of": epoch, "numbers": as_json(numbers)})).all())
 

@@ -1,7 +1,8 @@
-"""What SQL keeps of a room: its epoch, the numbers it may give, a checkpoint of its cursor, and its settings.
+"""A room's data in SQL: its epoch, the bound of its numbers, a checkpoint of its cursor, and its settings.
 
-Numbers are only given up to `number_bound`, which is raised here first: after a loss of Redis, new numbers start above
-every number ever given (I1). Bound and cursor never decrease within an epoch. Who changed a room is in audit_log.py.
+Redis gives numbers only up to `number_bound`, which is raised here first: if Redis loses its data, new numbers start
+above every number ever given (I1). The bound never decreases, the cursor never within an epoch. The audit log says who
+changed a room.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class UnknownRoom(LookupError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRow:
-    """What SQL keeps of one room. `config` holds its settings."""
+    """A room's row. `config` has its settings."""
 
     event_id: str
     epoch: int
@@ -45,7 +46,7 @@ async def listed(db: Database) -> list[RoomRow]:
 
 
 async def reserve_numbers(db: Database, event_id: str, up_to: int) -> int:
-    """Allow numbers up to and including `up_to`; returns the bound now in force, which never decreases."""
+    """Raise the bound of the numbers to `up_to` if it is lower; returns the bound. Raises UnknownRoom."""
     async with db.write() as tx:
         raised = (rooms.c.event_id == event_id) & (rooms.c.number_bound < up_to)
         await tx.execute(update(rooms).where(raised).values(number_bound=up_to))
@@ -56,7 +57,7 @@ async def reserve_numbers(db: Database, event_id: str, up_to: int) -> int:
 
 
 async def checkpoint_cursor(db: Database, event_id: str, epoch: int, cursor: int) -> None:
-    """Store how far the room has admitted. Ignored if it is behind the stored cursor or of another epoch."""
+    """Store the cursor, the highest number that admission has passed. Ignored if lower or of another epoch."""
     async with db.write() as tx:
         ahead = (rooms.c.event_id == event_id) & (rooms.c.epoch == epoch) & (rooms.c.cursor < cursor)
         await tx.execute(update(rooms).where(ahead).values(cursor=cursor))
@@ -71,17 +72,17 @@ async def set_config(db: Database, event_id: str, config: Mapping[str, Any]) -> 
 
 
 async def follow_epoch(db: Database, event_id: str, epoch: int, opened_after: int) -> None:
-    """Store that the line was started anew in this epoch, behind number `opened_after`. Raises UnknownRoom.
+    """Store that a new epoch of the line began after number `opened_after`. Raises UnknownRoom.
 
-    Tickets of earlier epochs become void, and the cursor starts at `opened_after`. An older epoch changes nothing, so
-    any number of processes may store the same.
+    Tickets of earlier epochs become void, and the cursor starts at `opened_after`. The same or an older epoch changes
+    nothing, so several processes may call this.
     """
     async with db.write() as tx:
         row = await _row(tx, event_id)
         if row is None:
             raise UnknownRoom(event_id)
         if row.epoch < epoch:
-            config = {**row.config, "opened_after": opened_after, "state": "open"}  # what stopped the old line is over
+            config = {**row.config, "opened_after": opened_after, "state": "open"}  # whatever the old line's state was
             new = {"epoch": epoch, "cursor": opened_after, "config": config}
             await tx.execute(update(rooms).where(rooms.c.event_id == event_id).values(new))
 

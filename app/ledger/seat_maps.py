@@ -23,8 +23,8 @@ from app.ledger.tables.lane import lanes
 from app.ledger.tables.reservations import reservations
 
 ROWS_PER_STATEMENT = 5_000
-HELD_MAX = 500  # maps a process reads without being asked for them
-REPLACED = "seats.replace"  # in the audit log
+HELD_MAX = 500  # seat maps that a process loads before they are requested
+REPLACED = "seats.replace"  # the action in the audit log
 
 
 class Unchanged(StrEnum):
@@ -52,7 +52,7 @@ async def current(db: Database, event_id: str) -> tuple[SeatPlan, int] | None:
 
 
 async def sold_between(db: Database, begin: datetime, end: datetime) -> list[str]:
-    """Events that are on sale at some time in this period, earliest opening first, at most HELD_MAX."""
+    """At most HELD_MAX events that are on sale at some time in this period, earliest opening first."""
     c, ends_at = events.c, func.coalesce(events.c.closes_at, events.c.starts_at)
     query = select(c.id).where(c.cancelled_at.is_(None), c.opens_at <= end, ends_at >= begin)
     async with db.read() as tx:
@@ -60,7 +60,7 @@ async def sold_between(db: Database, begin: datetime, end: datetime) -> list[str
 
 
 async def replace(db: Database, event_id: str, plan: SeatPlan, *, who: str, now: datetime) -> int | Unchanged:
-    """Replace the map by this plan and return its new version. Refused as a value."""
+    """Replace the map by this plan; returns its new version, or why it was not replaced."""
     return await db.run(lambda tx: _replace(tx, event_id, plan, who, now), repeatable=True)
 
 
@@ -104,7 +104,7 @@ _draw = (
         focal_x=bindparam("to_x"),
         focal_y=bindparam("to_y"),
         layout=bindparam("to_layout"),
-        version=events.c.version + 1,  # whoever edits the event from before looks again: its grades are others now
+        version=events.c.version + 1,  # refuses edits that were begun with the old grades
     )
 )
 _next_version = (

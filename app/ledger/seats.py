@@ -1,7 +1,8 @@
-"""The only writes of seats, reservations and payments: one transaction per batch of the lane.
+"""Writes the batches of the lane, one transaction each. Nothing else writes reservations or makes payments.
 
-The writer holds the lane's fence: as soon as another process has taken a newer one, the writes of the older holder are
-refused. Each group of changes is one bulk UPDATE or INSERT, and an UPDATE must change exactly the expected rows.
+A writer has a fence number, which grows with each new owner of the lane: as soon as another process has taken a newer
+one, the writes of the older owner are refused. Each group of changes is one bulk UPDATE or INSERT, and an UPDATE must
+change exactly the expected rows.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Row = tuple[str | int | bool | None, ...]
 
 
 class Decided(Protocol):
-    """What `decide` returns: it carries the batch to write."""
+    """What `decide` returns: it contains the batch to write."""
 
     @property
     def batch(self) -> Batch: ...
@@ -47,22 +48,23 @@ D = TypeVar("D", bound=Decided)
 
 
 class GuardBroken(RuntimeError):
-    """The database was not in the state that the batch was decided on. Nothing was written; read the state again."""
+    """The rows in SQL differ from the state on which the batch was decided. Nothing was written; read the state
+    again."""
 
 
-REFUSED = (GuardBroken, IntegrityError, ValueRefused)  # it is the batch that cannot be written, now or ever
+REFUSED = (GuardBroken, IntegrityError, ValueRefused)  # the batch itself cannot be written, so a repeat would fail too
 
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """The fence that a lane's new owner holds, and the version of the seat map it starts from."""
+    """The fence number of a lane's owner, and the version of the seat map that it knows."""
 
     fence: int
     version: int
 
 
 async def take_fence(db: Database, event_id: str) -> Fenced | None:
-    """Become the lane's owner: all earlier owners are kept from writing. None for an unknown event."""
+    """Take a new fence number, after which no earlier owner can write. None for an unknown event."""
     row = await db.run(lambda tx: tx.execute(_raise_fence, {"event": event_id}).first(), repeatable=True)
     return None if row is None else Fenced(*row)
 
@@ -86,11 +88,11 @@ async def apply(
     decide: Callable[[Known], D],
     now: datetime,
 ) -> D | None:
-    """Decide and write one batch, all or nothing; None, and nothing decided, if the fence or the version has changed.
+    """Decide and write one batch in one transaction; None, without calling `decide`, if the fence number or the version
+    has changed.
 
-    `decide` gets the earlier replies to those commands that were already answered, and the reservations that exist. It
-    runs in another thread. Raises one of REFUSED if the batch cannot be written: GuardBroken if a row was not as
-    expected.
+    `decide` runs in another thread and gets what SQL knows: stored replies, the named reservations, the waiting list,
+    the state of the sale. Raises one of REFUSED if the batch cannot be written.
     """
 
     def work(tx: Connection) -> D | None:
@@ -118,7 +120,7 @@ async def apply(
 
 
 async def prune_commands(db: Database, before: datetime) -> int:
-    """Delete a bounded number of commands answered before then; returns how many."""
+    """Delete a bounded number of replies that were stored before then; returns how many."""
     old = select(commands.c.event_id, commands.c.id).where(commands.c.at < before).limit(PRUNE_MAX)
     async with db.write(about="commands") as tx:
         return (await tx.execute(delete(commands).where(tuple_(commands.c.event_id, commands.c.id).in_(old)))).rowcount
@@ -255,7 +257,7 @@ _make_reservations = insert_rows(
 _make_pairs = insert_rows(reservation_seats, "reservation_id", "event_id", "idx", "live", "price")
 _payment_columns = ("reservation_id", "method", "reference", "amount", "status", "created_at", "next_at")
 _take_payments = insert_rows(payments, *_payment_columns)
-_note_payments = insert_rows(payments, *_payment_columns).on_conflict_do_nothing()  # told twice, noted once
+_note_payments = insert_rows(payments, *_payment_columns).on_conflict_do_nothing()  # two Confirms may report the same
 _offer = (
     update(waitlist)
     .where(waitlist.c.id == bindparam("entry"), waitlist.c.state == ListState.waiting.value)

@@ -74,7 +74,7 @@ class SqliteStore:
 
 
 def _prepare(busy_timeout_ms: int, dbapi_connection: Any, _record: object) -> None:
-    dbapi_connection.isolation_level = None  # the driver's own BEGIN is deferred: two readers turned writers deadlock
+    dbapi_connection.isolation_level = None  # the driver's BEGIN is deferred: two readers that then write deadlock
     cursor = dbapi_connection.cursor()
     for pragma in (
         f"busy_timeout={busy_timeout_ms}",  # first: switching to WAL may have to wait as well

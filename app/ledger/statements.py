@@ -71,7 +71,7 @@ class _Each(FunctionElement[Any]):
 
 
 class _Taken(FunctionElement[Any]):
-    """A value out of JSON as `type`, which belongs to what tells one statement from another."""
+    """A value from JSON, converted to `type`. The type is part of the key under which a statement is cached."""
 
     inherit_cache = True
     _traverse_internals = [*FunctionElement._traverse_internals, ("type", InternalTraversal.dp_type)]  # noqa: RUF012  # SQLAlchemy's
@@ -89,7 +89,7 @@ class _Cell(_Taken):
 
 
 class _Whole(_Taken):
-    """The item itself."""
+    """The item of a flat list."""
 
     name = "whole"
     inherit_cache = True
@@ -137,5 +137,5 @@ def _cast(text: str, kind: TypeEngine[Any], compiler: SQLCompiler) -> str:
     if isinstance(kind, UtcDateTime):
         return f"(CAST({text} AS TIMESTAMP) AT TIME ZONE 'UTC')"
     if isinstance(kind, String):
-        return f"({text})"  # a cast to VARCHAR(n) would cut what is too long, where storing it refuses
+        return f"({text})"  # CAST to VARCHAR(n) would truncate a long text; without it, storing the text fails
     return f"CAST({text} AS {compiler.dialect.type_compiler_instance.process(kind)})"

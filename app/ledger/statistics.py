@@ -1,7 +1,7 @@
-"""What was sold of each event, added up by SQL at one moment, in another thread.
+"""The sales of each event, added up by SQL at one moment, in another thread.
 
-Revenue is captured money that was not given back; a seat counts as sold while its reservation is confirmed. Callers
-that ask often keep the answer for a few seconds: see app/http/admin/statistics.py.
+Revenue is captured money that was not refunded; a seat counts as sold while its reservation is confirmed. Frequent
+callers should cache the result for a few seconds: see app/http/admin/statistics.py.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats, reservations
 from app.ledger.tables.waitlist import waitlist
 
-EVENTS_MAX = 200  # told one by one, latest first; older ones are only in the sum
+EVENTS_MAX = 200  # listed one by one, latest first; older ones are only in the sum
 
 _GIVEN_BACK = (PaymentStatus.refund_due.value, PaymentStatus.refunded.value)
 
 
 @dataclass(slots=True, kw_only=True)
 class Sales:
-    """The sales of an event or of all. `reservations`: number by status. `grades`: seats sold and money paid, by grade.
+    """The sales of one event or of all. `grades`: grade → (seats sold, money paid).
 
     `from_line`: paid reservations, also refunded ones, of buyers who came through a waiting room.
     """
 
-    reservations: dict[str, int] = field(default_factory=dict)  # status → how many
+    reservations: dict[str, int] = field(default_factory=dict)  # status → number
     grades: dict[str, tuple[int, int]] = field(default_factory=dict)
     refunded: int = 0
     from_line: int = 0

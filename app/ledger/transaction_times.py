@@ -43,7 +43,7 @@ class TransactionTimes:
         connection.info[BEGAN] = time.perf_counter()
 
     def _ended(self, connection: Connection) -> None:
-        if connection.invalidated:  # it broke: its `info` raises, which would hide what broke it
+        if connection.invalidated:  # reading its `info` would raise and hide the error that broke it
             return
         info: dict[Any, Any] = connection.info
         began_s = info.pop(BEGAN, None)

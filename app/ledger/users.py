@@ -15,7 +15,7 @@ from app.ledger.database import Database, Transaction
 from app.ledger.passwords import hash_password
 from app.ledger.tables.accounts import user_holders, users
 
-HOLDERS_LISTED_MAX = 400  # of one account, the newest; an old browser's reservations are then found by their id only
+HOLDERS_LISTED_MAX = 400  # the newest of one account; reservations of older browsers are found by id only
 
 Role = Literal["buyer", "admin"]
 
@@ -53,7 +53,7 @@ async def add(db: Database, user: User) -> bool:
                 return False
             await tx.execute(insert(users), [values])
             own = {"holder": own_holder(user.id), "user_id": user.id, "linked_at": user.created_at}
-            await tx.execute(insert(user_holders), [own])  # whose a reservation is can then be told from its holder
+            await tx.execute(insert(user_holders), [own])  # so that this holder id leads to the account too
     except IntegrityError:  # on a database with several writers, another was first
         if await find(db, user.email) is None:
             raise

@@ -21,7 +21,7 @@ from app.ledger.tables.events import events
 from app.ledger.tables.reservations import reservations
 from app.ledger.tables.waitlist import waitlist
 
-LISTED_MAX = 100  # of one person
+LISTED_MAX = 100  # entries of one person
 SETTLED_MAX = 500  # entries per pass
 _c = waitlist.c
 _is_live = _c.state.in_(sorted(LIVE_STATES))
@@ -51,7 +51,7 @@ async def join(db: Database, event_id: str, holder: str, wish: Wish, now: dateti
     """Put a holder on the list, once: their live entry, and whether it is new. Raises ListFull."""
     try:
         return await _join(db, event_id, holder, wish, now)
-    except IntegrityError:  # they asked twice at once, and the other one was first
+    except IntegrityError:  # another request of the same holder was first; this one finds its entry
         return await _join(db, event_id, holder, wish, now)
 
 
@@ -84,14 +84,14 @@ async def of_holders(db: Database, holders: Sequence[str]) -> list[Entry]:
 
 
 async def leave(db: Database, entry_id: int, now: datetime) -> bool:
-    """Take an entry off the list, offered or not; False if it had ended. The lane cancels an offer's reservation."""
+    """End a waiting or offered entry; False if it had ended. The caller has the lane cancel an offer's reservation."""
     async with db.write() as tx:
         gone = update(waitlist).where((_c.id == entry_id) & _is_live)
         return (await tx.execute(gone.values(state=ListState.left.value, ended_at=now))).rowcount == 1
 
 
 def waiting(tx: Connection, event_id: str, now: datetime) -> list[Waiting]:
-    """Everybody on the list of an event that is on sale, in order, locked until `tx` ends."""
+    """The waiting entries of an event, in order, locked until `tx` ends. Empty unless the event is on sale."""
     rows = tx.execute(_find_waiting, {"event": event_id, "now": now}).all()
     return [Waiting(id=row.id, holder=row.holder, wish=unpack_wish(row.wish)) for row in rows]
 
@@ -104,7 +104,7 @@ async def events_waiting(db: Database, after: str, limit: int) -> list[str]:
 
 
 async def settle(db: Database, now: datetime) -> int:
-    """Close a bounded number of entries: bought, lapsed, or of an event no longer on sale. Returns how many."""
+    """End a bounded number of entries: offers bought or lapsed, and entries of closed sales. Returns how many."""
     async with db.read() as tx:  # most passes find nothing: no write lock for that
         due = select(_c.id).outerjoin(reservations, reservations.c.id == _c.reservation_id)
         due = due.join(events, events.c.id == _c.event_id).where(or_(_offer_over, _is_waiting & _sale_over(now)))
@@ -127,7 +127,8 @@ async def _settle(tx: Transaction, where: ColumnElement[bool], now: datetime) ->
 
 
 async def _entries(tx: Transaction, where: ColumnElement[bool], limit: int) -> list[Entry]:
-    """Live entries first, then the newest. An offer whose reservation was paid or has ended is shown as that."""
+    """Live entries first, then the newest. An offer whose reservation is paid or has ended has the state bought or
+    lapsed, even before `settle` stores it."""
     other = waitlist.alias()
     before = (other.c.event_id == _c.event_id) & (other.c.state == ListState.waiting.value) & (other.c.id <= _c.id)
     place = select(func.count()).select_from(other).where(before).scalar_subquery()

@@ -60,7 +60,7 @@ def normal(row: tuple[object, ...]) -> str:
 
 
 async def test_steps_are_taken_once(empty: Database) -> None:
-    with pytest.raises(SchemaError, match=r"no tables of ours yet. Run `tiketi migrate` first"):
+    with pytest.raises(SchemaError, match=r"no Tiketi tables yet. Run `tiketi migrate` first"):
         await empty.require_tables()
     assert await empty.migrate() == list(steps())
     assert await empty.migrate() == []

@@ -1,12 +1,12 @@
-"""The steps that made the tables, and the only code that changes them.
+"""The migration steps, and the only code that creates or changes tables.
 
-`migrate` brings a database to the newest step; any number of processes may call it at once. `behind` says in a sentence
-what is wrong with a database that is not there, for processes that refuse to start.
+`migrate` brings a database to the newest step; any number of processes may call it at once. `behind` returns the reason
+why a database is not at the newest step, for processes that then refuse to start.
 
-Until the first release there is one step, written anew by `make migration` whenever the tables change; its name holds a
-digest of them, so a database made from other tables is noticed. From the first release on that file is never touched
-again: the next step is a file beside it, begun with `python -m app.ledger.migrations.make "what changes"`, then read,
-completed and tried on both databases by a person.
+Until the first release there is one step, which `make migration` rewrites whenever the tables change. Its name contains
+a digest of the tables, so a database with other tables is detected. From the first release on that file never changes:
+the next step is a new file, generated with `python -m app.ledger.migrations.make "what changes"`, which a person must
+review, complete and try on both databases.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TABLE = "alembic_version"
 
 
 class SchemaError(Exception):
-    """The tables are not those of this program; the message says what to do."""
+    """The database's tables are not those that this program needs; the message says what to do."""
 
 
 def step_of(tx: Connection) -> str | None:
@@ -31,21 +31,21 @@ def step_of(tx: Connection) -> str | None:
 
 
 def behind(tx: Connection) -> str:
-    """What is wrong with the tables and what to do about it; empty if they are up to date."""
+    """Why the tables are not up to date and what to do about it; empty if they are."""
     at = step_of(tx)
     if at == steps()[-1]:
         return ""
     if at is None:
-        return "The database has no tables of ours yet. Run `tiketi migrate` first."
+        return "The database has no Tiketi tables yet. Run `tiketi migrate` first."
     if at in steps():
         return f"The database is at step {at} and this program needs {steps()[-1]}. Run `tiketi migrate` first."
     return _stranger(at)
 
 
 def migrate(tx: Connection) -> list[str]:
-    """Make every missing step in this transaction and return their names. Raises SchemaError.
+    """Apply every missing step in this transaction and return their names. Raises SchemaError.
 
-    The caller keeps other processes from doing the same meanwhile.
+    The caller must prevent other processes from doing so at the same time.
     """
     from app.ledger.migrations import alembic
 
@@ -62,21 +62,21 @@ def migrate(tx: Connection) -> list[str]:
 
 
 def mark(tx: Connection) -> None:
-    """Mark tables that were created directly as being at the newest step."""
+    """Record the newest step for tables that were created without the steps."""
     if step_of(tx) is None:
         tx.execute(text(f"CREATE TABLE {TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
         tx.execute(text(f"INSERT INTO {TABLE} VALUES (:step)"), {"step": steps()[-1]})  # noqa: S608  # a constant
 
 
 def _adopt(tx: Connection) -> None:
-    """Take over a database whose tables were made before there were steps, if they are just those of the newest."""
+    """Mark a database that was made before there were steps, if its tables equal those of the newest step."""
     from app.ledger.migrations import alembic
 
     differences = alembic.differences(tx)
     if differences:
         raise SchemaError(
-            f"The database was made by an earlier, unreleased Tiketi ({differences[0]}). There is no way from there to "
-            "here: forget it with `tiketi clean-data`, or name another one in DATABASE_URL."
+            f"The database was made by an earlier, unreleased Tiketi ({differences[0]}) and cannot be migrated. Delete "
+            "its data with `tiketi clean-data`, or name another database in DATABASE_URL."
         )
     mark(tx)
 
@@ -84,5 +84,5 @@ def _adopt(tx: Connection) -> None:
 def _stranger(at: str) -> str:
     return (
         f"The database is at step {at}, which this program does not know (its newest is {steps()[-1]}). Run the Tiketi "
-        "that made it or a newer one; if it was an unreleased one, forget its data with `tiketi clean-data`."
+        "that made it or a newer one; if that was unreleased, delete its data with `tiketi clean-data`."
     )

@@ -1,6 +1,7 @@
 """Calls Alembic with a configuration made in code instead of an alembic.ini: upgrade and compare.
 
-Works inside the caller's transaction. Loaded only by what changes or compares tables.
+Works inside the caller's transaction. Import it only where tables are changed or compared, so that other processes need
+not load Alembic.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def scripts() -> ScriptDirectory:
 
 
 def upgrade(tx: Connection) -> None:
-    """Make every step that this database is missing."""
+    """Apply every step that this database is missing."""
     directory = scripts()
     with EnvironmentContext(Config(), directory, fn=lambda at, _: directory._upgrade_revs("head", at)) as environment:
         environment.configure(connection=tx, target_metadata=metadata)

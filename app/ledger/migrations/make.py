@@ -1,8 +1,8 @@
-"""Writes a step: `make migration` the only one of the unreleased product; with a title as argument a further one.
+"""Generates a migration step: without a title the only step of the unreleased product, with a title a further one.
 
-Compares the tables of app/ledger/tables with those that the steps so far make, in an SQLite in memory, and writes what
-is missing as Alembic would. A further step is to be read and tried by a person: data has to be moved by hand, SQLite
-cannot alter a column, and a PostgreSQL is locked for as long as a step takes.
+Compares the tables of app/ledger/tables with those that the existing steps make in an in-memory SQLite, and has Alembic
+write the difference. A person must review and try a further step: it does not move data, SQLite cannot alter a column,
+and PostgreSQL locks the tables for as long as a step takes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def digest() -> str:
-    """Tells one set of tables from another."""
+    """A digest of the tables' definitions."""
     parts: list[ExecutableDDLElement] = []
     for table in metadata.sorted_tables:
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
@@ -56,7 +56,7 @@ def digest() -> str:
 
 
 def write(folder: Path, title: str = "") -> Path:
-    """Write the only step, or with a title one more, into `folder`; gives the file."""
+    """Write the only step, or with a title a further one, into `folder`; returns the file."""
     number = f"{len(steps()) + 1:04}" if title else INITIAL
     text = TEXT.format(
         title=f"{title[:1].upper()}{title[1:]}." if title else "Every table.",
@@ -84,7 +84,7 @@ def _code(*, migrated: bool) -> str:
 
 
 def _plain(_kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """A step must not change when our types do."""
+    """Render our own column types as plain ones, because a step must not change when our types do."""
     return "sa.DateTime(timezone=True)" if isinstance(item, UtcDateTime) else False
 
 

@@ -1,6 +1,6 @@
-"""What the simulated payment provider keeps: another company's database, as far as the shop is concerned.
+"""The records of the simulated payment provider, which plays the part of another company's database.
 
-Columns have the names that their first version gave them; `key` is the name by which the code knows them.
+`key` is a column's name in the code, where it differs from the stored one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The state of each event's lane and the result of each command, which are what make a command take effect once."""
+"""The state of each event's lane, and the outcome of each command, so that a repeated command takes effect once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Payments, which the lane records, and charges, which are what was asked of the payment gateway.
+"""Charges, which are attempts to take money through a payment provider, and payments, which the lane records.
 
-Unique indexes hold what is checked before each write: a reservation has at most one captured payment and at most one
-charge under way, and an idempotency key belongs to one charge.
+Unique indexes guarantee what is also checked before each write: a reservation has at most one captured payment and at
+most one charge under way, and an idempotency key belongs to one charge.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ payments = Table(
     Column("status", String(10), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("refunded_at", UtcDateTime, nullable=True),
-    Column("tries", Integer, nullable=False, server_default="0"),  # to pay it back
+    Column("tries", Integer, nullable=False, server_default="0"),  # attempts to refund it
     Column("next_at", UtcDateTime, nullable=True),  # when the payer job next works on it
     allowed_values("status", PaymentStatus),
     CheckConstraint("(status = 'refunded') = (refunded_at IS NOT NULL)", name="refunded_then"),

@@ -16,7 +16,7 @@ posters = Table(
     Column("height", Integer, nullable=False),
     Column("large", LargeBinary, nullable=False),
     Column("thumb", LargeBinary, nullable=False),
-    Column("made_at", UtcDateTime, nullable=False),  # or when an event last left it for another
+    Column("made_at", UtcDateTime, nullable=False),  # or the time when an event last stopped using it
     CheckConstraint("width > 0 AND height > 0", name="sides_positive"),
 )
 

@@ -1,7 +1,7 @@
 """Reservations and the seats they claim.
 
-Two unique indexes hold what the lane checks before it writes: a seat has at most one live reservation, and so has a
-position in line.
+Two unique indexes guarantee what the lane also checks before it writes: at most one live reservation per seat, and per
+place in line.
 """
 
 from __future__ import annotations

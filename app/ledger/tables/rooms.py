@@ -1,4 +1,4 @@
-"""What is kept of each waiting room, so that it can go on if Redis has lost its data."""
+"""The data of each waiting room from which it is restored if Redis loses its data."""
 
 from __future__ import annotations
 
