@@ -98,7 +98,10 @@ def was_sold(records: PlaceRecords | None) -> bool:
 
 
 def room_steps(history: NumberHistory, sold: bool) -> list[Step]:
-    """What the room tells. A place for which seats were sold ended as served, which only SQL knows."""
+    """What the room tells. A place for which seats were sold ended as served, which only SQL knows.
+
+    A number that nobody has proven since a loss of Redis may never have been given: its joining is not told.
+    """
     joined = Step(
         at=_moment(history.log.joined_by_ms),
         after=_moment(history.log.joined_after_ms),
@@ -106,7 +109,9 @@ def room_steps(history: NumberHistory, sold: bool) -> list[Step]:
         what=What.joined,
     )
     logged = list(_logged(history.log.steps, sold))
-    return [joined, *logged, *_kept(history.keys, {step.what for step in logged}, sold)]
+    unproven = history.keys is not None and history.keys.unproven
+    kept = _kept(history.keys, {step.what for step in logged}, sold)
+    return [*logged, *kept] if unproven else [joined, *logged, *kept]
 
 
 def _logged(steps: Sequence[LoggedStep], sold: bool) -> Iterable[Step]:

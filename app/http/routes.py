@@ -10,11 +10,13 @@ from app.http.admin import audit_log, export, gateway_simulator, reservations, s
 from app.http.admin import events as admin_events
 from app.http.admin import rooms as admin_rooms
 from app.http.admin import seat_files as admin_seat_files
+from app.http.admin import trace as admin_trace
 from app.http.admin.pages import events as admin_events_page
 from app.http.admin.pages import reservations as admin_reservations_page
 from app.http.admin.pages import rooms as admin_rooms_page
 from app.http.admin.pages import seat_files as admin_seat_files_page
 from app.http.admin.pages import statistics as admin_statistics_page
+from app.http.admin.pages import trace as admin_trace_page
 from app.http.admin.pages import users as admin_users_page
 from app.http.events import api as events_api
 from app.http.events import page as events_page
@@ -42,6 +44,7 @@ api_routes: list[Route] = [
     *gateway_simulator.routes,
     *accounts_api.routes,
     *admin_rooms.routes,
+    *admin_trace.routes,
     *admin_events.routes,
     *admin_seat_files.routes,
     *audit_log.routes,
@@ -61,6 +64,7 @@ page_routes: list[Route] = [
     *waitlist_page.routes,
     *admin_events_page.routes,  # before those of a room: /admin/events/new is no event
     *admin_rooms_page.routes,
+    *admin_trace_page.routes,
     *admin_reservations_page.routes,
     *admin_users_page.routes,
     *admin_seat_files_page.routes,

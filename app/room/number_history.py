@@ -154,7 +154,7 @@ def _joined(entries: Iterable[tuple[bytes, Entry]], number: int) -> tuple[int | 
         if entry[b"k"] == b"admit" and int(entry[b"n"]) >= number:
             return after_ms, at_ms
         if int(entry.get(b"lost", b"0")) >= number:
-            return after_ms, None
+            return after_ms, at_ms
         if entry[b"k"] == b"admit" or _is_birth(entry):
             after_ms = at_ms
     return after_ms, None

@@ -39,6 +39,8 @@ ADMINS = {
     "/admin/events": ("/admin/events", "/admin/events?q=nothing+like+this"),
     "/admin/events/new": ("/admin/events/new",),
     "/admin/events/{event_id}": ("/admin/events/demo",),
+    "/admin/events/{event_id}/places": ("/admin/events/demo/places?number=1",),
+    "/admin/events/{event_id}/places/{number}": ("/admin/events/demo/places/1", "/admin/events/demo/places/999999"),
     "/admin/events/{event_id}/edit": ("/admin/events/demo/edit",),
     "/admin/events/{event_id}/cancel": ("/admin/events/demo/cancel",),
     "/admin/events/{event_id}/files": ("/admin/events/demo/files", "/admin/events/open-air/files"),

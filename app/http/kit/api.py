@@ -38,6 +38,7 @@ _ALWAYS = ("store_unavailable", "line_unavailable")
 _WITH_BODY = ("payload_malformed", "body_incomplete", "body_too_large", "payload_invalid", "value_refused")
 _UNKNOWN = {  # the part of a path that names something → what is said where there is none
     "event_id": "event_unknown",
+    "number": "number_never_given",
     "reservation_id": "reservation_unknown",
     "user_id": "user_unknown",
     "upload_id": "upload_unknown",

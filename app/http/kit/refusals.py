@@ -132,6 +132,10 @@ _LINE = {
         503, "The line was lost and is being made again. No place is lost: try again.", AGAIN
     ),
     "not_admitted": Kind(409, "It is not your turn yet.", "Ask for your position until its state is admitted."),
+    "number_never_given": Kind(
+        404, "Number {number} was never given; the last one is {last}.", "Check the number; it is on the buyer's page."
+    ),
+    "number_never_given.unreadable": Kind(404, "{given!r} is no number in line.", "Send a whole number from 1 up."),
     "numbers_short": Kind(503, "More people are joining than numbers were set aside. Try again.", AGAIN),
     "pass_expired": Kind(410, "Your time to buy is over. Join the line again.", JOIN),
     "pass_foreign_event": Kind(403, "This pass is for another event.", CLAIM),
