@@ -1,4 +1,4 @@
-"""What the room's scripts answer, typed. An expected race is a status, never an exception."""
+"""The typed results of the room's scripts. An expected race is a status, never an exception."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.room.record import RoomRecord
 
 
 class NoRoom(StrEnum):
-    """Why a script did nothing: there is no such room, or it has begun a new epoch since the caller looked."""
+    """Why a script did nothing: there is no such room, or the room has begun a newer epoch than the caller named."""
 
     missing = "missing"
     old_epoch = "old_epoch"
@@ -20,8 +20,8 @@ RoomStatus = RoomState | NoRoom
 
 
 class JoinStatus(StrEnum):
-    """`refused`: the room takes nobody now; `full`: no number is left below the reserved bound; `stranger`: only
-    accounts may join, and the holder is none."""
+    """`refused`: the room's state allows no joining; `full`: every number up to the reserved bound was given;
+    `stranger`: only accounts may join, and the holder is a guest."""
 
     joined = "joined"
     already = "already"
@@ -38,7 +38,7 @@ class Joined(NamedTuple):
 
 
 class JoinedBatch(NamedTuple):
-    """`joined` has one entry per person in the order asked, or none where there is no such room."""
+    """`joined` has one entry per person, in the given order; it is empty if there is no such room."""
 
     room: RoomStatus
     last_number: int
@@ -46,7 +46,7 @@ class JoinedBatch(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """What one admission tick did. `refilled_ms` is for the same worker's next call."""
+    """What one admission tick did. The same worker passes `refilled_ms` to its next call."""
 
     room: RoomStatus
     turns_ended: int
@@ -58,8 +58,8 @@ class Tick(NamedTuple):
 
 
 class ClaimStatus(StrEnum):
-    """`waiting`: it is not this number's turn yet; `lapsed`: the turn or the pass has ended; `left`: the position was
-    given up, or what was bought with it is done."""
+    """`waiting`: the number is not admitted yet; `lapsed`: its turn or its pass has expired; `left`: the buyer left or
+    was served."""
 
     claimed = "claimed"
     waiting = "waiting"
@@ -71,14 +71,14 @@ class ClaimStatus(StrEnum):
 
 
 class Claimed(NamedTuple):
-    """`expires_ms` is when the pass ends; 0 where there never was one."""
+    """`expires_ms` is when the pass ends; 0 if the number never had one."""
 
     status: ClaimStatus
     expires_ms: int
 
 
 class LeaveStatus(StrEnum):
-    """`already`: the position had ended before; `unknown`: the number was never given."""
+    """`already`: the position had already ended; `unknown`: the number was never given."""
 
     left = "left"
     already = "already"
@@ -89,7 +89,7 @@ class LeaveStatus(StrEnum):
 
 
 class Left(NamedTuple):
-    """`lane_entry`: the entry on the lane of the command that frees the seats of a turn; "" if there was no turn."""
+    """`lane_entry`: the entry id of the lane command that frees the seats of the turn; "" if the number had no turn."""
 
     status: LeaveStatus
     lane_entry: str
@@ -119,7 +119,7 @@ class ChangeStatus(StrEnum):
 
 
 class Changed(NamedTuple):
-    """`state_before` is None where there is no room."""
+    """`state_before` is None if there is no such room."""
 
     status: ChangeStatus
     state_before: RoomState | None
@@ -132,7 +132,7 @@ class ScheduleStatus(StrEnum):
 
 
 class Scheduled(NamedTuple):
-    """`epoch` and the number before its first, as they are afterwards; 0 where there is no room."""
+    """The room's epoch after the call, and the last number before that epoch; both 0 if there is no such room."""
 
     status: ScheduleStatus
     epoch: int
@@ -140,11 +140,11 @@ class Scheduled(NamedTuple):
 
 
 class RoomSnapshot(NamedTuple):
-    """A room at one moment. The log after `log_id` tells everything that came later.
+    """A room at one moment. The log entries after `log_id` contain every later change.
 
-    `ended`: numbers whose position has ended, `lapsed` those of them that ended with their turn; `skipped`: numbers
+    `ended`: numbers whose position has ended; `lapsed`: those of them whose turn or pass expired; `skipped`: numbers
     that were passed over while absent; `unproven`: numbers given before a loss of Redis whose ticket nobody has shown
-    since, which count as ended too; `admitted` and `active`: number → end of the turn or of the pass, in ms.
+    since, which are in `ended` too; `admitted`, `active`: number → end of its turn or of its pass, in Unix ms.
     """
 
     record: RoomRecord

@@ -1,4 +1,4 @@
-"""Lets the keys of epochs that have ended expire, so that Redis keeps nothing for ever."""
+"""Sets a TTL on the keys of ended epochs, so that Redis does not keep them for ever."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from app import redis_keys
 from app.room.errors import as_room_unavailable
 from app.room.record import RoomRecord
 
-EPOCH_KEPT_S = 7 * 86_400  # how long a closed epoch can still be looked at
+EPOCH_KEPT_S = 7 * 86_400  # how long an ended epoch can still be read
 SCAN_COUNT = 1_000
 
 
 async def expire_epochs(redis: Redis, event_id: str, record: RoomRecord, last_epoch: int) -> None:
-    """Give every key of `last_epoch` and of those before it a TTL; a reader may still look at them meanwhile.
+    """Set a TTL on every key of `last_epoch` and of earlier epochs that have none yet. Raises RoomUnavailable.
 
-    There is more than one such epoch when a room was closed and opened several times between two rounds. Raises
-    RoomUnavailable.
+    These are several epochs if a room was closed and opened several times between two calls.
     """
     if record.epochs_expired >= last_epoch:
         return

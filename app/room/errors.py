@@ -1,4 +1,4 @@
-"""What a failure of Redis is for whoever works with a line: one exception, made in one place."""
+"""Turns every failure of Redis into one exception for users of a line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 
 class RoomUnavailable(Exception):
-    """The line in Redis cannot be reached. What was asked for may have been done all the same; asking again is safe.
+    """The line in Redis cannot be reached. The call may have had its effect; repeating it is safe.
 
-    `kind` names the failure for somebody outside; the text is for the log.
+    `kind` names the failure and may be shown to anybody; the whole text is for the log.
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:
@@ -21,7 +21,7 @@ class RoomUnavailable(Exception):
 
 @contextmanager
 def as_room_unavailable() -> Iterator[None]:
-    """Raise a failure of Redis, of the network or of a time limit inside as RoomUnavailable."""
+    """Raise RoomUnavailable for any failure of Redis, network error or timeout inside the block."""
     try:
         yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError

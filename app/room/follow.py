@@ -23,7 +23,7 @@ from app.room.scripts import RoomScripts
 from app.room.view import LineView, place_in_log
 
 BLOCK_MS = 500
-READ_TIMEOUT_S = 2.0  # a read that takes longer than BLOCK_MS by so much has no Redis behind it
+READ_TIMEOUT_S = 2.0  # a read that exceeds BLOCK_MS by this much has failed
 ENTRIES_PER_READ = 1_000
 RETRY_S = 0.2
 RECHECK_S = 1.0  # how often everything is compared with what Redis has, whatever was announced

@@ -1,4 +1,4 @@
-"""Which rooms are not closed, for whoever has something to do in each of them all the time."""
+"""Lists the rooms that are not closed, for workers that do something in each of them all the time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from app.room.errors import as_room_unavailable
 
 
 class LiveRooms(NamedTuple):
-    """`epochs`: event id → epoch of every room that is not closed. `opened_id`: the last entry of the stream of opened
-    rooms when they were read."""
+    """`epochs`: event id → epoch, for every room that is not closed. `opened_id`: the newest entry of the stream
+    `opened` when they were read."""
 
     epochs: dict[str, int]
     opened_id: bytes
 
 
 async def read_live_rooms(redis: Redis) -> LiveRooms:
-    """In two calls, however many rooms there are. Raises RoomUnavailable."""
+    """Read them in two calls, however many rooms there are. Raises RoomUnavailable."""
     with as_room_unavailable():
         async with redis.pipeline(transaction=False) as pipe:
-            pipe.xrevrange(redis_keys.OPENED, count=1)  # first: what comes after it is news
+            pipe.xrevrange(redis_keys.OPENED, count=1)  # read first, so that no later entry is missed
             pipe.smembers(redis_keys.ROOMS)
             last, members = await pipe.execute()
             event_ids = [member.decode() for member in members]
@@ -40,7 +40,7 @@ async def read_live_rooms(redis: Redis) -> LiveRooms:
 
 
 async def any_opened_since(redis: Redis, opened_id: bytes) -> bool:
-    """Whether a room was made, or a closed one changed, after that entry. Raises RoomUnavailable."""
+    """Whether a room was made, or a closed room changed, after the entry `opened_id`. Raises RoomUnavailable."""
     opened: dict[Any, Any] = {redis_keys.OPENED: opened_id}
     with as_room_unavailable():
         return bool(await redis.xread(opened, count=1))

@@ -1,6 +1,6 @@
-"""What a room has stored about one number: the entries of its log, and the bits, turns and wish of the number's epoch.
+"""Reads what Redis stores about one number: the entries of the room log, and the keys of the number's epoch.
 
-Reads only, for the trace of one number. The log is bounded by its writers, so old steps may be missing: the answer says
+Reads only, for the trace of one number. The log is bounded by its writers, so old steps may be missing; the result says
 where the log begins. Holders are not read.
 """
 
@@ -18,9 +18,9 @@ from app.room.record import read_record
 from app.room.samples import line_samples
 from app.room.scripts import LOG_ENTRIES_MAX, PRESENCE_SLOTS, WISH_BUCKET, RoomScripts
 
-LOG_SCANNED_MAX = LOG_ENTRIES_MAX + 2_000  # Redis trims in whole blocks, so it keeps a few more than it was told
+LOG_SCANNED_MAX = LOG_ENTRIES_MAX + 2_000  # Redis trims in whole blocks, so it keeps more than the maximum
 LOG_PAGE = 1_000  # entries per read
-SLOTS_READ = 2 * PRESENCE_SLOTS + 1  # as long as a presence bitmap lives
+SLOTS_READ = 2 * PRESENCE_SLOTS + 1  # the lifetime of a presence bitmap, in slots
 
 Entry = Mapping[bytes, bytes]
 
@@ -39,7 +39,7 @@ class LogStep(StrEnum):
 
 
 class LoggedStep(NamedTuple):
-    """`until_ms`: the end of the claim window or of the pass, else 0."""
+    """`until_ms`: the end of the claim window (admitted) or of the pass (claimed), else 0."""
 
     what: LogStep
     at_ms: int
@@ -48,8 +48,8 @@ class LoggedStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberLog:
-    """`joined_after_ms`, `joined_by_ms`: between which entries the number was given. `begins_ms`: the oldest entry that
-    is kept; `is_whole`: nothing came before it. `epoch`: the number's, if the log tells."""
+    """The number was given between `joined_after_ms` and `joined_by_ms`. `begins_ms`: time of the oldest entry of the
+    log; `is_whole`: that is the first one ever. `epoch`: the number's, if the log shows it."""
 
     steps: list[LoggedStep]
     joined_after_ms: int | None
@@ -80,7 +80,7 @@ class NumberKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberHistory:
-    """`epoch` and `last_number` are the room's, `own_epoch` the number's. `keys` is None if that is not known."""
+    """`epoch` and `last_number` are the room's; `own_epoch` is the number's. `keys` is None if that is unknown."""
 
     epoch: int
     last_number: int
@@ -90,7 +90,7 @@ class NumberHistory:
 
 
 async def read(scripts: RoomScripts, event_id: str, number: int, known_epoch: int | None) -> NumberHistory | None:
-    """Everything about a number; None if there is no such room. `known_epoch`: the number's, if somebody knows it.
+    """Everything about a number; None if there is no such room. `known_epoch`: the number's, if the caller knows it.
 
     Raises RoomUnavailable.
     """
@@ -110,7 +110,7 @@ async def read(scripts: RoomScripts, event_id: str, number: int, known_epoch: in
 
 
 def number_log(entries: Iterable[tuple[bytes, Entry]], number: int) -> NumberLog:
-    """What the log, oldest entry first, says about one number. Pure."""
+    """What the entries of a log say about one number. `entries` begin with the oldest. No I/O."""
     entries = list(entries)
     steps = [step for _, entry in entries for step in _steps(entry, number)]
     after_ms, by_ms = _joined(entries, number)
@@ -120,7 +120,7 @@ def number_log(entries: Iterable[tuple[bytes, Entry]], number: int) -> NumberLog
         joined_after_ms=after_ms,
         joined_by_ms=by_ms,
         begins_ms=None if first is None else int(first[b"t"]),
-        is_whole=first is not None and _is_birth(first),
+        is_whole=first is not None and _is_first(first),
         epoch=_epoch(entries, number),
     )
 
@@ -147,7 +147,7 @@ def _steps(entry: Entry, number: int) -> Iterable[LoggedStep]:
 
 
 def _joined(entries: Iterable[tuple[bytes, Entry]], number: int) -> tuple[int | None, int | None]:
-    """The last moment at which the number was not given yet, and the first at which it was."""
+    """The times of the last entry before the number was given and of the first after it; None if the log lacks it."""
     after_ms = None
     for _, entry in entries:
         at_ms = int(entry[b"t"])
@@ -155,18 +155,18 @@ def _joined(entries: Iterable[tuple[bytes, Entry]], number: int) -> tuple[int | 
             return after_ms, at_ms
         if int(entry.get(b"lost", b"0")) >= number:
             return after_ms, at_ms
-        if entry[b"k"] == b"admit" or _is_birth(entry):
+        if entry[b"k"] == b"admit" or _is_first(entry):
             after_ms = at_ms
     return after_ms, None
 
 
-def _is_birth(entry: Entry) -> bool:
-    """Whether the entry says that the room was made, and not made again."""
+def _is_first(entry: Entry) -> bool:
+    """Whether the entry was written when the room was first made, not when it was made again after a loss."""
     return entry.get(b"lost") == b"0" and entry[b"state"] != b"closed"
 
 
 def _epoch(entries: Iterable[tuple[bytes, Entry]], number: int) -> int | None:
-    """The epoch that gave the number, from the entries that begin one behind the last number of the one before."""
+    """The epoch in which the number was given, if the log has the entry that began it; None if not."""
     configs = [entry for _, entry in entries if entry[b"k"] == b"config" and b"epoch" in entry]
     begun = [
         (int(entry[b"epoch"]), int(entry[b"c"]))
@@ -197,7 +197,7 @@ async def _entries(scripts: RoomScripts, event_id: str) -> list[tuple[bytes, Ent
 
 
 async def _with_samples(scripts: RoomScripts, event_id: str, epoch: int, number: int, log: NumberLog) -> NumberLog:
-    """The log, with the time of joining from the samples that a worker takes of the line once a second."""
+    """`log` with the time of joining taken from the line's samples, of which a worker takes one a second."""
     samples = await line_samples(scripts.redis, event_id, epoch)
     given = next((index for index, sample in enumerate(samples) if sample.number >= number), None)
     after_ms = samples[given - 1].at_ms if given else log.joined_after_ms
@@ -223,7 +223,7 @@ async def _keys(scripts: RoomScripts, event_id: str, epoch: int, number: int) ->
     for slot in slots:
         pipe.getbit(name(f"seen:{slot}"), number)
         pipe.get(name(f"seen:{slot}:after"))
-    async with pipe:  # cancelled, it would keep its connection
+    async with pipe:  # returns its connection to the pool even if the call is cancelled
         exist, ended, lapsed, unproven, skipped, returned, admitted, active, wish, *presence = await pipe.execute()
     seen = _seen_slot(slots, presence, number)
     return NumberKeys(
@@ -242,7 +242,7 @@ async def _keys(scripts: RoomScripts, event_id: str, epoch: int, number: int) ->
 
 
 def _seen_slot(slots: list[int], presence: list[Any], number: int) -> int | None:
-    """The newest slot whose bitmap has the number, or in which everybody behind a number joined."""
+    """The newest slot in which the number was seen: it is in the bitmap, or joined in that slot."""
     for slot, bit, joined_after in zip(slots, presence[::2], presence[1::2], strict=True):
         if bit or (joined_after is not None and number > int(joined_after)):
             return slot

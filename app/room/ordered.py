@@ -20,7 +20,7 @@ class OrderedCalls:
 
     def __init__(self, redis: Redis) -> None:
         self._connection: Connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        self._sending, self._reading = asyncio.Lock(), asyncio.Lock()  # both let people through in order
+        self._sending, self._reading = asyncio.Lock(), asyncio.Lock()  # both are acquired in the order of the calls
         self.under_way = 0  # calls that were sent and not answered yet
         self._broken = 0  # how often the connection was closed: what was sent before gets no answer
 
@@ -47,9 +47,9 @@ class OrderedCalls:
             finally:
                 self.under_way -= 1
         except ResponseError:
-            raise  # an answer like any other: the connection is in step
+            raise  # an error answer was read in its turn, so the connection can still be used
         except BaseException:
-            await self.aclose()  # an answer nobody reads would be taken for the next one's
+            await self.aclose()  # else the next call would read the unread answer of this one
             raise
 
     async def _make_sure_of_connection(self) -> None:

@@ -62,9 +62,7 @@ class Presence:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(streams_due_s):
                     await self._urgent.wait()
-            if (
-                clock() >= streams_due_s
-            ):  # however urgent the others are: who has a stream open does not poll, and is here too
+            if clock() >= streams_due_s:  # also if urgent reports never pause: buyers with an open stream do not poll
                 self.collect()
                 streams_due_s = clock() + self._flush_s
             self._urgent.clear()

@@ -1,4 +1,4 @@
-"""Samples of a line in Redis: written by the keeper, read for charts, rates of flow and waits."""
+"""The samples of a line in Redis: written by the keeper (workers/keeper.py), read for charts, rates and waits."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from app.domain.samples import LineSample, read_samples
 from app.room.errors import as_room_unavailable
 from app.room.record import RoomRecord, record_of, request_record
 
-SAMPLES_MAX = 3_600  # one a second: an hour of how the line was
+SAMPLES_MAX = 3_600  # at most one a second, so at least the last hour
 SAMPLE_MIN_MS = 900
 
 
 def request_samples(pipe: Any, event_id: str, epoch: int, *, whole: bool = True) -> None:
-    """Ask in a pipeline for the samples of the last hour, or for the first alone; `read_samples` takes the answer."""
+    """Add the reading of all samples, or of the oldest alone, to a pipeline; pass its result to `read_samples`."""
     pipe.lrange(redis_keys.of_epoch(event_id, epoch, "marks"), 0, -1 if whole else 0)
 
 
 async def line_samples(redis: Redis, event_id: str, epoch: int) -> list[LineSample]:
-    """The samples of the last hour, oldest first. Raises RoomUnavailable."""
+    """The stored samples, oldest first. Raises RoomUnavailable."""
     return (await samples_and_record(redis, event_id, epoch))[0]
 
 
 async def samples_and_record(redis: Redis, event_id: str, epoch: int) -> tuple[list[LineSample], RoomRecord | None]:
-    """The samples of the last hour and how the room is now, in one call. Raises RoomUnavailable."""
+    """The stored samples and the room's record, in one call. Raises RoomUnavailable."""
     pipe = redis.pipeline(transaction=False)
     request_samples(pipe, event_id, epoch)
     request_record(pipe, event_id)
     with as_room_unavailable():
-        async with pipe:  # cancelled, it would keep its connection
+        async with pipe:  # returns its connection to the pool even if the call is cancelled
             raw, values = await pipe.execute()
     return read_samples(raw), record_of(values)
 
 
 async def add_sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: int) -> None:
-    """Note how the line is, if that is news: waits, rates of flow and charts are made from these samples.
+    """Store a sample of the line, unless nothing has changed or the last one is newer than SAMPLE_MIN_MS.
 
     Raises RoomUnavailable.
     """
@@ -56,11 +56,11 @@ async def add_sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: in
 
 
 async def _sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: int) -> LineSample:
-    """People who wait are those behind the cursor whose position has not ended."""
+    """Measure the line. The people waiting are the numbers above the cursor whose position has not ended."""
     ended, first = redis_keys.of_epoch(event_id, record.epoch, "gone"), (record.cursor + 1) >> 3
     ended_from_byte = await redis.bitcount(ended, first, -1)
     edge = await redis.getrange(ended, first, first)
-    before_cursor = (edge[0] >> 8 - (record.cursor + 1) % 8).bit_count() if edge else 0  # of those in the first byte
+    before_cursor = (edge[0] >> 8 - (record.cursor + 1) % 8).bit_count() if edge else 0  # ended, in that first byte
     waiting = max(0, record.number - record.cursor - ended_from_byte + before_cursor)
     admitted = await redis.zcard(redis_keys.of_epoch(event_id, record.epoch, "admitted"))
     active = await redis.zcard(redis_keys.of_epoch(event_id, record.epoch, "active"))

@@ -1,7 +1,7 @@
 """One typed function per room command; the only place that knows the order of a script's keys and arguments.
 
-Time comes from Redis; `now_ms` is given only by tests. Answers are typed values (answers.py): an expected race is a
-status, never an exception.
+Time comes from Redis; only tests pass `now_ms`. Results are typed values (answers.py): an expected race is a status,
+never an exception.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from app.room.record import record_of_hash
 LUA = Path(__file__).parent / "lua"
 HOLDER_BUCKETS = 1024  # small hashes pack 1,000,000 holders in 28 bytes each, see config/redis.conf
 WISH_BUCKET = 128  # wishes of this many neighbouring numbers share a small hash
-LOG_ENTRIES_MAX = 10_000  # of the room log; a reader further behind loads a snapshot
-SCAN_MAX = 2_000  # people the cursor passes per tick, absent ones included
+LOG_ENTRIES_MAX = 10_000  # of the room log; a reader that is further behind loads a snapshot
+SCAN_MAX = 2_000  # numbers that one tick looks at, those of absent people included
 TURNS_ENDED_MAX = 500  # turns that end per tick
-PRESENCE_SLOTS = 4  # a presence window is this many bitmaps long, so it is precise to a quarter
+PRESENCE_SLOTS = 4  # bitmaps per presence window, so absence is precise to a quarter of the window
 
 Now = int | None
 
@@ -59,7 +59,7 @@ _ROOM_STATUS: dict[bytes, RoomStatus] = {status.encode(): status for status in (
 
 
 class GuestPlace(NamedTuple):
-    """A guest's position in one line, to be an account's; with "" for `browser` only the account's own is asked for."""
+    """A line, and the browser id of the guest whose position in it an account takes over; "" if there is no guest."""
 
     event_id: str
     epoch: int
@@ -68,7 +68,7 @@ class GuestPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """The lifetimes the scripts need, in their units."""
+    """The time limits that the scripts need."""
 
     presence_window_s: int
     claim_window_s: int
@@ -80,7 +80,7 @@ class Timing:
 
     @property
     def poll_max_ms(self) -> int:
-        """Whoever asks when told to never counts as absent: three polls fit into the presence window."""
+        """The longest pause between two polls: a third of the presence window, so that one missed poll does no harm."""
         return min(POLL_MAX_MS, max(POLL_MIN_MS, self.presence_window_s * 1000 // 3))
 
     @property
@@ -90,7 +90,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """With what a room is made; `recover_ms` > 0 only after a loss of Redis."""
+    """The initial values of a room. `recover_ms` is above 0 only if it is made again after a loss of Redis."""
 
     epoch: int
     number: int
@@ -112,7 +112,7 @@ class Birth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When the clock opens and closes a room, in Unix ms; `message` is for everyone who waits when it is cancelled."""
+    """When a room opens and closes by itself, in Unix ms. `message` is shown to everyone in line if it is cancelled."""
 
     opens_ms: int
     closes_ms: int = 0
@@ -125,7 +125,7 @@ def holder_bucket(holder: str) -> int:
 
 
 class RoomScripts:
-    """All commands of all rooms over one Redis. Each raises RoomUnavailable when Redis cannot be reached."""
+    """All commands of all rooms, over one Redis client. Each raises RoomUnavailable when Redis cannot be reached."""
 
     def __init__(self, redis: Redis, timing: Timing) -> None:
         self.redis = redis
@@ -140,7 +140,7 @@ class RoomScripts:
         now_ms: Now = None,
         client: OrderedCalls | None = None,
     ) -> JoinedBatch:
-        """Give each (holder, packed wish or "") a number. `client`: the connection to use."""
+        """Give each (holder, packed wish or "") a number, in order. `client`: the connection to use."""
         flat = [part for holder, wish in people for part in (holder_bucket(holder), holder, wish)]
         packed = msgspec.msgpack.encode(flat)  # one argument, not three each: each costs redis-py more than the join
         names = _keys(event_id, epoch, "gone", "holders:", "wishes:", "seen:", "admitted", "active")
@@ -153,10 +153,11 @@ class RoomScripts:
     async def tick(
         self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
     ) -> Tick:
-        """End what is due by the clock, then admit whom rate and capacity allow, in one round trip.
+        """Do what is due by the clock (due.lua), then admit as many as rate and capacity allow, in one round trip.
 
-        `since_ms` is the `refilled_ms` of the caller's last tick and `steady_ms` the time since, by its own steady
-        clock: no more time than that is granted, by all workers together. Without `since_ms` it is granted on top.
+        Time counts for the rate only up to `since_ms` + `steady_ms`: the `refilled_ms` of the caller's last tick, plus
+        the time since by its monotonic clock. So a jump of Redis's clock admits nobody, and no time counts twice if
+        several workers tick. Without `since_ms`, `steady_ms` counts from the room's own `refilled_ms`.
         """
         pipe = self.redis.pipeline(transaction=False)
         names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
@@ -170,29 +171,29 @@ class RoomScripts:
         args += [self.timing.slot_ms, self.timing.claim_window_s * 1000, SCAN_MAX, LOG_ENTRIES_MAX, WISH_BUCKET]
         await self._scripts["admit"](names, args, client=pipe)
         with as_room_unavailable():
-            async with pipe:  # cancelled while it looks for the scripts, it would keep its connection
+            async with pipe:  # returns its connection to the pool even if the call is cancelled
                 ended, (room, admitted, cursor, number, wishes_sent, refilled_ms) = await pipe.execute()
         return Tick(_ROOM_STATUS[room], ended, admitted, cursor, number, wishes_sent, float(refilled_ms))
 
     async def wish(self, event_id: str, epoch: int, number: int) -> str:
-        """The packed wish that is kept for a number until its turn, or "". Only for whom the number is proven to be."""
+        """The packed wish that is stored for a number until its turn, or "". Answer it only to the number's holder."""
         bucket = redis_keys.wishes(event_id, epoch, number // WISH_BUCKET)
         with as_room_unavailable():
             kept: bytes | None = await self.redis.hget(bucket, str(number))  # type: ignore[misc]
         return kept.decode().partition(" ")[2] if kept else ""
 
     async def claim(self, event_id: str, epoch: int, number: int, now_ms: Now = None) -> Claimed:
-        """Take the admission up. Idempotent: a repeat answers the same end of the pass."""
+        """Begin the pass of an admitted number. Idempotent: a repeat returns the same end of the pass."""
         names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
         args = [_now(now_ms), epoch, number, self.timing.pass_s * 1000, LOG_ENTRIES_MAX]
         status, expires_ms = await self._call("claim", names, args)
         return Claimed(ClaimStatus(status.decode()), expires_ms)
 
     async def leave(self, event_id: str, epoch: int, number: int, now_ms: Now = None, *, release_id: str) -> Left:
-        """End the position of somebody who leaves. Idempotent.
+        """End the position of a buyer who leaves. Idempotent.
 
-        Seats of a turn are freed by a command on the lane, which gets `release_id` for its id; nobody has been woken
-        for it.
+        If the number had a turn, a command with the id `release_id` is put on the lane to free its seats. The caller
+        must wake an allocator for it.
         """
         status, lane_entry = await self._call("leave", *self._leaving(event_id, epoch, number, release_id, now_ms))
         return Left(LeaveStatus(status.decode()), lane_entry.decode())
@@ -213,7 +214,7 @@ class RoomScripts:
         return names, [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, release_id]
 
     async def seen(self, event_id: str, epoch: int, numbers: Sequence[int], now_ms: Now = None) -> int:
-        """Note that these people are here. Answers how many passed-over ones came back."""
+        """Store that these numbers are present. Returns how many that were passed over came back."""
         packed = struct.pack(f">{len(numbers)}I", *numbers)
         names = _keys(event_id, epoch, "gone", "skipped", "returned", "seen:")
         args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, packed]
@@ -221,8 +222,8 @@ class RoomScripts:
         return back
 
     async def restore(self, event_id: str, epoch: int, people: Sequence[tuple[int, str]], now_ms: Now = None) -> int:
-        """Give (number, holder) their positions back after a loss of Redis. With "" for a holder, the number was served
-        before the loss and stays ended. Answers how many came back.
+        """Give (number, holder) their positions back after a loss of Redis. A holder "" says that the number was served
+        before the loss: it stays ended. Returns how many positions were given back.
         """
         args: list[Any] = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, LOG_ENTRIES_MAX]
         for number, holder in people:
@@ -236,7 +237,7 @@ class RoomScripts:
         return _merged(await self._call("merge", *self._merging(place, account, now_ms)))
 
     async def merge_all(self, places: Sequence[GuestPlace], account: str) -> list[Merged]:
-        """The same in many rooms, in one round trip and in order."""
+        """`merge` in many rooms, in one round trip; the results are in the order of `places`."""
         with as_room_unavailable():
             async with self.redis.pipeline(transaction=False) as pipe:
                 for place in places:
@@ -260,7 +261,7 @@ class RoomScripts:
         return Changed(ChangeStatus(status.decode()), RoomState(before.decode()) if before else None)
 
     async def schedule(self, event_id: str, times: Schedule, now_ms: Now = None) -> Scheduled:
-        """Set when the clock opens and closes the room."""
+        """Set when the room opens and closes by itself, or cancel its event."""
         cancelled = "cancelled" if times.cancelled else ""
         args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled, times.message, event_id]
         names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
@@ -268,12 +269,12 @@ class RoomScripts:
         return Scheduled(ScheduleStatus(status.decode()), epoch, opened_after)
 
     async def reserve(self, event_id: str, bound: int) -> int:
-        """Let numbers be given up to `bound`, which SQL has reserved. Answers the bound in force, 0 without a room."""
+        """Allow numbers up to `bound`, which SQL has reserved. Returns the bound in force; 0 if there is no room."""
         in_force: int = await self._call("reserve", [redis_keys.room(event_id)], [bound])
         return in_force
 
     async def snapshot(self, event_id: str, epoch: int) -> RoomSnapshot | None:
-        """Everything at one moment; None where there is no room. The bitmaps and turns are those of `epoch`."""
+        """The whole room at one moment; None if there is no such room. Its bitmaps and turns are those of `epoch`."""
         names = _keys(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active")
         names.insert(1, redis_keys.room_log(event_id))
         answer = await self._call("snapshot", names, [])
@@ -293,7 +294,7 @@ class RoomScripts:
         )
 
     async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
-        """Make the room if it is not there. Answers whether it was made."""
+        """Make the room unless it exists. Returns whether it was made."""
         names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.ROOMS]
         names += [redis_keys.of_epoch(event_id, birth.epoch, name) for name in ("gone", "lost")]
         names.append(redis_keys.OPENED)

@@ -12,7 +12,7 @@ from app.domain.eta import POLL_MAX_MS, DrainMeter, Pace, eta_range_s, poll_afte
 from app.domain.line import Place, RoomState, ahead
 from app.room.answers import RoomSnapshot
 
-FULL_LINGERS_S = 2.0  # a place that comes free is given away a tick later: the room was full all the while
+FULL_LINGERS_S = 2.0  # the room counts as full for this long after it was: freed capacity is used a tick later
 
 
 class Position(NamedTuple):
@@ -157,7 +157,7 @@ class LineView:
         """Measure how fast the line moves; `now_s` is from a steady clock. Call it about once a tick."""
         full = self._is_full(now_s)
         if full is not self.full or not self.waiting:
-            self.meter.clear()  # how the line moved while something else held it up says nothing
+            self.meter.clear()  # the rate until now was limited by something else, so it predicts nothing
         self.full = full
         if self.waiting:
             self.meter.add(now_s, self.passed)

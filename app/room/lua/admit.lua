@@ -5,7 +5,7 @@
 -- KEYS: 1 room  2 ended  3 skipped  4 returned  5 admitted  6 active  7 log  8 seen prefix
 --   9 wishes prefix  10 lane
 -- ARGV: 1 now_ms or ""  2 refilled_ms last answered to the caller or ""
---   3 ms since then by its own steady clock: no more is granted, whatever Redis's clock does
+--   3 ms since then by its monotonic clock: no more time counts, whatever Redis's clock does
 --   4 epoch  5 slots  6 slot_ms  7 claim_ms  8 scan_max  9 log_max  10 wish_bucket
 -- Returns: {state, admitted, cursor, number, wishes sent, refilled_ms}      Cost: O(people passed)
 local room = KEYS[1]

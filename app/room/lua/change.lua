@@ -1,7 +1,8 @@
--- change: set what an admin may set, checked against the state the room is in now.
--- Guarantee: felt by the next tick; the new rate grants no time before it; reopening a closed room
---   starts a new epoch behind every number ever given, so old tickets are void and no number is
---   used twice. A change of a closed room, whose log nobody reads, is announced in `opened`.
+-- change: set what an admin may set, checked against the room's current state.
+-- Guarantee: it applies from the next tick; a new rate does not count for the time before; opening
+--   a closed room starts a new epoch after every number ever given, so old tickets are void and no
+--   number is used twice. A change of a closed room, whose log nobody reads, is announced in
+--   `opened`.
 -- KEYS: 1 room  2 log  3 opened
 -- ARGV: 1 now_ms or ""  2 log_max, also of `opened`  3 event_id  4.. {field, value}
 --   fields: state rate burst max_active accounts_only message
@@ -34,7 +35,7 @@ if state ~= is.state and not NEXT_STATES[is.state][state] then return {'refused'
 
 local tokens = tonumber(is.tokens)
 local refilled = tonumber(is.refilled_ms)
--- nobody here can tell what is left of the last tick from a step of the clock
+-- the time since the last tick is dropped: here it cannot be told from a jump of the clock
 if wanted.rate then refilled = now end
 if wanted.burst then tokens = math.min(tokens, tonumber(wanted.burst)) end
 if is.state == 'closed' and state == 'open' then

@@ -1,4 +1,4 @@
--- claim: take up an admission, once; the pass it gives ends at the time returned.
+-- claim: begin the pass of an admitted number, once; the pass ends at the time returned.
 -- Guarantee: a repeat returns the first answer; nothing is given before the turn or after the
 --   claim window.
 -- KEYS: 1 room  2 ended  3 lapsed  4 admitted  5 active  6 log

@@ -1,9 +1,9 @@
--- due: what the clock decides: a scheduled room opens, a recovered one goes on, one whose sale has
---   ended closes, and turns whose time is up end.
--- Guarantee: only what is due at Redis's own now; a room that somebody paused, drained or closed
---   is not opened; a turn ends once, and its capacity goes back to the line. With a turn that
---   nobody took up go the seats held for its wish: the command that frees them goes on the lane in
---   the same step. Whoever has a pass keeps what they hold, which ends by itself.
+-- due: do what is due by the clock: open a scheduled room, end a recovery, close a room whose sale
+--   has ended, end turns and passes that have expired.
+-- Guarantee: due by Redis's clock; a room that an admin paused, drained or closed is not opened; a
+--   turn ends once and frees its capacity. If a turn was not claimed, the command that frees the
+--   seats held for its wish is put on the lane in the same step. If a pass expires, its hold stays
+--   until it expires itself.
 -- KEYS: 1 room  2 ended  3 lapsed  4 admitted  5 active  6 log  7 lane
 -- ARGV: 1 now_ms or ""  2 epoch  3 at most this many turns of each kind  4 log_max
 -- Returns: turns ended      Cost: O(turns ended)

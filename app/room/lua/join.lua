@@ -1,9 +1,8 @@
 -- join: give each holder a number, once.
 -- Guarantee: a holder in line keeps their number; numbers strictly increase, never above the
---   reserved bound; nobody joins a room that takes nobody (a scheduled one takes people from its
---   very opening on, whenever the next tick opens it), nor without an account where only accounts
---   may join. Whoever's position has ended gets a new one, at the back. A wish is kept until the
---   turn.
+--   reserved bound; nobody joins unless the room's state allows it (a scheduled room may be joined
+--   from its opening time on, even before a tick opens it), and no guest if only accounts may join.
+--   A holder whose position has ended gets a new number. A wish is stored until the turn.
 -- KEYS: 1 room  2 ended  3 holders prefix  4 wishes prefix  5 seen prefix  6 admitted  7 active
 -- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s  5 wish_bucket
 --   6 the people, as msgpack: {holder bucket, holder, wish or "", ...}

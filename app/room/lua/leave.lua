@@ -1,7 +1,7 @@
 -- leave: end a position for good: the buyer left, or was served; its capacity is free at once.
--- Guarantee: idempotent; a number that left is never let in. Whoever leaves during their turn
---   leaves no seats behind: the command that frees them goes on the lane in the same step, and so
---   behind the hold of their wish.
+-- Guarantee: idempotent; a number that left is never let in. If a buyer leaves during their turn,
+--   the command that frees their seats is put on the lane in the same step, and so after the hold
+--   of their wish.
 -- KEYS: 1 room  2 ended  3 returned  4 admitted  5 active  6 log  7 wishes prefix  8 lane
 -- ARGV: 1 now_ms or ""  2 epoch  3 number  4 log_max  5 wish_bucket
 --   6 id of that command, or "" for who was served

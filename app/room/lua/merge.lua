@@ -1,7 +1,7 @@
--- merge: give an account the position of a guest, after the guest has logged in; of two keep one.
--- Guarantee: the account has one number afterwards, the guest none; a turn is never given up for a
---   position that waits, and of two alike the earlier stays; a wish goes with its number. Without
---   a guest it only answers where the account is.
+-- merge: give an account the position of a guest, after the guest has logged in.
+-- Guarantee: the account has one number afterwards, the guest none. Of two numbers it keeps the one
+--   with a pass, else with a turn, else the lower one; a wish stays with its number. Without a
+--   guest it only returns the account's number.
 -- KEYS: 1 room  2 ended  3 returned  4 admitted  5 active  6 log  7 holders prefix  8 wishes prefix
 -- ARGV: 1 now_ms or ""  2 epoch  3 guest's bucket  4 guest or ""  5 account's bucket  6 account
 --   7 log_max  8 wish_bucket

@@ -1,5 +1,5 @@
--- reserve: let numbers be given up to a bound that SQL has reserved.
--- Guarantee: the bound only grows, whoever is late; a room that is missing stays missing.
+-- reserve: allow numbers up to a bound that SQL has reserved.
+-- Guarantee: the bound never decreases, also if a call is late; a missing room is not made.
 -- KEYS: 1 room      ARGV: 1 bound
 -- Returns: the bound in force, 0 without a room      Cost: O(1)
 local room = KEYS[1]

@@ -1,8 +1,7 @@
--- restore: give people back the positions a loss of Redis took from the line, from the tickets
---   they hold.
--- Guarantee: a number comes back once, to its own position; who joined again meanwhile keeps the
---   earlier number only, unless the later one was let in already. A number without a holder was
---   served before the loss: it stays ended.
+-- restore: after a loss of Redis, give people the positions back that their tickets prove.
+-- Guarantee: a number comes back once, to its own position; a holder who joined again meanwhile
+--   keeps only the lower number, unless the higher one was let in already. A number without a
+--   holder was served before the loss: it stays ended.
 -- KEYS: 1 room  2 ended  3 unproven  4 skipped  5 returned  6 holders prefix  7 seen prefix  8 log
 -- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s  5 log_max
 --   6.. {number, holder bucket, holder} per person

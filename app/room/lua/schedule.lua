@@ -1,8 +1,8 @@
--- schedule: when a room opens and closes by the clock, and whether its event is cancelled.
--- Guarantee: what an admin decided stays: a room they opened early, paused, drained or closed. A
---   room that only the clock closed takes people again if its sale goes on, in a new epoch behind
---   every number ever given. Cancelled is for good. A change of a closed room, whose log nobody
---   reads, is announced in `opened`.
+-- schedule: set when a room opens and closes by itself, or cancel its event.
+-- Guarantee: a room that an admin opened early, paused, drained or closed stays so. A room that was
+--   closed because its sale ended opens again if its sale goes on, in a new epoch after every
+--   number ever given. A cancelled event stays cancelled. A change of a closed room, whose log
+--   nobody reads, is announced in `opened`.
 -- KEYS: 1 room  2 log  3 opened
 -- ARGV: 1 now_ms or ""  2 log_max, also of `opened`  3 opens_ms  4 closes_ms or 0
 --   5 cancelled, or ""  6 message if so  7 event_id

@@ -1,8 +1,8 @@
--- seen: note which numbers a web process saw; a number that was passed over while away gets back
---   in front.
--- Guarantee: a number passed over and seen again stands before everyone the cursor has not
---   reached. The room knows since when presence has been reported without a gap longer than a
---   slot, by a clock that was not set back.
+-- seen: store which numbers a web process saw; a number that was passed over while absent returns
+--   to the front.
+-- Guarantee: a number that was passed over and is seen again comes before every number above the
+--   cursor. The room stores since when presence has been reported without a gap longer than a slot
+--   and without a clock that was set back.
 -- KEYS: 1 room  2 ended  3 skipped  4 returned  5 seen prefix
 -- ARGV: 1 now_ms or ""  2 epoch  3 seen_slot_ms  4 seen_ttl_s
 --   5 the numbers, packed as big-endian u32

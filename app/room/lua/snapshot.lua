@@ -1,4 +1,4 @@
--- snapshot: the whole of a room at one moment, for a web process that starts or missed something.
+-- snapshot: read a whole room at one moment, for a web process that starts or missed a log entry.
 -- Guarantee: consistent with the log entry id it returns; reading the log after that id misses
 --   nothing.
 -- KEYS: 1 room  2 log  3 ended  4 skipped  5 lapsed  6 unproven  7 admitted  8 active
