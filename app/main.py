@@ -52,6 +52,7 @@ from app.ledger.database import Database
 from app.ledger.errors import StoreError
 from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
+from app.limits.revocations import RevocationLog
 from app.metrics.web import Meters, WebMetrics, WebSources
 from app.payments.wiring import make_checkout, open_providers
 from app.room.errors import RoomUnavailable
@@ -102,7 +103,7 @@ async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIte
         member = member_of(seats)
         hub, live = make_hubs(rooms, seats, member, settings)
         presence.add_source(hub.here)
-        revoked = await learn_revoked_sessions(RevokedSessions(redis, settings.session_s, clock=clock), db, clock.now())
+        revoked = await revoked_sessions(RevocationLog(redis, settings.session_s), db, clock)
         warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched, clock.now), clock.now())
         keys, keyring = read_keys(settings)
         tickets, csrf, tokens = make_signers(keys, keyring, revoked, clock)
@@ -151,10 +152,11 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
 
 
-async def learn_revoked_sessions(revoked: RevokedSessions, db: Database, now: datetime) -> RevokedSessions:
+async def revoked_sessions(revocations: RevocationLog, db: Database, clock: Clock) -> RevokedSessions:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
+    revoked = RevokedSessions(revocations, clock)
     await revoked.load()
-    found = await account_admin.ended_since(db, now - timedelta(seconds=revoked.session_s))
+    found = await account_admin.ended_since(db, clock.now() - timedelta(seconds=revoked.session_s))
     await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
     return revoked
 

@@ -43,12 +43,9 @@ ALLOWED = {
 ONLY = {
     "redis.asyncio": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.connections", "app.control.rooms"),
-        *("app.audit.invariants", "app.http.accounts.revoked_sessions", "app.http.state", "app.metrics", "workers"),
+        *("app.audit.invariants", "app.http.state", "app.metrics", "workers"),
     ),
-    "redis.exceptions": (
-        *("app.cache", "app.limits", "app.room", "app.lane", "app.jobs", "app.connections"),
-        "app.http.accounts.revoked_sessions",
-    ),
+    "redis.exceptions": (*("app.cache", "app.limits", "app.room", "app.lane", "app.jobs", "app.connections"),),
     "sqlalchemy": ("app.ledger",),
     "asyncpg": ("app.ledger",),
     "alembic": ("app.ledger.migrations",),

@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 
 from app import connections as process
 from app import jobs, redis_keys
-from app.http.accounts import revoked_sessions as endings
 from app.http.accounts.revoked_sessions import RevokedSessions
 from app.lane import seats as seat_views
 from app.lane import streams as lane_streams
@@ -25,6 +24,7 @@ from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.ledger import seats
 from app.ledger.database import Database
+from app.limits import revocations
 from app.room import follow, joiner
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
@@ -144,8 +144,8 @@ async def test_the_seats_are_followed_again(
 async def test_what_ended_elsewhere_is_followed_again(
     redis: Redis, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endings, "READ_TIMEOUT_S", 0.1)
-    here, elsewhere = RevokedSessions(behind, 3600), RevokedSessions(redis, 3600)
+    monkeypatch.setattr(revocations, "READ_TIMEOUT_S", 0.1)
+    here, elsewhere = (RevokedSessions(revocations.RevocationLog(each, 3600)) for each in (behind, redis))
     await here.load()
 
     async def is_known_to_be_behind() -> bool:

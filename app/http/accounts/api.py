@@ -118,6 +118,7 @@ routes = [
         logout,
         summary="End the session everywhere.",
         answers={200: Message},
+        refusals=("login_unavailable",),
     ),
     Route("/.well-known/jwks.json", public_keys, methods=["GET"]),
 ]

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from app.domain.account import PASSWORD_CHARS_MAX, BadAccount, check_account, email_of, name_of
 from app.http.accounts.attempts import address_of, by_address, take
 from app.http.accounts.guest_merge import merge_guest_into_account
-from app.http.accounts.revoked_sessions import RevocationUnavailable
 from app.http.accounts.tokens import Session
 from app.http.kit.cookies import SESSION_COOKIE, set_cookie
 from app.http.kit.problems import Problem
@@ -23,6 +22,7 @@ from app.http.state import State
 from app.ledger import users
 from app.ledger.passwords import TooManyHashes, TooManyOfOne
 from app.limits.limits import Attempt, Limit, LimitsUnavailable
+from app.limits.revocations import RevocationUnavailable
 
 USER_ID_BYTES = 12
 SESSION_ID_BYTES = 12

@@ -17,7 +17,6 @@ from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Change
 from app.http.state import State
-from app.room.errors import RoomUnavailable
 
 FEED_EVERY_S = 1.0
 
@@ -29,12 +28,6 @@ async def _sample(state: State, event_id: str) -> Sample:
         return await state["room_control"].sample(event_id)
     except UnknownRoom:
         raise Problem("event_unknown.no_room", event_id=event_id) from None
-    except RoomUnavailable as error:
-        raise _unreachable(error) from error
-
-
-def _unreachable(error: RoomUnavailable) -> Problem:
-    return Problem("line_unavailable")
 
 
 async def _shown(state: State, event_id: str) -> Response:
@@ -56,8 +49,6 @@ async def change(request: Request[State]) -> Response:
     try:
         await request.state["room_control"].change(event_id, admin.email, wanted)
         await request.state["rooms"].reload(event_id)
-    except RoomUnavailable as error:
-        raise _unreachable(error) from error
     except UnknownRoom:
         raise Problem("event_unknown.no_room", event_id=event_id) from None
     except RefusedChange as error:

@@ -167,7 +167,7 @@ routes = [
         summary="Shut an account out",
         who=Who.admin,
         answers=_ANSWERS,
-        refusals=("last_admin",),
+        refusals=("last_admin", "login_unavailable"),
     ),
     ApiRoute("POST", f"{_ONE}/enable", _verb(enable), summary="Let it in again", who=Who.admin, answers=_ANSWERS),
     ApiRoute(
@@ -178,6 +178,6 @@ routes = [
         who=Who.admin,
         body=RoleBody,
         answers=_ANSWERS,
-        refusals=("last_admin",),
+        refusals=("last_admin", "login_unavailable"),
     ),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -68,8 +70,8 @@ async def on_problem(request: Request[Any], error: Exception) -> Response:
     return problem_response(error)
 
 
-async def on_store_error(_: Request[Any], error: Exception) -> Response:
-    return problem_response(store_problem(error))
+async def on_store_error(request: Request[Any], error: Exception) -> Response:
+    return await on_problem(request, store_problem(error))
 
 
 def store_problem(error: Exception) -> Problem:
@@ -82,6 +84,15 @@ def store_problem(error: Exception) -> Problem:
     assert isinstance(error, StoreError | LoadTooLate)
     log.warning("store_failed", kind=type(error).__name__, error=str(error))
     return Problem("store_unavailable")
+
+
+@contextmanager
+def stores_refused() -> Iterator[None]:
+    """Raise what a store could not do as the Problem it is: for who must look at it before it is answered."""
+    try:
+        yield
+    except STORE_ERRORS as error:
+        raise store_problem(error) from error
 
 
 async def on_http_exception(_: Request[Any], error: Exception) -> Response:

@@ -35,7 +35,6 @@ from app.http.line.streams import STREAM_HEADERS
 from app.http.shop.rules import check_wish
 from app.http.state import State
 from app.room.answers import Joined, JoinStatus, RoomStatus
-from app.room.errors import RoomUnavailable
 from app.room.joiner import JoinUnavailable
 from app.room.view import LineView
 
@@ -135,8 +134,6 @@ async def _take_back(state: State, headers: list[tuple[bytes, bytes]], view: Lin
             await state["presence"].restore(view.event_id, view.epoch, {ticket.number: holder_text(ticket.holder)})
     except Problem:
         return  # a ticket of no use proves nothing
-    except RoomUnavailable as error:
-        raise Problem("line_unavailable") from error
 
 
 def _unavailable(error: JoinUnavailable) -> Problem:

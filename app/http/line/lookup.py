@@ -10,7 +10,7 @@ from app.domain.line import Place
 from app.domain.wish import Wish, unpack_wish
 from app.http.events.cache import known_event
 from app.http.events.view import RoomWord
-from app.http.kit.problems import Problem
+from app.http.kit.problems import Problem, stores_refused
 from app.http.state import State
 from app.room.errors import RoomUnavailable
 from app.room.view import LineView
@@ -20,10 +20,8 @@ log = structlog.get_logger()
 
 async def view_of(state: State, event_id: str) -> LineView:
     """The room's view. Raises Problem: 404 where there is none, 503 where it is not made yet or Redis is away."""
-    try:
+    with stores_refused():
         view = await state["rooms"].find(event_id)
-    except RoomUnavailable as error:
-        raise Problem("line_unavailable") from error
     if view is not None:
         return view
     if (await known_event(state, event_id)).admission == "open":

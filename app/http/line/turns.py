@@ -26,7 +26,6 @@ from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import ReleasePlace
 from app.room.answers import ClaimStatus, LeaveStatus
-from app.room.errors import RoomUnavailable
 from app.room.view import LineView
 
 LANE_WAIT_S = 1.0  # for an answer that takes milliseconds when all is well
@@ -41,13 +40,10 @@ class ClaimAnswer:
 
 
 async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> ClaimAnswer:
-    """Take the turn up; a repeat gives the same pass. Raises Problem when it is not this buyer's turn."""
+    """Take the turn up; a repeat gives the same pass. Raises Problem if it is not one's turn, RoomUnavailable."""
     view = await view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
-    try:
-        status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
-    except RoomUnavailable as error:
-        raise Problem("line_unavailable") from error
+    status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
     state["meters"].claimed(event_id, status)
     if status is not ClaimStatus.claimed:
         raise _claim_refusal(view, ticket.number, status)
@@ -107,15 +103,12 @@ async def claim(request: Request[State]) -> Response:
 
 
 async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> None:
-    """Give the place up for good, and the seats held for it. Idempotent."""
+    """Give the place up for good, and the seats held for it. Idempotent. Raises Problem, RoomUnavailable."""
     view = await view_of(state, event_id)
     ticket = require_ticket(state["tickets"], headers, view)
     release_id = f"leave:{ticket.epoch}:{ticket.number}:{secrets.token_hex(8)}"  # the place may come back after a loss
     with state["lane"].expected(event_id, release_id) as answer:
-        try:
-            left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, release_id=release_id)
-        except RoomUnavailable as error:
-            raise Problem("line_unavailable") from error
+        left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, release_id=release_id)
         if left.lane_entry:
             await state["lane"].hurry(event_id, left.lane_entry, answer, LANE_WAIT_S)
     if left.status is LeaveStatus.missing:

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.domain.reservation import SeatStatus, seat_id
 from app.http.hot.sockets import PING, WIRE, SocketProtocol, text_frame
-from app.http.kit.problems import STORE_ERRORS, Problem, problem_response, store_problem
+from app.http.kit.problems import Problem, problem_response, stores_refused
 from app.lane.seats import SeatViews, UnknownEvent
 from app.lane.view import SeatView
 
@@ -216,11 +216,10 @@ class LiveSeats:
 
     async def _view(self, event_id: str) -> SeatView:
         try:
-            return await self._seats.open(event_id)
+            with stores_refused():
+                return await self._seats.open(event_id)
         except UnknownEvent:
             raise Problem("event_unknown", event_id=event_id) from None
-        except STORE_ERRORS as error:
-            raise store_problem(error) from error
 
     async def run(self) -> None:
         """Tell whoever watches, until cancelled."""

@@ -6,22 +6,26 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from app.http.accounts import revoked_sessions as module
-from app.http.accounts.revoked_sessions import RevocationUnavailable, RevokedSessions
+from app.http.accounts.revoked_sessions import RevokedSessions
+from app.limits.revocations import ENTRIES_MAX, RevocationLog, RevocationUnavailable
 from app.redis_keys import REVOKED_SESSIONS
 from tests.waiting import wait_until
 
 SESSION_S = 3600
 
 
+def sessions(redis: Redis, session_s: int = SESSION_S, entries_max: int = ENTRIES_MAX) -> RevokedSessions:
+    return RevokedSessions(RevocationLog(redis, session_s, entries_max))
+
+
 @asynccontextmanager
-async def following(redis: Redis, **options: Any) -> AsyncIterator[RevokedSessions]:
-    ended = RevokedSessions(redis, SESSION_S, **options)
+async def following(redis: Redis) -> AsyncIterator[RevokedSessions]:
+    ended = sessions(redis)
     await ended.load()
     task = asyncio.create_task(ended.run())
     try:
@@ -42,13 +46,13 @@ async def test_a_session_that_ends_ends_in_every_process(redis: Redis) -> None:
 
         await wait_until(known, description="the other process knows")
         assert not there.is_over("s2", "ann", now_s)
-    late = RevokedSessions(redis, SESSION_S)
+    late = sessions(redis)
     await late.load()
     assert late.is_over("s1", "ann", now_s), "a process that starts later knows as well"
 
 
 async def test_an_account_s_sessions_end_but_not_those_that_begin_later(redis: Redis) -> None:
-    ended = RevokedSessions(redis, SESSION_S)
+    ended = sessions(redis)
     began_s = time.time()
     await ended.end_account("ann")
     assert ended.is_over("any", "ann", began_s)
@@ -57,7 +61,7 @@ async def test_an_account_s_sessions_end_but_not_those_that_begin_later(redis: R
 
 
 async def test_the_names_of_sessions_and_accounts_do_not_mix(redis: Redis) -> None:
-    ended = RevokedSessions(redis, SESSION_S)
+    ended = sessions(redis)
     await ended.end_session("ann")
     await ended.end_account("s1")
     assert not ended.is_over("s2", "ann", 0.0)
@@ -66,7 +70,7 @@ async def test_the_names_of_sessions_and_accounts_do_not_mix(redis: Redis) -> No
 
 async def test_an_ending_that_is_told_late_brings_no_later_one_back_to_life(redis: Redis) -> None:
     """Each process tells again what it knows when Redis lost everything: one may have missed the last word."""
-    informed, behind, other = (RevokedSessions(redis, SESSION_S) for _ in range(3))
+    informed, behind, other = (sessions(redis) for _ in range(3))
     now_s = time.time()
     informed._note("u:ann", now_s)
     behind._note("u:ann", now_s - 60)
@@ -77,13 +81,13 @@ async def test_an_ending_that_is_told_late_brings_no_later_one_back_to_life(redi
 
 
 async def test_what_is_kept_outlives_every_session_and_no_more(redis: Redis) -> None:
-    await RevokedSessions(redis, SESSION_S).end_session("s1")
+    await sessions(redis).end_session("s1")
     assert SESSION_S <= await redis.ttl(REVOKED_SESSIONS) <= SESSION_S + 60
 
 
 async def test_memory_is_bounded_and_nothing_forgotten_comes_back_to_life(redis: Redis) -> None:
     began_s = time.time()
-    ended = RevokedSessions(redis, SESSION_S, ended_max=20)
+    ended = sessions(redis, entries_max=20)
     for number in range(50):
         await ended.end_session(f"s{number}")
     assert len(ended._over) <= 20
@@ -93,17 +97,17 @@ async def test_memory_is_bounded_and_nothing_forgotten_comes_back_to_life(redis:
 
 async def test_a_process_that_starts_after_entries_were_cut_off_trusts_no_older_session(redis: Redis) -> None:
     began_s = time.time()
-    first = RevokedSessions(redis, SESSION_S, ended_max=20)
+    first = sessions(redis, entries_max=20)
     for number in range(50):
         await first.end_session(f"s{number}")
     await redis.xtrim(REVOKED_SESSIONS, maxlen=20, approximate=False)
-    late = RevokedSessions(redis, SESSION_S, ended_max=20)
+    late = sessions(redis, entries_max=20)
     await late.load()
     assert all(late.is_over(f"s{number}", "ann", began_s) for number in range(50))
 
 
 async def test_what_no_session_can_be_older_than_is_forgotten_first(redis: Redis) -> None:
-    ended = RevokedSessions(redis, 10, ended_max=3)
+    ended = sessions(redis, 10, entries_max=3)
     old_s = time.time() - 60
     for number in range(3):
         ended._note(f"s:old{number}", old_s)
@@ -142,7 +146,7 @@ async def test_a_redis_that_lost_everything_is_told_again(redis: Redis) -> None:
             return bool(await redis.xlen(REVOKED_SESSIONS) == 2)
 
         await wait_until(told, description="Redis knows again")
-        late = RevokedSessions(redis, SESSION_S)
+        late = sessions(redis)
         await late.load()
         assert late.is_over("s1", "bob", began_s)
         assert late.is_over("s2", "ann", began_s)
@@ -152,7 +156,7 @@ async def test_a_redis_that_lost_everything_is_told_again(redis: Redis) -> None:
 async def test_without_redis_nothing_is_ended_and_the_caller_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.01)
     async with Redis(unix_socket_path="/nowhere/redis.sock") as away:
-        ended = RevokedSessions(away, SESSION_S)
+        ended = sessions(away)
         with pytest.raises(RevocationUnavailable):
             await ended.end_session("s1")
         assert not ended.is_over("s1", "ann", time.time())
@@ -161,7 +165,7 @@ async def test_without_redis_nothing_is_ended_and_the_caller_is_told(monkeypatch
 async def test_what_the_shop_s_books_tell_is_told_everywhere_and_undoes_nothing_later(redis: Redis) -> None:
     now_s = time.time()
     async with following(redis) as lives:
-        starts = RevokedSessions(redis, SESSION_S)
+        starts = sessions(redis)
         await starts.end_account("bob")
         await starts.load()
         await starts.learn({"ann": now_s, "bob": now_s - 60})
