@@ -40,7 +40,7 @@ swarm: $(READY) ## send a crowd and print the verdict (USERS= RATE= DURATION= HO
 scenarios: $(READY) ## the four load scenarios with ApacheBench and wrk, beside their targets (ONLY="1 3", WEB=, WORKERS=)
 	@exec $(BIN)/python -m loadtest.scenarios $(ONLY)
 
-clean-data: $(READY) ## forget every event, place in line and reservation
+clean-data: $(READY) ## delete every event, place in line and reservation
 	@exec $(BIN)/tiketi clean-data
 
 migration: $(READY) ## write the unreleased product's only migration anew, after a change of app/ledger/tables

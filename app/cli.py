@@ -1,7 +1,7 @@
-"""The `tiketi` command: runs the product, runs one process of it, and lets an operator steer it.
+"""The `tiketi` command: runs Tiketi or one process of it, and lets an admin look at waiting rooms and change them.
 
-Exit codes: 0 done, 1 it failed or had to be forced, 2 the request or a setting cannot be used. What went wrong is one
-sentence on stderr. Each command imports only what it needs.
+Exit codes: 0 done, 1 it failed or had to be killed, 2 a wrong argument or setting. An error is one sentence on stderr.
+Each command imports only what it needs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Run = Callable[[Settings, argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     run: Run = args.run
-    os.umask(0o077)  # whatever we write is this user's own
+    os.umask(0o077)  # only this user may read the files that we write
     try:
         return run(load(os.environ), args)
     except (SettingsError, KeysError) as error:
@@ -43,18 +43,18 @@ def make_parser() -> argparse.ArgumentParser:
 
     add("up", _up, "start everything on this machine; Ctrl-C stops it")
     web = add("web", _web, "run one web process")
-    web.add_argument("--fd", type=int, help="an open listening socket; else HOST and PORT are listened on")
+    web.add_argument("--fd", type=int, help="a listening socket that is open already, instead of HOST and PORT")
     web.add_argument("--name", default="web", help="its name in the log")
     add("worker", _worker, "run one worker").add_argument("--name", default="worker", help="its name in the log")
-    add("migrate", _migrate, "bring the database's tables to what this version needs; safe to repeat")
-    add("seed", _seed, "the same and, unless TIKETI_DEMO=0, make the demo events")
-    keys = add("keys", _keys, "add a new key that signs; the old ones go on verifying")
+    add("migrate", _migrate, "create or update the database's tables; safe to repeat")
+    add("seed", _seed, "create or update the tables and, unless TIKETI_DEMO=0, create the demo events")
+    keys = add("keys", _keys, "add new keys for signing; what the old ones signed stays valid")
     keys.add_argument("action", choices=["rotate"])
-    add("clean-data", _clean_data, "forget every event, place in line and reservation of the data folder")
-    add("status", _status, "show the waiting rooms").add_argument("event", nargs="?", help="only this one")
-    add("check", _check, "check over the stores that what must always hold does hold; exit code 1 if not")
+    add("clean-data", _clean_data, "delete every event, place in line and reservation in the data folder")
+    add("status", _status, "show the waiting rooms").add_argument("event", nargs="?", help="the id of one event")
+    add("check", _check, "check the invariants of all events; exit code 1 if one is broken")
     add("watch", _watch, "show a waiting room once a second").add_argument("event")
-    trace = add("trace", _trace, "tell every step of one number in line: for who says that they lost their place")
+    trace = add("trace", _trace, "show every step of one number in line, for a buyer who says they lost their place")
     trace.add_argument("event")
     trace.add_argument("number", type=int, help="the number in line")
     trace.add_argument("--json", action="store_true", help="one line of JSON with codes instead of words")
@@ -64,28 +64,28 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_changes(add: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     for name, kind, text in (
-        ("rate", float, "let in this many people per second"),
-        ("burst", int, "let in at most this many at once"),
-        ("capacity", int, "have at most this many people inside at a time"),
+        ("rate", float, "set how many people are let in per second"),
+        ("burst", int, "set how many people may be let in at once"),
+        ("capacity", int, "set how many people may be inside the shop at a time"),
     ):
         command = add(name, _change, text)
         command.add_argument("event")
         command.add_argument("value", type=kind)
         command.set_defaults(what=name)
     for name, text in (
-        ("pause", "let nobody in for now; people may still join"),
-        ("resume", "open the room (again)"),
-        ("drain", "let in those in line and nobody new"),
-        ("close", "end the line"),
+        ("pause", "let nobody in for now; people may still join the line"),
+        ("resume", "open the room, or open it again"),
+        ("drain", "let in the people in line, but let nobody new join"),
+        ("close", "end the line: everybody in it loses their place"),
     ):
         command = add(name, _change, text)
         command.add_argument("event")
         command.set_defaults(what=name, value=None)
-    command = add("accounts", _change, "say who may join the line: only people with an account, or all")
+    command = add("accounts", _change, "set who may join the line: only people with an account, or all")
     command.add_argument("event")
     command.add_argument("value", choices=["only", "all"])
     command.set_defaults(what="accounts")
-    command = add("message", _change, "tell everyone in line; an empty text takes it back")
+    command = add("message", _change, "show a message to everyone in line; an empty text removes it")
     command.add_argument("event")
     command.add_argument("value", metavar="text")
     command.set_defaults(what="message")
@@ -118,7 +118,7 @@ def _web(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _worker(settings: Settings, args: argparse.Namespace) -> int:
-    """Become a worker: a program of its own, which nothing in `app` imports."""
+    """Replace this process by a worker, which is a separate program that nothing in `app` imports."""
     command = [sys.executable, "-P", "-m", "workers", "--name", args.name]
     return _ready(settings) or os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
@@ -134,14 +134,14 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
 
     def work() -> int:
         taken = asyncio.run(migrate(settings))
-        _say(f"Taken: {', '.join(taken)}." if taken else "The database's tables are up to date.")
+        _say(f"Applied: {', '.join(taken)}." if taken else "The database's tables are up to date.")
         return 0
 
     return _stored(work)
 
 
 def _ready(settings: Settings) -> int:
-    """0 if the database has the tables we know; else why not was said, and what to do."""
+    """0 if the database has the tables that we need; else 1, after an error that says what to do."""
     from app.run.database import require_tables
 
     def work() -> int:
@@ -152,7 +152,7 @@ def _ready(settings: Settings) -> int:
 
 
 def _stored(work: Callable[[], int]) -> int:
-    """Work that needs the database; what is wrong with that is one sentence."""
+    """Do work that needs the database; returns its exit code, or 1 after an error of the database."""
     from app.ledger.errors import StoreError
     from app.ledger.migrations import SchemaError
 
@@ -164,23 +164,23 @@ def _stored(work: Callable[[], int]) -> int:
 
 def _keys(settings: Settings, _: argparse.Namespace) -> int:
     keys = rotate(settings.data_dir, settings.keys_file)
-    _say(f"Ticket key {keys.ticket_kid} and signing key {keys.signing_kid} sign from the next start on.")
+    _say(f"Ticket key {keys.ticket_kid} and signing key {keys.signing_kid} are used from the next start on.")
     return 0
 
 
 def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
-    from app.run.data_folder import FolderError, forget
+    from app.run.data_folder import FolderError, delete_data
 
     try:
-        strangers = forget(settings.data_dir)
+        others = delete_data(settings.data_dir)
     except FolderError as error:
         return _refuse(str(error), 1)
-    _say(f"{settings.data_dir} is forgotten.")
-    if strangers:
-        _say(f"Left alone, because Tiketi did not make it: {', '.join(strangers)}.")
+    _say(f"Deleted the data in {settings.data_dir}.")
+    if others:
+        _say(f"Not deleted, because Tiketi did not make it: {', '.join(others)}.")
     for name, elsewhere in (("REDIS_URL", settings.redis_url), ("DATABASE_URL", settings.database_url)):
         if elsewhere:
-            _say(f"What {name} points to was not touched.")
+            _say(f"Not deleted: the data in the store that {name} names.")
     return 0
 
 
@@ -193,7 +193,7 @@ def _status(settings: Settings, args: argparse.Namespace) -> int:
 def _watch(settings: Settings, args: argparse.Namespace) -> int:
     from app.run import console
 
-    with suppress(KeyboardInterrupt):  # how watching ends
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it
         return _asked(console.watch(settings, args.event, _say))
     return 0
 
@@ -233,9 +233,9 @@ def _change(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _limit(error: str) -> str:
-    """What a value may be, in words: `Expected `float` >= 0.1 - at `$.ratePerSecond`` says it to programs."""
+    """The limit of a value in words, from msgspec's sentence ("Expected `float` >= 0.1 - at `$.ratePerSecond`")."""
     said = error.split(" - at")[0]
-    for sign, words in ((">=", "the least is"), ("length <=", "the longest text has"), ("<=", "the most is")):
+    for sign, words in ((">=", "the minimum is"), ("length <=", "the maximum length is"), ("<=", "the maximum is")):
         if sign in said:
             limit = said.rpartition(" ")[2]
             return f"{words} {limit}{' characters' if 'length' in sign else ''}"
@@ -269,7 +269,7 @@ def _logged(settings: Settings, process: str, work: Callable[[], None]) -> int:
 def _say(line: str) -> None:
     try:
         print(line, flush=True)
-    except BrokenPipeError:  # nobody listens any more; serving goes on
+    except BrokenPipeError:  # the reader of our output has ended; we go on without it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 

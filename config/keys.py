@@ -177,9 +177,9 @@ def read_keys(path: Path) -> Keys:
     except OSError as error:
         raise KeysError(f"The key file {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KeysError(f"The key file {path} is not one of ours or is damaged: {error!r}.") from error
+        raise KeysError(f"The key file {path} was not made by Tiketi or is damaged: {error!r}.") from error
     if keys.ticket_kid not in keys.ticket_keys or keys.signing_kid not in keys.signing_keys:
-        raise KeysError(f"The key file {path} names a signing key that it does not hold.")
+        raise KeysError(f"The key file {path} does not contain the signing key that it names.")
     if not all(1 <= kid <= TICKET_KEY_ID_MAX for kid in keys.ticket_keys):
         raise KeysError(f"The key file {path} has a ticket key id outside 1 to {TICKET_KEY_ID_MAX}.")
     return keys if keys.webhook_secret else replace(keys, webhook_secret=_key_bytes(_give_secret(path)))

@@ -25,12 +25,12 @@ PLAIN_NAMES = ("HOST", "PORT", "WEB", "WORKERS", "REDIS_URL", "DATABASE_URL")  #
 
 
 class SettingsError(ValueError):
-    """A setting cannot be used; the message says which, what it was and what it takes."""
+    """A setting is invalid; the message has its name, its value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The defaults are those of one machine; every lifetime, window and limit that an operator may want to move."""
+    """All settings. The defaults suit one machine."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
@@ -39,7 +39,7 @@ class Settings:
     data_dir: Path = Path("data")
     redis_url: str = field(default="", repr=False)  # may hold a password
     database_url: str = field(default="", repr=False)
-    database_password_file: Path | None = None  # the password, if DATABASE_URL is not to hold it
+    database_password_file: Path | None = None  # a file with the password, if DATABASE_URL does not contain it
     # per process, for requests; a PostgreSQL has four more for lanes and long reads
     database_connections_max: Annotated[int, Meta(ge=1, le=100)] = 8
     database_connect_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
@@ -50,7 +50,7 @@ class Settings:
     log_format: Literal["auto", "pretty", "json"] = "auto"  # auto: pretty on a terminal, JSON otherwise
     demo: bool = True  # create the demo events and accounts at start
     tick_ms: Annotated[int, Meta(ge=10, le=1000)] = 100  # how often a worker lets people in
-    # whoever joins within so long of the opening stands in random order; 0: first come
+    # people who join within this time after the opening get numbers in random order; 0: in order of arrival
     opening_draw_s: Annotated[float, Meta(ge=0, le=30)] = 2.0
     presence_window_s: Annotated[int, Meta(ge=1, le=3600)] = 120
     claim_window_s: Annotated[int, Meta(ge=1, le=3600)] = 120
@@ -60,12 +60,12 @@ class Settings:
     waitlist_offer_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
     presence_flush_s: Annotated[float, Meta(ge=0.05, le=60)] = 5.0
     stream_life_s: Annotated[int, Meta(ge=5, le=86_400)] = 900
-    fast_path: bool = True  # answer the plainest positions and joins before ASGI
+    fast_path: bool = True  # answer the simplest position requests and joins before ASGI
     streams_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 18_000  # open streams per web process
     sockets_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # open WebSockets of seat maps per web process
     socket_origins: str = ""  # of other sites whose pages may open them, separated by spaces
     lane_wait_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0  # how long a request waits for the allocator's answer
-    # who may join one event's waiting list from one address within a day
+    # how many people may join one event's waiting list from one address within a day
     waitlist_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
     seats_per_buyer_max: Annotated[int, Meta(ge=1, le=100)] = 8
     worker_poll_s: Annotated[float, Meta(ge=0.001, le=1)] = 0.01  # how often arq looks for a wake-up
@@ -76,15 +76,15 @@ class Settings:
     login_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     # passwords that a web process checks at the same time: 64 MiB each
     hashes_at_once: Annotated[int, Meta(ge=1, le=64)] = 2
-    trusted_proxies: str = ""  # addresses or networks, comma-separated, whose X-Forwarded-For says who asks
-    payment_providers: str = "simulator"  # who takes payments, separated by spaces; of two for one method, the first
-    payment_providers_refund_only: str = ""  # who took payments before: still looked up, refunded and audited
+    trusted_proxies: str = ""  # addresses or networks, comma-separated, whose X-Forwarded-For is believed
+    payment_providers: str = "simulator"  # by name, separated by spaces; of two with the same method, the first
+    payment_providers_refund_only: str = ""  # take no new payments; old ones are still looked up, refunded, audited
     pay_webhook_url: str = ""  # where the simulated payment provider sends its webhooks; empty: this machine's web
     seat_file_bytes_max: Annotated[int, Meta(ge=1024, le=256 << 20)] = 16 << 20  # an uploaded seat map
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # a port of this process's own for /metrics; 0: none
     metrics_host: str = "127.0.0.1"
     metrics_token: str = ""  # what a reader of /metrics must send as a Bearer token
-    metrics_dir: Path | None = None  # where the processes of one machine tell each other their numbers
+    metrics_dir: Path | None = None  # the folder in which the processes of one machine exchange their metrics
     poster_bytes_max: Annotated[int, Meta(ge=1024, le=64 << 20)] = 10 << 20  # a picture sent to become a poster
     keys_file: Path | None = None  # the keys that several machines share; None: made once in the data folder
 
@@ -127,7 +127,7 @@ class Settings:
 
     @property
     def database(self) -> str:
-        """Where the shop's database is, with its password. Raises SettingsError if that cannot be read."""
+        """The database's URL with its password. Raises SettingsError if the password file cannot be read."""
         if not self.database_url:
             return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'tiketi.db'}"
         if self.database_password_file is None:
@@ -148,7 +148,7 @@ class Settings:
 
     @property
     def buyers_url(self) -> str:
-        """Where buyers reach us, for links that leave the site; this machine's web if nobody said."""
+        """The base address for links that leave the site: TIKETI_PUBLIC_URL, else this machine's web process."""
         return self.public_url.rstrip("/") or self.local_url
 
     @property
@@ -157,7 +157,7 @@ class Settings:
 
     @property
     def own_origins(self) -> frozenset[str]:
-        """Whose pages may open a WebSocket here, beside those that this very host sent."""
+        """The origins whose pages may open a WebSocket here, besides this host itself."""
         return frozenset({*self.socket_origins.split(), *([self.public_url.rstrip("/")] if self.public_url else [])})
 
     @property
@@ -183,7 +183,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables from which `load` reads these settings again: what a child process is given."""
+    """The environment variables from which `load` reads these settings again, for a child process."""
     given: dict[str, str] = {}
     for each in fields(Settings):
         value = getattr(settings, each.name)

@@ -28,7 +28,7 @@ STOP_S = 30.0
 CALL_S = 10.0
 AHEAD_MS = 100.0  # the sale opens so long before the first of the crowd comes, whose clocks are not exact
 PASSED_ON = ("WEB", "WORKERS")  # of the settings, the only ones a swarm's own system takes from outside
-BANNER = re.compile(r"RoomControl\s+(http\S+)/admin")
+BANNER = re.compile(r"Admin\s+(http\S+)/admin")
 
 
 class SystemFailed(Exception):

@@ -76,7 +76,7 @@ def test_clean_data_forgets_the_folder_and_says_what_it_left(tmp_path: Path) -> 
     said = tiketi(tmp_path, "clean-data", REDIS_URL="redis://elsewhere")
     assert said.returncode == 0
     assert "thesis.txt" in said.stdout
-    assert "What REDIS_URL points to was not touched." in said.stdout
+    assert "Not deleted: the data in the store that REDIS_URL names." in said.stdout
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["thesis.txt"]
 
 
@@ -100,7 +100,7 @@ def test_nothing_serves_a_database_without_tables(tmp_path: Path) -> None:
         said = tiketi(tmp_path, process)
         assert said.returncode == 1
         assert said.stderr == "tiketi: The database has no Tiketi tables yet. Run `tiketi migrate` first.\n"
-    assert tiketi(tmp_path, "migrate").stdout.startswith("Taken: 0001_")
+    assert tiketi(tmp_path, "migrate").stdout.startswith("Applied: 0001_")
     again = tiketi(tmp_path, "migrate")
     assert (again.returncode, again.stdout) == (0, "The database's tables are up to date.\n")
 

@@ -125,7 +125,7 @@ class RoomControl:
         if status is SaleStatus.cancelled:
             raise RefusedChange("the event is cancelled: its line stays closed")
         if status is SaleStatus.ended:
-            raise RefusedChange("the sale is over: move its end before you open the line")
+            raise RefusedChange("the sale has ended: move its end before you open the line")
         return status
 
     async def _open_sale(self, event_id: str) -> None:

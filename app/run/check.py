@@ -1,4 +1,4 @@
-"""`tiketi check`: the invariants over the stores of a running system, in words."""
+"""`tiketi check`: checks the invariants in the stores of a running system and prints what is broken."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from config.settings import Settings
 
 
 class BrokenError(Exception):
-    """An invariant does not hold; the message says of which events."""
+    """An invariant is broken; the message names the events."""
 
 
 async def check(settings: Settings, say: Say) -> None:
-    """Say what does not hold, if anything. Raises BrokenError, NotRunningError."""
+    """Print every broken invariant. Raises BrokenError if there is one, NotRunningError."""
     db = open_store(settings)
     try:
         providers = providers_for_audit(settings, db, lambda: datetime.now(UTC))

@@ -1,7 +1,7 @@
-"""What an operator does from the command line: look at rooms and change them.
+"""The commands that show waiting rooms and change them.
 
-The same `RoomControl` as behind the page and the API does the work, so a change is recorded with who made it and felt
-by the next tick. Here it is only said in words.
+They use the same `RoomControl` as the admin page and the API, so a change is recorded in the audit log and applies from
+the next tick.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ WIDTHS = (14, 10, 8, 7, 7, 9, 13, 8, 12, 7, 6)
 
 
 class ConsoleError(Exception):
-    """The request cannot be done; the message says why in one sentence."""
+    """The command cannot be carried out; the message says why in one sentence."""
 
 
 class NotRunningError(ConsoleError):
-    """There is nobody to ask."""
+    """Redis or the database cannot be reached."""
 
 
 def who() -> str:
-    """The person at this terminal, as the change is recorded."""
+    """The user at this terminal, as the audit log names them."""
     try:
         return f"{pwd.getpwuid(os.getuid()).pw_name}@cli"
     except KeyError:  # a container may run as a user without a name
@@ -109,7 +109,7 @@ def row(values: Sequence[str], id_chars: int) -> str:
 
 
 def no_room(event_id: str) -> str:
-    return f"There is no waiting room for an event {event_id!r}; `tiketi status` lists them."
+    return f"There is no waiting room for an event {event_id!r}; `tiketi status` lists all rooms."
 
 
 def not_running(settings: Settings, error: Exception) -> str:

@@ -1,6 +1,6 @@
-"""The data folder: one running Tiketi at a time, and how to forget everything in it.
+"""The data folder: locks it for one running Tiketi at a time, and deletes the data in it.
 
-A lock held by the kernel says who runs, so nothing stale is left behind by kill -9.
+The kernel holds the lock and releases it when the process ends, so kill -9 leaves no stale lock behind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK_NAME = "tiketi.lock"
-OURS = (  # everything that any process of ours writes there; nothing else is ever deleted
+OURS = (  # everything that our processes write there; nothing else is ever deleted
     "keys.json",
     "keys.lock",
     ".keys-*",
@@ -35,7 +35,7 @@ class FolderError(Exception):
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Make the folder if needed, private to its owner, and hold it for this process. Raises FolderError."""
+    """Make the folder if needed, private to its owner, and lock it during the block. Raises FolderError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = _locked(folder / LOCK_NAME)
@@ -57,8 +57,8 @@ def private(folder: Path) -> None:
         )
 
 
-def forget(folder: Path) -> list[str]:
-    """Delete what Tiketi keeps in the folder; returns the names of strangers left in place. Raises FolderError."""
+def delete_data(folder: Path) -> list[str]:
+    """Delete Tiketi's files in the folder; returns the names of all other files, which stay. Raises FolderError."""
     if not folder.exists():
         return []
     with held(folder):
@@ -66,10 +66,10 @@ def forget(folder: Path) -> list[str]:
             for path in folder.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         (folder / LOCK_NAME).unlink()
-    strangers = sorted(path.name for path in folder.iterdir())
-    if not strangers and not folder.is_symlink():
+    others = sorted(path.name for path in folder.iterdir())
+    if not others and not folder.is_symlink():
         folder.rmdir()
-    return strangers
+    return others
 
 
 def _locked(path: Path) -> int:
@@ -88,4 +88,4 @@ def _locked(path: Path) -> int:
             os.truncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor
-        os.close(descriptor)  # the file we locked was forgotten meanwhile
+        os.close(descriptor)  # the file that we locked was deleted meanwhile

@@ -1,4 +1,4 @@
-"""Makes the database ready for the other processes, and says of one that is not what to do.
+"""Prepares the database for the other processes, and refuses one that is not prepared.
 
 Idempotent, and safe when several machines do it at once.
 """
@@ -13,7 +13,7 @@ from config.settings import Settings
 
 
 async def prepare(settings: Settings) -> None:
-    """Tables, and the demo unless it is not wanted. Raises SchemaError, StoreError."""
+    """Bring the tables to the newest step and, unless switched off, create the demo. Raises SchemaError, StoreError."""
     await migrate(settings)
     if settings.demo:
         db = open_store(settings)
@@ -24,7 +24,7 @@ async def prepare(settings: Settings) -> None:
 
 
 async def migrate(settings: Settings) -> list[str]:
-    """Bring the tables to what this program knows; gives the steps taken. Raises SchemaError, StoreError."""
+    """Bring the tables to the newest step; returns the applied steps. Raises SchemaError, StoreError."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     db = open_store(settings, patient=True)
     try:
@@ -34,7 +34,7 @@ async def migrate(settings: Settings) -> list[str]:
 
 
 async def require_tables(settings: Settings) -> None:
-    """Raise SchemaError unless the tables are those that this program knows; StoreError if they cannot be seen."""
+    """Raise SchemaError if the tables are not those of the newest step, StoreError if they cannot be read."""
     db = open_store(settings)
     try:
         await db.require_tables()

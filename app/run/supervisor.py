@@ -100,7 +100,7 @@ class Supervisor:
             told.cancel()
             starting.cancel()
             await asyncio.wait([starting, told])
-            self._say("Stopping. Press Ctrl-C again to end it at once.")
+            self._say("Stopping. Press Ctrl-C again to stop at once.")
         self._say("Stopped at once." if self._forced else "Stopped.")
         return 1 if self._forced else 0
 
@@ -138,7 +138,7 @@ class Supervisor:
                 while not await _ready(listening):
                     for child in ours:
                         if child.endings >= START_ENDINGS_MAX:
-                            raise StartError(f"{child.name} does not stay up; what it last said is above.")
+                            raise StartError(f"{child.name} does not stay up; its last output is above.")
                     await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
             raise StartError(f"Nothing answered {listening.url}/readyz within {READY_WAIT_S:g} s.") from None
@@ -201,7 +201,7 @@ class Supervisor:
             await process.wait()
             raise
         if code != 0:
-            raise StartError(f"Preparing the stores {how_it_ended(code)}; what it said is above.")
+            raise StartError(f"Preparing the stores {how_it_ended(code)}; its output is above.")
 
     async def _shown(self, what: str, work: Awaitable[T]) -> T:
         """Await `work`, saying so every few seconds."""
@@ -235,7 +235,7 @@ def _why_not(host: str, port: int, error: OSError) -> str:
         return f"Port {port} on {host} is in use by another program. Choose another: PORT={port + 1} make run"
     if isinstance(error, PermissionError):
         return f"Port {port} needs more rights than you have. Choose one above 1023: PORT=8000 make run"
-    return f"HOST={host} PORT={port} cannot be listened on: {error.strerror or error}."
+    return f"Cannot listen on HOST={host} PORT={port}: {error.strerror or error}."
 
 
 async def _ready(listening: Listening) -> bool:
@@ -254,29 +254,27 @@ async def _ready(listening: Listening) -> bool:
 
 
 def banner(settings: Settings, url: str, store: str) -> str:
-    """What a person who started us wants to know."""
+    """The text shown once everything runs: addresses, logins, and how to stop."""
     url = settings.public_url.rstrip("/") or url
     rows = [("Events", f"{url}/")]
     if settings.demo:
         rows.append(("Demo sale", f"{url}/events/{DEMO_EVENT}"))
-    rows.append(("RoomControl", f"{url}/admin"))
+    rows.append(("Admin", f"{url}/admin"))
     if settings.demo:
         admin = next(account for account in ACCOUNTS if account.role == "admin")
         rows.append(("Login", f"{admin.email} / {admin.password}"))
     lines = ["", "Tiketi is ready.", "", *(f"  {name:<10} {value}" for name, value in rows), ""]
     if settings.demo and settings.host not in LOOPBACK:
-        lines.append(
-            "  The demo logins are public knowledge: set TIKETI_DEMO=0 before strangers can reach this address."
-        )
+        lines.append("  Everybody knows the demo logins: set TIKETI_DEMO=0 before other people can reach this address.")
     lines.append(f"  {settings.web} web, {settings.workers} worker, {store}; {_kept(settings)}")
     lines.append("  Stop with Ctrl-C.")
     return "\n".join([*lines, ""])
 
 
 def _kept(settings: Settings) -> str:
-    """Where the state is, as anybody may read it."""
+    """Where the data is stored, without passwords."""
     if not settings.database_url:
-        return f"state in {settings.data_dir}"
+        return f"data in {settings.data_dir}"
     return f"database {shown(settings.database_url)}, keys in {settings.keys_file or settings.data_dir}"
 
 

@@ -22,7 +22,7 @@ from config.urls import shown
 
 
 async def trace(settings: Settings, event_id: str, number: int, say: Say, *, as_json: bool) -> None:
-    """Say every step. Raises ConsoleError, and NotRunningError after what could be told if a store is away."""
+    """Print every step. Raises ConsoleError; NotRunningError at the end if a store did not answer."""
     try:
         found = await _read(settings, event_id, number)
     except UnknownRoom:
@@ -43,7 +43,7 @@ async def trace(settings: Settings, event_id: str, number: int, say: Say, *, as_
     else:
         _say_words(found, say)
     if not found.is_whole:
-        raise NotRunningError(f"Not everything could be asked. Redis is looked for at {shown(settings.redis)}.")
+        raise NotRunningError(f"Steps may be missing: a store did not answer. Redis: {shown(settings.redis)}.")
 
 
 async def _read(settings: Settings, event_id: str, number: int) -> Trace:
@@ -52,7 +52,7 @@ async def _read(settings: Settings, event_id: str, number: int) -> Trace:
         stack.push_async_callback(redis.aclose)
         db = open_store(settings)
         stack.push_async_callback(db.close)
-        with suppress(StoreError):  # what is away is told by the trace; tables that are not ours are another matter
+        with suppress(StoreError):  # the trace reports a database that cannot be reached; other tables are an error
             await db.require_tables()
         rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
         return await tracing.trace(rooms, db, event_id, number, datetime.now(UTC))
@@ -66,9 +66,9 @@ def _say_words(found: Trace, say: Say) -> None:
     for at, what, source in told:
         say(f"{at:<{widths[0]}}  {source:<{widths[1]}}  {what}")
     for gap in found.gaps:
-        say(f"Not told: {gap_words(t, gap, moment)}")
+        say(f"Missing: {gap_words(t, gap, moment)}")
 
 
 def moment(at: datetime) -> str:
-    """To the millisecond, in UTC: as the logs say it."""
+    """A time in UTC with milliseconds, in the format of the logs."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}Z"

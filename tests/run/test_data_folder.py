@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.run.data_folder import FolderError, forget, held, private
+from app.run.data_folder import FolderError, delete_data, held, private
 
 HOLD = """
 import pathlib, signal, sys
@@ -60,22 +60,22 @@ def test_forgetting_deletes_our_files_and_the_folder(tmp_path: Path) -> None:
             (folder / name).touch()
         (folder / "appendonlydir").mkdir()
         (folder / "appendonlydir" / "appendonly.aof.manifest").touch()
-    assert forget(folder) == []
+    assert delete_data(folder) == []
     assert not folder.exists()
-    assert forget(folder) == []
+    assert delete_data(folder) == []
 
 
 def test_forgetting_leaves_and_names_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     (tmp_path / "keys.json").touch()
-    assert forget(tmp_path) == ["thesis.txt"]
+    assert delete_data(tmp_path) == ["thesis.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_forgetting_is_refused_while_someone_runs(tmp_path: Path) -> None:
     (tmp_path / "keys.json").touch()
     with held(tmp_path), pytest.raises(FolderError, match="already runs"):
-        forget(tmp_path)
+        delete_data(tmp_path)
     assert (tmp_path / "keys.json").exists()
 
 

@@ -67,13 +67,13 @@ async def test_it_tells_the_steps_in_words_or_as_codes(tmp_path: Path, ledger: D
         no_database = tiketi_trace(EVENT, "1", **{**where, "DATABASE_URL": AWAY})
         assert no_database.returncode == 1
         assert "room log  Joined" in no_database.stdout
-        assert "Not told: The database does not answer" in no_database.stdout
+        assert "Missing: The database does not answer" in no_database.stdout
         assert "s3cret" not in no_database.stdout + no_database.stderr
 
     no_redis = tiketi_trace(EVENT, "1", "--json", **where)
     assert (no_redis.returncode, json.loads(no_redis.stdout)["gaps"]) == (1, [{"missing": "redis_away"}])
     assert [step["what"] for step in json.loads(no_redis.stdout)["steps"]] == ["reserved"]
-    assert no_redis.stderr.startswith("tiketi: Not everything could be asked. Redis is looked for at ")
+    assert no_redis.stderr.startswith("tiketi: Steps may be missing: a store did not answer. Redis: ")
 
 
 def test_it_says_when_nothing_runs_or_the_number_is_none(tmp_path: Path) -> None:

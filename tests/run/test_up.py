@@ -267,15 +267,15 @@ def test_an_operator_steers_from_the_command_line(system: Up) -> None:
 def test_an_unknown_event_is_one_sentence(system: Up, args: tuple[str, ...]) -> None:
     said = system.command(*args)
     assert said.returncode == 2
-    assert said.stderr == "tiketi: There is no waiting room for an event 'nothing'; `tiketi status` lists them.\n"
+    assert said.stderr == "tiketi: There is no waiting room for an event 'nothing'; `tiketi status` lists all rooms.\n"
 
 
 @pytest.mark.parametrize(
     ("args", "why"),
     [
-        (("rate", "demo", "0"), "rate 0.0: the least is 0.1"),
-        (("burst", "demo", "0"), "burst 0: the least is 1"),
-        (("capacity", "demo", "9999999"), "capacity 9999999: the most is 1000000"),
+        (("rate", "demo", "0"), "rate 0.0: the minimum is 0.1"),
+        (("burst", "demo", "0"), "burst 0: the minimum is 1"),
+        (("capacity", "demo", "9999999"), "capacity 9999999: the maximum is 1000000"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_plain_words(system: Up, args: tuple[str, ...], why: str) -> None:
