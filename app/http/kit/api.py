@@ -1,7 +1,8 @@
-"""An API route that says what it takes and answers, so that the OpenAPI description cannot drift from the code.
+"""A route of the API together with its description: what it takes, answers and may refuse.
 
-The types named here are the ones that validate: a body's Struct is what its decoder checks. openapi.py reads them; a
-test holds every route under /api to being one of these, and runs all of them against their description.
+openapi.py generates the OpenAPI document from these. The types that describe a body or a query are the ones that check
+it, and a test sends generated requests to every route and compares the answers with the description. Every route under
+/api is an ApiRoute.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Who(StrEnum):
-    """Whom a route serves, and so what must be sent with a request to it."""
+    """Who may use a route, and so which credentials a request to it must carry."""
 
     all = "all"
     ticket = "ticket"  # a place in line: X-Queue-Ticket or its cookie
@@ -76,7 +77,11 @@ class Operation:
 
 
 class ApiRoute(Route):
-    """One method of one path. `refusals` are names in the table of refusals, beyond those its kind implies."""
+    """One method of one path.
+
+    `refusals` are names in the table of refusals. Those that follow from its other arguments need not be listed: from
+    having a body or a query, from the names in its path, and from who may use it.
+    """
 
     def __init__(
         self,
@@ -112,7 +117,7 @@ def _by_status(names: Iterable[str]) -> dict[int, list[str]]:
 
 
 def query_of(request: Request[Any], kind: type[T]) -> T:
-    """The query string as a checked Struct. Raises Problem 422: what does not fit, or a part nobody knows."""
+    """The query string as a value of `kind`. Raises Problem 422 if a part does not fit or is unknown."""
     given = dict(request.query_params)
     known = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
     if unknown := given.keys() - known.keys():

@@ -1,4 +1,4 @@
-"""Reads a request's body, bounded, and decodes it into a checked type."""
+"""Reads the body of a request up to a size limit, and decodes its JSON into a type that is checked while decoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ async def read_body(receive: Receive, limit: int = BODY_BYTES_MAX) -> bytes:
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Raises Problem 422 saying which member is wrong and why, or 400 if it is not JSON at all."""
+    """The body as a value of the decoder's type. Raises Problem: 422 if a member does not fit, with its place and the
+    reason; 400 if the body is not JSON."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""The clock of a web process, as one of its services: whoever asks what time it is asks this, and a test may set it."""
+"""The clock of a web process: everything in app/http that needs the time reads it here, so that a test can set it."""
 
 from __future__ import annotations
 

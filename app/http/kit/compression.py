@@ -1,4 +1,4 @@
-"""Whether an answer may be sent packed: what is worth packing, and who can unpack it."""
+"""When an answer is sent compressed: if it is large enough, and the client accepts gzip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ PACKED_FROM_BYTES = 512
 
 
 def takes_gzip(accept_encoding: str) -> bool:
-    """Whether who sends this Accept-Encoding (RFC 9110, 12.5.3) can read gzip; `q=0` says that it cannot."""
+    """Whether this Accept-Encoding header accepts gzip (RFC 9110, 12.5.3); `q=0` refuses it."""
     weights: dict[str, bool] = {}
     for part in accept_encoding.lower().split(","):
         name, _, weight = part.partition(";")

@@ -1,7 +1,7 @@
-"""Reads one header or cookie from the raw headers of a request, and writes a cookie for an answer.
+"""Reads a header or a cookie from the raw headers of a request, and makes the header that sets a cookie.
 
-Works on ASGI's list of byte pairs, because the hot endpoints have nothing else, and copies nothing but what is asked
-for. Which cookies there are, and what they prove, is said by those who use them.
+Works on ASGI's list of byte pairs, because that is all the hot endpoints have, and copies only the value asked for.
+What each cookie means is defined where it is used (app/http/accounts/credentials.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What a text that somebody sends may look like, and which value of a request does not fit, and why.
+"""The patterns that texts in a request must match, and which value of a refused request does not fit its type, and why.
 
-msgspec checks what is sent, and says what is wrong in a sentence. Only when it has refused something is the value
-walked through again beside its type, to find the place and the reason as data: a form marks its field by them.
+msgspec checks requests. When it refuses one, its error has only a sentence. `misfit_of` then compares the value with
+its type again and finds the place and the reason as data, so that a form can mark the field. Valid requests never get
+here.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class Misfit:
 
 
 def misfit_of(error: msgspec.ValidationError, kind: type, value: object, *, lax: bool = False) -> Misfit:
-    """What msgspec refused to make a `kind` of. `lax`: numbers may have been sent as text, as in a query or a form."""
+    """The first part of `value` that does not fit `kind`, after msgspec raised `error` for it.
+
+    `lax`: numbers may be sent as text, as in a query or a form.
+    """
     found = _find(inspect.type_info(kind), value, (), lax)
     if found is None:
         return Misfit((), Reason.other, None, str(error))

@@ -1,4 +1,4 @@
-"""Reads what a plain HTML form sent, bounded, into checked values."""
+"""Reads the fields of a plain HTML form, up to a size limit, and checks those that several pages share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Form = dict[str, list[str]]
 
 
 async def read_form(request: Request[Any]) -> Form:
-    """The fields with a value; asked again, the same. Raises Problem when the body is too large or is no form."""
+    """The fields that were filled in, each with its values.
+
+    Remembers them with the request, so it may be called again. Raises Problem if the body is too large or no form.
+    """
     known: Form | None = request.scope.get(_READ)
     if known is None:
         known = request.scope[_READ] = await _read(request)
@@ -39,11 +42,12 @@ async def _read(request: Request[Any]) -> Form:
 
 
 def first(form: Form, name: str) -> str:
+    """The first value of a field; empty if it was not filled in."""
     return form.get(name, [""])[0]
 
 
 def wish_of(form: Form) -> Wish | None:
-    """The wish; None when no quantity was chosen. The same grade twice counts once. Raises Problem on nonsense."""
+    """The seats that the form asks for; None when no quantity was chosen. Raises Problem 422 for what is no wish."""
     quantity = first(form, "quantity")
     if not quantity:
         return None

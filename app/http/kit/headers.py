@@ -1,7 +1,7 @@
 """The security headers of every page.
 
-Pages load only their own files: no inline script or style, no third party, no framing. The composition
-root adds these to every HTML answer; the API needs none of them but `nosniff`.
+Pages load only files of their own origin: no inline script or style and nothing from elsewhere. No other site may frame
+them. hot/front.py adds these headers to every HTML answer; answers of the API get only `nosniff`.
 """
 
 from __future__ import annotations

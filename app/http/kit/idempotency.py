@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: with it a request may be repeated, and is carried out once."""
+"""The header Idempotency-Key: a client that repeats a request with the same key gets the first answer again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ KEY_CHARS_MAX = 60
 
 
 def idempotency_key(headers: Headers, holder: str) -> str | None:
-    """The key that was sent, made `holder`'s own so that nobody meets another's; None without one.
+    """The key that was sent, with `holder` before it, so that two people's equal keys are not one; None without a key.
 
     Raises Problem 422 for a key that cannot be kept.
     """

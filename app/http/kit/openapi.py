@@ -125,7 +125,7 @@ def _refusal(status: int, names: Iterable[str], shapes: dict[int, dict[str, Any]
 
 
 class Document:
-    """Serves the description; made once, when it is first asked for."""
+    """The endpoint that serves the description. It is generated at the first request and kept."""
 
     def __init__(self, routes: Iterable[BaseRoute], version: str) -> None:
         self._routes, self._version = routes, version

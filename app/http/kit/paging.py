@@ -1,6 +1,7 @@
-"""How long lists are asked for and answered: pages of a bounded size, and cursors that only we can read.
+"""Long lists, a page at a time: the types of what a query may ask for, and the cursor with which the next page begins.
 
-A cursor names the last thing shown, not a count, so nothing is shown twice or left out when more is made meanwhile.
+A cursor names the last item of a page, not how many there were before it. So nothing is shown twice or left out when
+items are added while somebody reads. Clients send a cursor back as they got it; its format may change.
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ NUL = "\x00"  # no database keeps it in a text, and PostgreSQL refuses to look f
 
 
 def cursor_of(at: datetime, name: str) -> str:
+    """The cursor for the item that was made at `at` and is called `name`: the last one of a page."""
     text = f"{at.astimezone(UTC).isoformat()}|{name}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def page_start_of(cursor: str | None) -> PageStart | None:
-    """Where to go on. Raises Problem for what `cursor_of` did not make."""
+    """The item that a cursor names, after which the next page begins; None without a cursor.
+
+    Raises Problem 422 for a text that `cursor_of` did not make.
+    """
     if cursor is None:
         return None
     try:
@@ -54,7 +59,7 @@ def _not_ours(cursor: str) -> Problem:
 
 
 def moment_of(text: str | None) -> datetime | None:
-    """The time said, in UTC. Raises Problem if there is none, as where its offset leads past the last year."""
+    """An ISO 8601 text with an offset as a time in UTC. Raises Problem 422 if there is no such time."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC) if text is not None else None
     except (ValueError, OverflowError):
@@ -62,6 +67,6 @@ def moment_of(text: str | None) -> datetime | None:
 
 
 def no_nul(*texts: str | None) -> None:
-    """Raises Problem if a text to be looked for has a NUL: nothing could be found by it."""
+    """Raises Problem 422 if a search text contains a NUL character, which no database stores and PostgreSQL rejects."""
     if any(text is not None and NUL in text for text in texts):
         raise Problem("payload_invalid", why="A text to look for has a NUL character in it")

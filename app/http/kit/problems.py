@@ -1,4 +1,8 @@
-"""Every refusal as application/problem+json (RFC 9457): a status, a stable code and a sentence a person can act on."""
+"""Raise a `Problem` to refuse a request: it is answered as application/problem+json (RFC 9457).
+
+What may be refused, with which status and words, stands in refusals.py. Failures of the database and of Redis become
+Problems here and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,10 @@ RETRY_AFTER_S = {429: 5, 503: 1, 504: 2}
 
 
 class Problem(Exception):
-    """A refusal, by its name in the table of refusals.
+    """A refusal, by its name in the table of refusals: `raise Problem("too_many_seats", most=4)`.
 
-    Of the keywords those that the table's sentence names fill it; the others (`extra`) become members of the answer,
-    where msgspec encodes a datetime or a struct. `cookies` are Set-Cookie headers that go with it.
+    Keywords that the table's sentence has in braces fill it. All others (`extra`) become members of the answer, encoded
+    by msgspec. `cookies` are Set-Cookie headers to send with the answer.
     """
 
     def __init__(self, name: str, /, **known: Any) -> None:
@@ -45,6 +49,7 @@ class Problem(Exception):
 
 
 def problem_response(problem: Problem) -> Response:
+    """The answer to a refused request, with Retry-After where the client should wait."""
     body = {
         "type": f"urn:tiketi:problem:{problem.code}",
         "title": problem.code.replace("_", " "),
@@ -65,17 +70,19 @@ def problem_response(problem: Problem) -> Response:
 
 
 async def on_problem(request: Request[Any], error: Exception) -> Response:
+    """Answer a Problem that an endpoint raised, and count it by its code."""
     assert isinstance(error, Problem)
     request.state["meters"].refused(error.code)
     return problem_response(error)
 
 
 async def on_store_error(request: Request[Any], error: Exception) -> Response:
+    """Answer a failure of the database or of Redis that an endpoint did not handle."""
     return await on_problem(request, store_problem(error))
 
 
 def store_problem(error: Exception) -> Problem:
-    """What the shop's database or Redis could not do, as a refusal."""
+    """The refusal for a failure of the database or of Redis, which is logged."""
     if isinstance(error, RoomUnavailable | LaneUnavailable):
         log.warning("redis_failed", kind=type(error).__name__, error=str(error))
         return Problem("line_unavailable")
@@ -88,7 +95,10 @@ def store_problem(error: Exception) -> Problem:
 
 @contextmanager
 def stores_refused() -> Iterator[None]:
-    """Raise what a store could not do as the Problem it is: for who must look at it before it is answered."""
+    """Raise a failure of the database or of Redis in the block as a Problem.
+
+    Needed only where the caller handles Problems; elsewhere the exception handlers answer such a failure.
+    """
     try:
         yield
     except STORE_ERRORS as error:
@@ -96,6 +106,7 @@ def stores_refused() -> Iterator[None]:
 
 
 async def on_http_exception(_: Request[Any], error: Exception) -> Response:
+    """Answer what no route fits."""
     assert isinstance(error, HTTPException)
     response = problem_response(http_problem(error))
     response.headers.update(error.headers or {})
@@ -103,7 +114,7 @@ async def on_http_exception(_: Request[Any], error: Exception) -> Response:
 
 
 def http_problem(error: HTTPException) -> Problem:
-    """What Starlette refuses before any endpoint of ours is asked."""
+    """The refusal for an HTTPException: Starlette raises it where no route fits."""
     if error.status_code == 404:
         return Problem("not_found")
     if error.status_code == 405:
@@ -114,10 +125,11 @@ def http_problem(error: HTTPException) -> Problem:
 
 
 async def on_crash(request: Request[Any], error: Exception) -> Response:
-    """A bug of ours: told in the log with its trace, to the client without."""
+    """Answer an exception that nobody expected, which is a bug: its trace is for the log, not for the client."""
     return crash_response(request.url.path, error)
 
 
 def crash_response(path: str, error: Exception) -> Response:
+    """The answer to a request that met a bug, which is logged with its trace."""
     log.error("request_crashed", path=path, exc_info=error)
     return problem_response(Problem("internal_error"))

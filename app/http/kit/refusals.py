@@ -1,9 +1,9 @@
-"""Every refusal there is, in one table: its status, the sentence that says why, and what to do next.
+"""The table of refusals: for each its status, a sentence that says why, and one that says what to do next.
 
-Endpoints raise `Problem("code", …)` and say nothing of status or words, the OpenAPI description is made from this, and
-the tests hold the code to it. A code is stable and for programs; where one code is told in several ways, the others are
-named `code.way`. `{names}` in a sentence are filled with what the endpoint knows. Pages say it in the reader's language
-under `kit.error.CODE`; `api_only` are those that no page can show.
+Endpoints raise `Problem("code", …)`; status and words are written only here. The OpenAPI description and the tests use
+the same table. A code is stable, because programs decide by it. Where one code needs several sentences, the further
+ones are named `code.variant`. `{names}` in a sentence are filled with the keywords of the Problem. Pages show a refusal
+in the reader's language, by the text `kit.error.CODE`, which every code has unless it is `api_only`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READ_EVENT = "Read the event again and make the change to what it is now."
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`detail` is one sentence or two; `next` what whoever was refused can do, in one."""
+    """`detail` says why in a sentence or two, `next` what the client can do now. `api_only`: no page can show it."""
 
     status: int
     detail: str
@@ -311,5 +311,5 @@ REFUSALS: Mapping[str, Kind] = {**_REQUEST, **_ACCOUNTS, **_LINE, **_SHOP, **_PA
 
 
 def code_of(name: str) -> str:
-    """The stable code of a refusal, however it is told."""
+    """The stable code of a refusal, without the variant."""
     return name.partition(".")[0]

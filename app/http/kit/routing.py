@@ -1,6 +1,7 @@
-"""How a page is reached: a route whose refusals are told as a page, in the reader's language.
+"""Routes of pages, and the handlers that answer an error: as a page for a browser, as problem+json for everyone else.
 
-The code of a refusal chooses the sentence; what has no sentence of its own shows the detail the API would give.
+An error page says the refusal in the reader's language, by the text `kit.error.CODE`; where there is none it shows the
+English detail that the API would answer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ Page = Callable[[Request[Any]], Awaitable[Response]]
 
 
 def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours", "checked_by_page"] = "ours") -> Route:
-    """`form`: every POST must carry the token of csrf.py; a page that takes another kind of body checks it itself."""
+    """A route whose Problems are answered with an error page.
+
+    Every POST must carry the token of csrf.py in its form; with `form="checked_by_page"` the page checks it itself,
+    because its body is no plain form.
+    """
 
     async def endpoint(request: Request[Any]) -> Response:
         try:
@@ -43,7 +48,7 @@ def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours",
 
 
 def problem_words(t: Texts, problem: Problem) -> str:
-    """The refusal as a sentence for a person."""
+    """A refusal as a sentence in the reader's language."""
     key = f"kit.error.{problem.code}"
     return t(key) if t.has(key) else problem.detail
 
@@ -64,7 +69,7 @@ def error_page(request: Request[Any], problem: Problem) -> Response:
 
 
 async def on_http_exception(request: Request[Any], error: Exception) -> Response:
-    """What no route answers: a page for who browses, the API's answer for everyone else."""
+    """Answer an address that no route has, or a method that it does not take."""
     if not _browses(request) or not isinstance(error, HTTPException) or error.status_code not in NOTHING_HERE:
         return await problems.on_http_exception(request, error)
     problem = Problem("not_found")
@@ -73,14 +78,14 @@ async def on_http_exception(request: Request[Any], error: Exception) -> Response
 
 
 async def on_store_error(request: Request[Any], error: Exception) -> Response:
-    """The shop's database or Redis is away or busy, or refuses a value."""
+    """Answer when the database or Redis cannot be reached, is too busy, or rejects a value."""
     if not _browses(request):
         return await problems.on_store_error(request, error)
     return error_page(request, problems.store_problem(error))
 
 
 async def on_crash(request: Request[Any], error: Exception) -> Response:
-    """A bug of ours, logged as the API logs it; who browses is told by a page."""
+    """Answer an exception that nobody expected, which is a bug; it is logged with its trace."""
     answer = await problems.on_crash(request, error)
     if not _browses(request):
         return answer

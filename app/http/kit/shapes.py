@@ -1,6 +1,7 @@
-"""What the API answers with, as types: the OpenAPI description is made from these, and tests hold the answers to them.
+"""The types of the API's answers that several capabilities share. The OpenAPI description is generated from them, and
+tests check real answers against it.
 
-The hot answers (a position, a seat map) are written by hand as bytes; these say what those bytes mean.
+A position and a seat map are asked for so often that their bytes are written by hand; their types here describe them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from app.domain.reservation import ReservationStatus
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """camelCase in JSON."""
+    """The base of all of them: immutable, and its members are spelled in camelCase in JSON."""
 
 
 class Refusal(Shape, frozen=True, kw_only=True):
@@ -32,13 +33,15 @@ class Refusal(Shape, frozen=True, kw_only=True):
 
 
 class Range(Shape, frozen=True, kw_only=True):
-    """Seconds, as an honest range."""
+    """An estimate of a waiting time in seconds, as the range it is expected to lie in."""
 
     low: int
     high: int
 
 
 class ReservedSeat(Shape, frozen=True, kw_only=True):
+    """One seat of a reservation, with the price it was reserved at."""
+
     id: str
     section: str
     row: str
@@ -56,6 +59,8 @@ class ReservationMoney(Shape, frozen=True, kw_only=True):
 
 
 class Reservation(Shape, frozen=True, kw_only=True):
+    """Seats held for or sold to one buyer. `expires_at` ends the hold unless it is paid before."""
+
     id: str
     event_id: str
     status: ReservationStatus
@@ -85,6 +90,8 @@ class Position(Shape, frozen=True, kw_only=True):
 
 
 class Joined(Position, frozen=True, kw_only=True):
+    """The answer to a join: the position, with the ticket that proves it."""
+
     ticket: str
     stream_url: str
 
@@ -98,6 +105,8 @@ class Claimed(Shape, frozen=True, kw_only=True):
 
 
 class LineStatus(Shape, frozen=True, kw_only=True):
+    """How a line stands, for everybody: nothing in it is about one person."""
+
     state: RoomState
     cursor: int
     waiting: int
@@ -106,11 +115,12 @@ class LineStatus(Shape, frozen=True, kw_only=True):
 
 
 class Nothing(Shape, frozen=True, kw_only=True):
-    """`{}`"""
+    """The empty object, `{}`."""
 
 
 class Poster(Shape, frozen=True, kw_only=True):
-    """Both sizes of a poster, with their pixels, so that a page can leave the room before they are there."""
+    """The addresses of a poster and of its thumbnail. Width and height are in pixels: a page reserves the space
+    with them before the pictures are loaded."""
 
     url: str
     width: int
@@ -121,7 +131,7 @@ class Poster(Shape, frozen=True, kw_only=True):
 
 
 def poster_of(name: str | None, width: int | None, height: int | None) -> Poster | None:
-    """Where a poster is; None where there is none."""
+    """The addresses of a poster by the name of its files; None for an event without a poster."""
     if name is None or width is None or height is None:
         return None
     thumb_width, thumb_height = fitted((width, height), SIZES["thumb"])
@@ -137,11 +147,13 @@ def poster_of(name: str | None, width: int | None, height: int | None) -> Poster
 
 
 class Message(Shape, frozen=True, kw_only=True):
+    """A sentence for a person, where there is nothing else to answer."""
+
     message: str
 
 
 class Change(Shape, frozen=True, kw_only=True):
-    """Something an admin did: `change` holds what it was set to."""
+    """One change that an admin made to a room: when, who, and the new values."""
 
     at: datetime
     who: str

@@ -1,7 +1,7 @@
-"""Takes an uploaded file, as the raw body or as the one file of a form, within a limit of its own.
+"""Reads an uploaded file, sent as the raw body of a request or as the one file of a multipart form.
 
-What a file is called and what its sender says it is are never trusted: names are not even read, and what a file is, its
-content tells.
+A file has a size limit of its own, larger than that of other bodies. Its name is ignored, and its kind is decided by
+whoever reads the content: a sender can claim anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ FORM = "multipart/form-data"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`media_type` is what the sender says of a raw body; of a form's file it is empty, because browsers guess it."""
+    """`media_type` is the Content-Type of a raw body, as its sender claims. For a file in a form it is empty: browsers
+    guess it from the name. `fields` are the other fields of the form."""
 
     data: bytes
     media_type: str = ""
