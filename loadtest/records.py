@@ -130,7 +130,7 @@ class RoomStart(_Line, frozen=True, kw_only=True, tag="start"):
     cursor: int
     number: int
     settings: RoomSettings
-    gone: list[int] = []
+    ended_places: list[int] = []
     skipped: list[int] = []
     admitted: list[int] = []
     active: list[int] = []
@@ -197,7 +197,7 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int
     cursor: int
     rev: int
-    gone: set[int] = set()
+    ended_places: set[int] = set()
     lapsed: set[int] = set()
     skipped: set[int] = set()
     admitted: set[int] = set()

@@ -101,10 +101,10 @@ class Cache:
 
     def drop(self, tags: Sequence[str]) -> None:
         """Drop what has one of these tags from this process, and what is being loaded with it."""
-        gone = frozenset(tags)
-        for key in [key for key, entry in self._entries.items() if entry.tags & gone]:
+        changed = frozenset(tags)
+        for key in [key for key, entry in self._entries.items() if entry.tags & changed]:
             del self._entries[key]
-        for key in [key for key, loading in self._loads.items() if loading.tags & gone]:
+        for key in [key for key, loading in self._loads.items() if loading.tags & changed]:
             del self._loads[key]  # who waits for it asked before; who asks from now on begins another
 
     def drop_all(self) -> None:

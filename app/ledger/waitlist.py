@@ -86,8 +86,8 @@ async def of_holders(db: Database, holders: Sequence[str]) -> list[Entry]:
 async def leave(db: Database, entry_id: int, now: datetime) -> bool:
     """End a waiting or offered entry; False if it had ended. The caller has the lane cancel an offer's reservation."""
     async with db.write() as tx:
-        gone = update(waitlist).where((_c.id == entry_id) & _is_live)
-        return (await tx.execute(gone.values(state=ListState.left.value, ended_at=now))).rowcount == 1
+        leaving = update(waitlist).where((_c.id == entry_id) & _is_live)
+        return (await tx.execute(leaving.values(state=ListState.left.value, ended_at=now))).rowcount == 1
 
 
 def waiting(tx: Connection, event_id: str, now: datetime) -> list[Waiting]:

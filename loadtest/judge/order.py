@@ -70,8 +70,8 @@ def _tau_of_joins(records: Records, played: Replay) -> float:
 
 
 def _check_steps(played: Replay, people: People, finding: Finding) -> None:
-    """The cursor only moves forward, and everyone it moves over is let in, known as absent, or gone already."""
-    gone, inside = set(played.start.gone), set(played.start.admitted) | set(played.start.active)
+    """The cursor only moves forward, and everyone it moves over is let in, known as absent, or has ended already."""
+    ended_places, inside = set(played.start.ended_places), set(played.start.admitted) | set(played.start.active)
     for step in played.steps:
         entry = step.entry
         if entry.kind == "admit":
@@ -79,17 +79,17 @@ def _check_steps(played: Replay, people: People, finding: Finding) -> None:
                 finding.breach(f"the cursor went back from {step.cursor} to {entry.cursor}", "the admitter")
             named = {*entry.admitted, *entry.skipped}
             for number in range(step.cursor + 1, entry.cursor + 1):
-                if number not in named and number not in gone:
+                if number not in named and number not in ended_places:
                     finding.breach("passed over without a word", people.number(number))
             for number in entry.admitted:
-                if number in gone or number in inside:
-                    why = "its place had ended" if number in gone else "it had been let in already"
+                if number in ended_places or number in inside:
+                    why = "its place had ended" if number in ended_places else "it had been let in already"
                     finding.breach(f"let in although {why}", people.number(number))
             inside.update(entry.admitted)
         if step.reopened:
             inside.clear()
-        gone.difference_update(entry.back)
-        gone.update(entry.ended)
+        ended_places.difference_update(entry.back)
+        ended_places.update(entry.ended)
 
 
 def _check_pairs(played: Replay, people: People, finding: Finding) -> None:
@@ -176,6 +176,6 @@ def _by_crowd_alone(records: Records, finding: Finding) -> Finding:
     for told in records.of(PositionSeen):
         if told.state in ("admitted", "claimed") and told.via == "stream":
             first.setdefault(told.number, told.at_ms)
-    heard = sorted(first, key=lambda number: first[number])
-    finding.unproven = f"the room's log was not read; streams heard of their turn with tau {tau(heard):.4f}"
+    order = sorted(first, key=lambda number: first[number])
+    finding.unproven = f"the room's log was not read; streams heard of their turn with tau {tau(order):.4f}"
     return finding

@@ -137,7 +137,7 @@ def place(stores: Stores, number: int) -> str:
     """What the stores say of a number; `lost` if nothing, `unknown` if they never gave it."""
     if number > stores.number:
         return "unknown"
-    if number in stores.gone:
+    if number in stores.ended_places:
         return "lapsed" if number in stores.lapsed else "left or served"
     if number in stores.admitted or number in stores.active:
         return "inside"

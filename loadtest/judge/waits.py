@@ -81,18 +81,18 @@ def judge_news(records: Records, played: Replay | None) -> Finding:
         finding.text = "the room's log was not read"
         return finding
     moved_ms = {step.entry.rev: step.entry.at_ms for step in played.steps if step.entry.kind == "admit"}
-    heard: dict[int, float] = {}
+    first_seen: dict[int, float] = {}
     moves: list[float] = []
     last_rev: dict[int, int] = {}
     for told in records.of(PositionSeen):
         if told.via != "stream":
             continue
         if told.state == "admitted":
-            heard.setdefault(told.number, told.at_ms)
+            first_seen.setdefault(told.number, told.at_ms)
         if told.session in last_rev and told.rev > last_rev[told.session] and told.rev in moved_ms:
             moves.append(told.at_ms - moved_ms[told.rev])
         last_rev[told.session] = told.rev
-    turns = [at_ms - played.admitted_ms[number] for number, at_ms in heard.items() if number in played.admitted_ms]
+    turns = [at_ms - played.admitted_ms[number] for number, at_ms in first_seen.items() if number in played.admitted_ms]
     finding.text = f"of a turn: {spread(turns)} ({len(turns)}); of a move: {spread(moves)} ({len(moves)})"
     return finding
 

@@ -76,9 +76,9 @@ def test_a_bitmap_of_redis_loads_as_it_is(members: set[int], number: int) -> Non
 @given(st.sets(numbers, max_size=50), numbers, numbers)
 @example({5}, 5, 4)
 @example({1, 2, 3}, 4, 0)
-def test_ahead_counts_those_between_the_cursor_and_you_who_stayed(gone: set[int], number: int, cursor: int) -> None:
+def test_ahead_counts_those_between_the_cursor_and_you_who_stayed(ended: set[int], number: int, cursor: int) -> None:
     bits = Bits()
-    for member in gone:
+    for member in ended:
         bits.add(member)
-    between = set(range(cursor + 1, number)) - gone
+    between = set(range(cursor + 1, number)) - ended
     assert ahead(number, cursor, bits) == len(between)

@@ -44,22 +44,22 @@ async def echo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx2
         yield client
 
 
-async def heard(client: httpx2.AsyncClient, path: str, **headers: str) -> dict[str, str]:
+async def echoed(client: httpx2.AsyncClient, path: str, **headers: str) -> dict[str, str]:
     lines: list[str] = (await client.get(path, headers=headers)).json()
     pairs = [line.split(": ", 1) for line in lines[1:] if ": " in line]
     return {name.lower(): value for name, value in pairs}
 
 
 async def test_where_a_request_came_from_is_what_nginx_saw(echo: httpx2.AsyncClient) -> None:
-    got = await heard(echo, "/", **{"x-forwarded-for": FORGED})
+    got = await echoed(echo, "/", **{"x-forwarded-for": FORGED})
     assert got["x-forwarded-for"] == "127.0.0.1"
     assert got["host"] == echo.base_url.netloc.decode(), "with its port, which forms are checked against"
     assert got["x-forwarded-proto"] == "http"
 
 
 async def test_connections_to_the_web_processes_stay_open_unless_they_become_sockets(echo: httpx2.AsyncClient) -> None:
-    assert "connection" not in await heard(echo, "/")
-    asked = await heard(echo, "/ws/seats/demo", connection="Upgrade", upgrade="websocket")
+    assert "connection" not in await echoed(echo, "/")
+    asked = await echoed(echo, "/ws/seats/demo", connection="Upgrade", upgrade="websocket")
     assert (asked["connection"], asked["upgrade"]) == ("upgrade", "websocket")
 
 

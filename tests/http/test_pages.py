@@ -90,8 +90,8 @@ def test_best_available_works_as_a_form(system: Up, browser: Browser) -> None:
     assert made.headers["location"].startswith("/reservations/")
     again = browser.submit("/events/demo/reserve", data={"quantity": "1"})
     assert again.headers["location"] == made.headers["location"], "who holds seats is shown them"
-    gone = browser.submit(f"{made.headers['location']}/cancel")
-    assert gone.status_code == 303
+    cancelled = browser.submit(f"{made.headers['location']}/cancel")
+    assert cancelled.status_code == 303
     assert 'data-status="cancelled"' in browser.get(made.headers["location"]).text
 
 

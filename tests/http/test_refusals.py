@@ -428,11 +428,11 @@ async def test_a_room_this_process_does_not_know_yet_lets_nobody_past_the_line(s
 
 async def test_an_expired_or_foreign_pass_opens_nothing(system: System, event_id: str) -> None:
     tokens = system.state["tokens"]
-    gone = AdmissionPass(
+    expired = AdmissionPass(
         event_id=event_id, epoch=1, number=1, holder=HOLDER, expires_at=datetime.now(UTC) - timedelta(seconds=1)
     )
     async with buyer(system, event_id) as ann:
-        answer = await ann.reserve(headers={"x-admission-pass": tokens.sign_pass(gone)}, seatIds=["s0"])
+        answer = await ann.reserve(headers={"x-admission-pass": tokens.sign_pass(expired)}, seatIds=["s0"])
         assert_problem(answer, 410, "pass_expired")
         admin = (await system.bearer())["authorization"].removeprefix("Bearer ")
         answer = await ann.reserve(headers={"x-admission-pass": admin}, seatIds=["s0"])

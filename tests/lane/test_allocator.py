@@ -151,13 +151,13 @@ async def test_a_hold_cancelled_and_taken_again_within_one_batch_leaves_one_live
 
 async def test_a_place_that_is_over_gives_back_what_it_holds_however_early_it_is_over(world: World) -> None:
     """The buyer leaves before anybody has answered their wish: the hold and its end are in one batch."""
-    gone, kept = wishing("a", 2, number=3), hold("b", [11], holder="bob", number=4)
-    held, other, dropped = await world.do(gone, kept, ReleasePlace(id="c", epoch=1, number=3))
+    wished, kept = wishing("a", 2, number=3), hold("b", [11], holder="bob", number=4)
+    held, other, dropped = await world.do(wished, kept, ReleasePlace(id="c", epoch=1, number=3))
     assert (held.status, other.status, dropped.status) == ("held", "held", OutcomeStatus.cancelled)
     assert dropped.reservation is not None
     assert dropped.reservation.id == held_id(held)
     assert await world.statuses() == bytes([0] * 11 + [1])
-    again, new = await world.do(gone, ReleasePlace(id="d", epoch=1, number=3))
+    again, new = await world.do(wished, ReleasePlace(id="d", epoch=1, number=3))
     assert (again, new.status) == (held, OutcomeStatus.not_found), "a repeat holds nothing"
 
 

@@ -246,10 +246,10 @@ async def test_many_openings_at_once_read_the_map_once(web: Web) -> None:
 
 
 async def given_up(web: Web, event_id: str) -> None:
-    async def is_gone() -> bool:
+    async def is_given_up() -> bool:
         return web.views.get(event_id) is None
 
-    await wait_until(is_gone, description="the view is given up")
+    await wait_until(is_given_up, description="the view is given up")
 
 
 async def test_a_map_that_nobody_needs_is_given_up_and_read_again_once_for_who_asks(

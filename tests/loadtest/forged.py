@@ -171,7 +171,7 @@ def _stores() -> Stores:
         number=5,
         cursor=5,
         rev=REV + 8,
-        gone={1, 2, 3, 5},
+        ended_places={1, 2, 3, 5},
         lapsed={2},
         admitted={4},
         holders={f"holder-{number}": number for number in range(1, 6)},

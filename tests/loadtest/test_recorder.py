@@ -46,7 +46,7 @@ async def test_a_room_that_was_followed_is_clean(redis: Redis, ledger: Database,
     run = await run_of(recorder, tmp_path, joins)
     assert [entry.kind for entry in run.room if entry.admitted] == ["admit"] * 3
     assert run.stores is not None
-    assert (run.stores.active, run.stores.admitted, run.stores.gone) == ({1}, {3}, {2})
+    assert (run.stores.active, run.stores.admitted, run.stores.ended_places) == ({1}, {3}, {2})
     assert run.stores.holders == {"ada": 1, "bo": 2, "cy": 3}
     findings = audit.judge(run)
     assert [breach for finding in findings for breach in finding.breaches] == []

@@ -85,7 +85,7 @@ BROKEN: dict[str, tuple[Forge, str, str]] = {
         "I3",
         "number 4, session 4 (away)",
     ),
-    "a lost ticket": (with_stores(gone={1, 2, 3}), "I3", "number 5, session 5 (poll)"),
+    "a lost ticket": (with_stores(ended_places={1, 2, 3}), "I3", "number 5, session 5 (poll)"),
     "told of a turn that never came": (with_crowd(told_by_stream(3, 1.0)), "I3", "number 3, session 3 (abandon)"),
     "more than rate and burst at once": (
         after(4, RoomEntry(rev=0, kind="admit", at_ms=at(1.2), cursor=3, number=5, admitted=[3])),
@@ -173,7 +173,9 @@ def test_who_just_came_back_may_still_be_overtaken() -> None:
     """A sighting takes the flush interval to reach Redis: until then nobody can know."""
     run = with_crowd(joined(6, 5.0, holder="six"), polled(6, 13.0))(clean())
     soon = RoomEntry(rev=0, kind="admit", at_ms=at(14.2), cursor=6, number=6, admitted=[6])
-    run = with_stores(number=6, cursor=6, holders={}, gone={1, 2, 3, 5, 6})(after(6, soon)(with_room(7, cursor=6)(run)))
+    run = with_stores(number=6, cursor=6, holders={}, ended_places={1, 2, 3, 5, 6})(
+        after(6, soon)(with_room(7, cursor=6)(run))
+    )
     assert "I3" not in verdict(run)[1]
 
 
@@ -188,7 +190,7 @@ def test_a_change_of_rate_is_respected_from_its_moment_on() -> None:
     change = RoomEntry(rev=0, kind="config", at_ms=at(1.05), settings=faster)
     more = RoomEntry(rev=0, kind="admit", at_ms=at(1.15), cursor=3, number=5, admitted=[3])
     run = with_room(2, kind="claim", ended=[])(clean())
-    run = with_stores(gone={1, 2, 5}, admitted={3, 4})(run)
+    run = with_stores(ended_places={1, 2, 5}, admitted={3, 4})(run)
     slow, fast = after(2, more)(run), after(2, more)(after(1, change)(run))
     assert "I4" in verdict(slow)[1]
     assert "I4" not in verdict(replace(fast, room=sorted(fast.room, key=lambda entry: entry.at_ms)))[1]

@@ -64,12 +64,12 @@ async def test_with_a_token_only_who_sends_it_is_told() -> None:
 async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_lag, "STUCK_S", 0.0)
     monkeypatch.setattr("app.metrics.server.SHARED_WAIT_S", -1.0)
-    heard: dict[str, tuple[int, str]] = {}
+    said: dict[str, tuple[int, str]] = {}
     with opened() as (port, beating):
         told = threading.Event()
 
         def probe() -> None:
-            heard["health"], heard["metrics"] = ask(port, "/healthz"), ask(port, "/metrics")
+            said["health"], said["metrics"] = ask(port, "/healthz"), ask(port, "/metrics")
             told.set()
 
         while not beating.stuck:
@@ -78,9 +78,9 @@ async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest
         asker.start()
         told.wait(20)  # the loop stands still: exactly what is told of
         asker.join()
-    assert heard["health"] == (503, "stuck\n")
-    assert heard["metrics"][0] == 200
-    assert "tiketi_polls_total" in heard["metrics"][1]
+    assert said["health"] == (503, "stuck\n")
+    assert said["metrics"][0] == 200
+    assert "tiketi_polls_total" in said["metrics"][1]
 
 
 async def test_port_zero_listens_nowhere() -> None:

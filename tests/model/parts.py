@@ -67,7 +67,7 @@ class Line:
         self.redis, self.db, self.clock = stores.redis, stores.db, stores.clock
         self.scripts = Ticking(self.redis, TIMING)
         self.rooms = Rooms(self.redis, self.scripts)
-        self.operator = RoomControl(self.redis, self.rooms, self.db, self.now)
+        self.room_control = RoomControl(self.redis, self.rooms, self.db, self.now)
         self.presence = Presence(self.scripts, 5, nobody_bought)
         self.workers = [self.worker() for _ in range(WORKERS)]
         self.woken: list[str] = []

@@ -240,7 +240,7 @@ class LineMachine(RuleBasedStateMachine):
         accounts_only=st.sampled_from([None, None, False, True]),
         message=st.sampled_from([None, "", "The band is late."]),
     )
-    def operate(
+    def change_settings(
         self,
         state: str | None,
         rate: float | None,
@@ -255,7 +255,7 @@ class LineMachine(RuleBasedStateMachine):
         reopened = self.model.state == "closed" and state == "open"
         over = state == "open" and self.model.closes_ms <= self.now_ms
         try:
-            self.do(self.line.operator.change(EVENT, "someone", wanted))
+            self.do(self.line.room_control.change(EVENT, "someone", wanted))
         except RefusedChange:
             assert over or not self.model.change({"state": state or ""}, self.now_ms)
             return

@@ -30,7 +30,7 @@ WAIT_S = 20.0
 QUICK = RestartPolicy(first_s=0.01, longest_s=0.02, steady_s=60, stop_grace_s=WAIT_S)
 
 
-class Heard:
+class Said:
     """Takes what the supervisor says; tests wait for a sentence instead of for a time."""
 
     def __init__(self) -> None:
@@ -53,20 +53,20 @@ def settings_in(folder: Path, **changes: int | str) -> Settings:
 
 
 @asynccontextmanager
-async def up(settings: Settings, restart_policy: RestartPolicy = QUICK) -> AsyncIterator[tuple[Supervisor, Heard, str]]:
+async def up(settings: Settings, restart_policy: RestartPolicy = QUICK) -> AsyncIterator[tuple[Supervisor, Said, str]]:
     """A supervisor that is ready, with its base URL; stopped and checked at the end."""
-    heard = Heard()
-    supervisor = Supervisor(settings, heard, programs.command, restart_policy)
+    lines_read = Said()
+    supervisor = Supervisor(settings, lines_read, programs.command, restart_policy)
     running = asyncio.create_task(supervisor.run())
     try:
-        said = await heard.until("Tiketi is ready")
-        yield supervisor, heard, next(word for word in said.split() if word.startswith("http"))
+        said = await lines_read.until("Tiketi is ready")
+        yield supervisor, lines_read, next(word for word in said.split() if word.startswith("http"))
     finally:
         supervisor.stop()
         async with asyncio.timeout(WAIT_S):
             code = await running
-    assert code == 0, heard.lines
-    assert heard.lines[-1] == "Stopped."
+    assert code == 0, lines_read.lines
+    assert lines_read.lines[-1] == "Stopped."
     assert all(child.pid is None for child in supervisor.children)
 
 
@@ -109,11 +109,11 @@ async def test_children_cannot_be_reached_by_ctrl_c_in_the_terminal(tmp_path: Pa
 
 
 async def test_a_worker_that_dies_is_restarted_and_said_so(tmp_path: Path) -> None:
-    async with up(settings_in(tmp_path)) as (supervisor, heard, _):
+    async with up(settings_in(tmp_path)) as (supervisor, lines_read, _):
         before = pid_of(supervisor, "worker-1")
         os.kill(before, signal.SIGKILL)
-        await heard.until("worker-1 was ended by SIGKILL. Starting it again in 0.01 s.")
-        await heard.until("worker-1 is back")
+        await lines_read.until("worker-1 was ended by SIGKILL. Starting it again in 0.01 s.")
+        await lines_read.until("worker-1 is back")
         assert pid_of(supervisor, "worker-1") != before
 
 
@@ -129,11 +129,11 @@ async def test_a_connection_made_while_the_web_process_is_away_is_answered_by_it
 
 async def test_redis_is_restarted_on_the_same_socket_with_what_it_knew(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    async with up(settings) as (supervisor, heard, _):
+    async with up(settings) as (supervisor, lines_read, _):
         async with Redis(unix_socket_path=str(settings.redis_socket)) as redis:
             await redis.set("place", 1)
         os.kill(pid_of(supervisor, "redis"), signal.SIGKILL)
-        await heard.until("redis is back")
+        await lines_read.until("redis is back")
         assert await wait_until_answering(settings.redis_socket, lambda: True)
         async with Redis(unix_socket_path=str(settings.redis_socket)) as redis:
             assert await redis.get("place") == b"1"
@@ -141,32 +141,32 @@ async def test_redis_is_restarted_on_the_same_socket_with_what_it_knew(tmp_path:
 
 async def test_restarts_come_at_growing_intervals_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILING", "worker-1")
-    heard = Heard()
+    lines_read = Said()
     restart_policy = RestartPolicy(first_s=0.001, longest_s=0.004, steady_s=60, stop_grace_s=WAIT_S)
-    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), heard, restart_policy)
+    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), lines_read, restart_policy)
     child.start()
     for wait in ("0.001", "0.002", "0.004", "0.004"):
-        await heard.until(f"worker-1 ended with exit code 7. Starting it again in {wait} s.")
+        await lines_read.until(f"worker-1 ended with exit code 7. Starting it again in {wait} s.")
     await child.stop()
 
 
 async def test_a_steady_life_ends_the_series_of_quick_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILING", "worker-1")
-    heard = Heard()
+    lines_read = Said()
     restart_policy = RestartPolicy(first_s=0.001, longest_s=0.004, steady_s=0, stop_grace_s=WAIT_S)
-    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), heard, restart_policy)
+    child = Child(Spec(name="worker-1", command=programs.command("worker-1", -1)), lines_read, restart_policy)
     child.start()
     for _ in range(3):
-        await heard.until("Starting it again in 0.001 s.")
+        await lines_read.until("Starting it again in 0.001 s.")
     await child.stop()
 
 
 async def test_a_command_that_does_not_exist_is_tried_again_like_any_death(tmp_path: Path) -> None:
-    heard = Heard()
-    child = Child(Spec(name="worker-1", command=(str(tmp_path / "none"),)), heard, QUICK)
+    lines_read = Said()
+    child = Child(Spec(name="worker-1", command=(str(tmp_path / "none"),)), lines_read, QUICK)
     child.start()
-    await heard.until("worker-1 ended with exit code")
-    await heard.until("worker-1 ended with exit code")
+    await lines_read.until("worker-1 ended with exit code")
+    await lines_read.until("worker-1 ended with exit code")
     await child.stop()
 
 
@@ -175,19 +175,19 @@ async def test_a_child_that_ignores_the_stop_is_killed_after_the_grace(
 ) -> None:
     monkeypatch.setenv("STUBBORN", "web-1")
     restart_policy = RestartPolicy(first_s=0.01, stop_grace_s=0.05)
-    async with up(settings_in(tmp_path), restart_policy) as (_, heard, _):
+    async with up(settings_in(tmp_path), restart_policy) as (_, lines_read, _):
         pass
-    assert "web-1 did not stop within 0.05 s and was killed." in heard.lines
+    assert "web-1 did not stop within 0.05 s and was killed." in lines_read.lines
 
 
 async def test_told_to_stop_twice_it_ends_everything_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUBBORN", "web-1")
-    heard = Heard()
-    supervisor = Supervisor(settings_in(tmp_path), heard, programs.command, QUICK)
+    lines_read = Said()
+    supervisor = Supervisor(settings_in(tmp_path), lines_read, programs.command, QUICK)
     running = asyncio.create_task(supervisor.run())
-    await heard.until("Tiketi is ready")
+    await lines_read.until("Tiketi is ready")
     supervisor.stop()
-    await heard.until("Stopping.")
+    await lines_read.until("Stopping.")
     supervisor.stop()
     assert await asyncio.wait_for(running, WAIT_S) == 1
     assert all(child.pid is None for child in supervisor.children)
@@ -195,10 +195,10 @@ async def test_told_to_stop_twice_it_ends_everything_at_once(tmp_path: Path, mon
 
 async def test_told_to_stop_while_starting_it_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILING", "web-1")  # so it can never be ready
-    heard = Heard()
-    supervisor = Supervisor(settings_in(tmp_path), heard, programs.command, QUICK)
+    lines_read = Said()
+    supervisor = Supervisor(settings_in(tmp_path), lines_read, programs.command, QUICK)
     running = asyncio.create_task(supervisor.run())
-    await heard.until("web-1 ended")
+    await lines_read.until("web-1 ended")
     supervisor.stop()
     assert await asyncio.wait_for(running, WAIT_S) == 0
     assert all(child.pid is None for child in supervisor.children)
@@ -208,7 +208,7 @@ async def test_a_web_process_that_never_stays_up_ends_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAILING", "web-1")
-    supervisor = Supervisor(settings_in(tmp_path), Heard(), programs.command, QUICK)
+    supervisor = Supervisor(settings_in(tmp_path), Said(), programs.command, QUICK)
     with pytest.raises(StartError, match="web-1 does not stay up"):
         await asyncio.wait_for(supervisor.run(), WAIT_S)
     assert all(child.pid is None for child in supervisor.children)
@@ -216,7 +216,7 @@ async def test_a_web_process_that_never_stays_up_ends_the_start(
 
 async def test_a_preparation_that_fails_ends_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILING", "seed")
-    supervisor = Supervisor(settings_in(tmp_path), Heard(), programs.command, QUICK)
+    supervisor = Supervisor(settings_in(tmp_path), Said(), programs.command, QUICK)
     with pytest.raises(StartError, match="Preparing the stores ended with exit code 7"):
         await asyncio.wait_for(supervisor.run(), WAIT_S)
 
@@ -226,7 +226,7 @@ async def test_a_redis_that_cannot_read_its_data_is_quoted(tmp_path: Path) -> No
         pass
     manifest = tmp_path / "data" / "appendonlydir" / "appendonly.aof.manifest"
     (manifest if manifest.exists() else tmp_path / "data" / "appendonly.aof").write_text("nonsense\n")
-    supervisor = Supervisor(settings_in(tmp_path), Heard(), programs.command, QUICK)
+    supervisor = Supervisor(settings_in(tmp_path), Said(), programs.command, QUICK)
     with pytest.raises(StartError, match="does not start") as caught:
         await asyncio.wait_for(supervisor.run(), WAIT_S)
     assert re.search(r"redis\.log:\n(  .*\S\n?){2,5}$", str(caught.value))
@@ -235,14 +235,14 @@ async def test_a_redis_that_cannot_read_its_data_is_quoted(tmp_path: Path) -> No
 async def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     async with up(settings_in(tmp_path)):
         with pytest.raises(FolderError, match="already runs"):
-            await Supervisor(settings_in(tmp_path), Heard(), programs.command, QUICK).run()
+            await Supervisor(settings_in(tmp_path), Said(), programs.command, QUICK).run()
 
 
 async def test_a_port_in_use_is_named_before_anything_is_started(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        heard = Heard()
-        supervisor = Supervisor(settings_in(tmp_path, port=port), heard, programs.command, QUICK)
+        lines_read = Said()
+        supervisor = Supervisor(settings_in(tmp_path, port=port), lines_read, programs.command, QUICK)
         with pytest.raises(StartError, match=rf"Port {port} on 127\.0\.0\.1 is in use.*PORT={port + 1}"):
             await supervisor.run()
     assert supervisor.children == []

@@ -24,7 +24,7 @@ from tests.pictures import GPS, bomb, photo, picture, text_bomb
 from workers.posters import PosterMaker, convert
 
 
-class Desk:
+class Posters:
     """A ledger with one event, a maker, and a clock of our own."""
 
     def __init__(self, db: Database) -> None:
@@ -62,9 +62,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(ledger: Database) -> Desk:
+async def office(ledger: Database) -> Posters:
     await events.create(ledger, spec(), START)
-    return Desk(ledger)
+    return Posters(ledger)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -130,116 +130,120 @@ def test_a_hostile_picture_fails_with_its_reason(data: bytes, fault: PictureFaul
     assert convert(data) is fault
 
 
-async def test_a_picture_becomes_the_events_poster(desk: Desk) -> None:
-    await desk.send("u1", picture())
-    assert await desk.status("u1") == (UploadStatus.waiting, None)
-    assert await desk.maker.round() == 1
-    assert await desk.status("u1") == (UploadStatus.done, None)
-    name = await desk.shown()
+async def test_a_picture_becomes_the_events_poster(office: Posters) -> None:
+    await office.send("u1", picture())
+    assert await office.status("u1") == (UploadStatus.waiting, None)
+    assert await office.maker.round() == 1
+    assert await office.status("u1") == (UploadStatus.done, None)
+    name = await office.shown()
     assert name == made_of(picture()).hash
     assert name is not None
-    assert await posters.read(desk.db, name, thumb=True) == made_of(picture()).thumb
-    assert desk.told == [EVENT]
-    assert [entry.action for entry in await audit_log.listed(desk.db, audit_log.AuditFilter(), 5)] == ["poster.upload"]
+    assert await posters.read(office.db, name, thumb=True) == made_of(picture()).thumb
+    assert office.told == [EVENT]
+    assert [entry.action for entry in await audit_log.listed(office.db, audit_log.AuditFilter(), 5)] == [
+        "poster.upload"
+    ]
 
 
-async def test_a_broken_picture_leaves_the_poster_there_is(desk: Desk) -> None:
-    await desk.send("u1", picture())
-    await desk.send("u2", bomb())
-    assert await desk.maker.round() == 2
-    assert await desk.status("u2") == (UploadStatus.failed, "large")
-    assert await desk.shown() == made_of(picture()).hash
+async def test_a_broken_picture_leaves_the_poster_there_is(office: Posters) -> None:
+    await office.send("u1", picture())
+    await office.send("u2", bomb())
+    assert await office.maker.round() == 2
+    assert await office.status("u2") == (UploadStatus.failed, "large")
+    assert await office.shown() == made_of(picture()).hash
 
 
-async def test_the_same_bytes_are_worked_on_once(desk: Desk) -> None:
+async def test_the_same_bytes_are_worked_on_once(office: Posters) -> None:
     for upload_id in ("u1", "u2", "u3"):
-        await desk.send(upload_id, picture())
-    assert await desk.maker.round() == 3
-    assert desk.converted == 1
-    assert await desk.count(posters_table) == 1
-    assert (await desk.status("u3"))[0] is UploadStatus.done
+        await office.send(upload_id, picture())
+    assert await office.maker.round() == 3
+    assert office.converted == 1
+    assert await office.count(posters_table) == 1
+    assert (await office.status("u3"))[0] is UploadStatus.done
 
 
-async def test_the_latest_picture_counts_in_whichever_order_they_are_done(desk: Desk) -> None:
-    await desk.send("u1", picture(seed=1))
-    first = await posters.take(desk.db, desk.time.at)
-    await desk.send("u2", picture(seed=2))
-    assert await desk.maker.round() == 1
+async def test_the_latest_picture_counts_in_whichever_order_they_are_done(office: Posters) -> None:
+    await office.send("u1", picture(seed=1))
+    first = await posters.take(office.db, office.time.at)
+    await office.send("u2", picture(seed=2))
+    assert await office.maker.round() == 1
     assert first is not None
-    assert await posters.finish(desk.db, first, made_of(picture(seed=1)), desk.time.at)
-    assert await desk.shown() == made_of(picture(seed=2)).hash
+    assert await posters.finish(office.db, first, made_of(picture(seed=1)), office.time.at)
+    assert await office.shown() == made_of(picture(seed=2)).hash
 
 
-async def test_what_a_dead_worker_took_is_taken_again_but_not_for_ever(desk: Desk) -> None:
-    await desk.send("u1", picture())
+async def test_what_a_dead_worker_took_is_taken_again_but_not_for_ever(office: Posters) -> None:
+    await office.send("u1", picture())
     for _ in range(posters.ATTEMPTS_MAX):
-        taken = await posters.take(desk.db, desk.time.at)
+        taken = await posters.take(office.db, office.time.at)
         assert taken is not None
-        assert await posters.take(desk.db, desk.time.at) is None, "it is one worker's alone"
-        desk.time.pass_s(61)
-    assert await posters.take(desk.db, desk.time.at) is None
-    assert await desk.status("u1") == (UploadStatus.failed, "given_up")
+        assert await posters.take(office.db, office.time.at) is None, "it is one worker's alone"
+        office.time.pass_s(61)
+    assert await posters.take(office.db, office.time.at) is None
+    assert await office.status("u1") == (UploadStatus.failed, "given_up")
     assert taken is not None
-    assert not await posters.finish(desk.db, taken, made_of(picture()), desk.time.at), "a late worker changes nothing"
-    assert await desk.shown() is None
+    assert not await posters.finish(office.db, taken, made_of(picture()), office.time.at), (
+        "a late worker changes nothing"
+    )
+    assert await office.shown() is None
 
 
-async def test_two_workers_share_the_pictures(desk: Desk) -> None:
+async def test_two_workers_share_the_pictures(office: Posters) -> None:
     for number in range(6):
-        await desk.send(f"u{number}", picture(seed=number))
-    other = PosterMaker(db=desk.db, now=desk.time.now, changed=desk._changed)
-    assert sum(await asyncio.gather(desk.maker.round(), other.round())) == 6
-    assert await desk.shown() == made_of(picture(seed=5)).hash
+        await office.send(f"u{number}", picture(seed=number))
+    other = PosterMaker(db=office.db, now=office.time.now, changed=office._changed)
+    assert sum(await asyncio.gather(office.maker.round(), other.round())) == 6
+    assert await office.shown() == made_of(picture(seed=5)).hash
 
 
-async def test_a_poster_taken_away_does_not_come_back(desk: Desk) -> None:
-    await desk.send("u1", picture())
-    taken = await posters.take(desk.db, desk.time.at)
+async def test_a_poster_taken_away_does_not_come_back(office: Posters) -> None:
+    await office.send("u1", picture())
+    taken = await posters.take(office.db, office.time.at)
     assert taken is not None
-    assert await posters.remove(desk.db, EVENT, who="ann", now=desk.time.at)
-    assert not await posters.finish(desk.db, taken, made_of(picture()), desk.time.at)
-    assert await desk.shown() is None
-    assert not await posters.remove(desk.db, "nowhere", who="ann", now=desk.time.at)
+    assert await posters.remove(office.db, EVENT, who="ann", now=office.time.at)
+    assert not await posters.finish(office.db, taken, made_of(picture()), office.time.at)
+    assert await office.shown() is None
+    assert not await posters.remove(office.db, "nowhere", who="ann", now=office.time.at)
 
 
-async def test_what_nobody_needs_is_forgotten(desk: Desk) -> None:
+async def test_what_nobody_needs_is_forgotten(office: Posters) -> None:
     """The poster that is shown stays, however old; the ones before it and the uploads go."""
     for seed in (1, 2):
-        await desk.send(f"u{seed}", picture(seed=seed))
-        await desk.maker.round()
-    assert await posters.prune(desk.db, desk.time.at) == 0
-    late = desk.time.at + timedelta(days=2)
-    assert await posters.prune(desk.db, late) == 3
-    assert (await desk.count(posters_table), await desk.count(uploads_table)) == (1, 0)
-    name = await desk.shown()
+        await office.send(f"u{seed}", picture(seed=seed))
+        await office.maker.round()
+    assert await posters.prune(office.db, office.time.at) == 0
+    late = office.time.at + timedelta(days=2)
+    assert await posters.prune(office.db, late) == 3
+    assert (await office.count(posters_table), await office.count(uploads_table)) == (1, 0)
+    name = await office.shown()
     assert name is not None
-    assert await posters.read(desk.db, name, thumb=False) is not None
+    assert await posters.read(office.db, name, thumb=False) is not None
 
 
 @pytest.mark.parametrize("by", ["another", "none"])
-async def test_a_poster_that_was_replaced_is_kept_for_a_while_however_old_it_is(desk: Desk, by: str) -> None:
+async def test_a_poster_that_was_replaced_is_kept_for_a_while_however_old_it_is(office: Posters, by: str) -> None:
     """Pages and caches that were filled a moment ago still ask for it."""
-    await desk.send("u1", picture(seed=1))
-    await desk.maker.round()
-    old = await desk.shown()
+    await office.send("u1", picture(seed=1))
+    await office.maker.round()
+    old = await office.shown()
     assert old is not None
-    desk.time.at += timedelta(hours=2)
+    office.time.at += timedelta(hours=2)
     if by == "another":
-        await desk.send("u2", picture(seed=2))
-        await desk.maker.round()
+        await office.send("u2", picture(seed=2))
+        await office.maker.round()
     else:
-        await posters.remove(desk.db, EVENT, who="ann", now=desk.time.at)
-    assert await desk.shown() != old
-    await posters.prune(desk.db, desk.time.at + posters.UNUSED_KEPT_FOR)
-    assert await posters.read(desk.db, old, thumb=False) is not None
-    await posters.prune(desk.db, desk.time.at + posters.UNUSED_KEPT_FOR + timedelta(seconds=1))
-    assert await posters.read(desk.db, old, thumb=False) is None
+        await posters.remove(office.db, EVENT, who="ann", now=office.time.at)
+    assert await office.shown() != old
+    await posters.prune(office.db, office.time.at + posters.UNUSED_KEPT_FOR)
+    assert await posters.read(office.db, old, thumb=False) is not None
+    await posters.prune(office.db, office.time.at + posters.UNUSED_KEPT_FOR + timedelta(seconds=1))
+    assert await posters.read(office.db, old, thumb=False) is None
 
 
-async def test_no_more_uploads_wait_than_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_uploads_wait_than_may(office: Posters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posters, "WAITING_MAX", 1)
-    await desk.send("u1", picture())
-    assert not await posters.begin(desk.db, "u2", EVENT, "s", b"", who="ann", now=desk.time.at)
+    await office.send("u1", picture())
+    assert not await posters.begin(office.db, "u2", EVENT, "s", b"", who="ann", now=office.time.at)
 
 
 def test_pillow_is_used_by_the_workers_alone() -> None:

@@ -148,8 +148,8 @@ async def take_file(state: State, event_id: str, sent: Upload, options: UploadQu
     version = None
     if reading.plan is not None and not options.check:
         version = await _store(state, event_id, reading.plan, who)
-    gone = () if reading.plan is None else tuple(name for name in given.grades if name not in reading.plan.grades)
-    report = msgspec.structs.replace(report_of(sheet, reading, version), grades_gone=gone)
+    removed = () if reading.plan is None else tuple(name for name in given.grades if name not in reading.plan.grades)
+    report = msgspec.structs.replace(report_of(sheet, reading, version), grades_gone=removed)
     return Taken(report, reading.plan, reading.faults.kept)
 
 

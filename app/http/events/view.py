@@ -44,7 +44,7 @@ class EventView:
     poster: Poster | None
 
     @property
-    def gone(self) -> Literal["", "no_seats", "sold_out"]:
+    def nothing_left(self) -> Literal["", "no_seats", "sold_out"]:
         """Why there is nothing to be had though it is on sale, or nothing."""
         if self.status is not SaleStatus.on_sale or self.supply == "some":
             return ""

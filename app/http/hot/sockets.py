@@ -34,9 +34,9 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class SocketProtocol(WSProtocol):
-    """`heard`: whether the client sent anything, a pong for example, since somebody set it to False."""
+    """`received`: whether the client sent anything, a pong for example, since somebody set it to False."""
 
-    heard = True
+    received = True
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -47,7 +47,7 @@ class SocketProtocol(WSProtocol):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        self.heard = True
+        self.received = True
         super().data_received(data)
 
     @property

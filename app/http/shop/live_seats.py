@@ -291,11 +291,11 @@ class LiveSeats:
                 socket.wire.write(frame(Reconnect(version=socket.channel.view.version, after_ms=RECONNECT_AFTER_MS)))
                 socket.wire.end(*GOING)
                 self._leave(socket)
-            elif not socket.wire.heard:
+            elif not socket.wire.received:
                 socket.wire.end(*SILENT)
                 self._leave(socket)
             else:
-                socket.wire.heard = False
+                socket.wire.received = False
                 socket.looked_s = now_s
                 self.sockets[socket] = None
                 socket.wire.write(PING)

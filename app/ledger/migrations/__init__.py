@@ -51,7 +51,7 @@ def migrate(tx: Connection) -> list[str]:
 
     at = step_of(tx)
     if at is None and inspect(tx).has_table("events"):
-        _adopt(tx)
+        _mark_existing(tx)
         return []
     if at is not None and at not in steps():
         raise SchemaError(_stranger(at))
@@ -68,7 +68,7 @@ def mark(tx: Connection) -> None:
         tx.execute(text(f"INSERT INTO {TABLE} VALUES (:step)"), {"step": steps()[-1]})  # noqa: S608  # a constant
 
 
-def _adopt(tx: Connection) -> None:
+def _mark_existing(tx: Connection) -> None:
     """Mark a database that was made before there were steps, if its tables equal those of the newest step."""
     from app.ledger.migrations import alembic
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.domain.ticket import account_holder, holder_text
-from app.http.accounts import guest_merge as adoption
+from app.http.accounts import guest_merge as merge
 from app.room.answers import Merged
 from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts
@@ -111,10 +111,10 @@ async def test_of_two_places_the_earlier_is_kept(system: System, event_id: str) 
         assert (await early.position())["number"] == first
         assert await late.number() == first, "the other device is told when it joins again"
 
-        async def gone() -> bool:
+        async def has_left() -> bool:
             return bool((await late.client.get(f"/api/queue/{event_id}/status")).json()["waiting"] == 1)
 
-        await wait_until(gone, description="the later place is left")
+        await wait_until(has_left, description="the later place is left")
         assert second == 2
 
 
@@ -279,7 +279,7 @@ async def test_a_place_that_could_not_be_adopted_at_log_in_is_when_joining(
 async def test_logging_in_looks_at_so_many_rooms_and_no_more(
     system: System, event_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption, "ROOMS_MAX", 1)
+    monkeypatch.setattr(merge, "ROOMS_MAX", 1)
     await system.change(event_id, state="paused")
     async with person(system, event_id) as ann:
         assert await ann.number() == 1

@@ -91,8 +91,8 @@ async def test_a_poster_is_sent_shown_and_taken_away(admin: httpx2.AsyncClient, 
         return 'class="poster-now"' in (await admin.get(page)).text
 
     await wait_until(is_shown, description="the poster is on the page")
-    gone = await send(admin, page, f"{page}/poster/remove", {})
-    assert gone.status_code == 303
+    removed = await send(admin, page, f"{page}/poster/remove", {})
+    assert removed.status_code == 303
     assert not await is_shown()
 
 
