@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal $(if $(SEED),--randoml
 unexport PYTHONDONTWRITEBYTECODE # or each process of a run compiles everything anew
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test coverage lint bench swarm scenarios clean-data migration lock
+.PHONY: help run quick test coverage lint bench swarm scenarios clean-data migration hooks lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ clean-data: $(READY) ## delete every event, place in line and reservation
 
 migration: $(READY) ## write the unreleased product's only migration anew, after a change of app/ledger/tables
 	@$(BIN)/python -m app.ledger.migrations.make
+
+hooks: $(READY) ## before each commit, run what `make lint` runs
+	@$(BIN)/pre-commit install
 
 lock: $(READY) ## choose all dependency versions anew and write constraints.txt
 	@$(BIN)/pip install --quiet uv

@@ -24,6 +24,8 @@ import pytest
 from app import cli
 from app.run import console
 from app.run.redis_server import wait_until_answering
+from tests.test_papers import ROOT as PAPERS
+from tests.test_papers import typed
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow  # starts the product's own processes
@@ -128,12 +130,12 @@ class Up:
             connection.request("GET", f"/api/queue/{event}/stream", headers={"X-Queue-Ticket": ticket})
             answer = connection.getresponse()
             assert answer.status == 200
-            heard = []
+            lines_read = []
             while line := answer.readline():
-                heard.append(line)
+                lines_read.append(line)
                 if line.strip() == b"event: admitted":
                     return
-            raise AssertionError(f"the stream ended without a turn: {heard}")
+            raise AssertionError(f"the stream ended without a turn: {lines_read}")
         finally:
             connection.close()
 
@@ -143,11 +145,11 @@ class Up:
         try:
             connection.request("GET", f"/api/queue/{event}/stream", headers={"X-Queue-Ticket": ticket})
             answer = connection.getresponse()
-            heard = answer.readline()
+            lines_read = answer.readline()
             for name, pid in self.children().items():
                 if name.startswith("web"):
                     os.kill(pid, number)
-            return heard + answer.read()
+            return lines_read + answer.read()
         finally:
             connection.close()
 
@@ -286,6 +288,23 @@ def test_a_value_out_of_range_is_refused_in_plain_words(system: Up, args: tuple[
 def test_the_columns_of_the_table_stay_in_line_under_a_long_id() -> None:
     head, long = (console.row([name, *"bcdefghijk"], 30) for name in ("event", "x" * 30))
     assert head.index("b") == long.index("b") == 31
+
+
+def test_every_command_of_the_papers_is_done_by_a_running_system(system: Up) -> None:
+    """In their order, which ends with the demo as it began; those that run until they are stopped are tested above."""
+    system.join("demo")
+    asked = [words for _, words in typed("tiketi") if words[0] not in ("up", "web", "worker", "watch")]
+    assert len(asked) >= 5
+    said = {" ".join(words): system.command(*words) for words in asked}
+    assert {line: each.stderr for line, each in said.items() if each.returncode != 0} == {}
+    assert system.command("accounts", "demo", "all").returncode == 0
+
+
+def test_every_address_of_the_readme_is_answered(system: Up) -> None:
+    addresses = re.findall(r"http://127\.0\.0\.1:8000(/\S*)", (PAPERS / "README.md").read_text())
+    assert "/events/demo" in addresses
+    answers = {address: system.ask("GET", address)[0] for address in addresses}
+    assert {address: status for address, status in answers.items() if status not in (200, 303)} == {}
 
 
 def test_state_survives_a_restart_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
