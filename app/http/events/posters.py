@@ -158,5 +158,5 @@ routes = [
         who=Who.admin,
         answers={200: UploadAnswer},
     ),
+    Route("/posters/{name}", show_file, methods=["GET"]),
 ]
-files = [Route("/posters/{name}", show_file, methods=["GET"])]

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.http.kit.csrf import csrf_field, form_cookies
 from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, Lang, Texts, texts_for
+from app.http.kit.menu import menu_of
 from app.http.kit.static_files import STATIC_URL
 
 LANG_COOKIE_S = 365 * 24 * 3600
@@ -61,7 +62,7 @@ def page(
     defaults |= {"csrf_field": partial(csrf_field, request), "account": _account(request), "here": _here(request)}
     section = str(context.get("section", request.url.path))
     defaults |= {"section": section, "current": partial(_current, section)}
-    defaults |= {"in_language": partial(_in_language, request)}
+    defaults |= {"in_language": partial(_in_language, request), "menu": partial(menu_of, request)}
     html = _templates.get_template(template).render({**defaults, **context})
     response = HTMLResponse(html, status)
     response.raw_headers.extend(form_cookies(request))

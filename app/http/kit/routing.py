@@ -12,12 +12,12 @@ from typing import Any, Literal
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from app.http.kit import problems
 from app.http.kit.csrf import FIELD, check_csrf, refuse_foreign
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import Texts, texts_for
+from app.http.kit.menu import Link, PageRoute
 from app.http.kit.problems import RETRY_AFTER_S, Problem
 from app.http.kit.render import page
 
@@ -26,7 +26,13 @@ NOTHING_HERE = (404, 405)
 Page = Callable[[Request[Any]], Awaitable[Response]]
 
 
-def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours", "checked_by_page"] = "ours") -> Route:
+def page_route(
+    path: str,
+    show: Page,
+    method: str = "GET",
+    form: Literal["ours", "checked_by_page"] = "ours",
+    menu: Link | None = None,
+) -> PageRoute:
     """A route whose Problems are answered with an error page.
 
     Every POST must carry the token of csrf.py in its form; with `form="checked_by_page"` the page checks it itself,
@@ -44,7 +50,9 @@ def page_route(path: str, show: Page, method: str = "GET", form: Literal["ours",
             request.state["meters"].refused(problem.code)
             return error_page(request, problem)
 
-    return Route(path, endpoint, methods=[method], name=f"{method.lower()} {path}")
+    route = PageRoute(path, endpoint, methods=[method], name=f"{method.lower()} {path}")
+    route.menu = menu
+    return route
 
 
 def problem_words(t: Texts, problem: Problem) -> str:

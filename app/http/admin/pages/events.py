@@ -31,6 +31,7 @@ from app.http.kit.csrf import FIELD, check_csrf
 from app.http.kit.fields import Misfit, Reason, misfit_of
 from app.http.kit.forms import Form, first, read_form
 from app.http.kit.i18n import Texts, lang_of, texts_for
+from app.http.kit.menu import Link
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
@@ -290,7 +291,7 @@ _LABELS = {"ratePerSecond": "admin.room.rate", "burst": "admin.room.burst", "max
 _ZONES = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix")))
 
 routes = [
-    admin_route(LIST, list_page),
+    admin_route(LIST, list_page, menu=Link(20, "admin.event_form.list")),
     admin_route(f"{LIST}/new", new_page),
     _kept(LIST, create),
     admin_route(f"{LIST}/{{event_id}}/edit", edit_page),

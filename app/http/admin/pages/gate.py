@@ -11,10 +11,10 @@ from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
+from app.http.kit.menu import Link, PageRoute
 from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
 from app.http.kit.routing import page_route
@@ -26,9 +26,16 @@ AdminPage = Callable[[Request[State], Session], Awaitable[Response]]
 
 
 def admin_route(
-    path: str, show: AdminPage, method: str = "GET", form: Literal["ours", "checked_by_page"] = "ours"
-) -> Route:
-    """A page, or with POST a form, for admins only; `show` is given who asks. `form` as in `page_route`."""
+    path: str,
+    show: AdminPage,
+    method: str = "GET",
+    form: Literal["ours", "checked_by_page"] = "ours",
+    menu: Link | None = None,
+) -> PageRoute:
+    """A page, or with POST a form, for admins only; `show` is given who asks. `form` as in `page_route`.
+
+    With a `menu`, a link to it stands at the top of every page for admins.
+    """
 
     async def guarded(request: Request[State]) -> Response:
         found = session_of(request.state["tokens"], request.scope["headers"])
@@ -39,4 +46,4 @@ def admin_route(
             raise Problem("admin_only")
         return await show(request, session)
 
-    return page_route(path, guarded, method, form)
+    return page_route(path, guarded, method, form, menu)

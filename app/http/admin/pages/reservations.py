@@ -24,6 +24,7 @@ from app.http.admin.pages.view import change_parts, change_words
 from app.http.kit.fields import misfit_of
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import Texts, texts_for
+from app.http.kit.menu import Link
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
@@ -167,9 +168,9 @@ def _entry(t: Texts, entry: audit_log.TrailEntry) -> dict[str, Any]:
 
 
 routes = [
-    admin_route("/admin/reservations", reservations_page),
+    admin_route("/admin/reservations", reservations_page, menu=Link(30, "admin.reservations")),
     admin_route("/admin/reservations/{reservation_id}", reservation_page),
     admin_route("/admin/reservations/{reservation_id}/cancel", cancel, "POST"),
     admin_route("/admin/reservations/{reservation_id}/refund", refund, "POST"),
-    admin_route("/admin/trail", trail_page),
+    admin_route("/admin/trail", trail_page, menu=Link(60, "admin.audit_log")),
 ]

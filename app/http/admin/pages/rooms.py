@@ -20,6 +20,7 @@ from app.http.events.cache import known_event
 from app.http.events.view import event_view
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import lang_of, texts_for
+from app.http.kit.menu import Link
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
@@ -100,7 +101,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
 
 
 routes = [
-    admin_route("/admin", rooms_page),
+    admin_route("/admin", rooms_page, menu=Link(10, "admin.rooms")),
     page_route(LOGIN, login_page),
     page_route(LOGIN, login, "POST"),
     admin_route("/admin/events/{event_id}", room_page),

@@ -12,6 +12,7 @@ from app.http.admin.pages.reservations import LIST_ZONE
 from app.http.admin.pages.view import stamp
 from app.http.admin.statistics import Figures, stats_of
 from app.http.kit.i18n import Texts, texts_for
+from app.http.kit.menu import Link
 from app.http.kit.render import page
 from app.http.state import State
 from app.ledger.reservation_search import titles as titles_of
@@ -57,4 +58,4 @@ def words_of(t: Texts, kind: str, value: float | None) -> str:
     return t.percent(value) if kind == "rate" else t.number(value)
 
 
-routes = [admin_route("/admin/statistics", statistics_page)]
+routes = [admin_route("/admin/statistics", statistics_page, menu=Link(40, "admin.statistics.title"))]

@@ -11,6 +11,7 @@ from app.http.admin.pages.gate import admin_route
 from app.http.admin.pages.reservations import LIST_ZONE, fields_of, next_url, query_from
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import texts_for
+from app.http.kit.menu import Link
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
@@ -67,7 +68,7 @@ async def change(request: Request[State], admin: Session) -> Response:
 
 
 routes = [
-    admin_route("/admin/users", users_page),
+    admin_route("/admin/users", users_page, menu=Link(50, "admin.users")),
     admin_route("/admin/users/{user_id}", user_page),
     admin_route("/admin/users/{user_id}", change, "POST"),
 ]
