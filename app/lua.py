@@ -1,4 +1,6 @@
-"""Loads our Lua commands: one file, one command, called by hash. prelude.lua goes before each of them.
+"""Loads our Lua commands: one file, one command, called by hash, after the functions of prelude.lua that it calls.
+
+Only those: Redis makes every function anew at each call, which a short command would feel.
 
 redis-py sends EVALSHA and falls back to EVAL once after a Redis restart. Scripts read the clock themselves; a caller
 passes a time only in tests.
@@ -6,12 +8,14 @@ passes a time only in tests.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from redis.asyncio import Redis
 
 PRELUDE = Path(__file__).with_name("prelude.lua")
+FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 
 Args = list[str | bytes | int | float]
 
@@ -23,4 +27,14 @@ class Script(Protocol):
 
 
 def load(redis: Redis, path: Path) -> Script:
-    return cast(Script, redis.register_script(PRELUDE.read_bytes() + path.read_bytes()))
+    return cast(Script, redis.register_script(with_prelude(path.read_text()).encode()))
+
+
+def with_prelude(command: str) -> str:
+    """The command after the functions of the prelude that it calls, and those that these call."""
+    source = command
+    for part in reversed(PRELUDE.read_text().split("\n\n")):
+        defined = FUNCTION.search(part)
+        if defined and re.search(rf"\b{defined[1]}\(", source):
+            source = f"{part}\n{source}"
+    return source
