@@ -46,6 +46,6 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 def _why(error: msgspec.ValidationError, body: bytes, kind: type) -> str:
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return str(error)  # what follows the member that does not fit is no JSON at all
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return str(error)  # what follows the member that does not fit is no JSON at all, or nested without end
     return misfit_of(error, kind, value).words
