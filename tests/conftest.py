@@ -34,7 +34,7 @@ settings.load_profile("patient")
 
 
 IN_MEMORY = Path("/dev/shm")
-IN_MEMORY_BYTES_MIN = 4 << 30
+IN_MEMORY_BYTES_MIN = 2 << 30
 
 
 def _keeps_folders_in_memory() -> bool:
