@@ -102,7 +102,7 @@ async def test_a_sale_that_is_prolonged_after_its_end_begins_a_new_line(system: 
         assert (again.status_code, again.json()["number"]) == (201, 2)
 
 
-async def test_what_an_operator_decided_stays_when_the_sale_is_moved(system: System, event_id: str) -> None:
+async def test_what_an_admin_decided_stays_when_the_sale_is_moved(system: System, event_id: str) -> None:
     for state in ("paused", "closed"):
         await system.change(event_id, state=state)
         await edit(system, event_id, saleClosesAt=datetime.now(UTC) + HOUR)
