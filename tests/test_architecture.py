@@ -105,6 +105,14 @@ def test_every_module_imports_only_what_lies_below_it() -> None:
     assert wrong == []
 
 
+def test_only_commands_and_processes_of_their_own_run_processes() -> None:
+    """app.run is for the command line, the workers and the swarm; nothing that serves a request may import it."""
+    users = {
+        name for name, tree in modules().items() if any(within(imported, ("app.run",)) for imported in imports(tree))
+    }
+    assert {name for name in users if not within(name, ("app.run", "app.cli", "workers", "loadtest"))} == set()
+
+
 def test_the_domain_is_pure() -> None:
     """Standard library and msgspec; no clock, no randomness, no I/O, nothing to wait for."""
     forbidden = ("asyncio", "random", "secrets", "time", "os", "io", "socket", "pathlib", "threading", "logging")

@@ -1,4 +1,4 @@
-"""The waiting room's API: join, position, stream, status. What comes at a turn is in turn.py.
+"""The waiting room's API: join, position, stream, status. What comes at a turn is in turns.py.
 
 Join, position and stream are what a sale is made of. A position and a stream touch no datastore; a join shares one
 Redis call with everyone who joins meanwhile. fast.py answers the plainest joins and positions with the same functions.
