@@ -143,13 +143,14 @@ async def test_a_wish_that_came_when_nothing_was_sold_is_told_from_what_was_publ
     async with ledger.write() as tx:
         await tx.exec_driver_sql("UPDATE events SET cancelled_at = opens_at")
     await room.join("ann", wish=PAIR)
+    joined_at = moment(room.clock.redis_ms)
     await room.tick()
     await allocate(room, World(redis, ledger))
     trace = await trace_of(room, 1)
     assert only(trace, What.wish_answered).status == "not_on_sale"
     seen = only(trace, What.seen)
     assert seen.at is not None
-    assert seen.at <= moment(room.clock.redis_ms) < (seen.until or seen.at)
+    assert seen.at <= joined_at < (seen.until or seen.at)
 
 
 async def test_who_leaves_during_a_turn_gives_the_seats_back(room: Room, world: World) -> None:
