@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
@@ -62,12 +63,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return round((os.cpu_count() or 1) / WAITING)
 
 
+WHOLE_PRODUCT = {"system", "browser"}  # fixtures that start web processes, a worker and their stores
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     if folder in FOLDERS_MARKED:
         item.add_marker(folder)
     if item.path.stem.endswith("_faults"):
         item.add_marker("faults")
+    if WHOLE_PRODUCT & {*getattr(item, "fixturenames", ())}:
+        item.add_marker("slow")
     parameters = getattr(item, "callspec", None)
     if "postgres" in getattr(item, "fixturenames", ()) or (
         parameters is not None and parameters.params.get("sql_server") == "postgresql"
@@ -79,6 +85,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lane's lease ends when a test takes it away, never because the machine was slow."""
     monkeypatch.setattr("app.lane.scripts.LEASE_MS", 60_000)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """A password is hashed with the least argon2 takes: 0.1 ms of processor time instead of 180."""
+    with pytest.MonkeyPatch.context() as patched:
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patched.setattr("app.ledger.passwords._hasher", cheap)
+        yield
 
 
 @pytest.fixture(scope="session")
