@@ -1,6 +1,8 @@
--- mixed: 70 % event detail, 20 % seat map, 10 % reserve, in an order that never changes; one seat at random each.
+-- mixed: 70 % event detail, 20 % seat map, 10 % reserve, in an order that never changes;
+-- one seat at random each.
 -- Arguments: 1 event id  2 seats in the hall  3 Authorization header
--- Prints: `scenario NAME VALUE` lines for tools.py. A connection that broke or timed out is `failed`.
+-- Prints: `scenario NAME VALUE` lines for tools.py. A connection that broke or timed out is
+-- `failed`.
 local threads = {}
 local made = 0
 
@@ -24,7 +26,8 @@ function request()
   if turn < 7 then return detail end
   if turn < 9 then return map end
   local body = string.format('{"eventId":"%s","seatIds":["s%d"]}', event, math.random(0, seats - 1))
-  return wrk.format("POST", "/api/seats/reserve", {["Content-Type"] = "application/json", ["Authorization"] = bearer}, body)
+  local headers = {["Content-Type"] = "application/json", ["Authorization"] = bearer}
+  return wrk.format("POST", "/api/seats/reserve", headers, body)
 end
 
 function response(status)
@@ -40,7 +43,10 @@ function done(summary, latency)
     if count > 0 then io.write(string.format("scenario status_%d %d\n", code, count)) end
   end
   local errors = summary.errors
-  io.write(string.format("scenario requests %d\nscenario us %d\n", summary.requests, summary.duration))
-  io.write(string.format("scenario mean_us %.1f\nscenario p95_us %d\n", latency.mean, latency:percentile(95)))
-  io.write(string.format("scenario failed %d\n", errors.connect + errors.read + errors.write + errors.timeout))
+  io.write(string.format("scenario requests %d\n", summary.requests))
+  io.write(string.format("scenario us %d\n", summary.duration))
+  io.write(string.format("scenario mean_us %.1f\n", latency.mean))
+  io.write(string.format("scenario p95_us %d\n", latency:percentile(95)))
+  local failed = errors.connect + errors.read + errors.write + errors.timeout
+  io.write(string.format("scenario failed %d\n", failed))
 end
