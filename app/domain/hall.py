@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
+
+from app.domain.neighbours import counts_in
 
 PITCH = 20.0
 ROW_PITCH = 24.0
@@ -18,6 +20,7 @@ AISLE = 40.0
 MARGIN = 40.0
 LABEL_ROOM = 30.0
 STAGE_DEPTH = 90.0
+AISLE_STEPS = 3  # of a gap in the numbers of a row that has more gap than seats
 FOLD_AT = 60  # seats across; a longer row is folded
 WIDTH_MIN = 1200.0
 WIDTH_TO_DEPTH = 1.6
@@ -164,10 +167,12 @@ def _block(name: str, rows: dict[str, list[int]], spots: Sequence[Spot]) -> _Blo
 
 
 def _steps(row: Sequence[int], spots: Sequence[Spot]) -> list[tuple[int, int]]:
-    """How far along its row each seat is; a gap in the numbers stays a gap, unless there is more gap than seats."""
-    first, last = spots[row[0]].number, spots[row[-1]].number
-    gaps = last - first + 1 <= 2 * len(row)
-    return [(at, spots[at].number - first if gaps else place) for place, at in enumerate(row)]
+    """How far along its row each seat is; a gap in the numbers stays a gap, a narrower one where they are far apart."""
+    numbers = [spots[at].number for at in row]
+    counts = counts_in(numbers)
+    gaps_max = AISLE_STEPS if numbers[-1] - numbers[0] >= 2 * counts * len(row) else numbers[-1] + 1
+    steps = [min((b - a) // counts, gaps_max) for a, b in pairwise(numbers)]
+    return list(zip(row, accumulate(steps, initial=0), strict=True))
 
 
 def _folded(row: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:

@@ -51,6 +51,7 @@ _FLOOR = re.compile(
     r"(?:지하|지상)?\s*b?\d{1,2}\s*(?:층|f)|b?\d{1,2}(?:st|nd|rd|th)\s*(?:floor|level|fl)", re.IGNORECASE
 )
 _NUMBER = re.compile(r"#?\d{1,6}")
+_ROW_AND_NUMBER = re.compile(r"([a-z]{1,2}|[가-힣])(\d{1,4}[a-z]?)", re.IGNORECASE)
 _ROW = re.compile(r"[a-z]{1,2}|\d{1,3}|[가-힣]", re.IGNORECASE)
 _ALL_BEFORE = frozenset(word for before, _ in WORDS.values() for word in before.split("|"))
 _ALL_BEHIND = frozenset(word for _, behind in WORDS.values() for word in behind.split("|"))
@@ -89,8 +90,15 @@ def _may_be(kind: Dimension, value: str) -> bool:
             return True
 
 
-def split(label: str, separator: str) -> list[str]:
-    """The parts. Between spaces, a word that names a dimension stays with its value: `Row B`, `3 열`."""
+def split(label: str, separator: str, joined: bool = False) -> list[str]:
+    """The parts. Between spaces, a word that names a dimension stays with its value: `Row B`, `3 열`.
+
+    `joined`: the last part is a row and a number, `A12`.
+    """
+    if joined:
+        *first, last = split(label, separator) or [""]
+        found = _ROW_AND_NUMBER.fullmatch(last)
+        return [*first, found[1], found[2]] if found else [*first, last]
     if not separator:
         return [] if any(other in label.strip() for other in SEPARATORS) else [label.strip()]
     if separator != " ":
@@ -113,10 +121,11 @@ class Scheme:
 
     separator: str
     dimensions: tuple[Dimension, ...]
+    joined: bool = False  # the last part is a row and a number, `A12`
 
     def read(self, label: str) -> dict[Dimension, str] | None:
         """What a label says, or None if it has another number of parts."""
-        parts = split(label, self.separator)
+        parts = split(label, self.separator, self.joined)
         if len(parts) != len(self.dimensions):
             return None
         return {kind: bare(kind, part) or part for kind, part in zip(self.dimensions, parts, strict=True)}
@@ -136,12 +145,13 @@ def find_scheme(
     """
     best: tuple[float, ...] = (-1.0,)
     found: Scheme | None = None
-    for place, separator in enumerate((*SEPARATORS, "")):
-        cut = [split(label, separator) for label in labels]
+    ways = [(separator, joined) for joined in (False, True) for separator in (*SEPARATORS, "")]
+    for place, (separator, joined) in enumerate(ways):
+        cut = [split(label, separator, joined) for label in labels]
         counts = Counter(
             len(parts) for parts in cut if len(parts) <= PARTS_MAX and (not order or len(parts) == len(order))
         )
-        counts = Counter({size: n for size, n in counts.items() if size > (1 if separator else 0)})
+        counts = Counter({size: n for size, n in counts.items() if size > (1 if separator or joined else 0)})
         if not counts:
             continue
         size, alike = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
@@ -151,7 +161,7 @@ def find_scheme(
             continue
         rank = (float(Dimension.number in dimensions), alike / len(labels) * size, -place)
         if rank > best:
-            best, found = rank, Scheme(separator, dimensions)
+            best, found = rank, Scheme(separator, dimensions, joined)
     return found
 
 

@@ -6,44 +6,44 @@ list, is its name here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate, pairwise
 from math import hypot
-from statistics import median
+from statistics import median_low
+
+from app.domain.neighbours import runs_of_neighbours
+from app.domain.seat import Seat
+
+__all__ = ["Cells", "Ranks", "Seat", "SeatMap"]
 
 SEATS_PER_MAP_MAX = 1 << 20
-AISLE_IN_PITCHES = 1.5  # a step longer than this many usual steps of the section is an aisle
 SEATS_PER_CELL = 4
 DISTANCE_STEPS = 1024  # distances are compared in 1/1024 of the map's unit
-DISTANCE_BITS = 42  # of the distances of one choice, added up
 FIRST_BITS = 20
 
 Ranks = tuple[tuple[int, int], ...]  # (bit of the first seat, rank), best first; a rank is [distance][first seat's idx]
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """One seat; `idx` is its position in the event's seat list, `number` counts along its row."""
-
-    idx: int
-    section: str
-    row: str
-    number: int
-    grade: str
-    price: int
-    x: float
-    y: float
-
-
 class SeatMap:
     """The seats of one event as runs of neighbours, and how far each is from the focal point. Never changes.
 
-    Neighbours share section and row, have consecutive numbers and no aisle between them.
+    `distance` of each seat and `pitch`, the usual step between neighbours, are in 1/DISTANCE_STEPS of the map's unit.
     Raises ValueError when a seat's `idx` is not its position, or there are more seats than a rank can hold.
     """
 
-    __slots__ = ("_ranks", "cells", "distance", "focal", "grades", "place", "runs", "seats")
+    __slots__ = (
+        "_ranks",
+        "_totals",
+        "cells",
+        "distance",
+        "focal",
+        "grades",
+        "pitch",
+        "place",
+        "runs",
+        "seats",
+        "widest",
+    )
 
     def __init__(self, seats: Sequence[Seat], focal: tuple[float, float]) -> None:
         if len(seats) > SEATS_PER_MAP_MAX:
@@ -55,49 +55,54 @@ class SeatMap:
         self.focal = focal
         self.grades = tuple(dict.fromkeys(seat.grade for seat in seats))
         self.distance = tuple(int(hypot(s.x - focal[0], s.y - focal[1]) * DISTANCE_STEPS) for s in seats)
-        self.runs = tuple(_runs_of_neighbours(seats))
+        self.runs = tuple(runs_of_neighbours(seats))
         self.place = [(0, 0)] * len(seats)  # idx → (run, bit)
         for number, run in enumerate(self.runs):
             for position, idx in enumerate(run):
                 self.place[idx] = (number, 1 << position)
+        steps = [step for run in self.runs for step in self._steps(run)]
+        self.pitch = max(1, median_low(steps)) if steps else DISTANCE_STEPS
+        self.widest = max(steps, default=0)  # step between neighbours
         self.cells = Cells(self.seats)
         self._ranks: dict[int, tuple[Ranks, ...]] = {}
+        self._totals: dict[int, list[int]] = {}
+
+    def groups(self, idxs: Collection[int]) -> int:
+        """How many groups these seats make, each of neighbours side by side."""
+        places = sorted(self.place[idx] for idx in idxs)
+        return len(places) - sum(a[0] == b[0] and b[1] == a[1] << 1 for a, b in pairwise(places))
+
+    def _steps(self, run: Sequence[int]) -> list[int]:
+        pairs = pairwise(self.seats[idx] for idx in run)
+        return [int(hypot(b.x - a.x, b.y - a.y) * DISTANCE_STEPS) for a, b in pairs]
+
+    def totals(self, quantity: int) -> list[int]:
+        """For each seat, the distances of the `quantity` neighbours that begin with it, added up; 0 if too few do."""
+        if quantity not in self._totals:
+            self._totals[quantity] = totals = [0] * len(self.seats)
+            for run in self.runs:
+                upto = list(accumulate((self.distance[idx] for idx in run), initial=0))
+                for start in range(len(run) - quantity + 1):
+                    totals[run[start]] = upto[start + quantity] - upto[start]
+        return self._totals[quantity]
 
     def ranks(self, quantity: int) -> tuple[Ranks, ...]:
         """For each run, where `quantity` neighbours may begin: (bit of the first seat, rank), best first."""
         if quantity not in self._ranks:
-            self._ranks[quantity] = tuple(self._ranked(run, quantity) for run in self.runs)
+            totals = self.totals(quantity)
+            self._ranks[quantity] = tuple(_ranked(run[: max(0, len(run) - quantity + 1)], totals) for run in self.runs)
         return self._ranks[quantity]
 
-    def _ranked(self, run: Sequence[int], quantity: int) -> Ranks:
-        upto = list(accumulate((self.distance[idx] for idx in run), initial=0))
-        totals = [upto[start + quantity] - upto[start] for start in range(len(run) - quantity + 1)]
-        ranks = sorted(
-            (min(total, (1 << DISTANCE_BITS) - 1) << FIRST_BITS | run[start], 1 << start)
-            for start, total in enumerate(totals)
-        )
-        return tuple((bit, rank) for rank, bit in ranks)
+    def group(self, first: int, size: int) -> tuple[int, ...]:
+        """The `size` neighbours that begin with a seat."""
+        number, bit = self.place[first]
+        start = bit.bit_length() - 1
+        return self.runs[number][start : start + size]
 
 
-def _runs_of_neighbours(seats: Sequence[Seat]) -> Iterator[tuple[int, ...]]:
-    sections: dict[str, dict[str, list[Seat]]] = {}
-    for seat in sorted(seats, key=lambda seat: (seat.number, seat.idx)):
-        sections.setdefault(seat.section, {}).setdefault(seat.row, []).append(seat)
-    for rows in sections.values():
-        steps = [_step(a, b) for row in rows.values() for a, b in pairwise(row) if b.number == a.number + 1]
-        aisle = median(steps) * AISLE_IN_PITCHES if steps else 0.0
-        for row in rows.values():
-            run = [row[0].idx]
-            for a, b in pairwise(row):
-                if b.number != a.number + 1 or _step(a, b) > aisle:
-                    yield tuple(run)
-                    run = []
-                run.append(b.idx)
-            yield tuple(run)
-
-
-def _step(a: Seat, b: Seat) -> float:
-    return hypot(b.x - a.x, b.y - a.y)
+def _ranked(firsts: Sequence[int], totals: Sequence[int]) -> Ranks:
+    ranks = sorted((totals[idx] << FIRST_BITS | idx, 1 << start) for start, idx in enumerate(firsts))
+    return tuple((bit, rank) for rank, bit in ranks)
 
 
 class Cells:

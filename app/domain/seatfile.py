@@ -1,8 +1,9 @@
-"""Reads an uploaded seat file, CSV or JSON, into lines of named values: encodings, separators, column names.
+"""Reads an uploaded seat file, CSV or JSON, into lines of named values: encodings, separators, headings.
 
-Pure, and made for files as Excel and people write them: UTF-8 with or without its mark, UTF-16, Korean CP949; commas,
-semicolons or tabs; Korean or English headings, or one column of labels without any. Text is only text: nothing in a
-cell is ever evaluated, and a leading apostrophe means, as in Excel, that the rest is to be taken as it stands.
+Pure, and made for files as Excel, pandas, databases and people write them: UTF-8 with or without its mark, UTF-16,
+Korean CP949; commas, semicolons, tabs or bars; headings in any spelling (headings.py), a title above them and totals
+below, or one column of labels without any. Text is only text: nothing in a cell is ever evaluated, and a leading
+apostrophe means, as in Excel, that the rest is to be taken as it stands.
 """
 
 from __future__ import annotations
@@ -10,38 +11,30 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from app.domain.headings import FIELDS, columns_of, heading_of
 from app.domain.labels import SEPARATORS
-from app.domain.seatfile_errors import BadLine, Faults
+from app.domain.seatfile_errors import BadLine, Faults, shown
+from app.domain.seatvalues import is_total, marks_of, on_sale_of, seat_name_of, unwrapped, whole_part, without_decimals
 
 LINES_MAX = 100_000
 COLUMNS_MAX = 50
-HEADING_CHARS_MAX = 200  # a longer one names nothing: some patterns take time by the square of what they read
 VALUE_CHARS_MAX = 1_000  # no value is read that is longer, whatever for
-DELIMITERS = ",;\t"
-HEADINGS: dict[str, str] = {
-    "label": "label seatlabel seatname seatcode code 좌석 좌석명 좌석라벨 라벨 좌석코드 자리",
-    "grade": "grade seatgrade tier class pricegrade 등급 좌석등급 석종 권종",
-    "floor": "floor level story storey 층 층수",
-    "section": "section block zone area sec 구역 구역명 블록 블럭 존",
-    "row": "row line rowname 열 행 줄",
-    "number": "number no num seat seatno seatnumber seatnum 번호 좌석번호 번",
-    "price": "price cost amount 가격 금액 요금 정가",
-    "x": "x posx xpos 가로 x좌표",
-    "y": "y posy ypos 세로 y좌표",
-    "count": "count quantity qty seats 수량 좌석수 매수 개수",
-}
-_FIELD = {word: name for name, words in HEADINGS.items() for word in words.split()}
-_IN_BRACKETS = re.compile(r"[(（\[].*?[)）\]]")
-_NO_LETTER = re.compile(r"[\s_\-.·:#*]+")
+RECORD_LINES_MAX = 20  # lines of one record, whose quoted values may have breaks in them
+ABOVE_HEADINGS_MAX = 20  # lines of a title
+SKIPPED_KEPT_MAX = 20
+DELIMITERS = ",;\t|"
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _MARKS = (("utf-8-sig", b"\xef\xbb\xbf"), ("utf-16", b"\xff\xfe"), ("utf-16", b"\xfe\xff"))
+_QUOTE_OPENS = re.compile(r'(?:^|[,;\t|])[ ]*"')
+_RULE = re.compile(r"[-+=|_*\s]{3,}|\(\d+ rows?\)|\\\.")  # of a database's client
+_TEXTS = ("grade", "floor", "section", "row")
 
 
 Lines = list[tuple[int, dict[str, str]]]
@@ -49,14 +42,32 @@ LITERAL = "'"  # before a value: take the rest as it stands
 
 
 @dataclass(slots=True)
+class Skipped:
+    """Lines that are no seats: the first SKIPPED_KEPT_MAX with their text, and how many there are."""
+
+    kept: list[tuple[int, str]] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, at: int, text: str) -> None:
+        self.total += 1
+        if len(self.kept) < SKIPPED_KEPT_MAX:
+            self.kept.append((at, shown(clean(text))))
+
+
+@dataclass(slots=True)
 class Sheet:
-    """The lines of a file with what each says, and how it was read. `prices`: of grades, told apart from seats."""
+    """The lines of a file with what each says, and how it was read. `prices`: of grades, told apart from seats.
+
+    `ignored`: headings that name nothing known. `twice`: field, the heading that is taken for it, one that is not.
+    """
 
     kind: str  # csv | json
     encoding: str = "utf-8"
     delimiter: str = ""
     fields: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    twice: tuple[tuple[str, str, str], ...] = ()
+    skipped: Skipped = field(default_factory=Skipped)
     lines: Lines = field(default_factory=list)
     prices: dict[str, str] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
@@ -90,14 +101,6 @@ def _decode(data: bytes, sheet: Sheet) -> str:
     raise BadLine(0, "encoding")
 
 
-def heading(text: str) -> str | None:
-    """The field a column's heading names: `좌석등급`, `Seat No.` and `가격(원)` are known; None otherwise."""
-    if len(text) > HEADING_CHARS_MAX:
-        return None
-    plain = _IN_BRACKETS.sub("", unicodedata.normalize("NFKC", text).casefold())
-    return _FIELD.get(_NO_LETTER.sub("", plain))
-
-
 def clean(text: str) -> str:
     """A value as it is kept: composed Hangul, ordinary spaces, none at the ends or in a row."""
     return " ".join(unicodedata.normalize("NFC", text).split())
@@ -107,59 +110,125 @@ def clean(text: str) -> str:
 
 
 def _read_csv(text: str, sheet: Sheet) -> None:
-    numbered = [(at, line) for at, line in enumerate(_LINE_END.split(text), 1) if line.strip(" ,;\t")]
-    if numbered and (told := re.fullmatch(r"sep=([,;\t])", numbered[0][1].strip(" "), re.IGNORECASE)):
+    records = [(at, record) for at, record in _records(text) if record.strip(" ,;\t|")]
+    if records and (told := re.fullmatch(r"sep=([,;\t|])", records[0][1].strip(" "), re.IGNORECASE)):
         sheet.delimiter = told[1]
-        numbered = numbered[1:]
-    if not numbered:
+        records = records[1:]
+    if not records:
         raise BadLine(0, "empty")
-    if len(numbered) > LINES_MAX + 1:
+    if len(records) > LINES_MAX + ABOVE_HEADINGS_MAX:
         raise BadLine(0, "lines_max", other=str(LINES_MAX))
-    sheet.delimiter = sheet.delimiter or _delimiter(numbered[0][1])
-    first_at, first = numbered[0]
-    names = _columns(first_at, _cells(first_at, first, sheet.delimiter), sheet)
-    body = numbered[1:] if names else numbered
-    for at, line in body:
+    top = _heading_at(records)
+    for at, title in records[:top]:
+        sheet.skipped.add(at, title)
+    head_at, head = records[top]
+    sheet.delimiter = sheet.delimiter or _delimiter(head)
+    headings = _cells(head_at, head, sheet.delimiter)
+    if len(headings) > COLUMNS_MAX:
+        raise BadLine(head_at, "columns_max", other=str(COLUMNS_MAX))
+    has_headings = any(heading_of(cell) for cell in headings)
+    if not has_headings and len([cell for cell in headings if cell.strip()]) > 1:
+        raise BadLine(head_at, "no_headings", ", ".join(headings))
+    body = records[top + 1 :] if has_headings else records[top:]
+    rows = list(_rows(body, sheet, len(headings) if has_headings else 1, head if has_headings else ""))
+    if len(rows) > LINES_MAX:
+        raise BadLine(0, "lines_max", other=str(LINES_MAX))
+    if has_headings:
+        _name_columns(sheet, headings, rows)
+    else:
+        _take_rows(sheet, ("label",), rows)
+
+
+def _records(text: str) -> Iterator[tuple[int, str]]:
+    """Every record with the number of its first line. A quoted value may have line breaks; a quote that is not closed
+    within RECORD_LINES_MAX lines spoils its own line only.
+    """
+    lines = _LINE_END.split(text)
+    at = 0
+    while at < len(lines):
+        end = at + 1
+        if lines[at].count('"') % 2 and _QUOTE_OPENS.search(lines[at]):
+            quotes = lines[at].count('"')
+            while quotes % 2 and end < min(len(lines), at + RECORD_LINES_MAX):
+                quotes += lines[end].count('"')
+                end += 1
+            if quotes % 2:
+                end = at + 1
+        yield at + 1, "\n".join(lines[at:end])
+        at = end
+
+
+def _heading_at(records: Sequence[tuple[int, str]]) -> int:
+    """Which record has the headings: the first of the top ones that names two things, else the first."""
+    for at, (_, record) in enumerate(records[: ABOVE_HEADINGS_MAX + 1]):
+        cells = re.split(f"[{re.escape(_delimiter(record))}]", record)
+        if len({named.field for cell in cells if (named := heading_of(cell.strip(' "')))}) > 1:
+            return at
+    return 0
+
+
+def _delimiter(record: str) -> str:
+    """The one that cuts the headings best: into most that are known, then into most."""
+    outside = re.sub(r'"[^"]*"', lambda quoted: re.sub(r"\W", " ", quoted[0]), record)
+
+    def known(delimiter: str) -> tuple[int, int]:
+        cells = outside.split(delimiter)
+        return sum(heading_of(cell.strip(' "')) is not None for cell in cells) if len(cells) > 1 else 0, len(cells)
+
+    best = max(DELIMITERS, key=known)
+    return best if best in outside else ","
+
+
+def _rows(
+    body: Sequence[tuple[int, str]], sheet: Sheet, columns: int, head: str
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """The cells of each line that may be a seat; what cannot be one is noted."""
+    for at, record in body:
+        if record == head or _RULE.fullmatch(record.strip()):
+            sheet.skipped.add(at, record)
+            continue
         with sheet.faults.catching():
-            cells = _cells(at, line, sheet.delimiter)
-            if len(cells) > len(names or "1") and any(cells[len(names or "1") :]):
-                raise BadLine(at, "cells", other=str(len(names or "1")))
-            sheet.lines.append((at, _values(at, zip(names or ("label",), cells, strict=False))))
-    if names and not body:
-        raise BadLine(0, "empty")
-    _settle(sheet, names or ("label",))
+            cells = _cells(at, record, sheet.delimiter)
+            if len(cells) > columns and any(cell.strip() for cell in cells[columns:]):
+                raise BadLine(at, "cells", other=str(columns))
+            first = next((cell for cell in cells if cell.strip()), "")
+            if columns > 1 and is_total(first):
+                sheet.skipped.add(at, record)
+            else:
+                yield at, cells
 
 
-def _delimiter(line: str) -> str:
-    outside = re.sub(r'"[^"]*"', "", line)
-    best = max(DELIMITERS, key=outside.count)
-    return best if outside.count(best) else ","
-
-
-def _cells(at: int, line: str, delimiter: str) -> list[str]:
-    """One line's cells. A line is read by itself, so that an open quote spoils no other."""
-    if '"' not in line:
-        return line.split(delimiter)
+def _cells(at: int, record: str, delimiter: str) -> list[str]:
+    if '"' not in record:
+        return record.split(delimiter)
     try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True))
+        return next(
+            csv.reader(record.splitlines(keepends=True), delimiter=delimiter, strict=True, skipinitialspace=True)
+        )
     except csv.Error:
-        raise BadLine(at, "quotes", line) from None
+        raise BadLine(at, "quotes", record) from None
 
 
-def _columns(at: int, cells: list[str], sheet: Sheet) -> tuple[str, ...]:
-    """The fields the columns name, "" for a column of no use; empty when the first line is a seat already."""
-    if len(cells) > COLUMNS_MAX:
-        raise BadLine(at, "columns_max", other=str(COLUMNS_MAX))
-    names = [heading(cell) or "" for cell in cells]
-    if not any(names):
-        if len([cell for cell in cells if cell.strip()]) > 1:
-            raise BadLine(at, "no_headings", ", ".join(cells))
-        return ()
-    twice = next((cell for name, cell in zip(names, cells, strict=True) if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise BadLine(at, "heading_twice", twice)
-    sheet.ignored = tuple(clean(cell) for name, cell in zip(names, cells, strict=True) if not name and cell.strip())
-    return tuple(names)
+def _name_columns(sheet: Sheet, headings: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+    """Take each column for what its heading names, and read the rows by that."""
+    if not rows and not sheet.faults.total:
+        raise BadLine(0, "empty")
+    filled = [any(at < len(cells) and cells[at].strip() for _, cells in rows) for at in range(len(headings))]
+    columns = columns_of(headings, filled)
+    sheet.ignored = tuple(clean(heading) for heading in columns.ignored)
+    sheet.twice = tuple((name, clean(taken), clean(left)) for name, taken, left in columns.twice)
+    _take_rows(sheet, columns.fields, rows)
+
+
+def _take_rows(sheet: Sheet, fields: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+    for at, cells in rows:
+        with sheet.faults.catching():
+            values = _values(at, zip(fields, cells, strict=False))
+            if values:
+                sheet.lines.append((at, values))
+            else:
+                sheet.skipped.add(at, " ".join(cells))
+    _settle(sheet, fields)
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -180,33 +249,31 @@ def _read_json(text: str, sheet: Sheet) -> None:
         raise BadLine(0, "empty")
     if len(found) > LINES_MAX:
         raise BadLine(0, "lines_max", other=str(LINES_MAX))
-    used: dict[str, str | None] = {}
+    headings: dict[str, int] = {}
+    for at, item in enumerate(found, 1):
+        for name in item if isinstance(item, dict) else ("label",):
+            if headings.setdefault(name, len(headings)) >= COLUMNS_MAX:
+                raise BadLine(at, "columns_max", other=str(COLUMNS_MAX))
+    rows: list[tuple[int, Sequence[str]]] = []
     for at, item in enumerate(found, 1):
         with sheet.faults.catching():
-            sheet.lines.append((at, _item(at, item, used)))
-    sheet.ignored = tuple(clean(name) for name, kind in used.items() if kind is None)[:COLUMNS_MAX]
-    _settle(sheet, tuple({kind for kind in used.values() if kind} or {"label"}))
+            rows.append((at, _item(at, item, headings)))
+    _name_columns(sheet, list(headings), rows)
 
 
-def _item(at: int, item: object, used: dict[str, str | None]) -> dict[str, str]:
+def _item(at: int, item: object, headings: dict[str, int]) -> list[str]:
+    """The values of an item in the order of the headings; a text is a label."""
     if isinstance(item, str):
-        return _values(at, [("label", item)])
+        item = {"label": item}
     if not isinstance(item, dict):
         raise BadLine(at, "json_item")
-    pairs: list[tuple[str, str]] = []
+    cells = [""] * len(headings)
     for name, value in item.items():
-        if name not in used:
-            if len(used) >= COLUMNS_MAX:
-                raise BadLine(at, "columns_max", other=str(COLUMNS_MAX))
-            used[name] = heading(name)
-        kind = used[name]
-        if kind is not None and value is not None:
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise BadLine(at, "json_value", name)
-            if any(kind == known for known, _ in pairs):
-                raise BadLine(at, "heading_twice", name)
-            pairs.append((kind, str(value)))
-    return _values(at, pairs)
+        if isinstance(value, str | int | float) and heading_of(name) is not None:
+            cells[headings[name]] = str(value)
+        elif value is not None and heading_of(name) is not None:
+            raise BadLine(at, "json_value", name)
+    return cells
 
 
 def _json_prices(grades: Any) -> dict[str, str]:
@@ -226,32 +293,44 @@ def _values(at: int, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     it would hide what a person sees.
     """
     values: dict[str, str] = {}
-    for name, text in pairs:
+    for name, given in pairs:
         if name:
-            if len(text) > VALUE_CHARS_MAX:
-                raise BadLine(at, "too_long", text, field=name, other=str(VALUE_CHARS_MAX))
+            if len(given) > VALUE_CHARS_MAX:
+                raise BadLine(at, "too_long", given, field=name, other=str(VALUE_CHARS_MAX))
+            text = _LINE_END.sub(" ", given)
             if not text.isprintable() and _UNPRINTABLE.search(text.strip()):
                 raise BadLine(at, "unprintable", text, field=name)
-            kept = text if text.startswith(LITERAL) else clean(text)
+            kept = text if text.startswith(LITERAL) else unwrapped(clean(text))
             if kept:
                 values[name] = kept
     return values
 
 
 def _settle(sheet: Sheet, names: Iterable[str]) -> None:
-    """A column called `seat` may hold whole labels instead of numbers: its values tell."""
+    """What only the values tell: a column called `seat` may hold whole labels instead of numbers, one called `type` the
+    grades, and whole numbers may have decimals.
+    """
     fields = {name for name in names if name}
     if "number" in fields and "label" not in fields and _are_labels(sheet.lines):
-        fields = fields - {"number"} | {"label"}
-        for _, values in sheet.lines:
-            if "number" in values:
-                values["label"] = values.pop("number")
+        fields = _rename(sheet, fields, "number", "label")
     elif "label" in fields and "number" not in fields and {"row", "section"} & fields and _are_numbers(sheet.lines):
-        fields = fields - {"label"} | {"number"}
-        for _, values in sheet.lines:
-            if "label" in values:
-                values["number"] = values.pop("label")
-    sheet.fields = tuple(name for name in HEADINGS if name in fields)
+        fields = _rename(sheet, fields, "label", "number")
+    if "marks" in fields and "grade" not in fields and _are_grades(sheet.lines):
+        fields = _rename(sheet, fields, "marks", "grade")
+    for name in _TEXTS:
+        texts = [values[name] for _, values in sheet.lines if name in values]
+        if without_decimals(texts):
+            for _, values in sheet.lines:
+                if name in values:
+                    values[name] = whole_part(values[name])
+    sheet.fields = tuple(name for name in FIELDS if name in fields)
+
+
+def _rename(sheet: Sheet, fields: set[str], was: str, becomes: str) -> set[str]:
+    for _, values in sheet.lines:
+        if was in values:
+            values[becomes] = values.pop(was)
+    return fields - {was} | {becomes}
 
 
 def _are_labels(lines: Lines) -> bool:
@@ -260,6 +339,12 @@ def _are_labels(lines: Lines) -> bool:
     return cut * 2 > len(texts) and sum(text.split()[0].isdigit() for text in texts) * 2 < len(texts)
 
 
+def _are_grades(lines: Lines) -> bool:
+    """Whether a column called `type` has no word that is a state or a mark."""
+    texts = {values["marks"] for _, values in lines if "marks" in values}
+    return bool(texts) and not any(marks_of(text) or on_sale_of(text) is not None for text in texts)
+
+
 def _are_numbers(lines: Lines) -> bool:
     texts = [values["label"] for _, values in lines if "label" in values]
-    return bool(texts) and sum(text.isdigit() for text in texts) * 2 > len(texts)
+    return bool(texts) and sum(seat_name_of(text) is not None for text in texts) * 2 > len(texts)

@@ -6,30 +6,34 @@ is an error, and a plan with one bad line is no plan at all.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from typing import NamedTuple
 
-from app.domain.hall import Drawing, Spot, draw, drawn_as_given
+from app.domain.hall import Drawing, Spot, draw, drawn_as_given, natural
 from app.domain.labels import PARTS_MAX, Dimension, Scheme, bare, find_scheme
 from app.domain.layout import Seat
 from app.domain.seatfile import LITERAL, Sheet, clean
-from app.domain.seatfile_errors import BadLine, Faults
+from app.domain.seatfile_errors import BadLine, Fault, Faults, shown
+from app.domain.seatvalues import (
+    MARKS,
+    NUMBER_MAX,
+    SeatName,
+    coordinate_of,
+    is_true,
+    marks_of,
+    on_sale_of,
+    price_of,
+    seat_name_of,
+    whole_of,
+)
 
 SEATS_MAX = 100_000
 GRADES_MAX = 50
 SECTIONS_MAX = 2_000
-NUMBER_MAX = 99_999
-PRICE_MAX = 100_000_000
-COORDINATE_MAX = 100_000.0
 LENGTH_MAX = {"label": 200, "grade": 40, "section": 40, "floor": 20, "row": 20}
 TEXTS = ("grade", "floor", "section", "row")
-RISKY = "=+-@'"  # what a spreadsheet would take for a formula, or we for a literal's mark
-
-_PRICE = re.compile(r"[₩￦\\]?\s*(\d[\d,]*)(?:\.0+)?\s*(?:원|krw|won)?", re.IGNORECASE)
-_NUMBER = re.compile(r"#?(\d{1,9})(?:\.0+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,12 @@ class SectionCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeatPlan:
-    """A whole map, ready to be stored: `seats` in the file's order."""
+    """A whole map, ready to be stored: `seats` in the file's order; the positions of those that are not put on sale."""
 
     grades: dict[str, int]
     seats: list[Seat]
     drawing: Drawing
+    blocked: frozenset[int] = frozenset()
 
     def by_grade(self) -> Counter[str]:
         return Counter(seat.grade for seat in self.seats)
@@ -100,9 +105,11 @@ def read_plan(sheet: Sheet, given: Given) -> Reading:
         for at, values in sheet.lines:
             with faults.catching():
                 builder.add(at, values)
+        builder.check_letters()
         reading.example = builder.example
         if not faults.total:
             reading.plan = builder.plan()
+    faults.kept.sort(key=lambda fault: fault.line)  # what is found in the end may stand anywhere
     return reading
 
 
@@ -134,11 +141,25 @@ def _known_grades(sheet: Sheet, given: Given) -> list[str]:
     return list(dict.fromkeys([*(clean(name) for name in sheet.prices), *given.prices, *given.grades]))
 
 
+class _Line(NamedTuple):
+    """A seat as its line tells it."""
+
+    section: str
+    row: str
+    number: int
+    name: str
+    grade: str
+    x: float
+    y: float
+    marks: tuple[str, ...]
+    blocked: bool
+
+
 class _Builder:
     """Takes the lines one by one; each raises BadLine or adds its seats."""
 
     def __init__(self, sheet: Sheet, given: Given, scheme: Scheme | None) -> None:
-        self._given, self._scheme = given, scheme
+        self._given, self._scheme, self._faults = given, scheme, sheet.faults
         known = _known_grades(sheet, given)[::-1]  # a label's `VIP석` is read as VIP
         self._named = {(bare(Dimension.grade, name) or name).casefold(): name for name in known}
         self._named |= {name.casefold(): name for name in known}
@@ -154,10 +175,10 @@ class _Builder:
         )
         self._has_points = "x" in sheet.fields
         self._line_prices: dict[str, tuple[int, int]] = {}  # grade → (price, line)
-        self._places: dict[tuple[str, str, int], int] = {}
+        self._places: dict[tuple[str, str, str], int] = {}
         self._sections: set[str] = set()
         self._used: dict[str, None] = {}
-        self._seats: list[tuple[str, str, int, str, float, float]] = []
+        self._seats: list[_Line] = []
         self._floors: dict[str, str] = {}
         self.example: tuple[str, dict[str, str]] | None = None
 
@@ -171,14 +192,25 @@ class _Builder:
         section = " ".join(filter(None, (floor, said.get("section", "")))) or grade
         if len(section) > LENGTH_MAX["section"]:
             raise BadLine(at, "too_long", section, field="section", other=str(LENGTH_MAX["section"]))
-        row, point = said.get("row", "1"), self._point(at, values)
-        for number in self._numbers(at, said, values):
-            self._take(at, section, row, number)
-            self._seats.append((section, row, number, grade, *point))
+        point, (blocked, marks) = self._point(at, values), _state(at, values)
+        for number, name, row in self._numbers(at, said, values):
+            self._take(at, section, row, name or str(number))
+            self._seats.append(_Line(section, row, number, name, grade, *point, marks, blocked))
         self._floors.setdefault(section, floor)
         self._used[grade] = None
         if len(self._sections) > SECTIONS_MAX or len(self._used) > GRADES_MAX:
             raise BadLine(at, "too_many", field="section" if len(self._sections) > SECTIONS_MAX else "grade")
+
+    def check_letters(self) -> None:
+        """Note every letter among the numbers of a row: where not all seats are called by letters, it is a slip."""
+        rows: dict[tuple[str, str], list[_Line]] = {}
+        for line in self._seats:
+            rows.setdefault((line.section, line.row), []).append(line)
+        for row in rows.values():
+            letters = [line for line in row if line.name.isalpha()]
+            for line in letters if len(letters) < len(row) else ():
+                at = self._places[line.section, line.row, line.name.casefold()]
+                self._faults.add(Fault(at, "number", shown(line.name), "number"))
 
     def _said(self, at: int, values: Mapping[str, str]) -> dict[str, str]:
         """What the label and the columns say, by dimension. Raises BadLine when they disagree."""
@@ -237,30 +269,31 @@ class _Builder:
         if grade not in self._fixed:
             self._prices[grade] = price
 
-    def _numbers(self, at: int, said: Mapping[str, str], values: Mapping[str, str]) -> range:
-        """One seat's number, or those of as many as `count` says."""
-        first = _whole(at, "number", said["number"]) if "number" in said else None
+    def _numbers(self, at: int, said: Mapping[str, str], values: Mapping[str, str]) -> list[SeatName]:
+        """One seat's number, name and row, or those of as many as `count` says."""
+        row = said.get("row")
+        first = _seat_name(at, said["number"], row) if "number" in said else None
         if "count" not in values:
             if first is None:
                 raise BadLine(at, "missing", field="number")
-            return range(first, first + 1)
-        count = _whole(at, "count", values["count"])
-        first = 1 if first is None else first
-        if not count or first + count - 1 > NUMBER_MAX:
+            return [first]
+        count = whole_of(values["count"].removeprefix(LITERAL))
+        start = 1 if first is None else first.number
+        if not count or start + count - 1 > NUMBER_MAX or (first is not None and first.written):
             raise BadLine(at, "number", values["count"], field="count")
         if len(self._places) + count > SEATS_MAX:
             raise BadLine(at, "seats_max", other=str(SEATS_MAX))
-        return range(first, first + count)
+        return [SeatName(number, "", row or "1") for number in range(start, start + count)]
 
     def _point(self, at: int, values: Mapping[str, str]) -> tuple[float, float]:
         if not self._has_points:
             return 0.0, 0.0
         return _coordinate(at, "x", values.get("x")), _coordinate(at, "y", values.get("y"))
 
-    def _take(self, at: int, section: str, row: str, number: int) -> None:
-        place = (section, row, number)
+    def _take(self, at: int, section: str, row: str, name: str) -> None:
+        place = (section, row, name.casefold())
         if place in self._places:
-            raise BadLine(at, "twice", " / ".join((section, row, str(number))), other=str(self._places[place]))
+            raise BadLine(at, "twice", " / ".join((section, row, name)), other=str(self._places[place]))
         if len(self._places) >= SEATS_MAX:
             raise BadLine(at, "seats_max", other=str(SEATS_MAX))
         self._places[place] = at
@@ -269,18 +302,38 @@ class _Builder:
     def plan(self) -> SeatPlan:
         grades = self._used_grades()
         ranks = {name: place for place, name in enumerate(sorted(grades, key=lambda g: -grades[g]))}
+        lines = self._numbered_along_rows()
         if self._has_points:
-            points = [(seat[4], seat[5]) for seat in self._seats]
-            sections = [seat[0] for seat in self._seats]
-            points, drawing = drawn_as_given(sections, points, self._kept_drawing())
+            points, drawing = drawn_as_given(
+                [line.section for line in lines], [(line.x, line.y) for line in lines], self._kept_drawing(lines)
+            )
         else:
-            spots = [Spot(s[0], s[1], s[2], ranks[s[3]], self._floors[s[0]]) for s in self._seats]
+            spots = [Spot(s.section, s.row, s.number, ranks[s.grade], self._floors[s.section]) for s in lines]
             points, drawing = draw(spots)
         seats = [
-            Seat(idx, s[0], s[1], s[2], s[3], grades[s[3]], *point)
-            for idx, (s, point) in enumerate(zip(self._seats, points, strict=True))
+            Seat(idx, s.section, s.row, s.number, s.grade, grades[s.grade], *point, s.name, s.marks)
+            for idx, (s, point) in enumerate(zip(lines, points, strict=True))
         ]
-        return SeatPlan(grades=grades, seats=seats, drawing=drawing)
+        blocked = frozenset(idx for idx, line in enumerate(lines) if line.blocked)
+        return SeatPlan(grades=grades, seats=seats, drawing=drawing, blocked=blocked)
+
+    def _numbered_along_rows(self) -> list[_Line]:
+        """The lines with numbers that are unique in their row: where a row has a 2 and a 2bis, its seats are counted
+        along it, gaps stay, and what is written on a seat becomes its name.
+        """
+        found, rows = list(self._seats), dict[tuple[str, str], list[int]]()
+        for at, line in enumerate(found):
+            rows.setdefault((line.section, line.row), []).append(at)
+        for row in rows.values():
+            if len({found[at].number for at in row}) == len(row):
+                continue
+            number = before = 0
+            for at in sorted(row, key=lambda at: (found[at].number, natural(found[at].name))):
+                line = found[at]
+                number, before = number + max(1, line.number - before), line.number
+                written = line.name or str(line.number)
+                found[at] = line._replace(number=number, name="" if written == str(number) else written)
+        return found
 
     def _used_grades(self) -> dict[str, int]:
         """In the event's own order where it has all of them, else the dearest first."""
@@ -288,50 +341,44 @@ class _Builder:
             return {name: self._prices[name] for name in self._given.grades if name in self._used}
         return {name: self._prices[name] for name in sorted(self._used, key=lambda name: -self._prices[name])}
 
-    def _kept_drawing(self) -> Drawing | None:
+    def _kept_drawing(self, lines: Sequence[_Line]) -> Drawing | None:
         """The drawing of the map to be replaced, if the file has the same places at the same points."""
         now = {(s.section, s.row, s.number, s.x, s.y) for s in self._given.current}
-        same = now == {(s[0], s[1], s[2], s[4], s[5]) for s in self._seats}
+        same = now == {(s.section, s.row, s.number, s.x, s.y) for s in lines}
         return self._given.drawing if same else None
 
 
-def price_of(text: str) -> int | None:
-    """`150,000원`, `₩150,000`, `150000.0`; None for anything else or more than PRICE_MAX."""
-    found = _PRICE.fullmatch(text.strip())
-    if found is None or len(found[1]) > 15:
-        return None
-    price = int(found[1].replace(",", ""))
-    return price if price <= PRICE_MAX else None
+def _seat_name(at: int, text: str, row: str | None) -> SeatName:
+    """A seat's number and name; its row is the one the file tells, or the one that it names itself (`A1`)."""
+    found = seat_name_of(text.removeprefix(LITERAL))
+    if found is None or found.number > NUMBER_MAX:
+        raise BadLine(at, "number", text, field="number")
+    if row is None:
+        return SeatName(found.number, "" if found.row else found.written, found.row or "1")
+    is_row = bool(found.row) and found.row.casefold() == row.casefold()
+    return SeatName(found.number, "" if is_row else found.written, row)
 
 
-def _whole(at: int, name: str, text: str) -> int:
-    found = _NUMBER.fullmatch(text.removeprefix(LITERAL))
-    if found is None or int(found[1]) > NUMBER_MAX or not text.isascii():
-        raise BadLine(at, "number", text, field=name)
-    return int(found[1])
+def _state(at: int, values: Mapping[str, str]) -> tuple[bool, tuple[str, ...]]:
+    """Whether a seat is not put on sale, and its marks. Raises BadLine for a state or an answer that nobody knows."""
+    on_sale = True if "status" not in values else on_sale_of(values["status"])
+    if on_sale is None:
+        raise BadLine(at, "status", values["status"], field="status")
+    kind = values.get("marks", "")
+    marks = set(marks_of(kind))
+    for mark in MARKS:
+        answer = False if mark not in values else is_true(values[mark])
+        if answer is None:
+            raise BadLine(at, "yes_or_no", values[mark], field=mark)
+        if answer:
+            marks.add(mark)
+    return on_sale is False or on_sale_of(kind) is False, tuple(mark for mark in MARKS if mark in marks)
 
 
 def _coordinate(at: int, name: str, text: str | None) -> float:
     if text is None:
         raise BadLine(at, "missing", field=name)
-    try:
-        value = float(text)
-    except ValueError:
-        raise BadLine(at, "number", text, field=name) from None
-    if not isfinite(value) or abs(value) > COORDINATE_MAX:
+    value = coordinate_of(text)
+    if value is None:
         raise BadLine(at, "number", text, field=name)
     return value
-
-
-def written(kind: str, text: str) -> str:
-    """A stored value as a file tells it, so that reading it gives the same value and no spreadsheet runs it."""
-    changed = clean(text) != text or (kind in Dimension.__members__ and bare(Dimension(kind), text) not in (None, text))
-    return f"{LITERAL}{text}" if changed or not text or text[0] in RISKY else text
-
-
-def rows_of(seats: Sequence[Seat]) -> Iterator[tuple[str, ...]]:
-    """The current map as lines of a file that `read_plan` reads back to the same map."""
-    yield ("grade", "section", "row", "number", "price", "x", "y")
-    for seat in seats:
-        texts = (written(kind, getattr(seat, kind)) for kind in ("grade", "section", "row"))
-        yield (*texts, str(seat.number), str(seat.price), repr(seat.x), repr(seat.y))

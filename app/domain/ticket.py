@@ -23,8 +23,10 @@ VERSION = 1
 MAC_BYTES = 16
 HOLDER_BYTES = 16
 HOLDER_CHARS = 22
-ACCOUNT_MARK = b"acct"  # how an account's holder begins; a browser that names such an id is not believed
+ACCOUNT_MARK = b"acct"  # how an account's holder begins, and no browser's
 ACCOUNT_PATTERN = "^YWNjd[A-P]"  # the same in the text of a holder, for a script
+INVITED_MARK = b"invt"  # how the holder of somebody who was invited begins, and no other
+INVITED_PATTERN = "^aW52d[A-P]"
 EVENT_ID_CHARS_MAX = 40
 _HEAD = struct.Struct(">BBIQI16sB")
 _WISH = 1  # flag: a wish was said with it
@@ -61,20 +63,17 @@ class TicketSigner:
         self._kid = kid
 
     def learn(self, keys: Mapping[int, bytes]) -> None:
-        """Check with these as well from now on."""
-        self._keyed |= {
+        """Check with these, and with the one that signs here, from now on."""
+        self._keyed = {self._kid: self._keyed[self._kid]} | {
             name: blake2b(key=key, digest_size=MAC_BYTES) for name, key in keys.items() if name != self._kid
         }
 
     def sign(self, ticket: Ticket) -> str:
         head = _HEAD.pack(VERSION, self._kid, ticket.epoch, ticket.number, ticket.issued_s, ticket.holder, ticket.wish)
         body = head + _event_bytes(ticket.event_id)
-        return b2a_base64(body + self._mac(self._kid, body), newline=False).decode()
-
-    def _mac(self, kid: int, body: bytes) -> bytes:
-        mac = self._keyed[kid].copy()  # the key is hashed once: a quarter of the cost of HMAC-SHA256
+        mac = self._keyed[self._kid].copy()
         mac.update(body)
-        return mac.digest()
+        return b2a_base64(body + mac.digest(), newline=False).decode()
 
     def read(self, token: bytes, event_id: str) -> Ticket | BadTicket:
         """The ticket inside, or why there is none. Never raises, whatever the bytes."""
@@ -88,21 +87,16 @@ class TicketSigner:
             return BadTicket.invalid
         body = raw[:-MAC_BYTES]
         version, kid, epoch, number, issued_s, holder, flags = _HEAD.unpack_from(body)
-        if version != VERSION or kid not in self._keyed:
+        keyed = self._keyed.get(kid)
+        if version != VERSION or keyed is None:
             return BadTicket.invalid
-        if not compare_digest(self._mac(kid, body), raw[-MAC_BYTES:]):
+        mac = keyed.copy()  # the key is hashed once: a quarter of the cost of HMAC-SHA256
+        mac.update(body)
+        if not compare_digest(mac.digest(), raw[-MAC_BYTES:]):
             return BadTicket.invalid
         if body[_HEAD.size :] != _event_bytes(event_id):
             return BadTicket.foreign_event
         return Ticket(event_id, epoch, number, holder, issued_s, bool(flags & _WISH))
-
-
-def ticket_event(token: bytes) -> str:
-    """The event a token names, if it names one. Proves nothing: `read` does."""
-    try:
-        return a2b_base64(token[:TOKEN_CHARS_MAX])[_HEAD.size : -MAC_BYTES].rstrip(b"\0").decode()
-    except ValueError:
-        return ""
 
 
 @lru_cache(maxsize=1024)
@@ -116,7 +110,7 @@ def holder_text(holder: bytes) -> str:
 
 
 def holder_bytes(text: str) -> bytes | None:
-    """The 16 bytes of a holder id as it travels in a cookie, or None if it is not one."""
+    """The 16 bytes of a holder id in a text, or None if it is not one."""
     if len(text) != HOLDER_CHARS or not text.isascii():
         return None
     try:
@@ -129,7 +123,7 @@ def holder_bytes(text: str) -> bytes | None:
 def account_holder(user_id: str) -> bytes:
     """Who stands in line for an account, on whatever device: derived from its id, so it is no secret.
 
-    Only a session or a signed ticket proves it. A browser's id is a secret, so none may look like one of these.
+    Only a session proves it.
     """
     return ACCOUNT_MARK + blake2b(user_id.encode(), digest_size=HOLDER_BYTES - len(ACCOUNT_MARK)).digest()
 
@@ -137,3 +131,8 @@ def account_holder(user_id: str) -> bytes:
 def is_account(holder: bytes) -> bool:
     """Whether an account stands there, and not a browser."""
     return holder.startswith(ACCOUNT_MARK)
+
+
+def is_invited(holder: bytes) -> bool:
+    """Whether somebody stands there for the `sub` of an invitation."""
+    return holder.startswith(INVITED_MARK)

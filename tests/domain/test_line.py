@@ -32,6 +32,13 @@ class BitsMachine(RuleBasedStateMachine):
         assert self.bits.count_below(high) == sum(member < high for member in self.members)
         assert self.bits.count_between(low, high) == sum(low < member < high for member in self.members)
 
+    @rule(others=st.sets(numbers))
+    def compare(self, others: set[int]) -> None:
+        other = Bits()
+        for number in others:
+            other.add(number)
+        assert list(self.bits.differs(other)) == list(other.differs(self.bits)) == sorted(self.members ^ others)
+
     @rule(number=numbers)
     def ask(self, number: int) -> None:
         assert (number in self.bits) == (number in self.members)

@@ -7,17 +7,20 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import seatfile, seatplan
+from app.domain import headings, seatfile, seatplan
+from app.domain.hall import Drawing
 from app.domain.layout import Seat, SeatMap
 from app.domain.seatfile import read_sheet
 from app.domain.seatfile_errors import FAULTS_KEPT_MAX, Fault
-from app.domain.seatplan import Given, Reading, SeatPlan, read_plan, rows_of
+from app.domain.seatplan import Given, Reading, SeatPlan, read_plan
+from app.domain.seatrows import rows_of
+from app.domain.seatvalues import MARKS
 
 PRICES = {"VIP": 150_000, "R": 100_000, "S": 70_000}
 
@@ -122,7 +125,6 @@ def test_a_bad_last_line_is_told_with_its_number_and_nothing_is_made(code: str) 
         ("구역,열,번호\n", "empty"),
         ("[]", "empty"),
         ("a,b,c\n1,2,3", "no_headings"),
-        ("열,row\n1,2", "heading_twice"),
         ("블랙-S\n레드-S", "no_numbers"),
         ("A-1-1\nA-1-2", "no_grades"),
         ("등급,번호,x\nVIP,1,1", "half_coordinates"),
@@ -144,9 +146,7 @@ def test_what_makes_a_whole_file_unusable(text: str | bytes, code: str) -> None:
     assert [name for _, name in found] == [code]
 
 
-@pytest.mark.parametrize(
-    ("item", "code"), [(7, "json_item"), ({"label": ["VIP-1"]}, "json_value"), ({"row": 1, "열": 2}, "heading_twice")]
-)
+@pytest.mark.parametrize(("item", "code"), [(7, "json_item"), ({"label": ["VIP-1"]}, "json_value")])
 def test_json_items_of_the_wrong_shape_are_told_by_their_place(item: object, code: str) -> None:
     assert faults_of(json.dumps(["VIP-1", item])) == [(2, code)]
 
@@ -167,17 +167,17 @@ class Sizes:
 def test_no_text_of_a_file_reaches_a_pattern_whole(text: str) -> None:
     """One that looks for a closing bracket behind every opening one would hold up the whole process for minutes."""
     with pytest.MonkeyPatch.context() as patch:
-        sizes = Sizes(seatfile._IN_BRACKETS)
-        patch.setattr(seatfile, "_IN_BRACKETS", sizes)
+        sizes = Sizes(headings._IN_BRACKETS)
+        patch.setattr(headings, "_IN_BRACKETS", sizes)
         for data in (f"{text},row,number\n1,2,3", json.dumps([{text: "1", "label": "VIP-1"}])):
             read_sheet(data.encode())
-    assert sizes.longest <= seatfile.HEADING_CHARS_MAX
+    assert sizes.longest <= headings.HEADING_CHARS_MAX
 
 
 def test_a_heading_has_a_length_beyond_which_it_names_nothing() -> None:
-    room = seatfile.HEADING_CHARS_MAX - len("등급")
-    assert seatfile.heading("등급" + " " * room) == "grade"
-    assert seatfile.heading("등급" + " " * (room + 1)) is None
+    room = headings.HEADING_CHARS_MAX - len("등급")
+    assert headings.heading_of("등급" + " " * room) == headings.Heading("grade", "", 0)
+    assert headings.heading_of("등급" + " " * (room + 1)) is None
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -196,7 +196,7 @@ def test_every_bad_line_is_counted_though_only_the_first_are_kept() -> None:
 
 
 def test_coordinates_must_be_there_for_every_seat_and_be_numbers() -> None:
-    rows = ["구역,열,번호,등급,x,y", "A,1,1,VIP,10,20", "A,1,2,VIP,,20", "A,1,3,VIP,nan,1", "A,1,4,VIP,1e9,1"]
+    rows = ["구역,열,번호,등급,x,y", "A,1,1,VIP,10,20", "A,1,2,VIP,,20", "A,1,3,VIP,inf,1", "A,1,4,VIP,1e9,1"]
     assert faults_of("\n".join(rows)) == [(3, "missing"), (4, "number"), (5, "number")]
 
 
@@ -224,7 +224,7 @@ def test_a_formula_is_only_text_and_leaves_as_text() -> None:
     """What a spreadsheet would run comes back behind an apostrophe, and is read back without it."""
     plan = plan_of('구역,열,번호,등급\n"=HYPERLINK(""http://x"")",+1,1,VIP')
     assert (plan.seats[0].section, plan.seats[0].row) == ('=HYPERLINK("http://x")', "+1")
-    line = list(rows_of(plan.seats))[1]
+    line = list(rows_of(plan))[1]
     assert line[1].startswith("'=")
     assert line[2].startswith("'+")
 
@@ -236,7 +236,25 @@ def test_hostile_text_is_only_a_name(text: str) -> None:
 
 NAMES = st.one_of(
     st.sampled_from(
-        ["A구역", "B열", "R석", "=1+1", "'quoted", "-", "Row 3", "2층", "a  b", "VIP", "vip", "7번", "@x", "층"]
+        [
+            "A구역",
+            "B열",
+            "R석",
+            "=1+1",
+            "'quoted",
+            "-",
+            "Row 3",
+            "2층",
+            "a  b",
+            "VIP",
+            "vip",
+            "7번",
+            "@x",
+            "층",
+            "nan",
+            "1.0",
+            "합계",
+        ]
     ),
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12),
 )
@@ -253,10 +271,15 @@ POINTS = st.floats(0, 5_000, allow_nan=False).map(lambda v: round(v, 1))
 )
 def test_a_map_that_is_downloaded_can_be_uploaded_again(rows: list[tuple[str, str, int, str, float, float]]) -> None:
     prices = {"VIP": 3, "vip": 2, "R석": 1, "=S": 0}
-    seats = [Seat(idx, s, r, n, g, prices[g], x, y) for idx, (s, r, n, g, x, y) in enumerate(rows)]
+    seats = [
+        Seat(idx, s, r, n, g, prices[g], x, y, marks=MARKS[: n % 4]) for idx, (s, r, n, g, x, y) in enumerate(rows)
+    ]
+    blocked = frozenset(seat.idx for seat in seats if seat.number % 5 == 0)
     text = io.StringIO()
-    csv.writer(text).writerows(rows_of(seats))
-    assert plan_of(text.getvalue(), prices={}, grades=prices, encoding="utf-8-sig").seats == seats
+    plan = SeatPlan(grades=prices, seats=seats, drawing=Drawing((0.0, 0.0), {}), blocked=blocked)
+    csv.writer(text).writerows(rows_of(plan))
+    again = plan_of(text.getvalue(), prices={}, grades=prices, encoding="utf-8-sig")
+    assert (again.seats, again.blocked) == (seats, blocked)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.sampled_from(["", "csv", "json"]))
@@ -304,7 +327,125 @@ def test_floors_and_rows_are_in_the_order_of_people() -> None:
 def test_the_drawing_stays_when_only_prices_change() -> None:
     now = plan_of("VIP-A-1\nVIP-A-2")
     text = io.StringIO()
-    csv.writer(text).writerows(rows_of(now.seats))
+    csv.writer(text).writerows(rows_of(now))
     again = plan_of(text.getvalue(), prices={"VIP": 9}, current=now.seats, drawing=now.drawing)
     assert again.drawing == now.drawing
     assert again.grades == {"VIP": 9}
+
+
+FULL = {
+    "section": (
+        "section_name",
+        "Section",
+        "SECTION",
+        "section label",
+        "block",
+        "seat_section",
+        "구역",
+        "区域",
+    ),
+    "row": ("row_label", "seat_row", "Row Name", "rowNumber", "열", "Reihe", "列"),
+    "number": ("seat_number", "Seat No.", "seat", "SEAT_NUM", "좌석번호", "Platz", "座位号"),
+    "grade": ("zone", "price_level", "Price Category", "tier", "등급", "Kategorie", "席種"),
+    "price": ("price", "face_value", "Preis (€)", "가격(원)", "ticket_price"),
+    "x": ("x", "pos_x", "X coordinate"),
+    "y": ("y", "posY", "Y-Coord"),
+}
+
+
+@st.composite
+def written_halls(draw: st.DrawFn) -> bytes:
+    """One hall as some program writes it: any headings, order of columns and lines, separator, quotes, encoding."""
+    rows = [("Nord", "A", 1, "VIP", 150_000, 10.5, 20.0), ("Nord", "A", 2, "VIP", 150_000, 30.5, 20.0)]
+    rows += [("Süd, links", "B", n, "R", 99_000, 10.5 + 20 * n, 44.25) for n in (1, 2, 3)]
+    order = draw(st.permutations(range(7)))
+    comma = draw(st.booleans())
+    style = draw(st.sampled_from(["{}", "{}.0", "0{}", "#{}"]))
+
+    def text(column: int, value: Any) -> str:
+        match column:
+            case 2:
+                return style.format(value)
+            case 4:
+                return draw(st.sampled_from([f"{value}", f"{value:,}", f"₩{value}", f"{value}.00", f"{value:,}원"]))
+            case 5 | 6 if comma:
+                return f"{value}".replace(".", ",")
+        return str(value)
+
+    headings = [draw(st.sampled_from(FULL[list(FULL)[at]])) for at in order] + ["remark"]
+    lines = [[text(at, row[at]) for at in order] + [draw(st.sampled_from(["", "a\nb", 'say "hi"']))] for row in rows]
+    file = io.StringIO()
+    separator = draw(st.sampled_from(",;\t|"))
+    quoting: Literal[0, 1] = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    end = draw(st.sampled_from(["\n", "\r\n"]))
+    csv.writer(file, delimiter=separator, quoting=quoting, lineterminator=end).writerows([headings, *lines])
+    encodings = ["utf-8", "utf-8-sig", "utf-16"]
+    return file.getvalue().encode(draw(st.sampled_from(encodings)))
+
+
+@given(written_halls())
+def test_whatever_a_program_writes_of_one_hall_reads_as_the_same_hall(data: bytes) -> None:
+    plan = plan_of(data, prices={})
+    found = [(s.section, s.row, s.number, s.grade, s.price, s.x, s.y) for s in plan.seats]
+    assert found == [
+        ("Nord", "A", 1, "VIP", 150_000, 10.5, 20.0),
+        ("Nord", "A", 2, "VIP", 150_000, 30.5, 20.0),
+        *(("Süd, links", "B", n, "R", 99_000, 10.5 + 20 * n, 44.25) for n in (1, 2, 3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A1\nA2\nB1", [("A", 1, ""), ("A", 2, ""), ("B", 1, "")]),
+        ("VIP-A1\nVIP-A12\nVIP-B1", [("A", 1, ""), ("A", 12, ""), ("B", 1, "")]),
+        ("row,seat,grade\nA,A1,VIP\nA,A2,VIP", [("A", 1, ""), ("A", 2, "")]),
+        ("seat,grade\nA1,VIP\nB2,VIP", [("A", 1, ""), ("B", 2, "")]),
+        ("row,seat,grade\nA,12,VIP\nA,12A,VIP\nA,13,VIP", [("A", 12, ""), ("A", 13, "12A"), ("A", 14, "13")]),
+        ("row,seat,grade\nA,2,VIP\nA,2bis,VIP\nA,5,VIP", [("A", 2, ""), ("A", 3, "2bis"), ("A", 6, "5")]),
+        ("row,seat,grade\nA,12A,VIP\nA,14,VIP", [("A", 12, "12A"), ("A", 14, "")]),
+        ("row,seat,grade\nA,a,VIP\nA,b,VIP", [("A", 1, "a"), ("A", 2, "b")]),
+    ],
+)
+def test_seats_are_named_as_people_name_them(text: str, expected: list[tuple[str, int, str]]) -> None:
+    assert [(s.row, s.number, s.name) for s in plan_of(text, grade="VIP").seats] == expected
+
+
+def test_a_letter_among_numbers_is_told() -> None:
+    assert faults_of("row,seat,grade\nA,1,VIP\nA,2,VIP\nA,x,VIP") == [(4, "number")]
+
+
+def test_a_zone_is_a_section_or_where_there_is_one_a_grade() -> None:
+    assert {s.section for s in plan_of("zone,row,seat\nNorth,A,1", grade="VIP").seats} == {"North"}
+    seat = plan_of("zone,section,row,seat\nR,North,A,1").seats[0]
+    assert (seat.grade, seat.section) == ("R", "North")
+
+
+def test_of_two_columns_that_mean_the_same_the_plainer_is_taken_and_both_are_named() -> None:
+    sheet = read_sheet(b"section_id,section_name,row,seat,grade\n7,North,A,1,VIP")
+    assert sheet.twice == (("section", "section_name", "section_id"),)
+    plan = read_plan(sheet, Given(prices=PRICES)).plan
+    assert plan is not None
+    assert plan.seats[0].section == "North"
+    assert read_sheet("열,row,번호\n1,2,3".encode()).twice == (("row", "열", "row"),)
+    assert read_sheet(b'[{"section_name": "", "section_id": "N", "seat": 1}]').twice == ()
+
+
+def test_a_state_that_nobody_knows_is_told() -> None:
+    assert faults_of("row,seat,grade,status\nA,1,VIP,perhaps\nA,2,VIP,sold") == [(2, "status")]
+    assert faults_of("row,seat,grade,wheelchair\nA,1,VIP,maybe") == [(2, "yes_or_no")]
+
+
+def test_a_type_without_states_and_marks_is_the_grade() -> None:
+    assert plan_of("row,seat,type\nA,1,VIP\nA,2,R").grades == {"VIP": 150_000, "R": 100_000}
+
+
+def test_what_a_database_writes_around_its_rows_is_no_seat() -> None:
+    text = " section | row | seat | grade \n---------+-----+------+-------\n North   | A   |    1 | VIP\n(1 row)\n"
+    sheet = read_sheet(text.encode())
+    assert [line for line, _ in sheet.skipped.kept] == [2, 4]
+    assert places(plan_of(text)) == [("North", "A", 1, "VIP", 150_000)]
+
+
+def test_text_that_a_spreadsheet_protects_is_only_the_text() -> None:
+    assert plan_of('row,seat,grade\n="01","=""2""",VIP').seats[0].row == "01"
