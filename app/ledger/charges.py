@@ -13,20 +13,31 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, func, select, update
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from app.domain.charge import SIMULATOR, UNDER_WAY, UNDONE, Charge, ChargeStatus, Refund
-from app.domain.reservation import PaymentStatus
+from app.domain.reservation import PaymentStatus, ReservationStatus
+from app.ledger import audit_log
 from app.ledger.database import Database
 from app.ledger.statements import insert_new
+from app.ledger.tables.base import has_word
 from app.ledger.tables.payments import charges, payments
+from app.ledger.tables.reservations import reservations
 
 CHARGES_PER_RESERVATION_MAX = 20  # attempts to pay for one reservation
 BEGIN_TRIES = 3
 MONEY_ASKED_MAX = 500  # reservations whose money is looked up at once
 
 _c = charges.c
+GIVEN_BACK = (PaymentStatus.refund_due.value, PaymentStatus.refunded.value)
+_HOLD = (
+    select(reservations.c.status, reservations.c.expires_at)
+    .where(reservations.c.id == bindparam("of"))
+    .with_for_update()
+)
+PAID = (ChargeStatus.captured, ChargeStatus.settled, ChargeStatus.returned)
 
 
 class Begun(StrEnum):
@@ -36,21 +47,29 @@ class Begun(StrEnum):
     known = "known"  # this payment was requested before
     other_body = "other_body"  # the idempotency key belongs to another reservation or method
     other_method = "other_method"  # the reservation is paid by another method already
+    hold_over = "hold_over"  # the seats are not held any more
     too_many = "too_many"
 
 
-class Money(msgspec.Struct, frozen=True):
-    """The payment as shown to the reservation's owner: `status` is a PaymentStatus, or `pending` or `failed`."""
+class Money(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The payment as shown to the reservation's owner: `status` is a PaymentStatus, or `pending`, `failed` (no money
+    was taken) or `given_up` (what was taken goes back).
+
+    For seats that were given back while the reservation went on: `returning` is to be refunded, `returned` has been.
+    """
 
     status: str
     method: str
     amount: int
+    returning: int = 0
+    returned: int = 0
 
 
 async def begin(db: Database, wanted: Charge) -> tuple[Begun, Charge]:
     """Store a charge before the provider is called, or find the earlier charge that it repeats.
 
-    A charge under way by another method is cancelled in favour of the new one, unless it is captured already.
+    A charge under way by another method is cancelled in favour of the new one, unless it is captured already. A new one
+    is made only while the seats are held: before the hold's time is over, or while another one keeps it.
     """
 
     def work(tx: Connection) -> tuple[Begun, Charge]:
@@ -67,14 +86,28 @@ def _begin(tx: Connection, wanted: Charge) -> tuple[Begun, Charge] | None:
         for known in _find(tx, _c.key == wanted.key):
             same = (known.reservation_id, known.method) == (wanted.reservation_id, wanted.method)
             return (Begun.known if same else Begun.other_body), known
+    # Whoever asks for money for a reservation waits here for everybody else who does, and for the lane.
+    hold = tx.execute(_HOLD, {"of": wanted.reservation_id}).one()
+    pending = hold.status == ReservationStatus.pending.value
+    others = []
     for known in _find(tx, _c.reservation_id == wanted.reservation_id):
-        if known.status in (ChargeStatus.captured, ChargeStatus.settled):
+        if known.status is ChargeStatus.settled and pending and tx.scalar(_payment_status(known)) in GIVEN_BACK:
+            continue  # the hold cost something else by then, and goes on
+        if known.status in PAID:
             return (Begun.known if known.method == wanted.method else Begun.other_method), known
         if known.status is ChargeStatus.started and known.method == wanted.method:
-            _transition(tx, known, known.status, {"next_at": wanted.next_at})
+            _transition(tx, known, known.status, {"next_at": wanted.next_at, "error": None})  # the caller asks again
             return Begun.known, known
         if known.status is ChargeStatus.started:
-            _transition(tx, known, ChargeStatus.refund_due, {"next_at": wanted.created_at})
+            others.append(known)
+    if hold.expires_at <= wanted.created_at:  # only what another charge keeps lasts on, and not any longer for this one
+        kept_until = max((one.keeps_until for one in others if one.keeps_until is not None), default=hold.expires_at)
+        wanted = replace(wanted, keeps_until=kept_until)
+        pending = pending and kept_until > wanted.created_at
+    if not pending:
+        return Begun.hold_over, wanted
+    for known in others:
+        _transition(tx, known, ChargeStatus.refund_due, {"next_at": wanted.created_at})
     attempts = tx.scalar(select(func.count()).where(_c.reservation_id == wanted.reservation_id)) or 0
     if attempts >= CHARGES_PER_RESERVATION_MAX:
         return Begun.too_many, wanted
@@ -98,10 +131,40 @@ async def transition(db: Database, charge: Charge, becomes: ChargeStatus, **valu
     return await db.run(work, repeatable=True)
 
 
+async def note_returned(db: Database, charge: Charge, now: datetime) -> Charge:
+    """Note that the provider has paid a captured or settled charge back by itself, also in the audit log, unless we
+    owe or have paid back its money anyway. Returns the charge as it is stored then; if `returned`, the lane must be
+    told.
+    """
+
+    def work(tx: Connection) -> Charge:
+        payment = tx.scalar(_payment_status(charge))
+        if payment == PaymentStatus.captured.value or (payment is None and charge.status is ChargeStatus.captured):
+            noted = _transition(tx, charge, ChargeStatus.returned, {"next_at": now})
+            if noted:
+                _record_returned(tx, charge, now)
+        (stored,) = _find(tx, _c.id == charge.id)
+        return stored
+
+    return await db.run(work, repeatable=True)
+
+
+def _record_returned(tx: Connection, charge: Charge, now: datetime) -> None:
+    audit_log.record_in(
+        tx,
+        who=charge.provider,
+        action=audit_log.PAYMENT_RETURNED,
+        subject=charge.reservation_id,
+        event_id=charge.event_id,
+        change={"charge": charge.id, "amount": charge.amount},
+        now=now,
+    )
+
+
 async def due(db: Database, now: datetime, limit: int) -> list[Charge]:
     """Unfinished charges whose `next_at` has passed, earliest first."""
-    undone = _c.status.in_([status.value for status in UNDONE])
-    return await db.look(lambda tx: _find(tx, undone & (_c.next_at <= now), limit))
+    undone = has_word(_c.status, *UNDONE) & (_c.next_at <= now)
+    return await db.look(lambda tx: _find(tx, undone, limit))
 
 
 async def claim(db: Database, charge: Charge, until: datetime) -> bool:
@@ -113,18 +176,30 @@ async def claim(db: Database, charge: Charge, until: datetime) -> bool:
 
 async def payment_of(db: Database, charge: Charge) -> PaymentStatus | None:
     """The status of the payment that the lane has written for a charge; None if it has written none yet."""
-    c = payments.c
-    said = select(c.status).where((c.reservation_id == charge.reservation_id) & (c.reference == charge.id))
-    status = await db.look(lambda tx: tx.scalar(said))
+    status = await db.look(lambda tx: tx.scalar(_payment_status(charge)))
     return None if status is None else PaymentStatus(status)
+
+
+def _payment_status(charge: Charge) -> Select[Any]:
+    c = payments.c
+    mine = (c.reservation_id == charge.reservation_id) & (c.reference == charge.id) & (c.part == 0)
+    return select(c.status).where(mine)
+
+
+async def paid_back(db: Database, charge: Charge) -> int:
+    """How much of a charge's money we have paid back, or must."""
+    c = payments.c
+    mine = (c.reservation_id == charge.reservation_id) & (c.reference == charge.id)
+    back = has_word(c.status, PaymentStatus.refund_due, PaymentStatus.refunded)
+    return int(await db.look(lambda tx: tx.scalar(select(func.sum(c.amount)).where(mine, back))) or 0)
 
 
 async def due_refunds(db: Database, now: datetime, limit: int) -> list[Refund]:
     """Payments that must be refunded and whose `next_at` has passed, earliest first."""
     c = payments.c
-    is_due = (c.status == PaymentStatus.refund_due.value) & (c.next_at <= now)
+    is_due = has_word(c.status, PaymentStatus.refund_due) & (c.next_at <= now)
     provider = func.coalesce(_c.provider, SIMULATOR).label("provider")
-    query = select(c.id, c.reference, c.amount, c.tries, c.next_at, provider).where(is_due)
+    query = select(c.id, c.part, c.reference, c.amount, c.tries, c.next_at, provider).where(is_due)
     query = query.outerjoin(charges, _c.id == c.reference).order_by(c.next_at).limit(limit)
     rows = await db.look(lambda tx: tx.execute(query).all())
     return [Refund(**{str(name): value for name, value in row._mapping.items()}) for row in rows]
@@ -139,7 +214,7 @@ async def claim_refund(db: Database, refund: Refund, until: datetime) -> bool:
 
 
 async def refund_done(db: Database, refund: Refund, now: datetime) -> bool:
-    """Mark a payment as refunded; False if it was marked already."""
+    """SeatMark a payment as refunded; False if it was marked already."""
     c = payments.c
     mine = (c.id == refund.id) & (c.status == PaymentStatus.refund_due.value)
     statement = update(payments).where(mine).values(status=PaymentStatus.refunded.value, refunded_at=now)
@@ -159,21 +234,30 @@ async def money_of(db: Database, reservation_ids: Sequence[str]) -> dict[str, Mo
 
     def work(tx: Connection) -> dict[str, Money]:
         c = payments.c
-        paid = select(c.reservation_id, c.status, c.method, c.amount).where(c.reservation_id.in_(some)).order_by(c.id)
+        paid = select(c.reservation_id, c.status, c.method, c.amount, c.part).where(c.reservation_id.in_(some))
+        paid = paid.order_by(c.id)
         asked = _find(tx, _c.reservation_id.in_(some))
         found = {each.reservation_id: Money(_shown(each.status), each.method, each.amount) for each in asked}
-        rows = tx.execute(paid).all()
+        every = tx.execute(paid).all()
+        rows = [row for row in every if row.part == 0]
         found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in rows)
         # If seats are sold, their captured payment is shown, not another one that is refunded.
         captured = [row for row in rows if row.status == PaymentStatus.captured.value]
         found.update((row.reservation_id, Money(row.status, row.method, row.amount)) for row in captured)
+        for row in every:
+            if row.part:
+                word = "returned" if row.status == PaymentStatus.refunded.value else "returning"
+                shown = found[row.reservation_id]
+                found[row.reservation_id] = replace(shown, **{word: getattr(shown, word) + row.amount})
         return found
 
     return await db.look(work) if some else {}
 
 
 def _shown(status: ChargeStatus) -> str:
-    return "pending" if status in UNDER_WAY else "failed"
+    if status in UNDER_WAY:
+        return "pending"
+    return "failed" if status is ChargeStatus.failed else "given_up"
 
 
 def _transition(tx: Connection, charge: Charge, becomes: ChargeStatus, values: Mapping[str, Any]) -> bool:

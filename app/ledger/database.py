@@ -45,6 +45,8 @@ class Store(Protocol):
     async def in_thread(self, work: Callable[[Connection], T], write: bool) -> T:
         """Run `work` as one transaction outside the event loop."""
 
+    async def takes_writes(self) -> bool: ...
+
     def lock_schema(self, tx: Connection) -> None:
         """Keep other processes from changing tables until this transaction ends."""
 
@@ -117,6 +119,10 @@ class Database:
             migrations.mark(tx)
 
         await self.run(work, repeatable=True)
+
+    async def takes_writes(self) -> bool:
+        """Whether the database does: a standby does not, nor one that was made read-only."""
+        return await self._store.takes_writes()
 
     async def close(self) -> None:
         """Close every connection."""

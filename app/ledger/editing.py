@@ -7,18 +7,31 @@ meanwhile. Sold seats keep their terms: a grade that has seats cannot be removed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from app.ledger import audit_log
 from app.ledger import events as reading
 from app.ledger.database import Database, Transaction
 from app.ledger.events import AdminAction, Event, GradeSpec, searched_text
-from app.ledger.tables.events import events, grades, seats
+from app.ledger.tables.events import events, grades
 from app.ledger.tables.lane import lanes
+
+EDITABLE = (
+    "title",
+    "venue",
+    "description",
+    "starts_at",
+    "opens_at",
+    "closes_at",
+    "time_zone",
+    "seats_per_buyer",
+    "details",
+)
 
 
 class Refused(StrEnum):
@@ -29,6 +42,7 @@ class Refused(StrEnum):
     cancelled = "cancelled"
     grade_in_use = "grade_in_use"
     admission_fixed = "admission_fixed"
+    sale_ends_late = "sale_ends_late"  # the event would be moved before the end of its sale
     window_empty = "window_empty"  # the sale would close before it opens, or open after the event
 
 
@@ -51,7 +65,7 @@ class Edited:
 
 
 async def edit(db: Database, event_id: str, wanted: Edit, by: AdminAction, now: datetime) -> Edited | Refused:
-    """Make all changes or none, and record who made them."""
+    """Make all changes or none, and record who made them, with the old and the new values."""
     async with db.write() as tx:
         before = await _current(tx, event_id, wanted.version)
         if isinstance(before, Refused):
@@ -60,12 +74,25 @@ async def edit(db: Database, event_id: str, wanted: Edit, by: AdminAction, now: 
         if refused is not None:
             return refused
         await _set(tx, before, wanted.values)
-        await by.record(tx, event_id, now)
         if wanted.grades is not None:
             await _set_grades(tx, event_id, wanted.grades)
         (after,) = await reading.read(tx, select(events).where(events.c.id == event_id))
+        change = {**by.change, audit_log.WAS: old_values(before, after)}
+        await replace(by, change=change).record(tx, event_id, now)
         version = await _new_map(tx, event_id) if _prices(before) != _prices(after) else None
         return Edited(before=before, after=after, map_version=version)
+
+
+def old_values(before: Event, after: Event) -> dict[str, Any]:
+    """What an edit has changed of an event, as JSON: field → the value that it had."""
+    old, new = (_shown(event) for event in (before, after))
+    return {name: old[name] for name in new if old[name] != new[name]}
+
+
+def _shown(event: Event) -> dict[str, Any]:
+    shown: dict[str, Any] = {name: getattr(event, name) for name in EDITABLE}
+    times = {name: at.isoformat() for name, at in shown.items() if isinstance(at, datetime)}
+    return {**shown, **times, "prices": {grade.name: grade.price for grade in event.grades}}
 
 
 def _prices(event: Event) -> dict[str, int]:
@@ -83,7 +110,7 @@ async def _new_map(tx: Transaction, event_id: str) -> int:
 async def cancel(
     db: Database, event_id: str, by: AdminAction, now: datetime, version: int | None = None
 ) -> Edited | Refused:
-    """Mark an event as cancelled. From then on the lane accepts no hold for it."""
+    """SeatMark an event as cancelled. From then on the lane accepts no hold for it."""
     async with db.write() as tx:
         before = await _current(tx, event_id, version)
         if isinstance(before, Refused):
@@ -94,15 +121,9 @@ async def cancel(
         return Edited(before=before, after=after)
 
 
-async def open_now(db: Database, event_id: str, now: datetime) -> bool:
-    """Open a sale now if it would open later, as when an admin opens the room. Returns whether it was changed."""
-    later = (events.c.id == event_id) & (events.c.opens_at > now) & events.c.cancelled_at.is_(None)
-    async with db.write() as tx:
-        early = {"opens_at": now, "version": events.c.version + 1}
-        return (await tx.execute(update(events).where(later).values(early))).rowcount == 1
-
-
 async def _current(tx: Transaction, event_id: str, version: int | None) -> Event | Refused:
+    # The lane's row first, as the lane itself locks them: the other way around the two would wait for each other.
+    await tx.execute(select(lanes.c.version).where(lanes.c.event_id == event_id).with_for_update())
     found = await reading.read(tx, select(events).where(events.c.id == event_id).with_for_update())
     if not found:
         return Refused.unknown
@@ -117,6 +138,9 @@ def _fits(before: Event, wanted: Edit) -> Refused | None:
         return Refused.admission_fixed
     opens_at, starts_at = values.get("opens_at", before.opens_at), values.get("starts_at", before.starts_at)
     closes_at = values.get("closes_at", before.closes_at)
+    moved = starts_at < before.starts_at and closes_at == before.closes_at
+    if moved and closes_at is not None and closes_at > starts_at:
+        return Refused.sale_ends_late
     if opens_at >= (starts_at if closes_at is None else closes_at) or opens_at > starts_at:
         return Refused.window_empty
     kept = None if wanted.grades is None else {grade.name for grade in wanted.grades}
@@ -128,13 +152,14 @@ def _fits(before: Event, wanted: Edit) -> Refused | None:
 async def _set(tx: Transaction, before: Event, values: Mapping[str, Any]) -> None:
     words = {name: values.get(name, getattr(before, name)) for name in ("title", "venue", "description", "details")}
     new = {**values, "searched": searched_text(**words), "version": before.version + 1}
+    new["pruned_at"] = None  # the sale may go on
     await tx.execute(update(events).where(events.c.id == before.id).values(new))
 
 
 async def _set_grades(tx: Transaction, event_id: str, wanted: Sequence[GradeSpec]) -> None:
-    used = set((await tx.execute(select(seats.c.grade).where(seats.c.event_id == event_id).distinct())).scalars())
-    known = set((await tx.execute(select(grades.c.name).where(grades.c.event_id == event_id))).scalars())
-    unused = known - {grade.name for grade in wanted} - used
+    rows = await tx.execute(select(grades.c.name, grades.c.seats).where(grades.c.event_id == event_id))
+    known = {name: seats for name, seats in rows}  # noqa: C416  # rows are not pairs to mypy
+    unused = {name for name, seats in known.items() if not seats} - {grade.name for grade in wanted}
     if unused:
         await tx.execute(delete(grades).where(grades.c.event_id == event_id, grades.c.name.in_(sorted(unused))))
     for index, grade in enumerate(wanted):

@@ -13,8 +13,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: rolled back, and a repeat may succeed
-_BUSY = (*REPEATABLE, "55P03", "57014", "53300")  # lock or statement timeout, too many connections
+_BUSY = (*REPEATABLE, "55P03", "57014", "53200", "53300")  # lock or statement timeout, no memory, too many connections
 _AWAY = ("08", "57P")  # connection broken, server going down or coming up
+_READ_ONLY = "25006"  # a standby, or a server that somebody has made read-only
+_FULL = ("53100", "58030")  # no space left on its disk, or the disk fails
 _REFUSED = "22"  # a number out of range, a text too long, a NUL in it
 _UNUSABLE = ("28", "3D", "42501", "3F")  # wrong password, no such database, not permitted
 
@@ -97,6 +99,8 @@ def _of_driver(error: DBAPIError) -> StoreError | None:
         return StoreUnusable("The database file cannot be opened. Check TIKETI_DATA_DIR and DATABASE_URL.")
     if "database or disk is full" in said or "disk I/O error" in said:
         return StoreUnusable("The database cannot write its file. Is the disk full?")
+    if "readonly database" in said:
+        return StoreUnusable("The database cannot write its file, which is read-only.")
     if "DataError" in said:  # asyncpg refuses what it cannot encode before it sends anything
         return ValueRefused("A value does not fit into its column.")
     return _of_state(sqlstate(error))
@@ -107,6 +111,10 @@ def _of_state(code: str) -> StoreError | None:
         return StoreBusy("The database was busy with other transactions for too long.")
     if code.startswith(_AWAY):
         return StoreAway("The database is shutting down or starting.")
+    if code == _READ_ONLY:
+        return StoreAway("The database takes no writes: it is a standby, or was made read-only.")
+    if code in _FULL:
+        return StoreUnusable("The database cannot write its files. Is the disk full?")
     if code.startswith(_UNUSABLE):
         return StoreUnusable("The database refuses access: check database, user, password and rights in DATABASE_URL.")
     if code.startswith(_REFUSED):

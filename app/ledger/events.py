@@ -6,16 +6,17 @@ snapshot is read at one moment: its statuses belong to its version.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, select
 
 from app.domain.layout import Seat
-from app.domain.reservation import SeatSnapshot, SeatStatus
-from app.domain.sale import SaleStatus, Sold, sale_ends_at
+from app.domain.reservation import SEATS_PER_BUYER, SeatSnapshot, SeatStatus, SingleSeats
+from app.domain.sale import SaleStatus
 from app.ledger import audit_log
 from app.ledger.database import Database, Transaction
 from app.ledger.statements import as_json, insert_rows
@@ -23,7 +24,6 @@ from app.ledger.tables.events import events, grades, seats
 from app.ledger.tables.lane import lanes
 from app.ledger.tables.rooms import rooms
 
-EVENTS_LISTED_MAX = 500
 PAGE_MAX = 100
 WORDS_MAX = 8  # of a search
 
@@ -50,7 +50,11 @@ class SeatSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSpec:
-    """An event to create. The best seats are those nearest to `focal`. `layout` and `details` are stored as given."""
+    """An event to create. The best seats are those nearest to `focal`. `layout` and `details` are stored as given.
+
+    `seats_per_buyer`: how many seats one person may hold and buy in all; None: no limit. `single_seats`: whether buyers
+    who pick seats may leave one alone between others.
+    """
 
     id: str
     title: str
@@ -63,6 +67,8 @@ class EventSpec:
     description: str = ""
     time_zone: str = "Asia/Seoul"
     admission: str = "room"  # room: through the waiting room; open: reserve needs no pass
+    seats_per_buyer: int | None = SEATS_PER_BUYER
+    single_seats: SingleSeats = "allowed"
     focal: tuple[float, float] = (0.0, 0.0)
     layout: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -71,16 +77,21 @@ class EventSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """A grade. `seats_total` is set by `counted` and `read` only, which count the seats."""
+    """A grade. `seats_left`: how many of its seats were free when it was read."""
 
     name: str
     price: int
-    seats_total: int | None = None
+    seats_total: int
+    seats_left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event. `version` rises with every change; `poster` is the name of its picture, None without one."""
+    """An event. `version` rises with every change; `poster` is the name of its picture, None without one.
+
+    `seats_per_buyer`: how many seats one person may hold and buy in all; None: no limit. `single_seats`: whether buyers
+    who pick seats may leave one alone between others.
+    """
 
     id: str
     title: str
@@ -91,6 +102,8 @@ class Event:
     closes_at: datetime | None
     time_zone: str
     admission: str
+    seats_per_buyer: int | None
+    single_seats: SingleSeats
     details: Mapping[str, Any]
     version: int
     created_at: datetime
@@ -119,27 +132,23 @@ class AdminAction:
 async def create(db: Database, spec: EventSpec, now: datetime, by: AdminAction | None = None) -> bool:
     """Create an event with all that belongs to it; False, and nothing changed, if its id is taken."""
     async with db.write() as tx:
-        if (await tx.execute(select(events.c.id).where(events.c.id == spec.id))).first():
-            return False
+        if (await tx.execute(select(rooms.c.event_id).where(rooms.c.event_id == spec.id))).first():
+            return False  # of an event, or of an origin's room
         await tx.execute(insert(events), [_event_row(spec, now)])
         await tx.execute(insert(lanes), [{"event_id": spec.id, "fence": 0, "version": 0}])
         room = {"event_id": spec.id, "epoch": 1, "number_bound": 0, "cursor": 0, "config": dict(spec.room)}
-        await tx.execute(insert(rooms), [room])
+        has_room = spec.admission == "room"  # which never changes
+        await tx.execute(insert(rooms), [{**room, "retired_at": None if has_room else now}])
         if spec.grades:
-            await tx.execute(insert(grades), [_grade_row(spec.id, index, g) for index, g in enumerate(spec.grades)])
+            totals = Counter(seat.grade for seat in spec.seats)
+            rows = [_grade_row(spec.id, index, g, totals[g.name]) for index, g in enumerate(spec.grades)]
+            await tx.execute(insert(grades), rows)
         if spec.seats:
-            rows = [(spec.id, idx, *_seat_cells(seat)) for idx, seat in enumerate(spec.seats)]
-            await tx.execute(_make_seats, {"rows": as_json(rows)})
+            cells = [(spec.id, idx, *_seat_cells(seat)) for idx, seat in enumerate(spec.seats)]
+            await tx.execute(_make_seats, {"rows": as_json(cells)})
         if by is not None:
             await by.record(tx, spec.id, now)
     return True
-
-
-async def listed(db: Database) -> list[Event]:
-    """The EVENTS_LISTED_MAX events that start last, in order of their start: the oldest events are left out."""
-    last = select(events).order_by(events.c.starts_at.desc(), events.c.id.desc()).limit(EVENTS_LISTED_MAX)
-    async with db.read() as tx:
-        return (await _described(tx, last))[::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +166,18 @@ async def search(db: Database, wanted: Search, now: datetime) -> tuple[list[Even
     where = [_has_word(word) for word in wanted.text.split()[:WORDS_MAX]]
     if wanted.status is not None:
         where.append(_has_status(wanted.status, now))
-    coming = events.c.starts_at >= now
-    order = (case((coming, 0), else_=1), case((coming, events.c.starts_at)), events.c.starts_at.desc(), events.c.id)
-    page = select(events).where(*where).order_by(*order).limit(min(wanted.limit, PAGE_MAX)).offset(wanted.offset)
+    c, limit = events.c, min(wanted.limit, PAGE_MAX)
+    count = select(func.count()).select_from(events)
+    coming = select(events).where(c.starts_at >= now, *where).order_by(c.starts_at, c.id)
+    past = select(events).where(c.starts_at < now, *where).order_by(c.starts_at.desc(), c.id.desc())
     async with db.read() as tx:
-        total = (await tx.execute(select(func.count()).select_from(events).where(*where))).scalar_one()
-        return await _described(tx, page), total
+        total = await tx.scalar(count.where(*where)) or 0
+        total_coming = await tx.scalar(count.where(c.starts_at >= now, *where)) or 0
+        found = await read(tx, coming.limit(limit).offset(wanted.offset))
+        if len(found) < limit:
+            behind = max(0, wanted.offset - total_coming)
+            found += await read(tx, past.limit(limit - len(found)).offset(behind))
+    return found, total
 
 
 def _has_word(word: str) -> ColumnElement[bool]:
@@ -171,7 +186,7 @@ def _has_word(word: str) -> ColumnElement[bool]:
 
 def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
     """The rule of app/domain/sale.py in SQL; a test compares the two."""
-    ends_at = func.coalesce(events.c.closes_at, events.c.starts_at)
+    ends_at = events.c.ends_at
     match status:
         case SaleStatus.cancelled:
             return events.c.cancelled_at.is_not(None)
@@ -183,69 +198,23 @@ def _has_status(status: SaleStatus, now: datetime) -> ColumnElement[bool]:
             return and_(events.c.cancelled_at.is_(None), ends_at > now, events.c.opens_at > now)
 
 
-async def without_free_seats(db: Database, now: datetime) -> dict[str, bool]:
-    """The events on sale that have no free seat: event id → whether it has any seats."""
-    of_event = select(seats.c.idx).where(seats.c.event_id == events.c.id)
-    free = of_event.where(seats.c.status == SeatStatus.available.name)
-    query = select(events.c.id, of_event.exists()).where(_has_status(SaleStatus.on_sale, now), ~free.exists())
+async def free_seats(db: Database, now: datetime) -> dict[str, dict[str, int]]:
+    """Event id → grade → free seats, of every event on sale."""
+    g = grades.c
+    query = select(g.event_id, g.place, g.name, _left).join(events)
+    query = query.where(g.seats > 0, _has_status(SaleStatus.on_sale, now))
+    found: dict[str, dict[str, int]] = {}
     async with db.read() as tx:
-        return {event_id: bool(has_seats) for event_id, has_seats in (await tx.execute(query)).all()}
+        for event_id, _, grade, left in sorted(tuple(row) for row in await tx.execute(query)):
+            found.setdefault(event_id, {})[grade] = left
+    return found
 
 
 async def get(db: Database, event_id: str) -> Event | None:
     """One event, or None."""
     async with db.read() as tx:
-        found = await _described(tx, select(events).where(events.c.id == event_id))
-    return found[0] if found else None
-
-
-async def counted(db: Database, event_id: str) -> Event | None:
-    """One event with the number of seats of each grade, which is slower to read; None if there is none."""
-    async with db.read() as tx:
         found = await read(tx, select(events).where(events.c.id == event_id))
     return found[0] if found else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """When an event's sale opens and closes."""
-
-    event_id: str
-    opens_at: datetime
-    closes_at: datetime
-    cancelled: bool
-
-    @property
-    def opens_ms(self) -> int:
-        """The opening as Unix time in milliseconds."""
-        return int(self.opens_at.timestamp() * 1000)
-
-    @property
-    def closes_ms(self) -> int:
-        """The closing as Unix time in milliseconds."""
-        return int(self.closes_at.timestamp() * 1000)
-
-
-async def windows(db: Database) -> dict[str, Window]:
-    """The sale times of every event that has a waiting room, by id."""
-    async with db.read() as tx:
-        rows = (await tx.execute(_windows)).all()
-    return {row.id: window_of(row, row.id) for row in rows}
-
-
-def window_of(event: Sold, event_id: str) -> Window:
-    """The sale times of an event or of a row of its columns."""
-    return Window(
-        event_id=event_id,
-        opens_at=event.opens_at,
-        closes_at=sale_ends_at(event),
-        cancelled=event.cancelled_at is not None,
-    )
-
-
-_windows: Select[Any] = select(
-    events.c.id, events.c.opens_at, events.c.closes_at, events.c.starts_at, events.c.cancelled_at
-).where(events.c.admission == "room")
 
 
 async def seat_snapshot(db: Database, event_id: str) -> SeatSnapshot | None:
@@ -270,6 +239,8 @@ def read_snapshot(tx: Connection, event_id: str) -> SeatSnapshot | None:
             grades.c.price,
             seats.c.x,
             seats.c.y,
+            seats.c.name,
+            seats.c.marks,
             seats.c.status,
         )
         .join(grades, (grades.c.event_id == seats.c.event_id) & (grades.c.name == seats.c.grade))
@@ -280,40 +251,33 @@ def read_snapshot(tx: Connection, event_id: str) -> SeatSnapshot | None:
     return SeatSnapshot(
         event_id=event_id,
         version=version,
-        seats=tuple(Seat(*row[:-1]) for row in rows),
+        seats=tuple(seat_of(row[:-1]) for row in rows),
         statuses=bytes(SeatStatus[row[-1]] for row in rows),
         focal=(focal_x, focal_y),
         layout=layout,
     )
 
 
+def seat_of(row: Sequence[Any]) -> Seat:
+    """A seat from its columns in the order of Seat; the marks are one text."""
+    cells = (*row[:-1], tuple(filter(None, row[-1].split("+"))))
+    return Seat(*cells)
+
+
 async def read(tx: Transaction, query: Select[Any]) -> list[Event]:
-    """The events that a query finds, in its order, with their grades and the number of seats of each."""
-    found = await _described(tx, query)
-    by_grade = (seats.c.event_id, seats.c.grade)
-    totals_of = (
-        select(*by_grade, func.count()).where(seats.c.event_id.in_([event.id for event in found])).group_by(*by_grade)
-    )
-    totals = {(event_id, grade): total for event_id, grade, total in (await tx.execute(totals_of)).all()}
-    return [
-        replace(event, grades=tuple(replace(g, seats_total=totals.get((event.id, g.name), 0)) for g in event.grades))
-        for event in found
-    ]
-
-
-async def _described(tx: Transaction, query: Select[Any]) -> list[Event]:
-    """`read` without counting seats."""
+    """The events that a query finds, in its order, with their grades."""
     rows = (await tx.execute(query)).mappings().all()
     by_event = await _grades(tx, [row["id"] for row in rows])
     return [_event(row, by_event.get(row["id"], ())) for row in rows]
 
 
 async def _grades(tx: Transaction, event_ids: Sequence[str]) -> dict[str, tuple[Grade, ...]]:
-    columns = (grades.c.event_id, grades.c.name, grades.c.price)
+    columns = (grades.c.event_id, grades.c.name, grades.c.price, grades.c.seats, _left)
     query = select(*columns).where(grades.c.event_id.in_(event_ids)).order_by(grades.c.event_id, grades.c.place)
     found: dict[str, tuple[Grade, ...]] = {}
-    for event_id, name, price in (await tx.execute(query)).all():
-        found[event_id] = (*found.get(event_id, ()), Grade(name=name, price=price))
+    for event_id, name, price, total, left in (await tx.execute(query)).all():
+        grade = Grade(name=name, price=price, seats_total=total, seats_left=left)
+        found[event_id] = (*found.get(event_id, ()), grade)
     return found
 
 
@@ -333,6 +297,8 @@ def _event_row(spec: EventSpec, now: datetime) -> dict[str, Any]:
         "closes_at": spec.closes_at,
         "time_zone": spec.time_zone,
         "admission": spec.admission,
+        "seats_per_buyer": spec.seats_per_buyer,
+        "single_seats": spec.single_seats,
         "focal_x": spec.focal[0],
         "focal_y": spec.focal[1],
         "layout": dict(spec.layout),
@@ -350,12 +316,13 @@ def searched_text(title: str, venue: str, description: str, details: Mapping[str
     return "\n".join([title, venue, description, *others]).casefold()
 
 
-def _grade_row(event_id: str, index: int, grade: GradeSpec) -> dict[str, Any]:
-    return {"event_id": event_id, "name": grade.name, "place": index, "price": grade.price}
+def _grade_row(event_id: str, index: int, grade: GradeSpec, seats_total: int) -> dict[str, Any]:
+    return {"event_id": event_id, "name": grade.name, "place": index, "price": grade.price, "seats": seats_total}
 
 
 def _seat_cells(seat: SeatSpec) -> tuple[str | int | float, ...]:
     return (seat.section, seat.row, seat.number, seat.grade, seat.x, seat.y, SeatStatus.available.name)
 
 
+_left = grades.c.seats - grades.c.held - grades.c.sold - grades.c.blocked
 _make_seats = insert_rows(seats, "event_id", "idx", "section", "row", "number", "grade", "x", "y", "status")

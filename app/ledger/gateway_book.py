@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from app.domain.charge import SimulatedCharge
 from app.ledger.database import Database
 from app.ledger.statements import insert_new, upsert
-from app.ledger.tables.gateway_simulator import gateway_book, gateway_fault_profiles
+from app.ledger.tables.gateway_simulator import gateway_book, gateway_fault_profiles, gateway_refunds
 
 _b = gateway_book.c
 
@@ -50,7 +50,21 @@ async def refund(db: Database, refunded: SimulatedCharge, now: datetime) -> None
         row = {**msgspec.to_builtins(refunded, builtin_types=(datetime,)), "at": now}
         tx.execute(insert_new(gateway_book).values(row))
         taken = (_b.charge_id == refunded.charge_id) & _b.status.in_(("captured", "pending"))
-        tx.execute(update(gateway_book).where(taken).values(status="refunded", settles_at=None, at=now))
+        tx.execute(
+            update(gateway_book).where(taken).values(status="refunded", settles_at=None, refunded=_b.amount, at=now)
+        )
+
+    await db.run(work, repeatable=True)
+
+
+async def refund_part(db: Database, charge_id: str, amount: int, part: int, now: datetime) -> None:
+    """Refund a part of a captured charge, once. Of a charge of which so much is not left, nothing is refunded."""
+
+    def work(tx: Connection) -> None:
+        taken = (_b.charge_id == charge_id) & (_b.status == "captured") & (_b.refunded + amount <= _b.amount)
+        row = {"charge_id": charge_id, "part": part, "amount": amount}
+        if tx.execute(insert_new(gateway_refunds).values(row)).rowcount:
+            tx.execute(update(gateway_book).where(taken).values(refunded=_b.refunded + amount, at=now))
 
     await db.run(work, repeatable=True)
 

@@ -15,6 +15,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from app.domain.account import password_of
+
 WAITING_MAX = 64  # further ones would wait longer than a client does
 OF_ONE_MAX = 32  # waiting or being checked for one address, so that half of the slots stay free for others
 
@@ -35,6 +37,7 @@ class Passwords:
 
     def __init__(self, at_once: int, waiting_max: int = WAITING_MAX, of_one_max: int = OF_ONE_MAX) -> None:
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="passwords")
+        self._threads.submit(_decoy)  # made with the first unknown email, it would tell that there is no such account
         self._most = at_once + waiting_max
         self._most_of_one = of_one_max
         self._asked: Counter[str] = Counter()  # address → passwords waiting or being checked
@@ -77,13 +80,13 @@ class Passwords:
 
 def hash_password(password: str) -> str:
     """The hash of a password. Blocks for tens of milliseconds: call it in a thread."""
-    return _hasher.hash(password)
+    return _hasher.hash(password_of(password))
 
 
 def matches(password_hash: str, password: str) -> bool:
     """Whether a password matches a hash. Blocks for tens of milliseconds: call it in a thread."""
     try:
-        return _hasher.verify(password_hash, password)
+        return _hasher.verify(password_hash, password_of(password))
     except (VerificationError, InvalidHashError):
         return False
 

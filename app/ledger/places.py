@@ -27,7 +27,6 @@ from app.ledger.tables.payments import charges, payments
 from app.ledger.tables.reservations import reservation_seats, reservations
 from app.ledger.tables.rooms import rooms
 
-RESERVATIONS_SCANNED_MAX = 200_000  # the newest of an event; the number's are searched among these
 RESERVATIONS_MAX = 20  # of one place: it has one live reservation at most, so more than a few are rare
 ROWS_MAX = 200  # charges, payments and admin actions of these reservations, each
 
@@ -61,7 +60,8 @@ class PlaceCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacePayment:
-    """Money taken for a reservation; `reference` is the id of its charge."""
+    """Money taken for a reservation; `reference` is the id of its charge. `part`: 0 for what is left of it, else a part
+    that goes back for seats that were given back."""
 
     reservation_id: str
     method: str
@@ -70,6 +70,7 @@ class PlacePayment:
     status: PaymentStatus
     created_at: datetime
     refunded_at: datetime | None
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +86,7 @@ class PlaceAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceRecords:
-    """`number_bound`: no number above it was ever given. `is_cut`: the event has more reservations than were searched,
-    so older ones of this place may be missing."""
+    """`number_bound`: no number above it was ever given."""
 
     epoch: int
     number_bound: int
@@ -94,7 +94,6 @@ class PlaceRecords:
     charges: Sequence[PlaceCharge]
     payments: Sequence[PlacePayment]
     actions: Sequence[PlaceAction]
-    is_cut: bool
 
 
 async def records(db: Database, event_id: str, number: int) -> PlaceRecords | None:
@@ -114,8 +113,7 @@ def _records(tx: Connection, event_id: str, number: int) -> PlaceRecords | None:
     room = tx.execute(select(rooms.c.epoch, rooms.c.number_bound).where(rooms.c.event_id == event_id)).first()
     if room is None:
         return None
-    newest = _newest(event_id)
-    reserved = _reservations(tx, newest, number) if number <= room.number_bound else []
+    reserved = _reservations(tx, event_id, number) if number <= room.number_bound else []
     ids = as_json([reservation.id for reservation in reserved])
     return PlaceRecords(
         epoch=room.epoch,
@@ -124,24 +122,19 @@ def _records(tx: Connection, event_id: str, number: int) -> PlaceRecords | None:
         charges=[PlaceCharge(**{**row, "status": ChargeStatus(row["status"])}) for row in _of(tx, _CHARGES, ids)],
         payments=[PlacePayment(**{**row, "status": PaymentStatus(row["status"])}) for row in _of(tx, _PAYMENTS, ids)],
         actions=_actions(_of(tx, _ACTIONS, ids)),
-        is_cut=(tx.scalar(select(func.count()).select_from(newest.subquery())) or 0) == RESERVATIONS_SCANNED_MAX,
     )
 
 
-def _newest(event_id: str) -> Select[Any]:
-    """The newest reservations of an event. They use an index; ended reservations have none by number."""
+def _reservations(tx: Connection, event_id: str, number: int) -> list[PlaceReservation]:
     c = reservations.c
-    newest = select(c.id, c.number, c.created_at).where(c.event_id == event_id)
-    return newest.order_by(c.created_at.desc(), c.id.desc()).limit(RESERVATIONS_SCANNED_MAX)
-
-
-def _reservations(tx: Connection, newest: Select[Any], number: int) -> list[PlaceReservation]:
-    c, scanned = reservations.c, newest.subquery()
-    seats = select(func.count()).where(reservation_seats.c.reservation_id == c.id).scalar_subquery().label("seats")
+    of_it = (reservation_seats.c.reservation_id == c.id) & ~reservation_seats.c.returned
+    seats = select(func.count()).where(of_it).scalar_subquery().label("seats")
     stored = (c.id, c.epoch, c.status, c.total_price, c.created_at, c.expires_at, c.ended_at, seats)
-    query = select(*stored).join(scanned, scanned.c.id == c.id).where(scanned.c.number == number)
-    rows = tx.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(RESERVATIONS_MAX)).mappings().all()
-    return [PlaceReservation(**{**row, "status": ReservationStatus(row["status"])}) for row in reversed(rows)]
+    query = select(*stored).where(c.event_id == event_id, c.number == number).limit(RESERVATIONS_MAX)
+    found = [
+        PlaceReservation(**{**row, "status": ReservationStatus(row["status"])}) for row in tx.execute(query).mappings()
+    ]
+    return sorted(found, key=lambda one: (one.created_at, one.id))
 
 
 def _of(tx: Connection, query: Select[Any], reservation_ids: str) -> Sequence[Any]:
@@ -171,10 +164,12 @@ _CHARGES = (
     .order_by(_h.created_at, _h.id)
 )
 _PAYMENTS = (
-    select(_p.reservation_id, _p.method, _p.reference, _p.amount, _p.status, _p.created_at, _p.refunded_at)
+    select(_p.reservation_id, _p.method, _p.reference, _p.amount, _p.status, _p.created_at, _p.refunded_at, _p.part)
     .where(one_of(_p.reservation_id, "ids"))
     .order_by(_p.id)
 )
 _ACTIONS = (
-    select(_t.id, _t.at, _t.who, _t.action, _t.subject, _t.change).where(one_of(_t.subject, "ids")).order_by(_t.id)
+    select(_t.id, _t.at, _t.who, _t.action, _t.subject, _t.change)
+    .where(one_of(_t.subject, "ids"))
+    .order_by(_t.id + 0)  # by the id alone SQLite would read all of the log in its order
 )

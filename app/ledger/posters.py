@@ -140,7 +140,7 @@ async def finish(db: Database, taken: Taken, made: Made | PictureFault, now: dat
             await tx.execute(mine.values(**_ended(UploadStatus.failed, now, reason=made)))
             return True
         row_made = {"hash": made.hash, "source": taken.source, "width": made.width, "height": made.height}
-        row_made |= {"large": made.large, "thumb": made.thumb, "made_at": now}
+        row_made |= {"large": made.large, "thumb": made.thumb, "unused_since": now}
         await tx.execute(insert_new(posters), [row_made])
         await tx.execute(mine.values(**_ended(UploadStatus.done, now, poster=made.hash)))
         later = (uploads.c.event_id == taken.event_id) & (uploads.c.created_at > row.created_at)
@@ -160,13 +160,16 @@ def _ended(
 async def _show(tx: Transaction, event_id: str, made: Made | None, now: datetime) -> None:
     """Set or remove the event's poster. The previous one is kept for UNUSED_KEPT_FOR from now on."""
     before = (await tx.execute(select(events.c.poster).where(events.c.id == event_id))).scalar()
-    await tx.execute(update(posters).where(posters.c.hash == before).values(made_at=now))
+    if before is not None:
+        await tx.execute(update(posters).where(posters.c.hash == before).values(unused_since=now))
     values = {
         "poster": made.hash if made else None,
         "poster_width": made.width if made else None,
         "poster_height": made.height if made else None,
     }
     await tx.execute(update(events).where(events.c.id == event_id).values(**values))
+    if made:
+        await tx.execute(update(posters).where(posters.c.hash == made.hash).values(unused_since=None))
 
 
 async def remove(db: Database, event_id: str, *, who: str, now: datetime) -> bool:
@@ -193,9 +196,9 @@ async def read(db: Database, name: str, thumb: bool) -> bytes | None:
 async def prune(db: Database, now: datetime) -> int:
     """Delete a bounded number of old uploads and unused posters; returns how many."""
     old = select(uploads.c.id).where(uploads.c.ended_at < now - UPLOADS_KEPT_FOR).limit(PRUNE_MAX)
-    shown = select(events.c.poster).where(events.c.poster.is_not(None))
-    aged = posters.c.made_at < now - UNUSED_KEPT_FOR
-    unused = select(posters.c.hash).where(aged, posters.c.hash.not_in(shown)).limit(PRUNE_MAX)
+    shown = select(events.c.id).where(events.c.poster == posters.c.hash)  # by another event, too
+    aged = posters.c.unused_since < now - UNUSED_KEPT_FOR
+    unused = select(posters.c.hash).where(aged, ~shown.exists()).limit(PRUNE_MAX)
     async with db.write() as tx:
         removed = 0
         for query, statement in ((old, _forget_upload), (unused, _forget_poster)):

@@ -4,17 +4,21 @@ Reads are REPEATABLE READ and so see one moment. Writes are READ COMMITTED, one 
 advisory lock that ends with the transaction; work of `run()` locks its own rows. That work runs on an event loop in a
 thread of its own, so that neither a batch of a lane nor a long read delays requests. Every wait has a limit, here and
 in the server.
+
+Behind PgBouncer (`?pooler=pgbouncer`) a transaction may be carried out by another server connection than the one before
+it, so nothing is kept in one: no prepared statements, and the limits are set anew in every transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, bindparam, event, func, select
+from sqlalchemy import URL, Select, bindparam, event, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -29,6 +33,9 @@ EVERYTHING = 0x74696B657469  # "tiketi": the advisory lock for writing
 SCHEMA = EVERYTHING + 1  # the advisory lock for changing tables
 SUBJECT = 0x74696B65  # the first key of the advisory locks of `about`
 
+POOLER = "pooler"  # in a URL: what stands between us and the server
+LIMITS = "tiketi_limits"  # among an engine's options: the statement that begins each transaction, if there is one
+
 T = TypeVar("T")
 
 _alone = select(func.pg_advisory_xact_lock(EVERYTHING))
@@ -37,12 +44,14 @@ _about = select(
     func.pg_advisory_xact_lock(SUBJECT, func.hashtext(bindparam("about"))),
 )
 _schema = select(func.pg_advisory_xact_lock(SCHEMA))
+_read_only = select(func.current_setting("transaction_read_only"))
 
 
 class PostgresStore:
     """Two engines on one database: one for the caller's event loop, one for the event loop in the thread."""
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
+        """`url` as `postgres_url` makes it."""
         self._engine = _engine(url, limits, limits.connections_max)
         self._side = _SideLoop(_engine(url, limits, ASIDE_CONNECTIONS_MAX))
         self.engines = (self._engine.sync_engine, self._side.engine.sync_engine)
@@ -64,6 +73,10 @@ class PostgresStore:
     async def _transact(self, work: Callable[[Connection], T], write: bool) -> T:
         async with _transaction(self._side.engine, reading=not write) as tx:
             return await tx.run_sync(work)
+
+    async def takes_writes(self) -> bool:
+        async with _transaction(self._engine) as tx:
+            return bool((await tx.execute(_read_only)).scalar_one() == "off")
 
     def lock_schema(self, tx: Connection) -> None:
         tx.execute(_schema)
@@ -108,6 +121,9 @@ async def _transaction(engine: AsyncEngine, *, reading: bool = False) -> AsyncIt
             if reading:
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with connection.begin():
+                limits = engine.sync_engine.get_execution_options().get(LIMITS)
+                if limits is not None:
+                    await connection.execute(limits)
                 yield connection
 
 
@@ -118,8 +134,9 @@ def postgres_url(url: URL) -> URL:
 
 
 def _engine(url: URL, limits: ConnectionLimits, connections_max: int) -> AsyncEngine:
+    pooled = POOLER in url.query
     engine = create_async_engine(
-        url,
+        url.difference_update_query([POOLER]),
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=limits.lock_s,
@@ -130,17 +147,30 @@ def _engine(url: URL, limits: ConnectionLimits, connections_max: int) -> AsyncEn
             "timeout": limits.connect_s,
             "target_session_attrs": "read-write",  # if the URL names several hosts: the primary, not a replica
             "command_timeout": limits.statement_s + GRACE_S,  # for a server that no longer answers at all
-            "server_settings": _server_settings(limits),
+            "server_settings": _PER_CONNECTION if pooled else _PER_CONNECTION | _server_settings(limits),
+            **(_NOTHING_PREPARED if pooled else {}),
         },
+        execution_options={LIMITS: _local(_server_settings(limits))} if pooled else {},
     )
     event.listen(engine.sync_engine, "checkout", _if_open)
     return engine
 
 
+_PER_CONNECTION = {"application_name": "tiketi", "timezone": "UTC"}  # what PgBouncer keeps for a client
+_NOTHING_PREPARED = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: f"tiketi_{secrets.token_hex(8)}",
+}
+
+
+def _local(settings: dict[str, str]) -> Select[Any]:
+    """The statement that makes these settings for the transaction that it is in."""
+    return select(*(func.set_config(name, value, True) for name, value in settings.items()))
+
+
 def _server_settings(limits: ConnectionLimits) -> dict[str, str]:
     return {
-        "application_name": "tiketi",
-        "timezone": "UTC",
         "jit": "off",  # no statement of ours is long enough to be worth compiling
         "statement_timeout": f"{limits.statement_s * 1000:.0f}",
         "lock_timeout": f"{limits.lock_s * 1000:.0f}",

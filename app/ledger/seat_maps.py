@@ -6,6 +6,7 @@ longer write, and every web process sees that its copy is outdated.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from app.domain.hall import Drawing
 from app.domain.reservation import SeatStatus
+from app.domain.seat import Seat
 from app.domain.seatplan import SeatPlan
 from app.ledger import audit_log
 from app.ledger.database import Database
@@ -48,15 +50,21 @@ async def current(db: Database, event_id: str) -> tuple[SeatPlan, int] | None:
         return None
     grade_prices = {seat.grade: seat.price for seat in snapshot.seats}
     drawing = Drawing(snapshot.focal, snapshot.layout)
-    return SeatPlan(grades=grade_prices, seats=list(snapshot.seats), drawing=drawing), snapshot.version
+    blocked = frozenset(idx for idx, status in enumerate(snapshot.statuses) if status == SeatStatus.blocked)
+    plan = SeatPlan(grades=grade_prices, seats=list(snapshot.seats), drawing=drawing, blocked=blocked)
+    return plan, snapshot.version
 
 
-async def sold_between(db: Database, begin: datetime, end: datetime) -> list[str]:
-    """At most HELD_MAX events that are on sale at some time in this period, earliest opening first."""
-    c, ends_at = events.c, func.coalesce(events.c.closes_at, events.c.starts_at)
-    query = select(c.id).where(c.cancelled_at.is_(None), c.opens_at <= end, ends_at >= begin)
+async def sold_between(db: Database, begin: datetime, end: datetime) -> dict[str, int]:
+    """Event id → seats, of at most HELD_MAX events that are on sale at some time in this period, latest opening first:
+    most people come when a sale opens.
+    """
+    c = events.c
+    total = select(func.sum(grades.c.seats)).where(grades.c.event_id == c.id).scalar_subquery()
+    query = select(c.id, total).where(c.cancelled_at.is_(None), c.opens_at <= end, c.ends_at >= begin)
     async with db.read() as tx:
-        return list((await tx.execute(query.order_by(c.opens_at, c.id).limit(HELD_MAX))).scalars())
+        rows = await tx.execute(query.order_by(c.opens_at.desc(), c.id).limit(HELD_MAX))
+        return {event_id: int(seats_total or 0) for event_id, seats_total in rows}
 
 
 async def replace(db: Database, event_id: str, plan: SeatPlan, *, who: str, now: datetime) -> int | Unchanged:
@@ -74,20 +82,32 @@ def _replace(tx: Connection, event_id: str, plan: SeatPlan, who: str, now: datet
         return Unchanged.reserved
     before = tx.execute(_forget_seats, {"event": event_id}).rowcount
     tx.execute(_forget_grades, {"event": event_id})
-    prices = [(event_id, name, index, price) for index, (name, price) in enumerate(plan.grades.items())]
+    totals = Counter(seat.grade for seat in plan.seats)
+    blocked = Counter(plan.seats[idx].grade for idx in plan.blocked)
+    prices = [
+        (event_id, name, index, price, totals[name], blocked[name])
+        for index, (name, price) in enumerate(plan.grades.items())
+    ]
     tx.execute(_make_grades, {"rows": as_json(prices)})
-    free = SeatStatus.available.name
     for start in range(0, len(plan.seats), ROWS_PER_STATEMENT):
         some = plan.seats[start : start + ROWS_PER_STATEMENT]
-        rows = [(event_id, s.idx, s.section, s.row, s.number, s.grade, s.x, s.y, free) for s in some]
+        rows = [_cells(event_id, seat, seat.idx in plan.blocked) for seat in some]
         tx.execute(_make_seats, {"rows": as_json(rows)})
     focal_x, focal_y = plan.drawing.focal
     drawn = {"event": event_id, "to_x": focal_x, "to_y": focal_y, "to_layout": plan.drawing.layout}
     tx.execute(_draw, drawn)
     version = tx.execute(_next_version, {"event": event_id}).scalar_one()
     change = {"seats": len(plan.seats), "before": before, "grades": plan.grades, "version": version}
+    if plan.blocked:
+        change["blocked"] = len(plan.blocked)
     audit_log.record_in(tx, who=who, action=REPLACED, subject=event_id, event_id=event_id, change=change, now=now)
     return int(version)
+
+
+def _cells(event_id: str, seat: Seat, is_blocked: bool) -> tuple[str | int | float, ...]:
+    status = SeatStatus.blocked if is_blocked else SeatStatus.available
+    place = (seat.section, seat.row, seat.number, seat.grade, seat.x, seat.y)
+    return (event_id, seat.idx, *place, seat.name, "+".join(seat.marks), status.name)
 
 
 _lock_lane = select(lanes.c.version).where(lanes.c.event_id == bindparam("event")).with_for_update()
@@ -95,8 +115,10 @@ _cancelled = select(events.c.cancelled_at).where(events.c.id == bindparam("event
 _reservation = select(reservations.c.id).where(reservations.c.event_id == bindparam("event")).limit(1)
 _forget_seats = delete(seats).where(seats.c.event_id == bindparam("event"))
 _forget_grades = delete(grades).where(grades.c.event_id == bindparam("event"))
-_make_grades = insert_rows(grades, "event_id", "name", "place", "price")
-_make_seats = insert_rows(seats, "event_id", "idx", "section", "row", "number", "grade", "x", "y", "status")
+_make_grades = insert_rows(grades, "event_id", "name", "place", "price", "seats", "blocked")
+_make_seats = insert_rows(
+    seats, *("event_id", "idx", "section", "row", "number", "grade", "x", "y", "name", "marks", "status")
+)
 _draw = (
     update(events)
     .where(events.c.id == bindparam("event"))

@@ -9,28 +9,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable, bindparam, delete, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Executable,
+    Integer,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
-from app.domain.reservation import LIVE, Batch, Known, Payment, PaymentStatus, Reservation, SeatSnapshot
+from app.domain.reservation import (
+    LIVE,
+    Batch,
+    Known,
+    Payment,
+    PaymentStatus,
+    Reduced,
+    Reservation,
+    SeatSnapshot,
+    SeatStatus,
+)
 from app.domain.sale import status_of
 from app.domain.waitlist import ListState
 from app.ledger import reservations as reading
+from app.ledger import users
 from app.ledger import waitlist as waitlisted
 from app.ledger.database import Database
-from app.ledger.errors import ValueRefused
 from app.ledger.events import read_snapshot
 from app.ledger.statements import as_json, insert_rows, one_of
-from app.ledger.tables.base import stored
-from app.ledger.tables.events import events, seats
+from app.ledger.tables.base import UtcDateTime, has_word, stored
+from app.ledger.tables.events import events, grades, seats
 from app.ledger.tables.lane import commands, lanes
 from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats, reservations
 from app.ledger.tables.waitlist import waitlist
 
+LANE_BUSY_FOR = timedelta(days=1)  # after the sale: what was held and paid comes to its end
 PRUNE_MAX = 5000  # old command rows deleted at once, so that the allocator never waits long for the write lock
 
 
@@ -50,9 +72,6 @@ D = TypeVar("D", bound=Decided)
 class GuardBroken(RuntimeError):
     """The rows in SQL differ from the state on which the batch was decided. Nothing was written; read the state
     again."""
-
-
-REFUSED = (GuardBroken, IntegrityError, ValueRefused)  # the batch itself cannot be written, so a repeat would fail too
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +106,17 @@ async def apply(
     reservation_ids: Sequence[str],
     decide: Callable[[Known], D],
     now: datetime,
+    holders: Sequence[str] = (),
+    ending: Sequence[str] = (),
 ) -> D | None:
     """Decide and write one batch in one transaction; None, without calling `decide`, if the fence number or the version
     has changed.
 
+    `ending`: the holds that the commands end unless a payment keeps them.
+
     `decide` runs in another thread and gets what SQL knows: stored replies, the named reservations, the waiting list,
-    the state of the sale. Raises one of REFUSED if the batch cannot be written.
+    the state of the sale, and who of `holders` and of the waiting list are one person. If it raises, nothing
+    was written.
     """
 
     def work(tx: Connection) -> D | None:
@@ -102,12 +126,23 @@ async def apply(
             return None
         replies = tx.execute(_find_replies, {"event": event_id, "ids": as_json(command_ids)}).all()
         ended = reading.of_ids(tx, event_id, reservation_ids) if reservation_ids else {}
+        waiting = waitlisted.waiting(tx, event_id, now)
+        asking = () if lane.seats_per_buyer is None else (*holders, *(entry.holder for entry in waiting))
+        asked: dict[str, bool] = {}
+        if ending:
+            reading.lock(tx, ending)  # a payment that is begun now comes before, or finds the hold ended
+            asked = reading.asked(tx, ending, now)
         known = Known(
             replies={row.id: row.reply for row in replies},
             ended=ended,
-            waiting=waitlisted.waiting(tx, event_id, now),
+            waiting=waiting,
             sale=status_of(lane, now),
             begun=lane.starts_at <= now,
+            may_leave_singles=lane.single_seats == "allowed",
+            seats_per_buyer=lane.seats_per_buyer,
+            kept={name for name, kept in asked.items() if kept},
+            asked=asked.keys(),
+            persons=users.persons(tx, asking) if asking else {},
         )
         decided = decide(known)
         _write(tx, event_id, decided.batch, now)
@@ -126,16 +161,29 @@ async def prune_commands(db: Database, before: datetime) -> int:
         return (await tx.execute(delete(commands).where(tuple_(commands.c.event_id, commands.c.id).in_(old)))).rowcount
 
 
-async def lane_events(db: Database) -> list[str]:
-    """The ids of all events that have a lane."""
+async def busy_lanes(db: Database, now: datetime) -> list[str]:
+    """The events whose sale has opened and ended less than LANE_BUSY_FOR ago, if at all: their lanes have commands."""
+    query = select(events.c.id).where(events.c.ends_at > now - LANE_BUSY_FOR, events.c.opens_at <= now)
     async with db.read() as tx:
-        return list((await tx.execute(select(lanes.c.event_id).order_by(lanes.c.event_id))).scalars())
+        return list((await tx.execute(query)).scalars())
+
+
+async def some_lanes(db: Database, after: str, limit: int) -> list[str]:
+    """At most `limit` events that have a lane, by id, starting after `after`."""
+    query = select(lanes.c.event_id).where(lanes.c.event_id > after).order_by(lanes.c.event_id).limit(limit)
+    async with db.read() as tx:
+        return list((await tx.execute(query)).scalars())
 
 
 def _write(tx: Connection, event_id: str, batch: Batch, now: datetime) -> None:
     for (was, becomes), idxs in batch.moves.items():
         values = {"event": event_id, "was": was.name, "becomes": becomes.name, "idxs": as_json(idxs)}
         _exactly(tx, _move_seats, values, len(idxs))
+    for grade in {grade for grade, _ in batch.counts}:
+        more = {f"{status.name}_more": batch.counts.get((grade, status), 0) for status in _COUNTED}
+        _exactly(tx, _count_seats, {"event": event_id, "grade": grade, **more}, 1)
+    for one in batch.reduced:
+        _reduce(tx, one)
     for (before, after), ids in batch.transitions.items():
         ended_at = None if after in LIVE else now
         change = {"was": before.value, "becomes": after.value, "ended": ended_at, "ids": as_json(ids)}
@@ -151,10 +199,20 @@ def _write(tx: Connection, event_id: str, batch: Batch, now: datetime) -> None:
     _insert(tx, _make_commands, [(event_id, command_id, reply, at) for command_id, reply in batch.replies])
 
 
+def _reduce(tx: Connection, one: Reduced) -> None:
+    of = {"of": one.reservation_id}
+    _exactly(tx, _set_price, {**of, "price_": one.total_price, "groups_": one.groups}, 1)
+    _exactly(tx, _return_seats, {**of, "idxs": as_json(one.seats)}, len(one.seats))
+
+
 def _write_payments(tx: Connection, batch: Batch, now: datetime) -> None:
     captured = [p for p in batch.payments if p.status is PaymentStatus.captured]
     too_late = [p for p in batch.payments if p.status is PaymentStatus.refund_due]
     _insert(tx, _take_payments, [_payment_row(p, now) for p in captured])
+    for one in batch.part_refunds:
+        part = {"of": one.reservation_id, "less": one.amount, "part_": one.part, "at": now}
+        _exactly(tx, _split_payment, part, 1)
+        _exactly(tx, _lessen_payment, part, 1)
     if batch.refunds:
         _exactly(tx, _refund, {"ids": as_json(batch.refunds), "at": now}, len(batch.refunds))
     _insert(tx, _note_payments, [_payment_row(p, now) for p in too_late])
@@ -183,6 +241,7 @@ def _reservation_row(reservation: Reservation, now: datetime) -> Row:
         stored(reservation.created_at),
         stored(reservation.expires_at),
         None if reservation.live else stored(now),
+        reservation.groups,
     )
 
 
@@ -202,6 +261,7 @@ def _payment_row(payment: Payment, now: datetime) -> Row:
     )
 
 
+_COUNTED = (SeatStatus.held, SeatStatus.sold, SeatStatus.blocked)  # of a grade's seats; all others are free
 # Built once: making a statement costs more than running it.
 _raise_fence = (
     update(lanes)
@@ -210,7 +270,15 @@ _raise_fence = (
     .returning(lanes.c.fence, lanes.c.version)
 )
 _check_fence = (
-    select(lanes.c.version, events.c.opens_at, events.c.closes_at, events.c.starts_at, events.c.cancelled_at)
+    select(
+        lanes.c.version,
+        events.c.opens_at,
+        events.c.closes_at,
+        events.c.starts_at,
+        events.c.cancelled_at,
+        events.c.seats_per_buyer,
+        events.c.single_seats,
+    )
     .join(events)
     .where(
         lanes.c.event_id == bindparam("event"),
@@ -236,23 +304,58 @@ _move_seats = (
     )
     .values(status=bindparam("becomes"))
 )
+_count_seats = (
+    update(grades)
+    .where(grades.c.event_id == bindparam("event"), grades.c.name == bindparam("grade"))
+    .values({status.name: grades.c[status.name] + bindparam(f"{status.name}_more") for status in _COUNTED})
+)
 _turn_reservations = (
     update(reservations)
     .where(one_of(reservations.c.id, "ids"), reservations.c.status == bindparam("was"))
     .values(status=bindparam("becomes"), ended_at=bindparam("ended"))
 )
 _free_seats = update(reservation_seats).where(one_of(reservation_seats.c.reservation_id, "ids")).values(live=False)
+_set_price = (
+    update(reservations)
+    .where(reservations.c.id == bindparam("of"), has_word(reservations.c.status, *LIVE))
+    .values(total_price=bindparam("price_"), groups=bindparam("groups_"))
+)
+_return_seats = (
+    update(reservation_seats)
+    .where(
+        reservation_seats.c.reservation_id == bindparam("of"),
+        one_of(reservation_seats.c.idx, "idxs"),
+        reservation_seats.c.live,
+    )
+    .values(live=False, returned=True)
+)
+_captured = (payments.c.reservation_id == bindparam("of")) & has_word(payments.c.status, PaymentStatus.captured)
+_split_payment = insert(payments).from_select(
+    ["reservation_id", "method", "reference", "amount", "status", "created_at", "next_at", "part"],
+    select(
+        payments.c.reservation_id,
+        payments.c.method,
+        payments.c.reference,
+        bindparam("less", type_=BigInteger),
+        literal(PaymentStatus.refund_due.value),
+        payments.c.created_at,
+        bindparam("at", type_=UtcDateTime),
+        bindparam("part_", type_=Integer),
+    ).where(_captured),
+)
+_lessen_payment = update(payments).where(_captured).values(amount=payments.c.amount - bindparam("less"))
 _refund = (
     update(payments)
     .where(
         one_of(payments.c.reservation_id, "ids"),
-        payments.c.status == PaymentStatus.captured.value,
+        has_word(payments.c.status, PaymentStatus.captured),
     )
     .values(status=PaymentStatus.refund_due.value, next_at=bindparam("at"))
 )
 _make_reservations = insert_rows(
     reservations,
     *("id", "event_id", "epoch", "number", "holder", "status", "total_price", "created_at", "expires_at", "ended_at"),
+    "groups",
 )
 _make_pairs = insert_rows(reservation_seats, "reservation_id", "event_id", "idx", "live", "price")
 _payment_columns = ("reservation_id", "method", "reference", "amount", "status", "created_at", "next_at")

@@ -6,6 +6,7 @@ A write takes SQLite's write lock at BEGIN. Writers of one process wait for each
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ class SqliteStore:
         self.engines = (self._engine.sync_engine, self._in_thread)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._writing = asyncio.Lock()
+        self._file = url.database or ""
         for each in self.engines:
             event.listen(each, "connect", partial(_prepare, int(limits.lock_s * 1000)))
             event.listen(each, "begin", _begin)
@@ -57,6 +59,9 @@ class SqliteStore:
             return await asyncio.to_thread(self._transact, work, False)
         async with self._writing:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, True)
+
+    async def takes_writes(self) -> bool:
+        return await asyncio.to_thread(os.access, self._file, os.W_OK)
 
     def lock_schema(self, tx: Connection) -> None:
         """Nothing to do: there is one writer at a time."""

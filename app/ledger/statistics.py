@@ -1,27 +1,33 @@
-"""The sales of each event, added up by SQL at one moment, in another thread.
+"""The sales of each event, added up by SQL, each event's at one moment, in another thread.
 
+The sums of events that are not on sale are kept in SQL with the version of the seat map that they belong to, which
+every sale and every refund raises: adding up again what ever was sold would take a second per million reservations.
 Revenue is captured money that was not refunded; a seat counts as sold while its reservation is confirmed. Frequent
 callers should cache the result for a few seconds: see app/http/admin/statistics.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+import msgspec
+from sqlalchemy import Connection, bindparam, func, select
 
 from app.domain.reservation import PaymentStatus, ReservationStatus
+from app.domain.sale import SaleStatus, Sold, status_of
 from app.domain.waitlist import ListState
 from app.ledger.database import Database
+from app.ledger.statements import upsert
+from app.ledger.tables.base import has_word
 from app.ledger.tables.events import events, seats
+from app.ledger.tables.lane import lanes, sales_totals
 from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats, reservations
+from app.ledger.tables.rooms import rooms
 from app.ledger.tables.waitlist import waitlist
 
 EVENTS_MAX = 200  # listed one by one, latest first; older ones are only in the sum
-
-_GIVEN_BACK = (PaymentStatus.refund_due.value, PaymentStatus.refunded.value)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,76 +58,103 @@ class Sales:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """`events`: id and title of the latest events, each of which is listed in `sales`. `total`: the sum over all
-    events.
+    events. `admitted`: how many people each retired room has let in.
     """
 
     events: list[tuple[str, str]]
     sales: dict[str, Sales]
     total: Sales
+    admitted: dict[str, int]
 
 
-async def read(db: Database) -> Report:
-    """The sales of every event."""
-    return await db.look(_read)
+async def read(db: Database, now: datetime) -> Report:
+    """The sales of every event. Only those of events whose lane has written something since they were last added up
+    are added up again, an event in a transaction.
+    """
+    async with db.read() as tx:
+        found = (await tx.execute(_KEPT)).all()
+        waiting = {event_id: count for event_id, count in await tx.execute(_WAITING)}  # noqa: C416  # rows, not pairs
+    report = Report(events=[(row.id, row.title) for row in found[:EVENTS_MAX]], sales={}, total=Sales(), admitted={})
+    for row in found:
+        sales = _unpack(row.sales) if row.version == row.kept_version else await _added_up(db, row.id, row, now)
+        sales.on_waitlist = waiting.get(row.id, 0)
+        report.total.add(sales)
+        if row.retired_at is not None:
+            report.admitted[row.id] = row.admitted
+        if len(report.sales) < EVENTS_MAX:
+            report.sales[row.id] = sales
+    return report
 
 
-def _read(tx: Connection) -> Report:
-    sales: dict[str, Sales] = {}
+async def _added_up(db: Database, event_id: str, sold: Sold, now: datetime) -> Sales:
+    """An event's sales now. Those of an event that is not on sale are kept: they hardly change any more, or yet."""
 
-    def of(event_id: str) -> Sales:
-        return sales.setdefault(event_id, Sales())
+    def work(tx: Connection) -> tuple[int, Sales]:
+        version: int = tx.execute(_VERSION, {"event": event_id}).scalar_one()
+        return version, _of_event(tx, event_id)
 
-    for event_id, status, count in _reservations(tx):
-        of(event_id).reservations[status] = count
-    for event_id, grade, count, amount in _grades(tx):
-        of(event_id).grades[grade] = (count, int(amount))
-    for event_id, amount in _refunds(tx):
-        of(event_id).refunded = int(amount)
-    for event_id, count in _from_line(tx):
-        of(event_id).from_line = count
-    for event_id, count in _on_waitlist(tx):
-        of(event_id).on_waitlist = count
-    total = Sales()
-    for each in sales.values():
-        total.add(each)
-    latest = select(events.c.id, events.c.title).order_by(events.c.starts_at.desc(), events.c.id).limit(EVENTS_MAX)
-    return Report(events=[(row.id, row.title) for row in tx.execute(latest)], sales=sales, total=total)
+    version, sales = await db.look(work)
+    if status_of(sold, now) is not SaleStatus.on_sale:
+        kept = {"event_id": event_id, "version": version, "sales": msgspec.to_builtins(sales)}
+        async with db.write(about=f"sales:{event_id}") as tx:
+            await tx.execute(_KEEP.values(kept))
+    return sales
 
 
-def _reservations(tx: Connection) -> Iterator[tuple[str, str, int]]:
-    c = reservations.c
-    yield from (
-        tuple(row) for row in tx.execute(select(c.event_id, c.status, func.count()).group_by(c.event_id, c.status))
+def _of_event(tx: Connection, event_id: str) -> Sales:
+    event = {"event": event_id}
+    counts = {status: count for status, count in tx.execute(_RESERVATIONS, event)}  # noqa: C416
+    for status, pruned in tx.execute(_PRUNED, event).mappings().one().items():
+        if pruned:
+            counts[status] = counts.get(status, 0) + pruned
+    return Sales(
+        reservations=counts,
+        grades={grade: (count, int(amount)) for grade, count, amount in tx.execute(_GRADES, event)},
+        refunded=int(tx.scalar(_REFUNDED, event) or 0),
+        from_line=tx.scalar(_FROM_LINE, event) or 0,
     )
 
 
-def _grades(tx: Connection) -> Iterator[tuple[str, str, int, int]]:
-    pair, seat, c = reservation_seats.c, seats.c, reservations.c
-    query = (
-        select(pair.event_id, seat.grade, func.count(), func.sum(pair.price))
-        .join(reservations, c.id == pair.reservation_id)
-        .join(seats, (seat.event_id == pair.event_id) & (seat.idx == pair.idx))
-        .where(pair.live, c.status == ReservationStatus.confirmed.value)
-        .group_by(pair.event_id, seat.grade)
-        .order_by(pair.event_id, seat.grade)
-    )
-    yield from (tuple(row) for row in tx.execute(query))
+def _unpack(kept: object) -> Sales:
+    return msgspec.convert(kept, Sales)
 
 
-def _refunds(tx: Connection) -> Iterator[tuple[str, int]]:
-    c = reservations.c
-    query = select(c.event_id, func.sum(payments.c.amount)).join(payments, payments.c.reservation_id == c.id)
-    yield from (tuple(row) for row in tx.execute(query.where(payments.c.status.in_(_GIVEN_BACK)).group_by(c.event_id)))
-
-
-def _from_line(tx: Connection) -> Iterator[tuple[str, int]]:
-    c = reservations.c
-    paid = c.status.in_([ReservationStatus.confirmed.value, ReservationStatus.refunded.value])
-    query = select(c.event_id, func.count()).where(paid, c.number.is_not(None)).group_by(c.event_id)
-    yield from (tuple(row) for row in tx.execute(query))
-
-
-def _on_waitlist(tx: Connection) -> Iterator[tuple[str, int]]:
-    c = waitlist.c
-    query = select(c.event_id, func.count()).where(c.state == ListState.waiting.value).group_by(c.event_id)
-    yield from (tuple(row) for row in tx.execute(query))
+_GIVEN_BACK = (PaymentStatus.refund_due, PaymentStatus.refunded)
+_PAID = (ReservationStatus.confirmed, ReservationStatus.refunded)
+_e, _c, _pair, _s = events.c, reservations.c, reservation_seats.c, seats.c
+_of_this = _c.event_id == bindparam("event")
+_KEPT = (
+    select(_e.id, _e.title, _e.opens_at, _e.closes_at, _e.starts_at, _e.cancelled_at, lanes.c.version)
+    .add_columns(sales_totals.c.version.label("kept_version"), sales_totals.c.sales)
+    .add_columns(rooms.c.retired_at, rooms.c.admitted)
+    .join(lanes)
+    .outerjoin(rooms, rooms.c.event_id == _e.id)
+    .outerjoin(sales_totals, sales_totals.c.event_id == _e.id)
+    .order_by(_e.starts_at.desc(), _e.id.desc())
+)
+_VERSION = select(lanes.c.version).where(lanes.c.event_id == bindparam("event"))
+_KEEP = upsert(sales_totals, ["event_id"], ["version", "sales"])
+_RESERVATIONS = select(_c.status, func.count()).where(_of_this).group_by(_c.status)
+_PRUNED = select(
+    _e.pruned_expired.label(ReservationStatus.expired), _e.pruned_cancelled.label(ReservationStatus.cancelled)
+).where(_e.id == bindparam("event"))
+_GRADES = (
+    select(_s.grade, func.count(), func.sum(_pair.price))
+    .join(reservation_seats, _pair.reservation_id == _c.id)
+    .join(seats, (_s.event_id == _pair.event_id) & (_s.idx == _pair.idx))
+    .where(_of_this, has_word(_c.status, ReservationStatus.confirmed), ~_pair.returned)
+    .group_by(_s.grade)
+    .order_by(_s.grade)
+    .select_from(reservations)
+)
+_REFUNDED = (
+    select(func.sum(payments.c.amount))
+    .join(reservations, _c.id == payments.c.reservation_id)
+    .where(_of_this, has_word(payments.c.status, *_GIVEN_BACK))
+)
+_FROM_LINE = select(func.count()).where(_of_this, has_word(_c.status, *_PAID), _c.number.is_not(None))
+_WAITING = (
+    select(waitlist.c.event_id, func.count())
+    .where(has_word(waitlist.c.state, ListState.waiting))
+    .group_by(waitlist.c.event_id)
+)

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.reservation import ReservationStatus
 from app.domain.waitlist import LIVE_STATES, WAITING_MAX, ListState, Waiting
 from app.domain.wish import Wish, pack_wish, unpack_wish
 from app.ledger.database import Database, Transaction
+from app.ledger.tables.base import has_word
 from app.ledger.tables.events import events
 from app.ledger.tables.reservations import reservations
 from app.ledger.tables.waitlist import waitlist
@@ -24,8 +25,9 @@ from app.ledger.tables.waitlist import waitlist
 LISTED_MAX = 100  # entries of one person
 SETTLED_MAX = 500  # entries per pass
 _c = waitlist.c
-_is_live = _c.state.in_(sorted(LIVE_STATES))
-_is_waiting = _c.state == ListState.waiting.value
+_is_live = has_word(_c.state, *LIVE_STATES)
+_is_waiting = has_word(_c.state, ListState.waiting)
+_is_offered = has_word(_c.state, ListState.offered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +100,19 @@ def waiting(tx: Connection, event_id: str, now: datetime) -> list[Waiting]:
 
 async def events_waiting(db: Database, after: str, limit: int) -> list[str]:
     """At most `limit` events with people waiting, by id, starting after `after`."""
-    query = select(_c.event_id).where(_is_waiting & (_c.event_id > after)).distinct()
     async with db.read() as tx:
-        return list((await tx.execute(query.order_by(_c.event_id).limit(limit))).scalars())
+        return list((await tx.execute(_events_waiting, {"after": after, "most": limit})).scalars())
 
 
-async def settle(db: Database, now: datetime) -> int:
-    """End a bounded number of entries: offers bought or lapsed, and entries of closed sales. Returns how many."""
+async def settle(db: Database, event_ids: Sequence[str], now: datetime) -> int:
+    """End a bounded number of entries: offers bought or lapsed, and those who wait for one of these events if its sale
+    is over. Returns how many.
+    """
+    waiting = select(_c.id).join(events).where(_c.event_id.in_(event_ids), _is_waiting, _sale_over(now))
     async with db.read() as tx:  # most passes find nothing: no write lock for that
-        due = select(_c.id).outerjoin(reservations, reservations.c.id == _c.reservation_id)
-        due = due.join(events, events.c.id == _c.event_id).where(or_(_offer_over, _is_waiting & _sale_over(now)))
-        ids = list((await tx.execute(due.order_by(_c.id).limit(SETTLED_MAX))).scalars())
+        ids = [
+            id_ for query in (_offers_over, waiting) for id_ in (await tx.execute(query.limit(SETTLED_MAX))).scalars()
+        ]
     if not ids:
         return 0
     async with db.write() as tx:
@@ -117,11 +121,11 @@ async def settle(db: Database, now: datetime) -> int:
 
 async def _settle(tx: Transaction, where: ColumnElement[bool], now: datetime) -> int:
     status = select(reservations.c.status).where(reservations.c.id == _c.reservation_id).scalar_subquery()
-    offered = where & (_c.state == ListState.offered.value) & (status != ReservationStatus.pending.value)
+    offered = where & _is_offered & (status != ReservationStatus.pending.value)
     bought = case((status == ReservationStatus.confirmed.value, ListState.bought.value), else_=ListState.lapsed.value)
     over = update(waitlist).where(offered).values(state=bought, ended_at=now)
-    unsold = select(events.c.id).where(_sale_over(now))
-    ended = update(waitlist).where(where & _is_waiting & _c.event_id.in_(unsold))
+    unsold = select(events.c.id).where(events.c.id == _c.event_id, _sale_over(now))
+    ended = update(waitlist).where(where & _is_waiting & unsold.exists())
     closed = (await tx.execute(over)).rowcount
     return closed + (await tx.execute(ended.values(state=ListState.ended.value, ended_at=now))).rowcount
 
@@ -130,7 +134,8 @@ async def _entries(tx: Transaction, where: ColumnElement[bool], limit: int) -> l
     """Live entries first, then the newest. An offer whose reservation is paid or has ended has the state bought or
     lapsed, even before `settle` stores it."""
     other = waitlist.alias()
-    before = (other.c.event_id == _c.event_id) & (other.c.state == ListState.waiting.value) & (other.c.id <= _c.id)
+    is_ahead = has_word(other.c.state, ListState.waiting) & (other.c.id <= _c.id)
+    before = (other.c.event_id == _c.event_id) & is_ahead
     place = select(func.count()).select_from(other).where(before).scalar_subquery()
     query = (
         select(waitlist, place.label("place"), reservations.c.status, reservations.c.expires_at)
@@ -162,10 +167,20 @@ def _shown(state: ListState, reservation: str | None) -> ListState:
 
 
 def _sale_over(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
-    return events.c.cancelled_at.is_not(None) | (func.coalesce(events.c.closes_at, events.c.starts_at) <= now)
+    return events.c.cancelled_at.is_not(None) | (events.c.ends_at <= now)
 
 
-_offer_over = (_c.state == ListState.offered.value) & (reservations.c.status != ReservationStatus.pending.value)
+_offers_over = (
+    select(_c.id).join(reservations).where(_is_offered, reservations.c.status != ReservationStatus.pending.value)
+)
+_lists = waitlist.alias()
+_waits = has_word(_lists.c.state, ListState.waiting)
+# Each next event is looked up by itself: a list of a thousand is not read to learn that there is one.
+_first = select(func.min(_c.event_id).label("event_id")).where(_is_waiting, _c.event_id > bindparam("after"))
+_known = _first.cte("known", recursive=True)
+_next = select(func.min(_lists.c.event_id)).where(_waits, _lists.c.event_id > _known.c.event_id).scalar_subquery()
+_known = _known.union_all(select(_next).where(_known.c.event_id.is_not(None)))
+_events_waiting = select(_known.c.event_id).where(_known.c.event_id.is_not(None)).limit(bindparam("most"))
 _sold_now = select(events.c.id).where(events.c.id == bindparam("event"), events.c.opens_at <= bindparam("now"))
 _find_waiting = (
     select(_c.id, _c.holder, _c.wish)

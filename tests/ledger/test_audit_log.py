@@ -78,8 +78,8 @@ async def test_a_refused_change_of_a_room_is_kept_but_is_no_change(db: Database)
     assert len(await audit_log.listed(db, ALL, 9)) == 3
 
 
-def test_nothing_changes_or_removes_an_entry() -> None:
-    """Whoever wanted to would have to name the table: of the modules that do, one inserts, and none does more."""
+def test_nothing_changes_an_entry_and_only_its_age_removes_one() -> None:
+    """Whoever wanted to would have to name the table: of the modules that do, one inserts and deletes."""
     naming = {
         name: called(tree)
         for name, tree in modules().items()
@@ -88,8 +88,10 @@ def test_nothing_changes_or_removes_an_entry() -> None:
         and node.module == "app.ledger.tables.audit_log"
         and any(alias.name == "audit_log" for alias in node.names)
     }
+    del naming["loadtest.past_sales"]  # which fills a database that is made for measuring
     assert {name for name, calls in naming.items() if "insert" in calls} == {"app.ledger.audit_log"}
-    assert {name for name, calls in naming.items() if calls & {"update", "delete", "text", "upsert"}} == set()
+    assert {name for name, calls in naming.items() if "delete" in calls} == {"app.ledger.audit_log"}
+    assert {name for name, calls in naming.items() if calls & {"update", "text", "upsert"}} == set()
 
 
 def called(tree: ast.Module) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ import sqlalchemy
 from redis.asyncio import Redis
 
 from app.domain.sale import SaleStatus, status_of
-from app.ledger import editing, events, reservations
+from app.ledger import audit_log, editing, events, reservations, room_windows
 from app.ledger.database import Database
 from app.ledger.editing import Edit, Edited, Refused
 from app.ledger.events import AdminAction, GradeSpec, Search
@@ -31,9 +32,9 @@ async def test_an_edit_gives_before_and_after_and_counts_up(db: Database) -> Non
     done = await editing.edit(db, EVENT, Edit(values={"title": "New"}, version=1), BY, START)
     assert isinstance(done, Edited)
     assert (done.before.title, done.after.title, done.after.version) == ("Gig", "New", 2)
-    assert await events.counted(db, EVENT) == done.after
+    assert await events.get(db, EVENT) == done.after
     assert await editing.edit(db, EVENT, Edit(values={"title": "Late"}, version=1), BY, START) is Refused.changed
-    assert await events.counted(db, EVENT) == done.after
+    assert await events.get(db, EVENT) == done.after
 
 
 async def test_a_refused_edit_changes_nothing_at_all(db: Database) -> None:
@@ -83,13 +84,13 @@ async def test_a_change_of_words_or_of_an_empty_grade_leaves_the_lane_alone(db: 
 
 async def test_opening_now_moves_only_a_sale_that_is_still_to_come(db: Database) -> None:
     await events.create(db, replace(spec("later"), opens_at=START + HOUR), START)
-    assert await editing.open_now(db, "later", START)
+    assert await room_windows.open_now(db, "later", START)
     event = await events.get(db, "later")
     assert event is not None
     assert (event.opens_at, event.version) == (START, 2)
-    assert not await editing.open_now(db, "later", START)
+    assert not await room_windows.open_now(db, "later", START)
     await editing.cancel(db, "later", BY, START)
-    assert not await editing.open_now(db, "later", START - HOUR)
+    assert not await room_windows.open_now(db, "later", START - HOUR)
 
 
 @pytest.mark.parametrize("seconds", [-3601, -3600, -1, 0, 1, 3599, 3600, 3601, 7200])
@@ -112,29 +113,22 @@ async def found(db: Database, status: SaleStatus, now: datetime) -> set[str]:
     return {event.id for event in (await events.search(db, Search(status=status), now))[0]}
 
 
-async def test_the_past_pushes_nothing_to_come_out_of_the_list(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "EVENTS_LISTED_MAX", 2)
-    for name, days in (("past", -2), ("near", 1)):
-        made = replace(spec(name), starts_at=START + days * DAY, opens_at=START - 90 * DAY)
-        await events.create(db, made, START)
-    assert [event.id for event in await events.listed(db)] == ["near", EVENT]
+SEATS = re.compile(r"(FROM|JOIN) seats\b")
 
 
-async def test_only_who_asks_how_many_seats_there_are_makes_sql_look_at_them(db: Database) -> None:
-    """A seat map has tens of thousands of rows: health probes, lists and refusals do without."""
+async def test_what_is_said_of_an_event_is_said_without_its_map(db: Database) -> None:
+    """A seat map has tens of thousands of rows: everything but the map itself is told from counts."""
     said: list[str] = []
     for engine in db.engines:
         sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *at: said.append(at[2]))
     await events.get(db, EVENT)
-    await events.listed(db)
-    await events.windows(db)
+    await room_windows.with_room(db, START)
     await events.search(db, Search(), START)
+    await events.free_seats(db, START)
     assert said
-    assert [statement for statement in said if "seats" in statement] == []
-    counted = await events.counted(db, EVENT)
-    assert counted is not None
-    assert {grade.seats_total for grade in counted.grades} == {6}
-    assert [statement for statement in said if "seats" in statement]
+    assert [statement for statement in said if SEATS.search(statement)] == []
+    await events.seat_snapshot(db, EVENT)
+    assert [statement for statement in said if SEATS.search(statement)]
 
 
 async def test_what_is_to_come_is_listed_first_and_then_the_latest_past(db: Database) -> None:
@@ -143,3 +137,28 @@ async def test_what_is_to_come_is_listed_first_and_then_the_latest_past(db: Data
         await events.create(db, replace(spec(name), starts_at=starts_at, opens_at=START - 90 * DAY), START)
     listed, _ = await events.search(db, Search(), START)
     assert [event.id for event in listed] == ["near", "far", EVENT, "past", "older"]
+
+
+async def test_the_audit_log_keeps_what_an_edit_replaced(db: Database) -> None:
+    sent = {"title": "New", "eventDate": "later"}
+    values = {"title": "New", "starts_at": START + DAY, "venue": "Hall"}
+    grades = [GradeSpec(name="R", price=7), GradeSpec(name="S", price=50)]
+    by = AdminAction("ann", "event.edit", sent)
+    assert isinstance(await editing.edit(db, EVENT, Edit(values=values, grades=grades), by, START), Edited)
+    (entry,) = await audit_log.listed(db, audit_log.AuditFilter(subject=EVENT), 10)
+    was = {"title": "Gig", "starts_at": spec().starts_at.isoformat(), "prices": {"R": 100, "S": 50}}
+    assert entry.change == {**sent, "was": was}
+
+
+async def test_an_event_is_not_moved_before_the_end_of_its_sale_unless_that_moves_too(db: Database) -> None:
+    await editing.edit(db, EVENT, Edit(values={"closes_at": START + 2 * DAY}), BY, START)
+    moved = {"starts_at": START + DAY}
+    assert await editing.edit(db, EVENT, Edit(values=moved), BY, START) is Refused.sale_ends_late
+    again = {**moved, "closes_at": START + 2 * DAY}
+    assert await editing.edit(db, EVENT, Edit(values=again), BY, START) is Refused.sale_ends_late
+    for closes_at in (START + DAY, None):
+        both = {**moved, "closes_at": closes_at}
+        assert isinstance(await editing.edit(db, EVENT, Edit(values=both), BY, START), Edited)
+        await editing.edit(
+            db, EVENT, Edit(values={"starts_at": START + 9 * DAY, "closes_at": START + 2 * DAY}), BY, START
+        )

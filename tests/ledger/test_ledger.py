@@ -24,7 +24,7 @@ from app.domain.reservation import (
     seat_id,
     seat_index,
 )
-from app.ledger import editing, events, reservations, rooms, seats, users
+from app.ledger import editing, events, reservations, room_windows, rooms, seats, users
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, open_database
 from app.ledger.errors import StoreUnusable
@@ -104,12 +104,14 @@ def test_the_text_written_directly_is_what_the_column_type_reads(moment: datetim
 
 async def test_an_event_is_made_once_with_all_that_belongs_to_it(db: Database) -> None:
     assert not await events.create(db, spec(), START)
-    event = await events.counted(db, EVENT)
+    event = await events.get(db, EVENT)
     assert event is not None
     assert [(grade.name, grade.price, grade.seats_total) for grade in event.grades] == [("R", 100, 6), ("S", 50, 6)]
-    assert [each.id for each in await events.listed(db)] == [EVENT]
-    assert await seats.lane_events(db) == [EVENT]
-    assert await rooms.get(db, EVENT) == rooms.RoomRow(event_id=EVENT, epoch=1, number_bound=0, cursor=0, config={})
+    assert await room_windows.with_room(db, START) == {EVENT}
+    assert await seats.some_lanes(db, "", 5) == [EVENT]
+    assert await rooms.get(db, EVENT) == rooms.RoomRow(
+        event_id=EVENT, epoch=1, generation=0, number_bound=0, number=0, cursor=0, revision=0, config={}
+    )
 
 
 async def test_an_event_is_cancelled_once(db: Database) -> None:
@@ -129,19 +131,49 @@ async def test_the_snapshot_of_no_event_is_none(db: Database) -> None:
 
 async def test_the_bound_of_numbers_only_rises(db: Database) -> None:
     asked = [500, 100, 900, 300]
-    bounds = await asyncio.gather(*[rooms.reserve_numbers(db, EVENT, up_to) for up_to in asked])
+    bounds = await asyncio.gather(*[rooms.reserve_numbers(db, EVENT, up_to, generation=0) for up_to in asked])
     assert all(bound >= up_to for bound, up_to in zip(bounds, asked, strict=True))
     row = await rooms.get(db, EVENT)
     assert row is not None
     assert row.number_bound == 900
     with pytest.raises(rooms.UnknownRoom):
-        await rooms.reserve_numbers(db, "none", 1)
+        await rooms.reserve_numbers(db, "none", 1, generation=0)
+
+
+def marks(epoch: int, cursor: int, *, number: int = 50, revision: int = 7, generation: int = 0) -> rooms.RoomMarks:
+    return rooms.RoomMarks(
+        event_id=EVENT, epoch=epoch, generation=generation, number=number, cursor=cursor, revision=revision
+    )
+
+
+async def test_a_generation_is_begun_once_and_numbers_are_reserved_for_the_last_one_only(db: Database) -> None:
+    """Whoever goes on with what is left of an earlier one, behind a network that is cut, gets no number twice."""
+    await rooms.reserve_numbers(db, EVENT, 500, generation=0)
+    begun = await asyncio.gather(*[rooms.begin_generation(db, EVENT, 0, 100) for _ in range(4)])
+    assert [(row.generation, row.number_bound) for row in begun if row is not None] == [(1, 600)]
+    assert await rooms.reserve_numbers(db, EVENT, 900, generation=0) == 0
+    assert await rooms.reserve_numbers(db, EVENT, 900, generation=1) == 900
+    with pytest.raises(rooms.UnknownRoom):
+        await rooms.begin_generation(db, "none", 0, 1)
+
+
+async def test_marks_rise_together_and_are_of_the_last_generation(db: Database) -> None:
+    await rooms.store_marks(db, [])
+    await rooms.store_marks(db, [marks(1, 20, number=30), marks(1, 10, number=40), marks(1, 20, number=30, revision=6)])
+    await rooms.store_marks(db, [marks(1, 25, number=31, revision=9, generation=1)])
+    row = await rooms.get(db, EVENT)
+    assert row is not None
+    assert (row.number, row.cursor, row.revision) == (30, 20, 7)
+    await rooms.begin_generation(db, EVENT, 0, 100)
+    await rooms.store_marks(db, [marks(1, 25, number=31, revision=3, generation=1)])
+    row = await rooms.get(db, EVENT)
+    assert row is not None
+    assert (row.number, row.cursor, row.revision) == (31, 25, 3)
 
 
 async def test_a_cursor_never_steps_back_within_its_epoch(db: Database) -> None:
-    await rooms.reserve_numbers(db, EVENT, 50)
     for epoch, cursor in ((1, 20), (1, 10), (2, 40)):
-        await rooms.checkpoint_cursor(db, EVENT, epoch, cursor)
+        await rooms.store_marks(db, [marks(epoch, cursor)])
     row = await rooms.get(db, EVENT)
     assert row is not None
     assert row.cursor == 20
@@ -150,7 +182,7 @@ async def test_a_cursor_never_steps_back_within_its_epoch(db: Database) -> None:
     row = await rooms.get(db, EVENT)
     assert row is not None
     assert (row.epoch, row.cursor, row.config) == (2, 30, {"opened_after": 30, "state": "open"})
-    await rooms.checkpoint_cursor(db, EVENT, 2, 31)
+    await rooms.store_marks(db, [marks(2, 31)])
     row = await rooms.get(db, EVENT)
     assert row is not None
     assert row.cursor == 31, "the first one let in of the new line is not remembered"
@@ -321,5 +353,5 @@ async def test_a_full_disk_is_told_as_store_errors_and_what_was_there_stays(tmp_
 
     with pytest.raises(StoreUnusable, match="disk full"):
         await write_more()
-    assert await events.listed(db) == []
+    assert await room_windows.with_room(db, START) == set()
     await db.close()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import Connection, text
 
+from app.lane.commands import OutcomeStatus
 from app.ledger import migrations
 from app.ledger.database import Database, open_database
-from app.ledger.migrations import SchemaError, alembic
+from app.ledger.migrations import SchemaError, alembic, step_files
 from app.ledger.migrations.make import digest, write
 from app.ledger.migrations.step_files import VERSIONS, steps
 from app.ledger.tables import metadata
+from tests.lane.world import hold, make_world
 from tests.postgres import Postgres
 
 SQLITE_SHAPE = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
@@ -81,6 +87,64 @@ async def test_tables_of_another_version_are_refused_with_what_to_do(empty: Data
         await tx.execute(text(f"UPDATE {migrations.TABLE} SET version_num = '0999_later'"))
     for question in (empty.require_tables, empty.migrate):
         with pytest.raises(SchemaError, match=r"step 0999_later, which this program does not know.*or a newer one"):
+            await question()
+
+
+ADDS = """    op.add_column("events", sa.Column("subtitle", sa.String(80)))
+    op.create_table("labels", sa.Column("id", sa.Integer, primary_key=True))
+"""
+
+
+@contextmanager
+def released(folder: Path, *, compatible: bool) -> Iterator[str]:
+    """A next release, with one more step that only adds: its revision."""
+    versions = shutil.copytree(VERSIONS, folder / "versions", ignore=shutil.ignore_patterns("__pycache__"))
+    file = write(versions, "add a subtitle")
+    made = file.read_text()
+    revision = made.partition('revision = "')[2].partition('"')[0]
+    said = made.replace(f'runs_from = "{revision}"', f'runs_from = "{steps()[-1]}"') if compatible else made
+    file.write_text(said.replace("    pass\n", ADDS))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (step_files, alembic):
+            patch.setattr(module, "VERSIONS", versions)
+        forget()
+        yield revision
+    forget()
+
+
+def forget() -> None:
+    for known in (step_files.steps, step_files.runs_from):
+        known.cache_clear()
+
+
+async def test_the_release_before_runs_on_tables_to_which_a_newer_one_added(
+    empty: Database, redis: Redis, tmp_path: Path
+) -> None:
+    """It starts, sells seats, and leaves the newer tables as they are; the newer one finds what it made."""
+    await empty.migrate()
+    with released(tmp_path, compatible=True) as newer:
+        assert await empty.migrate() == [newer]
+        await empty.require_tables()
+    await empty.require_tables()
+    assert await empty.migrate() == []
+    shop = await make_world(redis, empty)
+    (outcome,) = await shop.do(hold("ann", [3]))
+    assert outcome.status is OutcomeStatus.held
+    async with empty.read() as tx:
+        assert (await tx.execute(text("SELECT subtitle FROM events"))).scalars().all() == [None]
+        assert await tx.scalar(text(f"SELECT version_num FROM {migrations.TABLE}")) == newer
+    with released(tmp_path / "again", compatible=True):
+        assert await empty.migrate() == []
+
+
+async def test_a_release_before_is_refused_by_tables_that_do_not_say_that_it_runs_on_them(
+    empty: Database, tmp_path: Path
+) -> None:
+    await empty.migrate()
+    with released(tmp_path, compatible=False) as newer:
+        await empty.migrate()
+    for question in (empty.require_tables, empty.migrate):
+        with pytest.raises(SchemaError, match=rf"step {newer}, which this program does not know"):
             await question()
 
 

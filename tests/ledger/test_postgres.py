@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
-from app.ledger import events, seats, users
+from app.ledger import events, room_windows, seats, users
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, again, open_database
 from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable, ValueRefused
@@ -26,6 +26,7 @@ from app.ledger.transaction_times import TransactionTimes
 from tests.lane.world import EVENT, START, spec
 from tests.ledger.test_ledger import Decided, holding, reservation
 from tests.postgres import NoPostgresError, Postgres, make
+from tests.waiting import wait_until
 
 WAIT_S = 30.0
 PATIENT = ConnectionLimits(connections_max=8, connect_s=WAIT_S, statement_s=2 * WAIT_S, lock_s=WAIT_S)
@@ -163,7 +164,7 @@ async def test_a_statement_that_takes_too_long_is_ended(hasty: Database) -> None
             await tx.execute(text("SELECT pg_sleep(60)"))
     with pytest.raises(StoreBusy):
         await hasty.look(lambda tx: tx.execute(text("SELECT pg_sleep(60)")))
-    assert await events.listed(hasty) == []
+    assert await room_windows.with_room(hasty, START) == set()
 
 
 async def test_who_finds_every_connection_in_use_is_told_so(hasty: Database) -> None:
@@ -174,7 +175,7 @@ async def test_who_finds_every_connection_in_use_is_told_so(hasty: Database) -> 
 
 
 async def test_a_reading_transaction_cannot_write(store: Database) -> None:
-    with pytest.raises(Exception, match="read-only transaction"):
+    with pytest.raises(StoreAway, match="takes no writes"):
         async with store.read() as tx:
             await tx.execute(text("DELETE FROM events"))
 
@@ -192,7 +193,7 @@ async def test_a_read_is_of_one_moment(store: Database) -> None:
 async def test_a_value_that_does_not_fit_is_refused_as_that(store: Database, changed: dict[str, Any]) -> None:
     with pytest.raises(ValueRefused):
         await events.create(store, replace(spec(), **changed), START)
-    assert await events.listed(store) == []
+    assert await room_windows.with_room(store, START) == set()
 
 
 @pytest.mark.parametrize("rows", [[("r" * 23, EVENT, 0, True)], [("r\0", EVENT, 0, True)], [("r", EVENT, 2**40, True)]])
@@ -212,12 +213,16 @@ async def test_a_server_that_goes_away_comes_back() -> None:
         await db.migrate()
         await events.create(db, spec(), START)
         server.kill()
-        for question in (events.listed(db), events.seat_snapshot(db, EVENT), events.create(db, spec("new"), START)):
+        for question in (
+            room_windows.with_room(db, START),
+            events.seat_snapshot(db, EVENT),
+            events.create(db, spec("new"), START),
+        ):
             with pytest.raises(StoreAway) as refused:
                 await question
             assert folder not in str(refused.value)
         await asyncio.to_thread(server.start)
-        assert [event.id for event in await events.listed(db)] == [EVENT]
+        assert await room_windows.with_room(db, START) == {EVENT}
         assert await events.seat_snapshot(db, EVENT) is not None
         assert await events.create(db, spec("new"), START)
         await db.close()
@@ -244,11 +249,68 @@ async def test_a_connection_that_breaks_within_a_transaction_is_said(store: Data
     for broken in (write(), store.run(in_thread), store.look(in_thread)):
         with pytest.raises(StoreAway):
             await broken
-    assert await events.listed(store) == []
+    assert await room_windows.with_room(store, START) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("read_only_sql_transaction", StoreAway),
+        ("disk_full", StoreUnusable),
+        ("io_error", StoreUnusable),
+        ("out_of_memory", StoreBusy),
+    ],
+)
+async def test_a_server_that_cannot_write_is_no_bug_of_ours(store: Database, code: str, told: type[Exception]) -> None:
+    """The server's own code for it, raised by the server."""
+    fail = text(f"DO $$ BEGIN RAISE EXCEPTION 'cannot extend file' USING ERRCODE = '{code}'; END $$")
+
+    async def write() -> None:
+        async with store.write() as tx:
+            await tx.execute(fail)
+
+    for failing in (write(), store.run(lambda tx: tx.execute(fail))):
+        with pytest.raises(told):
+            await failing
+    assert await room_windows.with_room(store, START) == set()
+
+
+@pytest.fixture
+async def read_only(store: Database, postgres: Postgres) -> AsyncIterator[None]:
+    """The whole server is made read-only, with the sessions that it has, as by a keeper whose disk is full."""
+    assert await store.takes_writes()
+    await postgres.ask("ALTER SYSTEM SET default_transaction_read_only = on")
+    await postgres.ask("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        await postgres.ask("ALTER SYSTEM RESET default_transaction_read_only")
+        await postgres.ask("SELECT pg_reload_conf()")
+
+        async def takes_writes() -> bool:
+            return await store.takes_writes()
+
+        await wait_until(takes_writes, description="it can be written again")
+
+
+@pytest.mark.usefixtures("read_only")
+async def test_a_server_that_takes_no_writes_is_known_and_still_read(store: Database) -> None:
+    async def takes_none() -> bool:
+        return not await store.takes_writes()
+
+    await wait_until(takes_none, description="it is known")
+
+    async def write() -> None:
+        async with store.write() as tx:
+            await tx.execute(text("CREATE TABLE more (x int)"))
+
+    with pytest.raises(StoreAway, match="takes no writes"):
+        await write()
+    assert await room_windows.with_room(store, START) == set()
 
 
 async def test_a_database_that_is_not_there_is_a_setting_to_change(postgres: Postgres) -> None:
     db = open_database(postgres.url("nothing_here"))
     with pytest.raises(StoreUnusable, match="DATABASE_URL"):
-        await events.listed(db)
+        await room_windows.with_room(db, START)
     await db.close()

@@ -38,7 +38,7 @@ from alembic import op
 
 revision = "{revision}"
 down_revision = {before}
-
+{runs_from}
 
 def upgrade() -> None:
     {code}
@@ -63,6 +63,8 @@ def write(folder: Path, title: str = "") -> Path:
         note="" if title else "; never by hand, and never again once released",
         revision=f"{number}_{digest()}",
         before=f'"{steps()[-1]}"' if title else None,
+        # no program but its own, until a person has seen that what it does harms no older one
+        runs_from=f'runs_from = "{number}_{digest()}"\n' if title else "",
         code=_code(migrated=bool(title)),
     )
     file = folder / f"{number}_{'_'.join(title.lower().split()) or 'initial'}.py"

@@ -8,13 +8,16 @@ from __future__ import annotations
 from app.ledger.tables import (  # noqa: F401  # each adds its tables to `metadata`
     accounts,
     audit_log,
+    draws,
     events,
     gateway_simulator,
     lane,
+    origins,
     payments,
     posters,
     reservations,
     rooms,
+    steps,
     waitlist,
 )
 from app.ledger.tables.base import metadata

@@ -14,11 +14,12 @@ audit_log = Table(
     Column("who", String(254), nullable=False),
     Column("action", String(40), nullable=False),
     Column("subject", String(100), nullable=False),
-    Column("event_id", ForeignKey("events.id"), nullable=True),
+    Column("event_id", ForeignKey("rooms.event_id"), nullable=True),
     Column("change", JSON, nullable=False),
     Index("trail_event", "event_id", "id"),
     Index("trail_who", "who", "id"),
     Index("trail_action", "action", "id"),
+    Index("trail_action_at", "action", "at"),
     Index("trail_subject", "subject", "id"),
     Index("trail_at", "at"),
 )

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Integer, String, Table, Text, text
 
-from app.ledger.tables.base import UtcDateTime, metadata
+from app.ledger.tables.base import UtcDateTime, metadata, partial_index
 
 gateway_book = Table(
     "gateway_book",
@@ -21,20 +21,19 @@ gateway_book = Table(
     Column("news_at", UtcDateTime, key="webhook_at", nullable=True),
     Column("news_left", Integer, key="webhooks_left", nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("refunded", BigInteger, nullable=False, server_default="0"),  # so much was paid back
     CheckConstraint("status IN ('pending', 'captured', 'declined', 'refunded')", name="status_known"),
     CheckConstraint("(status = 'pending') = (settles_at IS NOT NULL)", name="pending_until"),
-    Index(
-        "gateway_book_settles",
-        "settles_at",
-        sqlite_where=text("status = 'pending'"),
-        postgresql_where=text("status = 'pending'"),
-    ),
-    Index(
-        "gateway_book_news",
-        "webhook_at",
-        sqlite_where=text("news_left > 0"),
-        postgresql_where=text("news_left > 0"),
-    ),
+    partial_index("gateway_book_settles", "settles_at", where=text("status = 'pending'")),
+    partial_index("gateway_book_news", "webhook_at", where=text("news_left > 0")),
+)
+
+gateway_refunds = Table(
+    "gateway_refunds",
+    metadata,
+    Column("charge_id", String(40), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
 )
 
 gateway_fault_profiles = Table(

@@ -1,8 +1,10 @@
-"""The state of each event's lane, and the outcome of each command, so that a repeated command takes effect once."""
+"""The state of each event's lane, what it sold in all, and the outcome of each command, so that a repeated command
+takes effect once.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from app.ledger.tables.base import UtcDateTime, metadata
 
@@ -12,6 +14,14 @@ lanes = Table(
     Column("event_id", ForeignKey("events.id"), primary_key=True),
     Column("fence", Integer, nullable=False),
     Column("version", Integer, nullable=False),
+)
+
+sales_totals = Table(
+    "sales_totals",
+    metadata,
+    Column("event_id", ForeignKey("events.id"), primary_key=True),
+    Column("version", Integer, nullable=False),  # of the lane, when this was added up
+    Column("sales", JSON, nullable=False),
 )
 
 commands = Table(

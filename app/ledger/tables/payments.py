@@ -6,11 +6,11 @@ most one charge under way, and an idempotency key belongs to one charge.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from app.domain.charge import SIMULATOR, ChargeStatus
+from app.domain.charge import SIMULATOR, UNDER_WAY, UNDONE, ChargeStatus
 from app.domain.reservation import PaymentStatus
-from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
+from app.ledger.tables.base import UtcDateTime, allowed_values, if_word, metadata, partial_index
 
 payments = Table(
     "payments",
@@ -25,24 +25,15 @@ payments = Table(
     Column("refunded_at", UtcDateTime, nullable=True),
     Column("tries", Integer, nullable=False, server_default="0"),  # attempts to refund it
     Column("next_at", UtcDateTime, nullable=True),  # when the payer job next works on it
+    Column("part", Integer, nullable=False, server_default="0"),  # 0: what is left; else a part to refund
     allowed_values("status", PaymentStatus),
     CheckConstraint("(status = 'refunded') = (refunded_at IS NOT NULL)", name="refunded_then"),
     CheckConstraint("status != 'refund_due' OR next_at IS NOT NULL", name="refund_scheduled"),
     CheckConstraint("amount >= 0", name="amount_positive"),
-    Index("payments_reference", "reservation_id", "reference", unique=True),
-    Index(
-        "payments_captured",
-        "reservation_id",
-        unique=True,
-        sqlite_where=text("status = 'captured'"),
-        postgresql_where=text("status = 'captured'"),
-    ),
-    Index(
-        "payments_due",
-        "next_at",
-        sqlite_where=text("status = 'refund_due'"),
-        postgresql_where=text("status = 'refund_due'"),
-    ),
+    Index("payments_reference", "reservation_id", "reference", "part", unique=True),
+    partial_index("payments_captured", "reservation_id", unique=True, where=if_word("status", PaymentStatus.captured)),
+    Index("payments_refunded", "refunded_at"),
+    partial_index("payments_due", "next_at", where=if_word("status", PaymentStatus.refund_due)),
 )
 
 charges = Table(
@@ -61,20 +52,11 @@ charges = Table(
     Column("next_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("provider", String(20), nullable=False, server_default=SIMULATOR),
+    Column("keeps_until", UtcDateTime, nullable=True),  # the hold lasts until then while it is under way
     allowed_values("status", ChargeStatus),
     CheckConstraint("amount >= 0", name="amount_positive"),
     Index("charges_reservation", "reservation_id", "created_at"),
-    Index(
-        "charges_under_way",
-        "reservation_id",
-        unique=True,
-        sqlite_where=text("status IN ('started', 'captured')"),
-        postgresql_where=text("status IN ('started', 'captured')"),
-    ),
-    Index(
-        "charges_due",
-        "next_at",
-        sqlite_where=text("status IN ('started', 'captured', 'refund_due')"),
-        postgresql_where=text("status IN ('started', 'captured', 'refund_due')"),
-    ),
+    partial_index("charges_under_way", "reservation_id", unique=True, where=if_word("status", *UNDER_WAY)),
+    partial_index("charges_due", "next_at", where=if_word("status", *UNDONE)),
+    Index("charges_event", "event_id", "id"),
 )

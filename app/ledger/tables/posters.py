@@ -16,8 +16,9 @@ posters = Table(
     Column("height", Integer, nullable=False),
     Column("large", LargeBinary, nullable=False),
     Column("thumb", LargeBinary, nullable=False),
-    Column("made_at", UtcDateTime, nullable=False),  # or the time when an event last stopped using it
+    Column("unused_since", UtcDateTime, nullable=True),  # null while an event shows it
     CheckConstraint("width > 0 AND height > 0", name="sides_positive"),
+    Index("posters_unused", "unused_since"),
 )
 
 uploads = Table(
@@ -39,4 +40,5 @@ uploads = Table(
     CheckConstraint("(ended_at IS NULL) = (status IN ('waiting', 'working'))", name="upload_ended"),
     Index("uploads_status", "status", "created_at"),
     Index("uploads_event", "event_id", "created_at"),
+    Index("uploads_ended", "ended_at"),
 )

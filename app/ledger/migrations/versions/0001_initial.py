@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_79259f86"
+revision = "0001_b28888f8"
 down_revision = None
 
 
@@ -23,6 +23,11 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('commands_at', 'commands', ['at'], unique=False)
+    op.create_table('compatible_steps',
+    sa.Column('step', sa.String(length=32), nullable=False),
+    sa.Column('tables_step', sa.String(length=32), nullable=False),
+    sa.PrimaryKeyConstraint('step')
+    )
     op.create_table('events',
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('title', sa.Text(), nullable=False),
@@ -31,8 +36,11 @@ def upgrade() -> None:
     sa.Column('starts_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('opens_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('closes_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ends_at', sa.DateTime(timezone=True), sa.Computed('coalesce(closes_at, starts_at)', persisted=True), nullable=True),
     sa.Column('time_zone', sa.String(length=64), server_default='Asia/Seoul', nullable=False),
     sa.Column('admission', sa.String(length=10), server_default='room', nullable=False),
+    sa.Column('seats_per_buyer', sa.Integer(), nullable=True),
+    sa.Column('single_seats', sa.String(length=10), server_default='allowed', nullable=False),
     sa.Column('focal_x', sa.Float(), nullable=False),
     sa.Column('focal_y', sa.Float(), nullable=False),
     sa.Column('layout', sa.JSON(), nullable=False),
@@ -44,11 +52,21 @@ def upgrade() -> None:
     sa.Column('poster_width', sa.Integer(), nullable=True),
     sa.Column('poster_height', sa.Integer(), nullable=True),
     sa.Column('cancelled_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('emptied_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('pruned_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('pruned_expired', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('pruned_cancelled', sa.Integer(), server_default='0', nullable=False),
     sa.CheckConstraint("admission IN ('room', 'open')", name='admission_known'),
+    sa.CheckConstraint("single_seats IN ('allowed', 'refused')", name='single_seats_known'),
     sa.CheckConstraint('closes_at IS NULL OR closes_at > opens_at', name='sale_window'),
+    sa.CheckConstraint('seats_per_buyer > 0', name='seats_per_buyer_positive'),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_index('events_ends', 'events', ['ends_at', 'id'], unique=False)
+    op.create_index('events_poster', 'events', ['poster'], unique=False)
     op.create_index('events_starts', 'events', ['starts_at', 'id'], unique=False)
+    op.create_index('events_to_empty', 'events', ['cancelled_at'], unique=False, sqlite_where=sa.text('cancelled_at IS NOT NULL AND emptied_at IS NULL'), postgresql_where=sa.text('cancelled_at IS NOT NULL AND emptied_at IS NULL'))
+    op.create_index('events_to_prune', 'events', ['ends_at', 'id'], unique=False, sqlite_where=sa.text('pruned_at IS NULL'), postgresql_where=sa.text('pruned_at IS NULL'))
     op.create_table('gateway_book',
     sa.Column('charge_id', sa.String(length=40), nullable=False),
     sa.Column('method', sa.String(length=40), nullable=False),
@@ -59,6 +77,7 @@ def upgrade() -> None:
     sa.Column('news_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('news_left', sa.Integer(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('refunded', sa.BigInteger(), server_default='0', nullable=False),
     sa.CheckConstraint("(status = 'pending') = (settles_at IS NOT NULL)", name='pending_until'),
     sa.CheckConstraint("status IN ('pending', 'captured', 'declined', 'refunded')", name='status_known'),
     sa.PrimaryKeyConstraint('charge_id')
@@ -70,6 +89,28 @@ def upgrade() -> None:
     sa.Column('mood', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('method')
     )
+    op.create_table('gateway_refunds',
+    sa.Column('charge_id', sa.String(length=40), nullable=False),
+    sa.Column('part', sa.Integer(), nullable=False),
+    sa.Column('amount', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('charge_id', 'part')
+    )
+    op.create_table('origins',
+    sa.Column('id', sa.String(length=40), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('hosts', sa.JSON(), nullable=False),
+    sa.Column('target_url', sa.Text(), nullable=False),
+    sa.Column('secret', sa.LargeBinary(length=200), nullable=False),
+    sa.Column('secret_before', sa.LargeBinary(length=200), nullable=True),
+    sa.Column('api_key', sa.LargeBinary(length=32), nullable=False),
+    sa.Column('api_key_before', sa.LargeBinary(length=32), nullable=True),
+    sa.Column('before_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('version', sa.Integer(), server_default='1', nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('(api_key_before IS NULL) = (before_until IS NULL)', name='api_key_before_ends'),
+    sa.CheckConstraint('(secret_before IS NULL) = (before_until IS NULL)', name='secret_before_ends'),
+    sa.PrimaryKeyConstraint('id')
+    )
     op.create_table('posters',
     sa.Column('hash', sa.String(length=32), nullable=False),
     sa.Column('source', sa.String(length=64), nullable=False),
@@ -77,11 +118,27 @@ def upgrade() -> None:
     sa.Column('height', sa.Integer(), nullable=False),
     sa.Column('large', sa.LargeBinary(), nullable=False),
     sa.Column('thumb', sa.LargeBinary(), nullable=False),
-    sa.Column('made_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('unused_since', sa.DateTime(timezone=True), nullable=True),
     sa.CheckConstraint('width > 0 AND height > 0', name='sides_positive'),
     sa.PrimaryKeyConstraint('hash'),
     sa.UniqueConstraint('source')
     )
+    op.create_index('posters_unused', 'posters', ['unused_since'], unique=False)
+    op.create_table('rooms',
+    sa.Column('event_id', sa.String(length=40), nullable=False),
+    sa.Column('epoch', sa.Integer(), nullable=False),
+    sa.Column('generation', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('number_bound', sa.Integer(), nullable=False),
+    sa.Column('number', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('cursor', sa.Integer(), nullable=False),
+    sa.Column('revision', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('config', sa.JSON(), nullable=False),
+    sa.Column('retired_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('admitted', sa.BigInteger(), server_default='0', nullable=False),
+    sa.CheckConstraint('epoch >= 1 AND number_bound >= 0 AND cursor >= 0', name='counts_positive'),
+    sa.PrimaryKeyConstraint('event_id')
+    )
+    op.create_index('rooms_working', 'rooms', ['event_id'], unique=False, sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
     op.create_table('users',
     sa.Column('id', sa.String(length=22), nullable=False),
     sa.Column('email', sa.String(length=254), nullable=False),
@@ -90,17 +147,42 @@ def upgrade() -> None:
     sa.Column('role', sa.String(length=10), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('disabled_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('verified_at', sa.DateTime(timezone=True), nullable=True),
     sa.CheckConstraint("role IN ('buyer', 'admin')", name='role_known'),
     sa.CheckConstraint('email = lower(email)', name='email_lower'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('email')
     )
+    op.create_index('users_admins', 'users', ['id'], unique=False, sqlite_where=sa.text("role = 'admin'"), postgresql_where=sa.text("role = 'admin'"))
     op.create_index('users_made', 'users', ['created_at', 'id'], unique=False)
+    op.create_table('draws',
+    sa.Column('event_id', sa.String(length=40), nullable=False),
+    sa.Column('epoch', sa.Integer(), nullable=False),
+    sa.Column('seed', sa.LargeBinary(length=32), nullable=False),
+    sa.Column('secret', sa.LargeBinary(length=32), nullable=False),
+    sa.Column('entries', sa.Integer(), nullable=True),
+    sa.Column('people', sa.Integer(), nullable=True),
+    sa.Column('root', sa.LargeBinary(length=32), nullable=True),
+    sa.Column('round', sa.BigInteger(), nullable=True),
+    sa.Column('signature', sa.LargeBinary(length=48), nullable=True),
+    sa.Column('drawn_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint('(root IS NULL) = (entries IS NULL)', name='root_over_entries'),
+    sa.CheckConstraint('drawn_at IS NULL OR signature IS NOT NULL', name='drawn_from_beacon'),
+    sa.CheckConstraint('people >= 0 AND people <= entries', name='people_have_entries'),
+    sa.CheckConstraint('signature IS NULL OR root IS NOT NULL', name='beacon_after_root'),
+    sa.ForeignKeyConstraint(['event_id'], ['rooms.event_id'], ),
+    sa.PrimaryKeyConstraint('event_id', 'epoch')
+    )
     op.create_table('grades',
     sa.Column('event_id', sa.String(length=40), nullable=False),
     sa.Column('name', sa.String(length=40), nullable=False),
     sa.Column('place', sa.Integer(), nullable=False),
     sa.Column('price', sa.Integer(), nullable=False),
+    sa.Column('seats', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('held', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('sold', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('blocked', sa.Integer(), server_default='0', nullable=False),
+    sa.CheckConstraint('held >= 0 AND sold >= 0 AND blocked >= 0 AND held + sold + blocked <= seats', name='seats_counted'),
     sa.CheckConstraint('price >= 0', name='price_positive'),
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.PrimaryKeyConstraint('event_id', 'name')
@@ -112,17 +194,36 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.PrimaryKeyConstraint('event_id')
     )
+    op.create_table('origin_rooms',
+    sa.Column('id', sa.String(length=40), nullable=False),
+    sa.Column('origin_id', sa.String(length=40), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('translations', sa.JSON(), nullable=False),
+    sa.Column('opens_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('closes_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('pass_s', sa.Integer(), nullable=False),
+    sa.Column('target_url', sa.Text(), nullable=True),
+    sa.Column('version', sa.Integer(), server_default='1', nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('closes_at IS NULL OR closes_at > opens_at', name='room_window'),
+    sa.CheckConstraint('pass_s > 0', name='pass_lasts'),
+    sa.ForeignKeyConstraint(['id'], ['rooms.event_id'], ),
+    sa.ForeignKeyConstraint(['origin_id'], ['origins.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('origin_rooms_origin', 'origin_rooms', ['origin_id', 'id'], unique=False)
     op.create_table('reservations',
-    sa.Column('id', sa.String(length=22), nullable=False),
+    sa.Column('id', sa.String(length=22).with_variant(sa.String(length=22, collation='C'), 'postgresql'), nullable=False),
     sa.Column('event_id', sa.String(length=40), nullable=False),
     sa.Column('epoch', sa.Integer(), nullable=True),
     sa.Column('number', sa.Integer(), nullable=True),
-    sa.Column('holder', sa.String(length=64), nullable=False),
+    sa.Column('holder', sa.String(length=64).with_variant(sa.String(length=64, collation='C'), 'postgresql'), nullable=False),
     sa.Column('status', sa.String(length=10), nullable=False),
     sa.Column('total_price', sa.BigInteger(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('groups', sa.Integer(), nullable=True),
     sa.CheckConstraint("status IN ('pending', 'confirmed', 'cancelled', 'expired', 'refunded')", name='status_known'),
     sa.CheckConstraint('(epoch IS NULL) = (number IS NULL)', name='place_whole'),
     sa.CheckConstraint('total_price >= 0', name='price_positive'),
@@ -132,17 +233,16 @@ def upgrade() -> None:
     )
     op.create_index('reservations_due', 'reservations', ['expires_at'], unique=False, sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
     op.create_index('reservations_event_made', 'reservations', ['event_id', 'created_at', 'id'], unique=False)
-    op.create_index('reservations_event_status', 'reservations', ['event_id', 'status'], unique=False)
+    op.create_index('reservations_event_status', 'reservations', ['event_id', 'status', 'created_at', 'id', 'total_price'], unique=False)
     op.create_index('reservations_holder', 'reservations', ['holder', 'created_at'], unique=False)
     op.create_index('reservations_made', 'reservations', ['created_at', 'id'], unique=False)
-    op.create_index('reservations_place', 'reservations', ['event_id', 'epoch', 'number'], unique=True, sqlite_where=sa.text("status IN ('pending', 'confirmed')"), postgresql_where=sa.text("status IN ('pending', 'confirmed')"))
-    op.create_table('rooms',
+    op.create_index('reservations_number', 'reservations', ['event_id', 'number'], unique=False)
+    op.create_index('reservations_place', 'reservations', ['event_id', 'epoch', 'number'], unique=True, sqlite_where=sa.text("status IN ('confirmed', 'pending')"), postgresql_where=sa.text("status IN ('confirmed', 'pending')"))
+    op.create_index('reservations_status_made', 'reservations', ['status', 'created_at', 'id'], unique=False)
+    op.create_table('sales_totals',
     sa.Column('event_id', sa.String(length=40), nullable=False),
-    sa.Column('epoch', sa.Integer(), nullable=False),
-    sa.Column('number_bound', sa.Integer(), nullable=False),
-    sa.Column('cursor', sa.Integer(), nullable=False),
-    sa.Column('config', sa.JSON(), nullable=False),
-    sa.CheckConstraint('epoch >= 1 AND number_bound >= 0 AND cursor >= 0', name='counts_positive'),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('sales', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.PrimaryKeyConstraint('event_id')
     )
@@ -154,10 +254,11 @@ def upgrade() -> None:
     sa.Column('subject', sa.String(length=100), nullable=False),
     sa.Column('event_id', sa.String(length=40), nullable=True),
     sa.Column('change', sa.JSON(), nullable=False),
-    sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
+    sa.ForeignKeyConstraint(['event_id'], ['rooms.event_id'], ),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('trail_action', 'trail', ['action', 'id'], unique=False)
+    op.create_index('trail_action_at', 'trail', ['action', 'at'], unique=False)
     op.create_index('trail_at', 'trail', ['at'], unique=False)
     op.create_index('trail_event', 'trail', ['event_id', 'id'], unique=False)
     op.create_index('trail_subject', 'trail', ['subject', 'id'], unique=False)
@@ -180,10 +281,11 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_index('uploads_ended', 'uploads', ['ended_at'], unique=False)
     op.create_index('uploads_event', 'uploads', ['event_id', 'created_at'], unique=False)
     op.create_index('uploads_status', 'uploads', ['status', 'created_at'], unique=False)
     op.create_table('user_holders',
-    sa.Column('holder', sa.String(length=64), nullable=False),
+    sa.Column('holder', sa.String(length=64).with_variant(sa.String(length=64, collation='C'), 'postgresql'), nullable=False),
     sa.Column('user_id', sa.String(length=22), nullable=False),
     sa.Column('linked_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], ),
@@ -191,9 +293,19 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('user_holders_user', 'user_holders', ['user_id', 'linked_at'], unique=False)
+    op.create_table('user_subjects',
+    sa.Column('issuer', sa.String(length=255), nullable=False),
+    sa.Column('subject', sa.String(length=255), nullable=False),
+    sa.Column('user_id', sa.String(length=22), nullable=False),
+    sa.Column('linked_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], ),
+    sa.PrimaryKeyConstraint('issuer', 'subject'),
+    sqlite_with_rowid=False
+    )
+    op.create_index('user_subjects_user', 'user_subjects', ['user_id'], unique=False)
     op.create_table('charges',
     sa.Column('id', sa.String(length=40), nullable=False),
-    sa.Column('reservation_id', sa.String(length=22), nullable=False),
+    sa.Column('reservation_id', sa.String(length=22).with_variant(sa.String(length=22, collation='C'), 'postgresql'), nullable=False),
     sa.Column('event_id', sa.String(length=40), nullable=False),
     sa.Column('method', sa.String(length=40), nullable=False),
     sa.Column('amount', sa.BigInteger(), nullable=False),
@@ -205,19 +317,21 @@ def upgrade() -> None:
     sa.Column('next_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('provider', sa.String(length=20), server_default='simulator', nullable=False),
-    sa.CheckConstraint("status IN ('started', 'captured', 'settled', 'failed', 'refund_due', 'refunded')", name='status_known'),
+    sa.Column('keeps_until', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("status IN ('started', 'captured', 'settled', 'returned', 'failed', 'refund_due', 'refunded')", name='status_known'),
     sa.CheckConstraint('amount >= 0', name='amount_positive'),
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.ForeignKeyConstraint(['reservation_id'], ['reservations.id'], ),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key')
     )
-    op.create_index('charges_due', 'charges', ['next_at'], unique=False, sqlite_where=sa.text("status IN ('started', 'captured', 'refund_due')"), postgresql_where=sa.text("status IN ('started', 'captured', 'refund_due')"))
+    op.create_index('charges_due', 'charges', ['next_at'], unique=False, sqlite_where=sa.text("status IN ('captured', 'refund_due', 'returned', 'started')"), postgresql_where=sa.text("status IN ('captured', 'refund_due', 'returned', 'started')"))
+    op.create_index('charges_event', 'charges', ['event_id', 'id'], unique=False)
     op.create_index('charges_reservation', 'charges', ['reservation_id', 'created_at'], unique=False)
-    op.create_index('charges_under_way', 'charges', ['reservation_id'], unique=True, sqlite_where=sa.text("status IN ('started', 'captured')"), postgresql_where=sa.text("status IN ('started', 'captured')"))
+    op.create_index('charges_under_way', 'charges', ['reservation_id'], unique=True, sqlite_where=sa.text("status IN ('captured', 'started')"), postgresql_where=sa.text("status IN ('captured', 'started')"))
     op.create_table('payments',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('reservation_id', sa.String(length=22), nullable=False),
+    sa.Column('reservation_id', sa.String(length=22).with_variant(sa.String(length=22, collation='C'), 'postgresql'), nullable=False),
     sa.Column('method', sa.String(length=40), nullable=False),
     sa.Column('reference', sa.String(length=100), nullable=False),
     sa.Column('amount', sa.BigInteger(), nullable=False),
@@ -226,6 +340,7 @@ def upgrade() -> None:
     sa.Column('refunded_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('tries', sa.Integer(), server_default='0', nullable=False),
     sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('part', sa.Integer(), server_default='0', nullable=False),
     sa.CheckConstraint("(status = 'refunded') = (refunded_at IS NOT NULL)", name='refunded_then'),
     sa.CheckConstraint("status != 'refund_due' OR next_at IS NOT NULL", name='refund_scheduled'),
     sa.CheckConstraint("status IN ('captured', 'refund_due', 'refunded')", name='status_known'),
@@ -235,7 +350,8 @@ def upgrade() -> None:
     )
     op.create_index('payments_captured', 'payments', ['reservation_id'], unique=True, sqlite_where=sa.text("status = 'captured'"), postgresql_where=sa.text("status = 'captured'"))
     op.create_index('payments_due', 'payments', ['next_at'], unique=False, sqlite_where=sa.text("status = 'refund_due'"), postgresql_where=sa.text("status = 'refund_due'"))
-    op.create_index('payments_reference', 'payments', ['reservation_id', 'reference'], unique=True)
+    op.create_index('payments_reference', 'payments', ['reservation_id', 'reference', 'part'], unique=True)
+    op.create_index('payments_refunded', 'payments', ['refunded_at'], unique=False)
     op.create_table('seats',
     sa.Column('event_id', sa.String(length=40), nullable=False),
     sa.Column('idx', sa.Integer(), nullable=False),
@@ -246,7 +362,9 @@ def upgrade() -> None:
     sa.Column('x', sa.Float(), nullable=False),
     sa.Column('y', sa.Float(), nullable=False),
     sa.Column('status', sa.String(length=10), server_default='available', nullable=False),
-    sa.CheckConstraint("status IN ('available', 'held', 'sold')", name='status_known'),
+    sa.Column('name', sa.String(length=12), server_default='', nullable=False),
+    sa.Column('marks', sa.String(length=60), server_default='', nullable=False),
+    sa.CheckConstraint("status IN ('available', 'held', 'sold', 'blocked')", name='status_known'),
     sa.ForeignKeyConstraint(['event_id', 'grade'], ['grades.event_id', 'grades.name'], ),
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.PrimaryKeyConstraint('event_id', 'idx'),
@@ -256,13 +374,13 @@ def upgrade() -> None:
     op.create_table('waitlist',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('event_id', sa.String(length=40), nullable=False),
-    sa.Column('holder', sa.String(length=64), nullable=False),
+    sa.Column('holder', sa.String(length=64).with_variant(sa.String(length=64, collation='C'), 'postgresql'), nullable=False),
     sa.Column('wish', sa.Text(), nullable=False),
     sa.Column('state', sa.String(length=10), nullable=False),
     sa.Column('joined_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('offered_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('reservation_id', sa.String(length=22), nullable=True),
+    sa.Column('reservation_id', sa.String(length=22).with_variant(sa.String(length=22, collation='C'), 'postgresql'), nullable=True),
     sa.CheckConstraint("state IN ('waiting', 'offered', 'bought', 'lapsed', 'left', 'ended')", name='state_known'),
     sa.CheckConstraint("state NOT IN ('offered', 'bought', 'lapsed') OR reservation_id IS NOT NULL", name='offer_whole'),
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
@@ -270,20 +388,22 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('reservation_id')
     )
+    op.create_index('waitlist_ended', 'waitlist', ['event_id', 'id'], unique=False, sqlite_where=sa.text("state IN ('bought', 'ended', 'lapsed', 'left')"), postgresql_where=sa.text("state IN ('bought', 'ended', 'lapsed', 'left')"))
     op.create_index('waitlist_holder', 'waitlist', ['holder', 'event_id'], unique=False)
     op.create_index('waitlist_line', 'waitlist', ['event_id', 'id'], unique=False, sqlite_where=sa.text("state = 'waiting'"), postgresql_where=sa.text("state = 'waiting'"))
-    op.create_index('waitlist_live', 'waitlist', ['event_id', 'holder'], unique=True, sqlite_where=sa.text("state IN ('waiting', 'offered')"), postgresql_where=sa.text("state IN ('waiting', 'offered')"))
+    op.create_index('waitlist_live', 'waitlist', ['event_id', 'holder'], unique=True, sqlite_where=sa.text("state IN ('offered', 'waiting')"), postgresql_where=sa.text("state IN ('offered', 'waiting')"))
     op.create_index('waitlist_offers', 'waitlist', ['id'], unique=False, sqlite_where=sa.text("state = 'offered'"), postgresql_where=sa.text("state = 'offered'"))
     op.create_table('reservation_seats',
-    sa.Column('reservation_id', sa.String(length=22), nullable=False),
+    sa.Column('reservation_id', sa.String(length=22).with_variant(sa.String(length=22, collation='C'), 'postgresql'), nullable=False),
     sa.Column('idx', sa.Integer(), nullable=False),
     sa.Column('event_id', sa.String(length=40), nullable=False),
     sa.Column('live', sa.Boolean(), nullable=False),
     sa.Column('price', sa.Integer(), nullable=False),
+    sa.Column('returned', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
     sa.ForeignKeyConstraint(['event_id', 'idx'], ['seats.event_id', 'seats.idx'], ),
     sa.ForeignKeyConstraint(['reservation_id'], ['reservations.id'], ),
     sa.PrimaryKeyConstraint('reservation_id', 'idx'),
     sqlite_with_rowid=False
     )
-    op.create_index('reservation_seats_live', 'reservation_seats', ['event_id', 'idx'], unique=True, sqlite_where=sa.text('live'), postgresql_where=sa.text('live'))
+    op.create_index('reservation_seats_live', 'reservation_seats', ['event_id', 'idx'], unique=True, sqlite_where=sa.text('live = 1'), postgresql_where=sa.text('live'))
     # ### end Alembic commands ###
