@@ -7,24 +7,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
-from redis.asyncio import Connection, Redis, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import TimeoutError as RedisLate
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from app import VERSION
+from app.jobs import JobQueue, WakeUpFailed, job_queue
+from app.lane.errors import LaneUnavailable
 from app.ledger.connection_limits import ConnectionLimits
 from app.ledger.database import Database, open_database
-from app.room.scripts import Timing
+from app.ledger.errors import StoreError, StoreUnusable, ValueRefused
+from app.limits.revocations import RevocationUnavailable
+from app.outages import DATABASE, REDIS, Outages
+from app.processes.processes import Announcement, Processes
+from app.redis_client import open_client
+from app.room.door_limits import DoorLimits
+from app.room.errors import RoomUnavailable
+from app.room.follow import Rooms
+from app.room.scripts import RoomScripts, Timing
 from config.settings import Settings
 
-REDIS_TIMEOUT_S = 5.0  # to connect, and for each answer; a read that waits for news asks for less
+START_RETRY_S = 0.5  # between two attempts of a start at stores that are away
 MIGRATION_S = 600.0  # for one statement, or for another process that is at it
 
+# every exception that a failure of Redis becomes
+REDIS_FAILURES = (RedisError, RoomUnavailable, LaneUnavailable, RevocationUnavailable, WakeUpFailed)
+
+T = TypeVar("T")
 log = structlog.get_logger()
 failed: list[str] = []  # followers of this process that ended by themselves
 
@@ -45,37 +62,21 @@ def timing(settings: Settings) -> Timing:
         presence_window_s=settings.presence_window_s,
         claim_window_s=settings.claim_window_s,
         pass_s=settings.pass_s,
+        draw_ms=round(settings.opening_draw_s * 1000),
     )
 
 
-class _Bounded:
-    """A connection whose answers come in time, or it is given up. redis-py's own `socket_timeout` bounds writes too, by
-    asyncio.wait_for: before Python 3.12 that loses a cancellation which comes as the write ends, so the task goes on,
-    and whoever waits for it waits for ever.
-    """
-
-    async def read_response(self, *args: Any, **options: Any) -> Any:
-        try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
-                return await super().read_response(*args, **options)  # type: ignore[misc]
-        except TimeoutError as error:
-            raise RedisLate(f"no answer within {REDIS_TIMEOUT_S:g} s") from error
-
-
-_BOUNDED: dict[type[Any], type[Any]] = {
-    kind: type(f"Bounded{kind.__name__}", (_Bounded, kind), {})
-    for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
-}
+def door_limits(settings: Settings) -> DoorLimits:
+    return DoorLimits(
+        share=settings.places_per_address,
+        window_s=settings.places_window_s,
+        pressure_per_s=settings.door_pressure_per_s,
+    )
 
 
 def open_redis(settings: Settings) -> Redis:
-    """A client whose pool is shared by all calls. Each of them ends in time, with an error if need be: a host that is
-    gone closes no connection, and nobody would ever hear of it. What was asked may have been done all the same.
-    """
-    redis: Redis = Redis.from_url(settings.redis, socket_connect_timeout=REDIS_TIMEOUT_S)
-    pool = redis.connection_pool
-    pool.connection_class = _BOUNDED[pool.connection_class]
-    return redis
+    """A client whose pool is shared by all calls. Raises SettingsError if a file that REDIS_URL needs is not there."""
+    return open_client(settings.redis)
 
 
 def open_store(settings: Settings, *, patient: bool = False) -> Database:
@@ -87,6 +88,96 @@ def open_store(settings: Settings, *, patient: bool = False) -> Database:
         lock_s=MIGRATION_S if patient else settings.database_lock_s,
     )
     return open_database(settings.database, limits)
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[tuple[Redis, Database, JobQueue]]:
+    """Redis, the database and arq's queue, closed in the opposite order when the block ends."""
+    async with AsyncExitStack() as stack:
+        redis = open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        db = open_store(settings)
+        stack.push_async_callback(db.close)
+        yield redis, db, job_queue(redis.connection_pool)
+
+
+class RedisRefused(Exception):
+    """Redis answers, but not to us: a person must change a setting. The message has no password."""
+
+
+async def ask_redis(redis: Redis, settings: Settings) -> None:
+    """Return if Redis answers us. Raises RedisRefused, and RedisError for a failure that may end by itself."""
+    try:
+        answer = await redis.info("cluster")
+    except (AuthenticationError, NoPermissionError) as error:
+        raise RedisRefused(
+            f"Redis at {settings.redis} refuses us ({error}). Check the user and the password in REDIS_URL or "
+            "TIKETI_REDIS_PASSWORD_FILE."
+        ) from error
+    if answer.get("cluster_enabled"):
+        raise RedisRefused(
+            f"Redis at {settings.redis} is a node of a cluster, and rooms need a Redis that has all keys."
+        )
+
+
+def store_of(error: BaseException) -> str:
+    """The store that failed with this error; empty if none did, as for a bug."""
+    if isinstance(error, BaseExceptionGroup):
+        stores = {store_of(each) for each in error.exceptions}
+        return "" if "" in stores else min(stores)
+    if isinstance(error, StoreError) and not isinstance(error, ValueRefused):
+        return DATABASE
+    return REDIS if isinstance(error, REDIS_FAILURES) else ""
+
+
+async def until_stores_work(outages: Outages, ask: Callable[[], Awaitable[T]]) -> T:
+    """What `ask` returns once the stores that it needs are there; the log says what is waited for. Raises what no
+    waiting ends: StoreUnusable, and everything that is no failure of a store."""
+    while True:
+        try:
+            done = await ask()
+        except Exception as error:
+            store = "" if isinstance(error, StoreUnusable) else store_of(error)
+            if not store:
+                raise
+            outages.failed(store, "start", error)
+        else:
+            outages.worked("start")
+            return done
+        await asyncio.sleep(START_RETRY_S)
+
+
+@contextmanager
+def outlived(outages: Outages, who: str) -> Iterator[None]:
+    """Note how the block went with its stores. One that fails ends the block and nothing else; other errors pass."""
+    try:
+        yield
+    except Exception as error:
+        store = store_of(error)
+        if not store:
+            raise
+        outages.failed(store, who, error)
+    else:
+        outages.worked(who)
+
+
+def make_processes(
+    redis: Redis, outages: Outages, name: str, kind: Literal["web", "worker"], keys: Callable[[], str]
+) -> Processes:
+    """What announces this process to the others. `keys` gives the fingerprint of those it knows."""
+
+    def about() -> Announcement:
+        return Announcement(name, kind, socket.gethostname(), VERSION, keys(), dict(outages.kinds))
+
+    return Processes(redis, about, outages, secrets.token_hex(8))
+
+
+def make_rooms(
+    redis: Redis, settings: Settings, wall_s: Callable[[], float], outages: Outages | None = None
+) -> tuple[RoomScripts, Rooms]:
+    """The commands of rooms, and what follows the rooms by the time that `wall_s` tells."""
+    scripts = RoomScripts(redis, timing(settings), door_limits(settings))
+    return scripts, Rooms(redis, scripts, wall_s, outages)
 
 
 def exit_if_failed() -> None:
@@ -115,3 +206,16 @@ async def running(**followers: Coroutine[Any, Any, None]) -> AsyncIterator[None]
             task.remove_done_callback(ended)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+def closed_with(stack: AsyncExitStack, thing: C) -> C:
+    """The same thing, which is closed when the stack is."""
+    stack.push_async_callback(thing.close)
+    return thing

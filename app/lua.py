@@ -1,4 +1,5 @@
-"""Loads our Lua commands: one file, one command, called by hash, after the functions of prelude.lua that it calls.
+"""Loads our Lua commands: one file, one command, called by hash, after the functions of prelude.lua, and of further
+files of functions, that it calls.
 
 Only those: Redis makes every function anew at each call, which a short command would feel.
 
@@ -26,14 +27,15 @@ class Script(Protocol):
     async def __call__(self, keys: list[str], args: Args | list[Any] = ..., client: Any = ...) -> Any: ...
 
 
-def load(redis: Redis, path: Path) -> Script:
-    return cast(Script, redis.register_script(with_prelude(path.read_text()).encode()))
+def load(redis: Redis, path: Path, *functions: Path) -> Script:
+    """The command in a file; `functions` are files of what it calls besides the prelude."""
+    return cast(Script, redis.register_script(with_functions(path.read_text(), PRELUDE, *functions).encode()))
 
 
-def with_prelude(command: str) -> str:
-    """The command after the functions of the prelude that it calls, and those that these call."""
+def with_functions(command: str, *files: Path) -> str:
+    """The command after the functions of these files that it calls, and those that these call."""
     source = command
-    for part in reversed(PRELUDE.read_text().split("\n\n")):
+    for part in reversed([part for path in files for part in path.read_text().split("\n\n")]):
         defined = FUNCTION.search(part)
         if defined and re.search(rf"\b{defined[1]}\(", source):
             source = f"{part}\n{source}"

@@ -30,9 +30,24 @@ local function has_bit(bitmap, number)
   return redis.call('GETBIT', bitmap, number) == 1
 end
 
+-- Whether a place in line is this holder's. An account may have it by now.
+local function owns(holders, holder_bucket, holder, number)
+  return tonumber(redis.call('HGET', holders .. holder_bucket, holder)) == tonumber(number)
+end
+
 -- A number as text that reads back as the very same number.
 local function exact(number)
   return string.format('%.17g', number)
+end
+
+-- Put the hold of a number's wish on the lane, once; 1 if there was a wish.
+local function send_wish(lane, wishes, wish_bucket, epoch, n)
+  local HOLD = '{"kind":"hold","id":"wish:%s:%d","holder":"%s","number":%d,"epoch":%s,"wish":%s}'
+  local bucket = wishes .. math.floor(n / wish_bucket)
+  local holder, wish = string.match(redis.call('HGET', bucket, n) or '', '^(%S+) (.*)$')
+  if not wish then return 0 end
+  redis.call('XADD', lane, '*', 'c', string.format(HOLD, epoch, n, holder, n, epoch, wish))
+  return redis.call('HDEL', bucket, n)
 end
 
 -- Append to a stream that keeps about its last `entries_max` entries.

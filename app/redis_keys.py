@@ -1,6 +1,7 @@
 """Makes the name of every Redis key, and says which keys may live without a TTL.
 
-Keys of one event share a hash tag (the braces), so that a script that takes several of them finds them on one node.
+Keys of one event share a hash tag (the braces), so that a script that takes several of them finds them on one node, and
+so do the keys that all events share. No script takes keys of both.
 Keys of one epoch carry its number; when a room is closed for good the keeper gives the keys of that epoch a TTL.
 """
 
@@ -9,21 +10,25 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-ROOMS = "tiketi:rooms"  # the set of event ids that have a room
-OPENED = "tiketi:opened"  # stream of event ids: a room was made, or one that was closed is changed. A hint, to be quick
-NOTICES = "tiketi:notices"  # stream of cache tags that are out of date, bounded by its writer
-REVOKED_SESSIONS = (
-    "tiketi:ended"  # stream of sessions that were revoked; lives as long as a session after the last entry
-)
-LIMITS_PREFIX = "tiketi:limit:"  # one key per limit and who it counts for, with a TTL
+# arq has one key of a name that it does not let us choose, arq:abort: the tag puts all others on the same node
+SHARED = "{arq:abort}"
+ROOMS = f"tiketi:{SHARED}:rooms"  # the set of event ids that have a room
+# stream of event ids: a room was made, or one that was closed or scheduled is changed. A hint
+OPENED = f"tiketi:{SHARED}:opened"
+WORKERS = f"tiketi:{SHARED}:workers"  # sorted set: worker → when it last said that it is alive, in ms; with a TTL
+NOTICES = f"tiketi:{SHARED}:notices"  # stream of cache tags that are out of date, bounded by its writer
+# stream of sessions that were revoked; lives as long as a session after the last entry
+REVOKED_SESSIONS = f"tiketi:{SHARED}:ended"
+PROCESSES = f"tiketi:{SHARED}:processes"  # hash of the processes there are; lives as long as one announces itself
+LIMITS_PREFIX = f"tiketi:{SHARED}:limit:"  # one key per limit and who it counts for, with a TTL
 ALL_PATTERNS = ("tiketi:*", "arq:*")  # match every key that we and our workers make
 
-ARQ_JOBS = "arq:queue"  # arq's own: the jobs that wait
-ARQ_ALIVE = "arq:queue:health-check"  # arq's own: its worker is alive; with a TTL a little longer than its interval
+ARQ_JOBS = f"arq:queue{SHARED}"  # arq's own: the jobs that wait
 
 _PERMANENT = re.compile(
-    r"tiketi:(rooms|opened|notices)$|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
-    r"|\d+:(gone|lapsed|skipped|returned|admitted|active|lost|marks|holders:\d+|wishes:\d+))$|arq:queue$"
+    rf"tiketi:{re.escape(SHARED)}:(rooms|opened|notices)$|{re.escape(ARQ_JOBS)}$"
+    r"|tiketi:\{[a-z0-9-]+\}:(room|log|lane|lane:out|lane:fence"
+    r"|\d+:(gone|lapsed|taken|skipped|returned|admitted|active|lost|marks|ranks|order|holders:\d+|wishes:\d+))$"
 )
 
 
@@ -58,8 +63,10 @@ def lane_out(event_id: str) -> str:
 
 
 def of_epoch(event_id: str, epoch: int | Literal["*"], name: str) -> str:
-    """`gone`, `lapsed`, `skipped`, `lost`: bitmaps by number; `returned`, `admitted`, `active`: sorted sets of numbers;
-    `marks`: list of line samples; `holders:`, `wishes:`, `seen:`: prefixes, each for the keys of many buckets."""
+    """`gone`, `lapsed`, `taken`, `skipped`, `lost`, `absent`: bitmaps by number; `returned`, `admitted`, `active`:
+    sorted sets of numbers; `marks`: list of line samples; `ranks`, `order`: packed tables of a draw, entry → rank and
+    back; `holders:`, `wishes:`, `seen:`: prefixes, each of many buckets' keys; `door:`: the prefix of what addresses
+    took, all with a TTL."""
     return f"tiketi:{{{event_id}}}:{epoch}:{name}"
 
 
@@ -71,6 +78,11 @@ def holders(event_id: str, epoch: int, bucket: int) -> str:
 def wishes(event_id: str, epoch: int, bucket: int) -> str:
     """Hash of one bucket: number → holder and packed wish."""
     return of_epoch(event_id, epoch, f"wishes:{bucket}")
+
+
+def door_pressed(event_id: str, epoch: int) -> str:
+    """There while more people join than was planned; with a TTL."""
+    return of_epoch(event_id, epoch, "door:pressed")
 
 
 def pattern_of_event(event_id: str) -> str:

@@ -23,19 +23,24 @@ from redis.asyncio import Redis
 
 from app.domain.reservation import Known
 from app.jobs import Wake
-from app.lane.commands import Command, Outcome, OutcomeStatus, Published, pack, unpack_command
+from app.lane.commands import Command, Hold, OfferToWaitlist, Outcome, Published, pack, unpack_command
 from app.lane.decide import Decisions, decide
+from app.lane.errors import LaneUnavailable
 from app.lane.scripts import LEASE_MS, LaneScripts, PublishStatus, ReleaseStatus
 from app.lane.state import LaneState
 from app.lane.streams import CommandEntry, LaneStreams
 from app.ledger import seats
 from app.ledger.database import Database
+from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable
 from app.metrics.work import Work
+from app.room.errors import RoomUnavailable
 
 BATCH_MAX = 400  # commands per transaction
 LINGER_MS = 100  # how long an empty lane is watched before it is released
 SLICE_S = 10.0  # then another worker may have the lane
 LANES_CACHED_MAX = 32
+# No command causes these: what waits stays on the lane.
+NOT_ITS_FAULT = (StoreAway, StoreBusy, StoreUnusable, LaneUnavailable, RoomUnavailable, OSError)
 
 # (event_id, [(epoch, number)]): end the turns of buyers who have paid. Does nothing for a turn that has ended
 Finish = Callable[[str, Sequence[tuple[int, int]]], Awaitable[object]]
@@ -62,6 +67,7 @@ class _Tenure:
     state: LaneState
     commands: int = 0
     batches: int = 0
+    did_something: bool = False  # besides looking, every second, whether the waiting list fits what is free
 
 
 @dataclass(kw_only=True, eq=False)
@@ -133,7 +139,8 @@ class Allocator:
         stopped = await self._drain(tenure, self.clock() + SLICE_S)
         if stopped in (StopReason.drained, StopReason.sliced):
             self._cache(tenure.state)
-        log.info(
+        say = log.info if tenure.did_something or stopped is not StopReason.drained else log.debug
+        say(
             "allocate",
             event_id=event_id,
             ended=stopped.value,
@@ -182,15 +189,18 @@ class Allocator:
         return StopReason.sliced
 
     async def _batch(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
-        """Carry out a batch; if SQL refuses it, command by command. False if the lane is another's by now."""
+        """Carry out a batch; if that fails, command by command. False if the lane is another's by now."""
         try:
             return await self._carry_out(tenure, entries)
-        except seats.REFUSED as error:
+        except NOT_ITS_FAULT:
+            raise
+        except Exception as error:
             log.warning("lane_batch_refused", event_id=tenure.event_id, commands=len(entries), error=repr(error))
         return await self._one_by_one(tenure, entries)
 
     async def _one_by_one(self, tenure: _Tenure, entries: Sequence[CommandEntry]) -> bool:
-        """Carry out each command in its own transaction; drop one that SQL refuses again: it would block the lane.
+        """Carry out each command in its own transaction; drop one that fails again, whatever the reason: it would block
+        the lane.
 
         Whoever sent a dropped command gets no outcome and may send it again; the payer sends a Confirm again by itself.
         """
@@ -199,8 +209,11 @@ class Allocator:
         for entry in entries:
             try:
                 mine = await self._carry_out(tenure, [entry])
-            except seats.REFUSED as error:
+            except NOT_ITS_FAULT:
+                raise
+            except Exception as error:
                 command = entry.packed.decode(errors="replace")
+                self.work.commands_dropped += 1
                 log.error("lane_command_dropped", event_id=tenure.event_id, command=command, error=repr(error))
                 mine = await self._reload(tenure) and await self._publish(tenure, [entry], [], [])
             if not mine:
@@ -224,11 +237,13 @@ class Allocator:
             return False
         if decisions.finished:
             await self.finish(tenure.event_id, decisions.finished)
+        is_look = all(isinstance(command, OfferToWaitlist) for command in commands)
+        tenure.did_something |= bool(decisions.seats) or not is_look
         tenure.commands += len(commands)
         tenure.batches += 1
         # Last, because it takes the commands off the lane: a crash before it makes another allocator repeat all this.
         published = await self._publish(tenure, entries, decisions.seats, decisions.outcomes)
-        self._count(tenure.event_id, decisions.outcomes, self.clock() - began)
+        self._count(tenure.event_id, decisions, self.clock() - began)
         return published
 
     async def _publish(
@@ -239,14 +254,13 @@ class Allocator:
         status = await self._scripts.publish(tenure.event_id, tenure.owner, pack(published), done)
         return status is PublishStatus.published
 
-    def _count(self, event_id: str, outcomes: Sequence[Outcome], took_s: float) -> None:
-        self.work.batches.add(len(outcomes))
+    def _count(self, event_id: str, decisions: Decisions, took_s: float) -> None:
+        self.work.batches.add(len(decisions.outcomes))
         self.work.batch_s.add(took_s)
-        now = self.now()
-        for outcome in outcomes:
+        for late_s in decisions.late_s:
+            self.work.release_s.add(late_s)
+        for outcome in decisions.outcomes:
             self.work.answered(event_id, outcome.status)
-            if outcome.status is OutcomeStatus.expired and outcome.reservation is not None:
-                self.work.release_s.add((now - outcome.reservation.expires_at).total_seconds())
 
     async def _write(self, tenure: _Tenure, commands: Sequence[Command]) -> Decisions | None:
         state, now = tenure.state, self.now()
@@ -258,6 +272,8 @@ class Allocator:
             state.needs(commands),
             partial(self._decide, state, commands, now),
             now,
+            ending=state.ends(commands),
+            holders=[command.holder for command in commands if isinstance(command, Hold)],
         )
 
     def _decide(self, state: LaneState, commands: Sequence[Command], now: datetime, known: Known) -> Decisions:

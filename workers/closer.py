@@ -7,7 +7,9 @@ was still on its way when the event was cancelled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -34,13 +36,18 @@ class Closer:
     redis: Redis
     db: Database
     wake: Wake
+    now: Callable[[], datetime]
 
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
         self._streams = LaneStreams(self.redis)
 
     async def close(self) -> int:
-        """Send a Cancel for reservations of cancelled events; answers how many. The lane writes it to SQL."""
+        """Send a Cancel for reservations of cancelled events; answers how many. The lane writes it to SQL.
+
+        Events in which none is left are marked, so that nobody looks for them again.
+        """
+        await reservations.mark_emptied(self.db, self.now())
         by_event: dict[str, list[bytes]] = {}
         for event_id, reservation_id in await reservations.of_cancelled_events(self.db, CANCELS_MAX):
             cancel = Cancel(id=f"event-cancelled:{reservation_id}", reservation_id=reservation_id)

@@ -17,32 +17,51 @@ from typing import Any
 import structlog
 from arq.cron import CronJob, cron
 from arq.typing import WorkerCoroutine
+from arq.utils import poll
 from arq.worker import Worker, func
 
 from app import jobs
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
-from app.connections import exit_if_failed, open_redis, open_store, running, timing, utc_now
+from app.connections import (
+    exit_if_failed,
+    make_processes,
+    open_redis,
+    open_store,
+    outlived,
+    running,
+    store_of,
+    timing,
+    utc_now,
+)
+from app.control.beacon import Beacon
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
+from app.outages import REDIS, Outages
 from app.payments.webhook_sender import POSTS_AT_ONCE, WebhookSender, posting_to
+from app.payments.webhook_signature import WebhookSecrets
 from app.payments.wiring import open_providers
+from app.redis_keys import ARQ_JOBS, SHARED
+from app.room.division import Division
 from app.room.scripts import RoomScripts
-from config.keys import load_keys
+from config.keys import KeyFingerprint, load_keys, path_of
 from config.settings import Settings
 from workers.admitter import Admitter
 from workers.allocator import Allocator, allocate
 from workers.closer import Closer, close_cancelled
-from workers.keeper import keep
+from workers.drawer import Drawer
+from workers.keeper import Keeper
 from workers.offerer import Offerer, offer
 from workers.payer import make_payer, send_webhooks, settle_payments
 from workers.posters import PosterMaker, make_posters, prune_posters
-from workers.rounds import alone
+from workers.pruner import NIGHT, prune_history
+from workers.rounds import alone, unhurt
 from workers.sweeper import Sweeper, prune, sweep, wake_stranded
 
 MAX_JOBS = 32  # lanes drained and ticks served at once by one worker
 JOB_TIMEOUT_S = 30
 HEALTH_S = 10
+RETRY_S = 0.2  # between attempts while Redis cannot be reached
 SWEEPS_US = (0, 250_000, 500_000, 750_000)  # in each second: seats are free well within one of a hold's end
 
 log = structlog.get_logger()
@@ -51,15 +70,14 @@ EVERY_SECOND = set(range(60))
 
 async def tend_rooms(ctx: dict[str, Any]) -> None:
     """The keeper's round."""
-    await keep(ctx["redis_raw"], ctx["scripts"], ctx["db"], utc_now())
+    await ctx["keeper"].round(utc_now())
 
 
 async def start(ctx: dict[str, Any]) -> None:
     """Open the stores and start ticking."""
     settings: Settings = ctx["settings"]
     stack = ctx["stack"] = AsyncExitStack()
-    redis = ctx["redis_raw"] = open_redis(settings)
-    stack.push_async_callback(redis.aclose)
+    redis, outages = ctx["redis_raw"], ctx["outages"]
     db = ctx["db"] = open_store(settings)
     stack.push_async_callback(db.close)
     scripts = ctx["scripts"] = RoomScripts(redis, timing(settings))
@@ -80,75 +98,143 @@ async def start(ctx: dict[str, Any]) -> None:
     )
     ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=utc_now)
     keys = load_keys(settings.data_dir, settings.keys_file)
-    providers = open_providers(settings, keys, db, utc_now)
+    providers = open_providers(settings, WebhookSecrets(keys.webhook_secrets), db, utc_now)
     ctx["payer"] = make_payer(db, redis, wake, providers, utc_now)
     posts = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook_sender")
     stack.callback(posts.shutdown, wait=False, cancel_futures=True)
     post = posting_to(settings.webhook_url, posts)
     ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=utc_now)
-    ctx["closer"] = Closer(redis=redis, db=db, wake=wake)
+    ctx["closer"] = Closer(redis=redis, db=db, wake=wake, now=utc_now)
     ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=utc_now)
     notices = Notices(redis)
     ctx["posters"] = PosterMaker(
         db=db, now=utc_now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)])
     )
-    await tend_rooms(ctx)
-    await stack.enter_async_context(running(admitter=Admitter(scripts, wake, settings.tick_ms, work).run()))
+    keeper = ctx["keeper"] = Keeper(redis, scripts, db)
+    stack.push_async_callback(keeper.close)
+    await unhurt(tend_rooms)(ctx)  # a store that is away by now is waited for by the next round
+    division = Division(redis, secrets.token_hex(8), time.monotonic)
+    admitter = Admitter(scripts, wake, settings.tick_ms, work, outages, division)
+    drawer = make_drawer(ctx, stack, work)
+    fingerprint = KeyFingerprint(path_of(settings.data_dir, settings.keys_file), keys)
+    processes = make_processes(redis, outages, ctx["process"], "worker", fingerprint)
+    stack.push_async_callback(processes.close)
+    await stack.enter_async_context(running(admitter=admitter.run(), drawer=drawer.run(), processes=processes.run()))
     metrics = Metrics(settings, ctx["process"], db, utc_now)
     metrics.sources.append(lambda: work_readings(work))
     await stack.enter_async_context(metrics.published())
     log.info("worker_ready")
 
 
-async def stop(ctx: dict[str, Any]) -> None:
-    await ctx["stack"].aclose()
+def make_drawer(ctx: dict[str, Any], stack: AsyncExitStack, work: Work) -> Drawer:
+    """What draws the openings, with a public beacon if one is set."""
+    url = ctx["settings"].beacon_url
+    beacon = Beacon(url=url) if url else None
+    if beacon is not None:
+        stack.callback(beacon.close)
+    return Drawer(
+        redis=ctx["redis_raw"],
+        scripts=ctx["scripts"],
+        db=ctx["db"],
+        now=utc_now,
+        random=secrets.token_bytes,
+        work=work,
+        beacon=beacon,
+        outages=ctx["outages"],
+    )
 
 
 def new_reservation_id() -> str:
     return "r_" + "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(20))
 
 
-class GentleWorker(Worker):
-    """An arq worker that lets its jobs end before it closes what they use; arq cancels them and then trips over it."""
+class OutlivingWorker(Worker):
+    """An arq worker that outlives its stores: arq's own ends with the first error of Redis, and closes what its jobs
+    still use. `ctx["outages"]` says in the log when Redis fails and works again.
+    """
+
+    async def main(self) -> None:
+        """Start, then look for jobs until cancelled."""
+        self.ctx["redis"] = self.pool
+        await start(self.ctx)
+        async for _ in poll(self.poll_delay_s):
+            try:
+                await self._poll_iteration()
+            except Exception as error:
+                if store_of(error) != REDIS:
+                    raise
+                self.ctx["outages"].failed(REDIS, "jobs", error)
+                self._begin_anew()
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.ctx["outages"].worked("jobs")
+
+    def _begin_anew(self) -> None:
+        """Drop the jobs that Redis broke, and forget the rounds that were missed: the next ones find their work."""
+        for job_id, task in list(self.tasks.items()):
+            if task.done() and not task.cancelled() and (error := task.exception()) and store_of(error) == REDIS:
+                del self.tasks[job_id]
+        for job in self.cron_jobs or ():
+            job.next_run = None
+        self._last_health_check = 0
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """arq counts a job before it asks Redis for it, and never stops counting one that it could not ask for."""
+        for job_id in job_ids:
+            try:
+                await super().start_jobs([job_id])
+            except Exception:
+                self._release_sem_dec_counter_on_complete()
+                raise
 
     async def close(self) -> None:
+        """Let the jobs end, say that we are gone, and close what was opened."""
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
         self.tasks.clear()
-        await super().close()
+        with outlived(self.ctx["outages"], "jobs"):  # without Redis this key ends by itself
+            await self.pool.delete(self.health_check_key)
+        if "stack" in self.ctx:
+            await self.ctx["stack"].aclose()
+        await self.ctx["redis_raw"].aclose()
 
 
 def rounds(posters: WorkerCoroutine) -> list[CronJob]:
     """Everything that is done by the clock; none of it beside itself."""
     sweeping = alone(sweep)
     return [
-        cron(alone(tend_rooms), second=EVERY_SECOND, microsecond=250_000, keep_result=0),
-        *(cron(sweeping, name=f"sweep:{at}", second=EVERY_SECOND, microsecond=at, keep_result=0) for at in SWEEPS_US),
-        cron(alone(close_cancelled), second=EVERY_SECOND, microsecond=500_000, keep_result=0),
-        cron(alone(wake_stranded), second=EVERY_SECOND, microsecond=750_000, keep_result=0),
-        cron(alone(settle_payments), second=EVERY_SECOND, microsecond=100_000, keep_result=0),
-        cron(alone(send_webhooks), second=EVERY_SECOND, microsecond=600_000, keep_result=0),
-        cron(alone(prune), second=0, keep_result=0),
-        cron(alone(offer), second=EVERY_SECOND, microsecond=400_000, keep_result=0),
-        cron(posters, name="posters:round", second=set(range(1, 60, 2)), keep_result=0),
-        cron(alone(prune_posters), second=30, keep_result=0),
+        each(alone(tend_rooms), second=EVERY_SECOND, microsecond=250_000),
+        *(each(sweeping, f"sweep:{at}", second=EVERY_SECOND, microsecond=at) for at in SWEEPS_US),
+        each(alone(close_cancelled), second=EVERY_SECOND, microsecond=500_000),
+        each(alone(wake_stranded), second=EVERY_SECOND, microsecond=750_000),
+        each(alone(settle_payments), second=EVERY_SECOND, microsecond=100_000),
+        each(alone(send_webhooks), second=EVERY_SECOND, microsecond=600_000),
+        each(alone(prune), second=0),
+        each(alone(offer), second=EVERY_SECOND, microsecond=400_000),
+        each(posters, "posters:round", second=set(range(1, 60, 2))),
+        each(alone(prune_posters), second=30),
+        each(alone(prune_history), hour=NIGHT, second=45),
     ]
+
+
+def each(work: WorkerCoroutine, name: str = "", **when: Any) -> CronJob:
+    """A round, by the name that its jobs have in Redis. `when`: as arq's `cron` takes it."""
+    return cron(work, name=f"cron:{name or work.__qualname__}{SHARED}", keep_result=0, **when)
 
 
 def build(settings: Settings, process: str = "worker") -> Worker:
     """The arq worker with every job it knows."""
-    posters = alone(make_posters)
-    return GentleWorker(
+    posters, redis = alone(make_posters), open_redis(settings)
+    return OutlivingWorker(
         functions=[
-            func(allocate, name=jobs.ALLOCATE, keep_result=0),
+            func(unhurt(allocate), name=jobs.ALLOCATE, keep_result=0),
             func(posters, name=jobs.POSTERS, keep_result=0),
         ],
         cron_jobs=rounds(posters),
-        redis_settings=jobs.redis_settings(settings.redis),
+        redis_pool=jobs.job_queue(redis.connection_pool),
+        queue_name=ARQ_JOBS,
         job_serializer=jobs.serialize,
         job_deserializer=jobs.deserialize,
-        ctx={"settings": settings, "process": process},
-        on_startup=start,
-        on_shutdown=stop,
+        ctx={"settings": settings, "process": process, "redis_raw": redis, "outages": Outages()},
         max_jobs=MAX_JOBS,
         job_timeout=JOB_TIMEOUT_S,
         poll_delay=settings.worker_poll_s,

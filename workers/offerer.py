@@ -36,14 +36,13 @@ class Offerer:
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
 
-    async def settle(self) -> int:
-        """Close a bounded number of entries that were bought, lapsed, or can get no offer now; answers how many."""
-        return await waitlist.settle(self.db, self.now())
-
-    async def serve(self) -> int:
-        """Have free seats offered to the next few lists; answers how many lists."""
+    async def round(self) -> int:
+        """Close a bounded number of entries that were bought, lapsed, or can get no offer any more, and have free seats
+        offered to the next few lists; answers how many lists.
+        """
         event_ids = await waitlist.events_waiting(self.db, self._after, EVENTS_PER_PASS)
         self._after = event_ids[-1] if len(event_ids) == EVENTS_PER_PASS else ""
+        await waitlist.settle(self.db, event_ids, self.now())
         for event_id in event_ids:
             command = OfferToWaitlist(id=f"offer:{event_id}:{int(self.now().timestamp())}")
             await send(self._scripts, self.wake, event_id, [pack(command)])
@@ -53,5 +52,4 @@ class Offerer:
 async def offer(ctx: dict[str, Any]) -> None:
     """The arq job of every second. `ctx["offerer"]` is made when the worker starts."""
     offerer: Offerer = ctx["offerer"]
-    await offerer.settle()
-    await offerer.serve()
+    await offerer.round()

@@ -19,7 +19,7 @@ import structlog
 from redis.asyncio import Redis
 
 from app.domain.charge import Charge, ChargeStatus, Refund
-from app.domain.reservation import ReservationStatus
+from app.domain.reservation import PaymentStatus, ReservationStatus
 from app.jobs import Wake
 from app.lane.commands import Command, pack
 from app.lane.errors import LaneUnavailable
@@ -27,7 +27,7 @@ from app.lane.scripts import LaneScripts
 from app.lane.stream import send
 from app.ledger import charges, reservations
 from app.ledger.database import Database
-from app.payments.gateway_answers import RECHECK_PENDING_S, apply_gateway_answer, confirm_of
+from app.payments.gateway_answers import RECHECK_PENDING_S, apply_gateway_answer, commands_of
 from app.payments.provider import GatewayError, Verdict
 from app.payments.registry import Providers
 from app.payments.retry_policy import RetryPolicy
@@ -91,8 +91,13 @@ class Payer:
 
     async def _refund(self, refund: Refund) -> None:
         try:
-            provider = self.providers.of_charge(refund.provider)
-            await self.retry(partial(provider.refund, refund.reference, refund.amount))
+            provider = self.providers.of_charge(refund.provider) if refund.amount else None
+            if provider is None:
+                pass  # a refund of nothing
+            elif refund.part:
+                await self.retry(partial(provider.refund_part, refund.reference, refund.amount, refund.part))
+            else:
+                await self.retry(partial(provider.refund, refund.reference, refund.amount))
         except GatewayError as error:
             log.warning("refund_postponed", charge_id=refund.reference, tries=refund.tries, error=repr(error))
             await charges.postpone_refund(self.db, refund, self._in(pause_s(refund.tries)))
@@ -105,7 +110,7 @@ class Payer:
             match charge.status:
                 case ChargeStatus.started:
                     await self._ask_provider(charge)
-                case ChargeStatus.captured:
+                case ChargeStatus.captured | ChargeStatus.returned:
                     await self._tell_lane(charge)
                 case _:
                     await self._give_up(charge)
@@ -131,18 +136,22 @@ class Payer:
             await self._give_up(given_up)
 
     async def _tell_lane(self, charge: Charge) -> None:
-        """Send the lane the charge's Confirm again, until the lane has written the payment."""
-        if await charges.payment_of(self.db, charge) is not None:
+        """Send the lane the charge's commands again, until the lane has written the payment, or taken it back."""
+        payment = await charges.payment_of(self.db, charge)
+        returned = charge.status is ChargeStatus.returned
+        if payment is not None and not (returned and payment is PaymentStatus.captured):
             await charges.transition(self.db, charge, ChargeStatus.settled)
             return
         reservation = await reservations.get(self.db, charge.reservation_id)
         assert reservation is not None, "a charge's reservation is never deleted"
-        await self.send(charge.event_id, confirm_of(charge, reservation.holder))
+        for command in commands_of(charge, reservation.holder):
+            await self.send(charge.event_id, command)
         await charges.transition(self.db, charge, charge.status, next_at=self._in(pause_s(charge.tries)))
 
     async def _give_up(self, charge: Charge) -> None:
-        provider = self.providers.of_charge(charge.provider)
-        await self.retry(partial(provider.refund, charge.id, charge.amount))
+        if charge.amount:
+            provider = self.providers.of_charge(charge.provider)
+            await self.retry(partial(provider.refund, charge.id, charge.amount))
         await charges.transition(self.db, charge, ChargeStatus.refunded)
         log.info("charge_given_up", charge_id=charge.id)
 

@@ -6,7 +6,7 @@ Every pass may run anywhere, twice or not at all: what it sends is idempotent, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from app.ledger.database import Database
 
 SWEEP_MAX = 5000  # holds per pass, all events together
 EVENTS_PER_CALL = 500
+OTHER_LANES_MAX = 50  # looked at in a pass, besides those of sales that run
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ class Sweeper:
     db: Database
     wake: Wake
     now: Callable[[], datetime]
+    _after: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self._scripts = LaneScripts(self.redis)
@@ -59,12 +61,15 @@ class Sweeper:
         return sent
 
     async def wake_stranded(self) -> int:
-        """Wake an allocator for every lane that has commands and none: it crashed, or its wake-up was lost.
+        """Wake an allocator for lanes that have commands and none: it crashed, or its wake-up was lost.
 
-        Answers how many.
+        Looks at the lanes of sales that run or have just ended, and at the next few of all others: what an admin
+        cancels long after a sale may wait for its turn. Answers how many were woken.
         """
         woken = 0
-        event_ids = await seats.lane_events(self.db)
+        others = await seats.some_lanes(self.db, self._after, OTHER_LANES_MAX)
+        self._after = others[-1] if len(others) == OTHER_LANES_MAX else ""
+        event_ids = sorted({*await seats.busy_lanes(self.db, self.now()), *others})
         for start in range(0, len(event_ids), EVENTS_PER_CALL):
             for event_id, oldest in await self._streams.stranded(event_ids[start : start + EVENTS_PER_CALL]):
                 # An id of its own each second: the one of a killed worker's job stays taken until arq gives it up.

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.cache.notices import Notice, Notices, StreamPosition, Unreadable
+from app.outages import REDIS, Outages
 
 ENTRIES_MAX = 2_000  # the one not asked for longest makes room
 LOAD_MAX_S = 10.0
@@ -50,7 +51,8 @@ class Cache:
     """Of one process, whose `name` is no other's. `hits`, `misses` (loads that were begun) and `shared` (waited for
     a load that another asker had begun) only grow: plain numbers to be read by who measures."""
 
-    def __init__(self, redis: Redis, clock: Callable[[], float], name: str) -> None:
+    def __init__(self, redis: Redis, clock: Callable[[], float], name: str, outages: Outages | None = None) -> None:
+        self._outages = outages or Outages()
         self.hits = 0
         self.misses = 0
         self.shared = 0
@@ -117,7 +119,7 @@ class Cache:
             try:
                 await self._follow()
             except (RedisError, OSError, TimeoutError, Unreadable) as error:
-                log.warning("cache_not_following", error=repr(error), retry_s=RETRY_S)
+                self._outages.failed(REDIS, "cache", error)
             finally:
                 self.following = False
                 self.drop_all()
@@ -173,6 +175,7 @@ class Cache:
             for notice in notices:
                 self._take(position, notice)
                 position = notice.position
+            self._outages.worked("cache")
 
     async def _begin_following(self) -> StreamPosition:
         """The position first: what is loaded from now on is from after it, so no notice behind it can be missed."""

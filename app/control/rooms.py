@@ -6,7 +6,7 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +20,10 @@ from app.cache.tags import EVENTS, event_tag
 from app.connections import open_redis, open_store, running, timing, utc_now
 from app.control import sale_schedule
 from app.domain.eta import eta_range_s, pace_of
-from app.domain.line import RoomState
-from app.domain.sale import SaleStatus, status_of
+from app.domain.line import LOBBY_MINUTES_MAX, Door, DrawStage, Opening, RoomState
+from app.domain.sale import SaleStatus
 from app.domain.samples import HistoryPoint, LineSample, flows_per_s, history, oldest_wait_s
-from app.ledger import audit_log, editing, events, rooms
+from app.ledger import audit_log, room_windows, rooms
 from app.ledger.database import Database
 from app.room.answers import ChangeStatus
 from app.room.errors import as_room_unavailable
@@ -47,25 +47,33 @@ class RefusedChange(ValueError):
 
 
 class RoomChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """What to change; None leaves it. Rates from 0.1 people per second up. `accountsOnly`: of those who join now."""
+    """What to change; None leaves it. Rates from 0.1 people per second up. `door`: for those who join now.
+    `opening` and `lobby_minutes`: for the next opening."""
 
     state: RoomState | None = None
     rate_per_second: Annotated[float, msgspec.Meta(ge=0.1, le=10_000)] | None = None
     burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     max_active: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
-    accounts_only: bool | None = None
+    door: Door | None = None
+    opening: Opening | None = None
+    lobby_minutes: Annotated[int, msgspec.Meta(ge=0, le=LOBBY_MINUTES_MAX)] | None = None
     message: Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARS_MAX)] | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A room at one moment. `etaSeconds` is until the line is empty at the pace seen lately."""
+    """A room at one moment. `waiting` people are in line or in its lobby; `etaSeconds` is until the line is empty at
+    the pace seen lately; `draw`, how far the draw of its opening is; `drawn`, how many numbers it had."""
 
     event_id: str
     state: RoomState
     rate_per_second: float
     burst: int
     max_active: int
-    accounts_only: bool
+    door: Door
+    opening: Opening
+    lobby_minutes: int
+    draw: DrawStage
+    drawn: int
     message: str
     waiting: int
     admitted: int
@@ -92,10 +100,9 @@ class RoomControl:
         given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
         if not given:
             return {}
-        fields = {
-            "rate" if name == "rate_per_second" else name: int(value) if isinstance(value, bool) else value
-            for name, value in given.items()
-        }
+        fields = {"rate" if name == "rate_per_second" else name: value for name, value in given.items()}
+        if wanted.lobby_minutes is not None:
+            fields["lobby_ms"] = fields.pop("lobby_minutes") * 60_000
         opening = await self._opening(event_id) if wanted.state is RoomState.open else None
         asked = await self._record(event_id, who, wanted)
         status, before = await self.rooms.scripts.change(event_id, fields)
@@ -118,10 +125,10 @@ class RoomControl:
 
     async def _opening(self, event_id: str) -> SaleStatus:
         """How the sale is whose line shall open. Raises RefusedChange when nothing is sold any more, UnknownRoom."""
-        event = await events.get(self.db, event_id)
-        if event is None:
+        window = await room_windows.get(self.db, event_id)
+        if window is None:
             raise UnknownRoom(event_id)
-        status = status_of(event, self.now())
+        status = window.status(self.now())
         if status is SaleStatus.cancelled:
             raise RefusedChange("the event is cancelled: its line stays closed")
         if status is SaleStatus.ended:
@@ -130,27 +137,28 @@ class RoomControl:
 
     async def _open_sale(self, event_id: str) -> None:
         """Let the sale begin with its line: those let in could buy nothing before."""
-        if await editing.open_now(self.db, event_id, self.now()):
-            event = await events.get(self.db, event_id)
-            assert event is not None, "events are never deleted"
-            await sale_schedule.sync_room_with_sale(
-                self.rooms.scripts, self.db, events.window_of(event, event_id), self.now()
-            )
+        if await room_windows.open_now(self.db, event_id, self.now()):
+            window = await room_windows.get(self.db, event_id)
+            assert window is not None, "rooms are never deleted"
+            await sale_schedule.sync_room_with_sale(self.rooms.scripts, self.db, window, self.now())
             with as_room_unavailable():
                 await Notices(self.redis).tell([EVENTS, event_tag(event_id)])
 
     async def _record(self, event_id: str, who: str, wanted: RoomChange) -> int:
-        """Write the change down before it is made: a crash in between leaves a change that was asked for and did not
-        happen, never one that happened and nobody knows of. Raises UnknownRoom."""
+        """Write the change down, and what it replaces, before it is made: a crash in between leaves a change that was
+        asked for and did not happen, never one that happened and nobody knows of. Raises UnknownRoom,
+        RoomUnavailable."""
         if await rooms.get(self.db, event_id) is None:
             raise UnknownRoom(event_id)
+        record, asked = await self._record_of(event_id), _asked(wanted)
+        old = {name: value for name, value in _asked(_settings_of(record)).items() if name in asked}
         return await audit_log.record(
             self.db,
             who=who,
             action=audit_log.ROOM_CHANGE,
             subject=event_id,
             event_id=event_id,
-            change=_asked(wanted),
+            change={**asked, audit_log.WAS: old},
             now=self.now(),
         )
 
@@ -169,11 +177,13 @@ class RoomControl:
         """Copy the settings to SQL, from which a lost room is made again."""
         record = await self._record_of(event_id)
         config = {
-            "state": record.state.value,
+            "state": (record.state_after if record.state is RoomState.recovering else record.state).value,
             "rate_per_s": record.rate_per_s,
             "burst": record.burst,
             "max_active": record.max_active,
-            "accounts_only": record.accounts_only,
+            "door": record.door.value,
+            "opening": record.opening.value,
+            "lobby_ms": record.lobby_ms,
             "message": record.message,
             "opened_after": record.opened_after,
         }
@@ -189,7 +199,7 @@ class RoomControl:
     async def changes(self, event_id: str) -> list[dict[str, Any]]:
         """The last changes, newest first: at, who, change."""
         return [
-            {"at": change.at.isoformat(), "who": change.who, "change": dict(change.change)}
+            {"at": change.at.isoformat(), "who": change.who, "change": _without_old(change.change)}
             for change in await audit_log.room_changes(self.db, event_id, CHANGES_SHOWN)
         ]
 
@@ -223,7 +233,7 @@ class RoomControl:
 
 def _sample(view: LineView, samples: list[LineSample], now: LineSample) -> Sample:
     """A line that stands still lets nobody in and has no end in sight; one that is over has nobody in it."""
-    waiting = 0 if view.state is RoomState.closed else view.waiting
+    waiting = view.waiting
     inflow, outflow = flows_per_s(samples, now)
     if not view.moves:
         outflow = 0.0
@@ -234,7 +244,11 @@ def _sample(view: LineView, samples: list[LineSample], now: LineSample) -> Sampl
         rate_per_second=view.rate_per_s,
         burst=view.burst,
         max_active=view.max_active,
-        accounts_only=view.accounts_only,
+        door=view.door,
+        opening=view.opening,
+        lobby_minutes=view.lobby_ms // 60_000,
+        draw=view.draw,
+        drawn=view.drawn,
         message=view.message,
         waiting=waiting,
         admitted=len(view.admitted),
@@ -262,6 +276,24 @@ async def open_room_control(settings: Settings) -> AsyncIterator[RoomControl]:
         await rooms.discover()
         await stack.enter_async_context(running(rooms=rooms.run()))
         yield RoomControl(redis, rooms, db, utc_now)
+
+
+def _without_old(change: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in change.items() if name != audit_log.WAS}
+
+
+def _settings_of(record: RoomRecord) -> RoomChange:
+    """A room as it is, in the form of a change."""
+    return RoomChange(
+        state=record.state,
+        rate_per_second=record.rate_per_s,
+        burst=record.burst,
+        max_active=record.max_active,
+        door=record.door,
+        opening=record.opening,
+        lobby_minutes=record.lobby_ms // 60_000,
+        message=record.message,
+    )
 
 
 def _asked(wanted: RoomChange) -> dict[str, Any]:

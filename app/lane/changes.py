@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.domain.reservation import Batch, Payment, Reservation, ReservationStatus, SeatStatus
+from collections.abc import Iterable
+
+from app.domain.reservation import Batch, Payment, Reduced, Reservation, ReservationStatus, SeatStatus
 from app.lane.state import LaneState
 
 _STATUSES = tuple(SeatStatus)
@@ -16,6 +18,7 @@ class Changes:
 
     def __init__(self, state: LaneState) -> None:
         self.payments: list[Payment] = []
+        self.reduced: list[Reduced] = []
         self.refunds: list[str] = []  # ids of reservations whose captured payment must be refunded
         self._state = state
         self._reservations: dict[str, Reservation] = {}  # current state of those that this batch made or changed
@@ -41,23 +44,37 @@ class Changes:
         self._set(reservation, SeatStatus.available)
         self._state.free.give_back(reservation.seats)
 
+    def reduce(self, reservation: Reservation, given_back: Reduced) -> None:
+        """Store a live reservation that goes on without some of its seats: these are available again."""
+        self._note(reservation)
+        self._take_in(given_back.seats, SeatStatus.available)
+        self._state.free.give_back(given_back.seats)
+        self.reduced.append(given_back)
+
     def seats(self) -> list[tuple[int, int]]:
         """The seats whose status differs from before the batch, as (position, new status), in order."""
         return [(idx, int(after)) for idx, _, after in self._moves()]
 
     def batch(self, replies: list[tuple[str, str]], offers: list[tuple[int, str]]) -> Batch:
-        """The net changes, grouped as they are written. Increments the map's version if any reservation changed."""
-        if self._reservations:
+        """The net changes, grouped as they are written. Increments the map's version if any reservation changed, or if
+        money was noted: what was added up for the version before is out of date then.
+        """
+        if self._reservations or self.payments:
             self._state.version += 1
         batch = Batch(self._state.version, payments=self.payments, refunds=self.refunds, replies=replies, offers=offers)
+        batch.reduced = [one for one in self.reduced if self._status_before[one.reservation_id] is not None]
+        batch.part_refunds = [one for one in self.reduced if one.refund]
         for reservation in self._reservations.values():
             before = self._status_before[reservation.id]
             if before is None:
                 batch.made.append(reservation)
-            else:
+            elif before is not reservation.status:
                 batch.transitions.setdefault((before, reservation.status), []).append(reservation.id)
         for idx, was, becomes in self._moves():
             batch.moves.setdefault((was, becomes), []).append(idx)
+            grade = self._state.grades[idx]
+            for status, more in ((was, -1), (becomes, +1)):
+                batch.counts[grade, status] = batch.counts.get((grade, status), 0) + more
         return batch
 
     def _moves(self) -> list[tuple[int, SeatStatus, SeatStatus]]:
@@ -66,12 +83,18 @@ class Changes:
         return [(idx, was, becomes) for idx, was, becomes in moves if becomes is not was]
 
     def _set(self, reservation: Reservation, seats_become: SeatStatus) -> None:
-        state = self._state
+        self._note(reservation)
+        self._take_in(reservation.seats, seats_become)
+
+    def _note(self, reservation: Reservation) -> None:
         if reservation.id not in self._status_before:
-            self._status_before[reservation.id] = state.live[reservation.id].status
+            self._status_before[reservation.id] = self._state.live[reservation.id].status
         self._reservations[reservation.id] = reservation
-        state.keep(reservation)
-        for idx in reservation.seats:
+        self._state.keep(reservation)
+
+    def _take_in(self, seats: Iterable[int], seats_become: SeatStatus) -> None:
+        state = self._state
+        for idx in seats:
             if idx not in self._seat_before:
                 self._seat_before[idx] = _STATUSES[state.statuses[idx]]
             state.statuses[idx] = seats_become

@@ -29,6 +29,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
 
     `epoch` and `number` name the buyer's place in line, which has one live reservation at most; without a line they are
     None. `asked` is a digest of the request. The outcome repeats it, so a caller notices an id reused for another one.
+    `leave_single`: take `seat_ids` even if they leave a free seat alone needlessly, where the event allows that.
     """
 
     id: CommandId
@@ -38,6 +39,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
     seat_ids: SeatIds | None = None
     wish: Wish | None = None
     asked: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    leave_single: bool = True
 
     def __post_init__(self) -> None:
         if (self.seat_ids is None) == (self.wish is None):
@@ -45,27 +47,45 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
         if (self.number is None) != (self.epoch is None):
             raise ValueError("number and epoch belong together")
 
+    @property
+    def quantity(self) -> int:
+        """How many seats are asked for."""
+        return self.wish.quantity if self.wish is not None else len(set(self.seat_ids or ()))
 
-class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="confirm"):
-    """Sell the seats of a hold whose payment was captured. If it is no longer held, the payment must be refunded."""
+
+class Confirm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="confirm", omit_defaults=True):
+    """Sell the seats of a hold whose payment was captured. If it is no longer held, or costs something else by now, the
+    payment must be refunded. `amount`: what was captured; None in a command of an earlier version."""
 
     id: CommandId
     reservation_id: ReservationId
     holder: str
     method: Annotated[str, msgspec.Meta(max_length=40)]
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    amount: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancel", omit_defaults=True):
     """End a reservation and make its seats available; if it was paid, its payment must be refunded.
 
     With `holder` the buyer cancels: only their own reservation, and a paid one only before the event begins. Without
-    `holder` an admin cancels, without these limits.
+    `holder` an admin cancels, without these limits. With `seat_ids` only these seats are given back, and their money;
+    the reservation goes on without them, unless they are all of its seats.
     """
 
     id: CommandId
     reservation_id: ReservationId
     holder: str | None = None
+    seat_ids: SeatIds | None = None
+
+
+class Reverse(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reverse"):
+    """The provider has paid the money of the charge `reference` back by itself: if that charge paid for the
+    reservation, end it and make its seats available. It has no effect before the charge's Confirm."""
+
+    id: CommandId
+    reservation_id: ReservationId
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
 class Expire(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="expire"):
@@ -76,7 +96,8 @@ class Expire(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="e
 
 
 class ReleasePlace(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drop"):
-    """End the hold of a place in line that was left or has lapsed. Paid seats stay sold."""
+    """End the hold of a place in line that was left or has lapsed. Paid seats stay sold, and what is being paid stays
+    held: an Expire ends it."""
 
     id: CommandId
     epoch: int
@@ -89,11 +110,11 @@ class OfferToWaitlist(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     id: CommandId
 
 
-Command = Hold | Confirm | Cancel | Expire | ReleasePlace | OfferToWaitlist
+Command = Hold | Confirm | Cancel | Reverse | Expire | ReleasePlace | OfferToWaitlist
 
 
 def kind_of(command: Command) -> str:
-    """A command's name on the lane: hold, confirm, cancel, expire, drop or serve."""
+    """A command's name on the lane: hold, confirm, cancel, reverse, expire, drop or serve."""
     return str(command.__struct_config__.tag)
 
 
@@ -108,15 +129,18 @@ class OutcomeStatus(StrEnum):
     held = "held"
     confirmed = "confirmed"
     cancelled = "cancelled"
+    reduced = "reduced"  # some of its seats were given back; the reservation goes on with the others
     expired = "expired"
     unavailable = "unavailable"  # too few seats, or not these, are free; `left` has the free seats per grade
     unknown_seat = "unknown_seat"
     no_longer_held = "gone"  # the hold was ended or paid before this command
     not_found = "not_found"  # no such reservation, or it belongs to another holder
     already_holding = "already_holding"  # this place in line has a live reservation already, given in the outcome
+    buyer_limit = "buyer_limit"  # the person would have more seats of the event than one may; `may_add` says how many
+    leaves_single = "leaves_single"  # the named seats would leave those in `singles` alone needlessly
     not_on_sale = "not_on_sale"  # the sale has not opened or has closed, or the event is cancelled
     event_begun = "event_begun"  # a buyer cannot cancel paid seats once the event has begun
-    not_due = "not_due"  # an Expire was sent before the hold's time had run out
+    not_due = "not_due"  # the hold's time has not run out, or a payment that is under way keeps it
     offered_to_waitlist = "served"
 
 
@@ -144,11 +168,21 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int | None = None
     prices: tuple[int, ...] = ()  # of each of `seats`, at the time of the reservation
 
+    @property
+    def ends_at(self) -> datetime:
+        """As of a Reservation, but what keeps it is not known here."""
+        return self.expires_at
+
+    groups: int | None = None  # that the seats make, each side by side; None of an earlier version
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to one command.
 
-    `left`: free seats per grade, if a hold was refused as unavailable. `epoch` and `number`: the place in line, if
+    `left`: free seats per grade, if a hold was refused as unavailable; `left_together`: as many of them as are side by
+    side, if it was because neighbours were required. `singles`: free seats that the hold of named seats leaves alone,
+    or would. `may_add`: how many more seats the person may
+    hold, if it was refused because of their limit. `epoch` and `number`: the place in line, if
     there is a line. `asked`: copied from the Hold with this id that was answered first.
     """
 
@@ -156,6 +190,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: OutcomeStatus
     reservation: Held | None = None
     left: dict[str, int] | None = None
+    left_together: dict[str, int] | None = None
+    singles: tuple[int, ...] = ()
+    may_add: int | None = None
     number: int | None = None
     epoch: int | None = None
     asked: str = ""
@@ -205,6 +242,7 @@ def held(reservation: Reservation) -> Held:
         epoch=reservation.epoch,
         number=reservation.number,
         prices=reservation.prices,
+        groups=reservation.groups,
     )
 
 

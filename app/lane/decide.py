@@ -6,7 +6,7 @@ written; if the write fails, the caller must discard that state and read it from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -18,6 +18,7 @@ from app.domain.reservation import (
     Known,
     Payment,
     PaymentStatus,
+    Reduced,
     Reservation,
     ReservationStatus,
     SeatStatus,
@@ -36,6 +37,7 @@ from app.lane.commands import (
     Outcome,
     OutcomeStatus,
     ReleasePlace,
+    Reverse,
     held,
     pack,
     unpack_outcome,
@@ -46,6 +48,7 @@ from app.lane.state import LaneState
 @dataclass(slots=True)
 class Decisions:
     """What to write to SQL and what to publish. `finished`: the places in line that have paid, as (epoch, number).
+    `late_s`: how long after their time holds were ended.
 
     `outcomes` has one per command, in the order of the commands, then one per offer to the waiting list.
     """
@@ -54,6 +57,7 @@ class Decisions:
     outcomes: list[Outcome] = field(default_factory=list)
     seats: list[tuple[int, int]] = field(default_factory=list)  # the changed seats: (position, new status)
     finished: list[tuple[int, int]] = field(default_factory=list)
+    late_s: list[float] = field(default_factory=list)
 
 
 def decide(
@@ -97,6 +101,7 @@ class _Batch:
         self._changes = Changes(state)
         self._recorded: dict[str, Outcome] = {}  # outcomes of this batch by command id
         self._finished: dict[tuple[int, int], None] = {}  # an ordered set
+        self._late_s: list[float] = []
         self._waiting = list(known.waiting)
         self._seats_came_free = True  # since seats were last offered to the waiting list
         self._offers: list[tuple[int, Reservation]] = []  # (id of the waiting list's entry, reservation)
@@ -121,7 +126,7 @@ class _Batch:
             for entry_id, reservation in self._offers
         ]
         batch = self._changes.batch(replies, offers)
-        return Decisions(batch, [*outcomes, *offered], self._changes.seats(), list(self._finished))
+        return Decisions(batch, [*outcomes, *offered], self._changes.seats(), list(self._finished), self._late_s)
 
     def _recorded_before(self, command: Command) -> Outcome | None:
         reply = self._known.replies.get(command.id)
@@ -139,6 +144,8 @@ class _Batch:
                 return self._confirm(command)
             case Cancel():
                 return self._cancel(command)
+            case Reverse():
+                return self._reverse(command)
             case Expire():
                 return self._expire(command)
             case ReleasePlace():
@@ -155,13 +162,33 @@ class _Batch:
         if self._known.sale is not SaleStatus.on_sale:
             return _refused(command, OutcomeStatus.not_on_sale)
         self._offer_free_seats()
+        may_add = self._may_add(command.holder)
+        if may_add is not None and command.quantity > may_add:
+            return _refused(command, OutcomeStatus.buyer_limit, may_add=may_add)
         seats = self._choose(command)
         if seats is OutcomeStatus.unavailable:
-            return _refused(command, seats, self._state.free.left())
+            return self._unavailable(command)
         if isinstance(seats, OutcomeStatus):
             return _refused(command, seats)
+        singles, needless = self._state.free.singles(seats) if command.wish is None else ((), False)
+        if needless and not (command.leave_single and self._known.may_leave_singles):
+            return replace(_refused(command, OutcomeStatus.leaves_single), singles=singles)
         made = self._make(command.holder, seats, self._hold_for, command.epoch, command.number)
-        return _outcome(command, OutcomeStatus.held, made)
+        return replace(_outcome(command, OutcomeStatus.held, made), singles=singles)
+
+    def _unavailable(self, command: Hold) -> Outcome:
+        """What is left, and if neighbours were required, how many of them are side by side."""
+        free, wish = self._state.free, command.wish
+        together = free.left_together(wish.quantity) if wish is not None and wish.is_required else None
+        return replace(_refused(command, OutcomeStatus.unavailable), left=free.left(), left_together=together)
+
+    def _may_add(self, holder: str) -> int | None:
+        """How many more seats of the event this person may hold; None: any number."""
+        limit = self._known.seats_per_buyer
+        if limit is None:
+            return None
+        has = sum(self._state.seats_of[each] for each in self._known.persons.get(holder, (holder,)))
+        return max(0, limit - has)
 
     def _choose(self, command: Hold) -> tuple[int, ...] | OutcomeStatus:
         """The positions of the seats to hold, sorted and all free; or the reason why the hold is refused."""
@@ -198,6 +225,7 @@ class _Batch:
             epoch=epoch,
             number=number,
             prices=prices,
+            groups=self._state.free.seat_map.groups(seats),
         )
         self._changes.hold(reservation)
         return reservation
@@ -208,7 +236,8 @@ class _Batch:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
         if reservation.status is ReservationStatus.confirmed and reservation.reference == command.reference:
             return _outcome(command, OutcomeStatus.confirmed, reservation)
-        if reservation.status is not ReservationStatus.pending or self._now >= reservation.expires_at:
+        held = reservation.status is ReservationStatus.pending  # its charge was begun in time
+        if not held or command.amount not in (None, reservation.total_price):
             self._changes.payments.append(_payment(command, reservation, PaymentStatus.refund_due))
             return _outcome(command, OutcomeStatus.no_longer_held, reservation)
         confirmed = replace(reservation, status=ReservationStatus.confirmed, reference=command.reference)
@@ -220,18 +249,48 @@ class _Batch:
         reservation = self._find(command.reservation_id)
         if reservation is None or (command.holder is not None and reservation.holder != command.holder):
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
+        if reservation.live and command.seat_ids is not None:
+            some = {seat_index(name, len(self._state.statuses)) for name in command.seat_ids}
+            if not some <= set(reservation.seats):
+                return _outcome(command, OutcomeStatus.unknown_seat, reservation)
+            if some != set(reservation.seats):
+                return self._give_back(command, reservation, some)
         match reservation.status:
             case ReservationStatus.pending:
                 return self._end(command, reservation, ReservationStatus.cancelled)
             case ReservationStatus.confirmed if command.holder is not None and self._known.begun:
                 return _outcome(command, OutcomeStatus.event_begun, reservation)
             case ReservationStatus.confirmed:
-                self._changes.refunds.append(reservation.id)
-                return self._end(command, reservation, ReservationStatus.refunded)
+                return self._refund(command, reservation)
             case ReservationStatus.expired:
                 return _outcome(command, OutcomeStatus.no_longer_held, reservation)
             case _:  # cancelled before, by another command
                 return _outcome(command, OutcomeStatus.cancelled, reservation)
+
+    def _give_back(self, command: Cancel, reservation: Reservation, some: Set[int | None]) -> Outcome:
+        """Make some seats of a live reservation available, and have their money refunded if they are paid."""
+        paid = reservation.status is ReservationStatus.confirmed
+        if paid and command.holder is not None and self._known.begun:
+            return _outcome(command, OutcomeStatus.event_begun, reservation)
+        priced = list(zip(reservation.seats, reservation.prices, strict=True))
+        kept = [(idx, price) for idx, price in priced if idx not in some]
+        total = sum(price for _, price in kept)
+        seats, prices = tuple(idx for idx, _ in kept), tuple(price for _, price in kept)
+        groups = self._state.free.seat_map.groups(seats)
+        rest = replace(reservation, seats=seats, prices=prices, total_price=total, groups=groups)
+        given_back = tuple(idx for idx, _ in priced if idx in some)
+        reduced = Reduced(reservation.id, given_back, total, reservation.total_price - total, paid, groups)
+        self._changes.reduce(rest, reduced)
+        self._seats_came_free = True
+        return _outcome(command, OutcomeStatus.reduced, rest)
+
+    def _reverse(self, command: Reverse) -> Outcome:
+        reservation = self._find(command.reservation_id)
+        if reservation is None:
+            return Outcome(id=command.id, status=OutcomeStatus.not_found)
+        if reservation.status is not ReservationStatus.confirmed or reservation.reference != command.reference:
+            return _outcome(command, OutcomeStatus.no_longer_held, reservation)
+        return self._refund(command, reservation)
 
     def _expire(self, command: Expire) -> Outcome:
         reservation = self._find(command.reservation_id)
@@ -239,8 +298,10 @@ class _Batch:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
         if reservation.status is not ReservationStatus.pending:
             return _outcome(command, OutcomeStatus.no_longer_held, reservation)
-        if self._now < reservation.expires_at:
+        if self._now < reservation.expires_at or reservation.id in self._known.kept:
             return _outcome(command, OutcomeStatus.not_due, reservation)
+        if reservation.id not in self._known.asked:  # when the payment that kept it ended is not known here
+            self._late_s.append((self._now - reservation.expires_at).total_seconds())
         return self._end(command, reservation, ReservationStatus.expired)
 
     def _release_place(self, command: ReleasePlace) -> Outcome:
@@ -249,7 +310,14 @@ class _Batch:
             return Outcome(id=command.id, status=OutcomeStatus.not_found)
         if reservation.status is not ReservationStatus.pending:
             return Outcome(id=command.id, status=OutcomeStatus.no_longer_held)
+        if reservation.id in self._known.kept:
+            return Outcome(id=command.id, status=OutcomeStatus.not_due)
         return self._end(command, reservation, ReservationStatus.cancelled)
+
+    def _refund(self, command: Command, reservation: Reservation) -> Outcome:
+        """End a paid reservation: its seats are available again, and its payment must be refunded."""
+        self._changes.refunds.append(reservation.id)
+        return self._end(command, reservation, ReservationStatus.refunded)
 
     def _end(self, command: Command, reservation: Reservation, status: ReservationStatus) -> Outcome:
         """End a live reservation with this status and make its seats available."""
@@ -263,7 +331,8 @@ class _Batch:
         return self._changes.find(reservation_id) or self._known.ended.get(reservation_id)
 
     def _offer_free_seats(self) -> None:
-        """Hold seats for every waiting-list entry whose wish can be met now, in the order of the list.
+        """Hold seats for every waiting-list entry whose wish can be met now, in the order of the list, within the limit
+        of seats per person.
 
         Called before each hold and at the end of the batch, so the waiting list always comes before other buyers.
         """
@@ -272,7 +341,9 @@ class _Batch:
         self._seats_came_free = False
         still_waiting = []
         for entry in self._waiting:
-            seats = self._state.free.choose(entry.wish)
+            may_add = self._may_add(entry.holder)
+            may = may_add is None or entry.wish.quantity <= may_add
+            seats = self._state.free.choose(entry.wish) if may else None
             if seats is None:
                 still_waiting.append(entry)
                 continue
@@ -292,9 +363,14 @@ def _outcome(command: Command, status: OutcomeStatus, reservation: Reservation) 
     )
 
 
-def _refused(command: Hold, status: OutcomeStatus, left: dict[str, int] | None = None) -> Outcome:
+def _refused(command: Hold, status: OutcomeStatus, may_add: int | None = None) -> Outcome:
     return Outcome(
-        id=command.id, status=status, left=left, number=command.number, epoch=command.epoch, asked=command.asked
+        id=command.id,
+        status=status,
+        may_add=may_add,
+        number=command.number,
+        epoch=command.epoch,
+        asked=command.asked,
     )
 
 
@@ -303,6 +379,6 @@ def _payment(command: Confirm, reservation: Reservation, status: PaymentStatus) 
         reservation_id=reservation.id,
         method=command.method,
         reference=command.reference,
-        amount=reservation.total_price,
+        amount=reservation.total_price if command.amount is None else command.amount,
         status=status,
     )

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-import structlog
 from redis.asyncio import Redis
 
 from app.domain.reservation import Reservation, SeatSnapshot
@@ -19,15 +18,16 @@ from app.lane.commands import Outcome, Published
 from app.lane.errors import LaneUnavailable
 from app.lane.outcomes import Outcomes
 from app.lane.streams import LaneStreams, PublishedEntry
-from app.lane.view import SeatView
+from app.lane.view import SEAT_BYTES, SeatView
+from app.outages import DATABASE, REDIS, Outages
 
 BLOCK_MS = 1000
 RETRY_S = 0.2  # between attempts while Redis or SQL cannot be reached
 RETRY_MS = int(RETRY_S * 1000)
+BUSY_S = 30.0  # a request that opened a view, or waits for its lane, is answered within this time
 IDLE_S = 300.0  # a view requested within this time may still be in use, so it is not closed
 
 Load = Callable[[str], Awaitable[tuple[SeatSnapshot, list[Reservation]] | None]]  # (event_id) → map, live reservations
-log = structlog.get_logger()
 
 
 class UnknownEvent(LookupError):
@@ -35,10 +35,20 @@ class UnknownEvent(LookupError):
 
 
 class SeatViews:
-    """The views of all events that were requested. They are updated while `run` runs."""
+    """The views of events that were requested. They are updated while `run` runs.
 
-    def __init__(self, redis: Redis, load: Load, outcomes: Outcomes) -> None:
-        self.read_s = float("inf")  # monotonic time of Redis's last answer; infinite while no view is open
+    While they take more than `memory_bytes_max` together, those that were requested longest ago are closed, except what
+    was requested within BUSY_S and what is watched.
+    """
+
+    def __init__(
+        self, redis: Redis, load: Load, outcomes: Outcomes, memory_bytes_max: int, outages: Outages | None = None
+    ) -> None:
+        self.memory_bytes_max = memory_bytes_max
+        self.watched: Callable[[], Collection[str]] = tuple  # the events whose views are in use, however long ago
+        # monotonic time of the last read of Redis, however it ended; infinite while no view is open
+        self.turned_s = float("inf")
+        self._outages = outages or Outages()
         self._streams = LaneStreams(redis)
         self._load = load
         self._outcomes = outcomes
@@ -70,6 +80,11 @@ class SeatViews:
         return sorted(self._views)
 
     @property
+    def memory_bytes(self) -> int:
+        """About how much memory the open views take."""
+        return sum(view.memory_bytes for view in self._views.values())
+
+    @property
     def stale(self) -> list[str]:
         """Events whose map could not be read from SQL again: their views may be out of date."""
         return sorted(self._stale)
@@ -89,27 +104,47 @@ class SeatViews:
                     raise UnknownEvent(event_id)
                 self._views[event_id] = await asyncio.to_thread(SeatView, *loaded)  # a large map takes a while
                 self._positions[event_id] = b"0-0" if newest is None else newest.entry_id
-                self.read_s = min(self.read_s, time.monotonic())
+                self.turned_s = min(self.turned_s, time.monotonic())
                 self._opened.set()
             self._asked_s[event_id] = time.monotonic()
         return self._views[event_id]
+
+    def has_room_for(self, seats_total: int) -> bool:
+        """Whether a map of so many seats fits into memory beside those that are open."""
+        return self.memory_bytes + SEAT_BYTES * seats_total <= self.memory_bytes_max
 
     def keep_only(self, event_ids: Collection[str]) -> None:
         """Close every other view that was not requested within IDLE_S. It is opened again when it is requested."""
         self._unwanted = self._views.keys() - set(event_ids)
 
     def _close_idle(self) -> None:
-        """Close the unwanted views that are idle. Called only between two reads of the streams, because a read needs
-        its views to stay open."""
+        """Close the unwanted views that are idle, and what memory is too small for. Called only between two reads of
+        the streams, because a read needs its views to stay open."""
         idle_since_s = time.monotonic() - IDLE_S
         for event_id in self._unwanted:
             if self._asked_s.get(event_id, 0.0) <= idle_since_s:
-                for kept in (self._views, self._positions, self._asked_s):
-                    kept.pop(event_id, None)
-                self._stale.discard(event_id)
+                self._close(event_id)
         self._unwanted = set()
+        self._close_oldest()
         if not self._views:
-            self.read_s = float("inf")
+            self.turned_s = float("inf")
+
+    def _close_oldest(self) -> None:
+        too_much = self.memory_bytes - self.memory_bytes_max
+        if too_much <= 0:
+            return
+        busy_since_s, watched = time.monotonic() - BUSY_S, set(self.watched())
+        for event_id in sorted(self._views, key=lambda name: self._asked_s.get(name, 0.0)):
+            if too_much <= 0 or self._asked_s.get(event_id, 0.0) > busy_since_s:
+                return
+            if event_id not in watched:
+                too_much -= self._views[event_id].memory_bytes
+                self._close(event_id)
+
+    def _close(self, event_id: str) -> None:
+        for kept in (self._views, self._positions, self._asked_s):
+            kept.pop(event_id, None)
+        self._stale.discard(event_id)
 
     async def renew(self, event_id: str) -> None:
         """Read an open view from SQL again, after this process has replaced its map: it must not show the old one."""
@@ -128,7 +163,8 @@ class SeatViews:
                 await self._reload_stale()
                 await self._follow()
             except LaneUnavailable as error:
-                log.warning("seat_views_waiting", error=repr(error))
+                self.turned_s = time.monotonic() if self._views else self.turned_s
+                self._outages.failed(REDIS, "seats", error)
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -145,7 +181,8 @@ class SeatViews:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if reading is not None and reading.done():
                 await self._take(reading.result())
-                self.read_s = time.monotonic()
+                self.turned_s = time.monotonic()
+                self._outages.worked("seats")
         finally:
             for task in tasks:
                 task.cancel()
@@ -179,8 +216,9 @@ class SeatViews:
         try:
             loaded = await self._load(event_id)
         except Exception as error:
-            log.warning("seat_view_not_reloaded", event_id=event_id, error=repr(error))
+            self._outages.failed(DATABASE, "seat_maps", error)
             return
+        self._outages.worked("seat_maps")
         if loaded is not None:
             view = self._views[event_id]
             view.become(await asyncio.to_thread(SeatView, *loaded, view))  # a large map takes a while

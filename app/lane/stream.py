@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from contextvars import Context
 
 from redis.asyncio import Redis
 
@@ -91,6 +92,12 @@ class Lane:
                 await self._wake(event_id, entry_id)
                 await answer
 
+    async def wake(self, event_id: str, entry_id: str) -> None:
+        """Wake an allocator for what is on the lane already. If this fails, the workers' next round comes to it."""
+        with suppress(TimeoutError, WakeUpFailed):
+            async with asyncio.timeout(self._wait_s):
+                await self._wake(event_id, entry_id)
+
     async def send(self, event_id: str, commands: Sequence[Command]) -> None:
         """Send commands without waiting for their outcomes. Raises LaneUnavailable if they may not have arrived."""
         with as_lane_unavailable():
@@ -112,7 +119,9 @@ class Lane:
     def _enqueue(self, event_id: str, packed: bytes, answer: asyncio.Future[Outcome]) -> None:
         self._pending.setdefault(event_id, deque()).append((packed, answer))
         if event_id not in self._flushes:
-            self._flushes[event_id] = asyncio.create_task(self._flush(event_id))
+            self._flushes[event_id] = asyncio.create_task(
+                self._flush(event_id), context=Context()
+            )  # of nobody's request
 
     async def _flush(self, event_id: str) -> None:
         """Send until nothing is pending. Commands submitted during a call form the next batch."""

@@ -1,11 +1,11 @@
 """One event's seat map as a web process shows it: as JSON, whole or only what changed since an earlier version.
 
-No I/O: SeatViews updates it. Each seat is encoded once per status; the JSON of a version is joined from these pieces.
+No I/O: SeatViews updates it. Each seat is encoded once; the JSON of a version is joined from that and the statuses.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from app.domain.layout import Seat
 from app.domain.reservation import Reservation, ReservationStatus, SeatSnapshot, SeatStatus, seat_id
 from app.lane.commands import Held, Outcome, Published, outcome_of
 
+SEAT_BYTES = 900  # of memory for one seat: its fields, its JSON, and its part in the JSON of a version
 BATCHES_KEPT = 1000  # versions back to which `since` can give only the changes
 CHANGES_CACHED_MAX = 1000
 PLACES_REMEMBERED_MAX = 100_000
@@ -36,9 +37,7 @@ class SeatView:
         self.event_id = snapshot.event_id
         shared = like is not None and like.seats == snapshot.seats
         self.seats: tuple[Seat, ...] = like.seats if like is not None and shared else snapshot.seats
-        self._pieces: list[tuple[bytes, ...]] = (
-            like._pieces if like is not None and shared else [_pieces(seat) for seat in snapshot.seats]
-        )
+        self._heads: list[bytes] = like._heads if like is not None and shared else _heads(snapshot.seats)
         self._places: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
         self.resets = 0
         for reservation in live:
@@ -46,11 +45,13 @@ class SeatView:
         self.version = snapshot.version
         self._layout = _encode(snapshot.layout)
         self._statuses = bytearray(snapshot.statuses)
-        self.totals = Counter(seat.grade for seat in snapshot.seats)  # seats per grade, free or not
         self._left: dict[str, int] = {}
         for seat, status in zip(snapshot.seats, snapshot.statuses, strict=True):
             self._left[seat.grade] = self._left.get(seat.grade, 0) + (status == SeatStatus.available)
-        self._shown = [pieces[status] for pieces, status in zip(self._pieces, snapshot.statuses, strict=True)]
+        # The seat's JSON up to its status, and the rest, by turns.
+        self._shown = [
+            part for head, status in zip(self._heads, snapshot.statuses, strict=True) for part in (head, _TAILS[status])
+        ]
         self._batches: deque[tuple[int, list[tuple[int, int]]]] = deque(maxlen=BATCHES_KEPT)
         self._body: bytes | None = None
         self._changes: dict[int, bytes] = {}
@@ -77,7 +78,7 @@ class SeatView:
                 freed = (status == SeatStatus.available) - (self._statuses[idx] == SeatStatus.available)
                 self._left[self.seats[idx].grade] += freed
                 self._statuses[idx] = status
-                self._shown[idx] = self._pieces[idx][status]
+                self._shown[2 * idx + 1] = _TAILS[status]
             self._batches.append((published.version, published.seats))
             self.version = published.version
             self._body = None
@@ -101,13 +102,18 @@ class SeatView:
         return self._places.get((epoch, number))
 
     @property
+    def memory_bytes(self) -> int:
+        """About how much memory the view takes."""
+        return SEAT_BYTES * len(self.seats)
+
+    @property
     def etag(self) -> str:
         return f'"{self.version}"'
 
     def body(self) -> bytes:
         """`{"seats": […], "layout": {…}, "version": n}`, encoded once per version."""
         if self._body is None:
-            parts = (b'{"seats":[', b",".join(self._shown), b'],"layout":', self._layout, self._ending)
+            parts = (b'{"seats":[', *self._shown, b'],"layout":', self._layout, self._ending)
             self._body = b"".join(parts)
         return self._body
 
@@ -139,17 +145,7 @@ class SeatView:
 
     def describe(self, reservation: Held | Reservation) -> dict[str, Any]:
         """A reservation as the API shows it: its seats in full, camelCase, the time as ISO 8601."""
-        return {
-            "id": reservation.id,
-            "eventId": self.event_id,
-            "status": reservation.status.value,
-            "seats": [
-                _seat(self.seats[idx]) | {"price": price}
-                for idx, price in zip(reservation.seats, reservation.prices, strict=True)
-            ],
-            "totalPrice": reservation.total_price,
-            "expiresAt": reservation.expires_at.isoformat(),
-        }
+        return describe(self.event_id, reservation, [self.seats[idx] for idx in reservation.seats])
 
     @property
     def _ending(self) -> bytes:
@@ -161,6 +157,20 @@ class SeatView:
             return self.body()
         seats_now = [{"id": seat_id(idx), "status": SeatStatus(status).name} for idx, status in sorted(changed.items())]
         return b'{"seats":' + _encode(seats_now) + self._ending
+
+
+def describe(event_id: str, reservation: Held | Reservation, seats: Iterable[Seat]) -> dict[str, Any]:
+    """`SeatView.describe` for who has no view of the event. `seats` are those of the reservation, in its order."""
+    groups = reservation.groups
+    return {
+        "id": reservation.id,
+        "eventId": event_id,
+        "status": reservation.status.value,
+        **({} if groups is None else {"together": groups == 1, "groups": groups}),
+        "seats": [_seat(seat) | {"price": price} for seat, price in zip(seats, reservation.prices, strict=True)],
+        "totalPrice": reservation.total_price,
+        "expiresAt": reservation.ends_at.isoformat(),
+    }
 
 
 def _newer(outcome: Outcome, known: Outcome) -> bool:
@@ -180,10 +190,15 @@ def _seat(seat: Seat) -> dict[str, Any]:
         "number": seat.number,
         "grade": seat.grade,
         "price": seat.price,
+        **({"name": seat.name} if seat.name else {}),
+        **({"marks": seat.marks} if seat.marks else {}),
     }
 
 
-def _pieces(seat: Seat) -> tuple[bytes, ...]:
-    """The seat's JSON for each status."""
-    shown = _seat(seat) | {"x": seat.x, "y": seat.y}
-    return tuple(_encode(shown | {"status": status.name}) for status in SeatStatus)
+_TAILS = tuple(b'"%s"}' % status.name.encode() for status in SeatStatus)
+
+
+def _heads(seats: Iterable[Seat]) -> list[bytes]:
+    """The JSON of each seat up to its status, with the comma that divides it from the one before."""
+    heads = [b"," + _encode(_seat(seat) | {"x": seat.x, "y": seat.y})[:-1] + b',"status":' for seat in seats]
+    return [head[1:] if at == 0 else head for at, head in enumerate(heads)]

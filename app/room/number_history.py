@@ -142,7 +142,7 @@ def _steps(entry: Entry, number: int) -> Iterable[LoggedStep]:
             yield LoggedStep(LogStep.restored, at_ms)
         case b"back" if _has(entry[b"l"], number):
             yield LoggedStep(LogStep.not_restored, at_ms)
-        case b"config" if int(entry.get(b"lost", b"0")) >= number:
+        case b"config" if int(entry.get(b"kept", b"0")) < number <= int(entry.get(b"lost", b"0")):
             yield LoggedStep(LogStep.room_lost, at_ms)
 
 

@@ -14,6 +14,8 @@ from redis.asyncio import Connection, Redis
 from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import ResponseError
 
+from app.redis_nodes import leads_elsewhere
+
 
 class OrderedCalls:
     """The part of a Redis client that a script uses: `evalsha` and `script_load`. Raises what redis-py raises."""
@@ -46,8 +48,10 @@ class OrderedCalls:
                     return await self._connection.read_response()
             finally:
                 self.under_way -= 1
-        except ResponseError:
-            raise  # an error answer was read in its turn, so the connection can still be used
+        except ResponseError as error:
+            if leads_elsewhere(error):
+                await self.aclose()
+            raise  # an error answer was read in its turn, so the connection can be used otherwise
         except BaseException:
             await self.aclose()  # else the next call would read the unread answer of this one
             raise

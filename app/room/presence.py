@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-import structlog
-
 from app.domain.ticket import holder_text
+from app.outages import REDIS, Outages
 from app.room.errors import RoomUnavailable
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
@@ -24,17 +23,21 @@ T = TypeVar("T")
 People = Mapping[int, bytes]  # number → holder
 Source = Callable[[], Iterable[tuple[LineView, People]]]
 Served = Callable[[str, int, Sequence[int]], Awaitable[set[int]]]  # (event id, epoch, numbers) → those who bought
+Owners = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]  # holders → the accounts that took them over
 CHUNK = 1_000  # numbers per call: under 1 ms of Redis
 URGENT_GAP_S = 0.1
+NEAR = 100  # numbers behind the cursor
 CALL_TIMEOUT_S = 5.0
-
-log = structlog.get_logger()
 
 
 class Presence:
-    def __init__(self, scripts: RoomScripts, flush_s: float, served: Served) -> None:
+    def __init__(
+        self, scripts: RoomScripts, flush_s: float, served: Served, owners: Owners, outages: Outages | None = None
+    ) -> None:
+        self._outages = outages or Outages()
         self._scripts = scripts
         self._served = served
+        self._owners = owners
         self._flush_s = flush_s
         self._seen: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         self._unproven: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
@@ -45,10 +48,17 @@ class Presence:
         """`source` answers the lines to report on, and who is here without polling: the holders of open streams."""
         self._sources.append(source)
 
-    def see(self, view: LineView, number: int, holder: bytes) -> None:
-        """Note that one buyer is here. Cheap: called on every poll. `holder` is kept only for an unproven number."""
+    def see(self, view: LineView, number: int, holder: bytes, *, wishes: bool = False) -> None:
+        """Note that one buyer is here. Cheap: called on every poll. `holder` is kept only for an unproven number.
+
+        Who `wishes` for seats gets them once seen: that is told at once near the front and in the turn.
+        """
         self._seen[view.event_id, view.epoch].add(number)
-        if number <= view.cursor and number in view.skipped:
+        rank = view.rank_of(number) if view.drawn else number
+        if rank <= view.cursor:
+            if number in view.skipped or (wishes and number in view.admitted):
+                self._urgent.set()
+        elif wishes and rank <= view.cursor + NEAR:
             self._urgent.set()
         if number in view.unproven:
             self._unproven[view.event_id, view.epoch][number] = holder_text(holder)
@@ -91,19 +101,22 @@ class Presence:
                     for some in _chunks(list(numbers)) or [[]]:
                         await self._scripts.seen(event_id, epoch, some)
         except (RoomUnavailable, TimeoutError) as error:
-            log.warning("presence_not_reported", error=str(error), rooms=len(seen))
+            self._outages.failed(REDIS, "presence", error)
             for key, numbers in seen.items():
                 self._seen[key] |= numbers
             for key, people in unproven.items():
                 self._unproven[key] |= people
+        else:
+            self._outages.worked("presence")
 
     async def restore(self, event_id: str, epoch: int, people: Mapping[int, str]) -> None:
         """Give people (number → holder) back the positions that a loss of Redis took, except those who bought before.
+        What a browser had before an account took it over goes to the account.
 
         Raises RoomUnavailable.
         """
-        served = await self._served(event_id, epoch, list(people))
-        pairs = [(number, "" if number in served else holder) for number, holder in people.items()]
+        served, owners = await self._served(event_id, epoch, list(people)), await self._owners(people.values())
+        pairs = [(number, "" if number in served else owners.get(holder, holder)) for number, holder in people.items()]
         await self._scripts.restore(event_id, epoch, pairs)
 
 

@@ -56,12 +56,16 @@ async def add_sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: in
 
 
 async def _sample(redis: Redis, event_id: str, record: RoomRecord, now_ms: int) -> LineSample:
-    """Measure the line. The people waiting are the numbers above the cursor whose position has not ended."""
-    ended, first = redis_keys.of_epoch(event_id, record.epoch, "gone"), (record.cursor + 1) >> 3
-    ended_from_byte = await redis.bitcount(ended, first, -1)
-    edge = await redis.getrange(ended, first, first)
-    before_cursor = (edge[0] >> 8 - (record.cursor + 1) % 8).bit_count() if edge else 0  # ended, in that first byte
-    waiting = max(0, record.number - record.cursor - ended_from_byte + before_cursor)
+    """Measure the line: whoever was given a number and has not ended, without who has a turn or was passed over."""
+    ended, skipped, both = (redis_keys.of_epoch(event_id, record.epoch, name) for name in ("gone", "skipped", "both"))
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.bitop("AND", both, ended, skipped)
+        for bitmap in (both, skipped, ended):
+            pipe.bitcount(bitmap)
+        pipe.delete(both)
+        _, both_total, skipped_total, ended_total, _ = await pipe.execute()
+    in_line = record.number - record.opened_after - ended_total - (skipped_total - both_total)
     admitted = await redis.zcard(redis_keys.of_epoch(event_id, record.epoch, "admitted"))
     active = await redis.zcard(redis_keys.of_epoch(event_id, record.epoch, "active"))
+    waiting = max(0, in_line - admitted - active)
     return LineSample(now_ms, record.number, record.admitted_total, waiting, admitted, active)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.domain.admission import LATE_MAX_MS
 from app.domain.eta import POLL_MAX_MS, POLL_MIN_MS
 from app.domain.line import Bits, RoomState
 from app.domain.ticket import ACCOUNT_PATTERN
@@ -31,8 +32,8 @@ from app.room.answers import (
     JoinStatus,
     LeaveStatus,
     Left,
-    Merged,
-    MergeStatus,
+    Look,
+    Marks,
     NoRoom,
     RoomSnapshot,
     RoomStatus,
@@ -40,30 +41,53 @@ from app.room.answers import (
     ScheduleStatus,
     Tick,
 )
-from app.room.errors import as_room_unavailable
+from app.room.door_limits import DoorLimits
+from app.room.errors import RoomUnavailable, as_room_unavailable
+from app.room.high_water import HighWater
+from app.room.live_rooms import FOLLOWED_BY_NOBODY, announce_room
 from app.room.ordered import OrderedCalls
-from app.room.record import record_of_hash
+from app.room.record import FIELD_OF, Birth, Schedule, record_of_hash
 
 LUA = Path(__file__).parent / "lua"
+FUNCTION_FILES = ("shares", "door", "draw", "rate", "presence", "complete")
+FUNCTIONS = tuple(Path(__file__).with_name(f"{name}.lua") for name in FUNCTION_FILES)
 HOLDER_BUCKETS = 1024  # small hashes pack 1,000,000 holders in 28 bytes each, see config/redis.conf
 WISH_BUCKET = 128  # wishes of this many neighbouring numbers share a small hash
 LOG_ENTRIES_MAX = 10_000  # of the room log; a reader that is further behind loads a snapshot
 SCAN_MAX = 2_000  # numbers that one tick looks at, those of absent people included
+UNSEEN_MAX = 500  # of these, those who may be present though nobody has reported them yet
 TURNS_ENDED_MAX = 500  # turns that end per tick
+RECENT_MS = 7_500  # a place counts as seen lately for one to two of these
+RECENT_TTL_S = 16
+ABSENT_KEPT_S = 3_600  # who was absent, as was told last, when nobody tells any more
 PRESENCE_SLOTS = 4  # bitmaps per presence window, so absence is precise to a quarter of the window
 
 Now = int | None
+Call = tuple[list[str], list[Any]]  # keys and arguments
 
 _JOIN_STATUS = {status.encode(): status for status in JoinStatus}
 _ROOM_STATUS: dict[bytes, RoomStatus] = {status.encode(): status for status in (*RoomState, *NoRoom)}
 
 
-class GuestPlace(NamedTuple):
-    """A line, and the browser id of the guest whose position in it an account takes over; "" if there is no guest."""
+class Person(NamedTuple):
+    """Somebody who asks for a place. `network`: what their address is counted as, "" if it is not. `proof`: the id of
+    one that was checked, "s…" of a solved challenge or "w…" of a wait. `verified`: a verified account joins."""
+
+    holder: str
+    wish: str = ""
+    network: str = ""
+    proof: str = ""
+    verified: bool = False
+
+
+class TickCall(NamedTuple):
+    """One room's part of a tick. Time counts for the rate only up to `since_ms` (`refilled_ms` of the caller's last
+    tick, else the room's) plus `steady_ms` since, by its monotonic clock: no jump of Redis's clock admits anybody."""
 
     event_id: str
     epoch: int
-    browser: str
+    steady_ms: float
+    since_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +97,7 @@ class Timing:
     presence_window_s: int
     claim_window_s: int
     pass_s: int
+    draw_ms: int = 0  # how long after an opening entries for its draw are taken
 
     @property
     def slot_ms(self) -> int:
@@ -84,40 +109,14 @@ class Timing:
         return min(POLL_MAX_MS, max(POLL_MIN_MS, self.presence_window_s * 1000 // 3))
 
     @property
+    def first_poll_ms(self) -> int:
+        """When a newcomer polls at the latest: a third of a slot. A join may come at the very end of its slot and
+        counts for one more; the report of the poll may take half a slot."""
+        return min(POLL_MAX_MS, self.slot_ms // 3)
+
+    @property
     def seen_ttl_s(self) -> int:
         return self.presence_window_s * 2 + 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
-    """The initial values of a room. `recover_ms` is above 0 only if it is made again after a loss of Redis."""
-
-    epoch: int
-    number: int
-    bound: int
-    cursor: int
-    state: RoomState
-    opens_ms: int
-    rate_per_s: float
-    burst: int
-    max_active: int
-    message: str = ""
-    opened_after: int = 0
-    recover_ms: int = 0
-    state_after: RoomState = RoomState.open
-    closes_ms: int = 0
-    reason: str = ""
-    accounts_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """When a room opens and closes by itself, in Unix ms. `message` is shown to everyone in line if it is cancelled."""
-
-    opens_ms: int
-    closes_ms: int = 0
-    cancelled: bool = False
-    message: str = ""
 
 
 def holder_bucket(holder: str) -> int:
@@ -125,55 +124,99 @@ def holder_bucket(holder: str) -> int:
 
 
 class RoomScripts:
-    """All commands of all rooms, over one Redis client. Each raises RoomUnavailable when Redis cannot be reached."""
+    """All commands of all rooms, over one Redis client. Each raises RoomUnavailable when Redis cannot be reached.
 
-    def __init__(self, redis: Redis, timing: Timing) -> None:
+    A room that was made for another Redis process, or that lacks what this process has seen of it (`high_water`), is
+    `missing` until it has been made again.
+    """
+
+    def __init__(self, redis: Redis, timing: Timing, limits: DoorLimits | None = None) -> None:
         self.redis = redis
         self.timing = timing
-        self._scripts = {path.stem: load(redis, path) for path in sorted(LUA.glob("*.lua"))}
+        self.limits = limits or DoorLimits()
+        self.high_water = HighWater()
+        self._limits = self.limits.packed()
+        self._admit_limits = _admit_limits(timing)
+        self._scripts = {path.stem: load(redis, path, *FUNCTIONS) for path in sorted(LUA.glob("*.lua"))}
 
     async def join(
         self,
         event_id: str,
         epoch: int,
-        people: Sequence[tuple[str, str]],
+        people: Sequence[Person | tuple[str, str]],
         now_ms: Now = None,
         client: OrderedCalls | None = None,
+        made_in: int = 0,
     ) -> JoinedBatch:
-        """Give each (holder, packed wish or "") a number, in order. `client`: the connection to use."""
-        flat = [part for holder, wish in people for part in (holder_bucket(holder), holder, wish)]
-        packed = msgspec.msgpack.encode(flat)  # one argument, not three each: each costs redis-py more than the join
-        names = _keys(event_id, epoch, "gone", "holders:", "wishes:", "seen:", "admitted", "active")
-        args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, WISH_BUCKET, packed, ACCOUNT_PATTERN]
-        room, last_number, *answers = await self._call("join", names, args, client=client)
+        """Give each person a number, in order. `client`: the connection to use. `made_in`: the generation in which the
+        caller saw the room made; one made again since is missing to them."""
+        flat: list[str | int] = []
+        networks: dict[str, None] = {}
+        for each in people:
+            holder, wish, network, proof, verified = each if isinstance(each, Person) else Person(*each)
+            flat += (holder_bucket(holder), holder, wish, network, proof, int(verified))
+            networks[network] = None
+        networks.pop("", None)
+        packed = msgspec.msgpack.encode(flat)  # one argument, not six each: each costs redis-py more than the join
+        names = _keys(event_id, epoch, "gone", "holders:", "wishes:", "seen:", "admitted", "active", "door:")
+        names.append(redis_keys.room_log(event_id))
+        args: list[Any] = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, WISH_BUCKET]
+        args += [packed, self._limits, msgspec.msgpack.encode(list(networks)), LOG_ENTRIES_MAX, self.timing.draw_ms]
+        args += [self.high_water.remembered(event_id), made_in]
+        room, last_number, left, *answers = await self.call("join", names, args, client=client)
         pairs = iter(answers)
+        self.high_water.see(event_id, last_number)
         joined = [Joined(_JOIN_STATUS[status], number) for status, number in zip(pairs, pairs, strict=True)]
-        return JoinedBatch(_ROOM_STATUS[room], last_number, joined)
+        return JoinedBatch(_ROOM_STATUS[room], last_number, joined, left)
 
     async def tick(
         self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
     ) -> Tick:
-        """Do what is due by the clock (due.lua), then admit as many as rate and capacity allow, in one round trip.
+        """One tick of one room."""
+        (tick,) = await self.tick_all([TickCall(event_id, epoch, steady_ms, since_ms)], now_ms)
+        if isinstance(tick, RoomUnavailable):
+            raise tick
+        return tick
 
-        Time counts for the rate only up to `since_ms` + `steady_ms`: the `refilled_ms` of the caller's last tick, plus
-        the time since by its monotonic clock. So a jump of Redis's clock admits nobody, and no time counts twice if
-        several workers tick. Without `since_ms`, `steady_ms` counts from the room's own `refilled_ms`.
+    async def tick_all(self, calls: Sequence[TickCall], now_ms: Now = None) -> list[Tick | RoomUnavailable]:
+        """In each of these rooms do what is due by the clock (due.lua), then admit as many as rate and capacity allow:
+        one round trip for all of them. What went wrong in one room is its answer, and no other room's concern.
         """
         pipe = self.redis.pipeline(transaction=False)
-        names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
-        names.append(redis_keys.lane(event_id))
-        await self._scripts["due"](names, [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX], client=pipe)
-        names = _keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active")
-        names.append(redis_keys.room_log(event_id))
-        names += [redis_keys.of_epoch(event_id, epoch, prefix) for prefix in ("seen:", "wishes:")]
-        names.append(redis_keys.lane(event_id))
-        args: list[Any] = [_now(now_ms), "" if since_ms is None else since_ms, steady_ms, epoch, PRESENCE_SLOTS]
-        args += [self.timing.slot_ms, self.timing.claim_window_s * 1000, SCAN_MAX, LOG_ENTRIES_MAX, WISH_BUCKET]
-        await self._scripts["admit"](names, args, client=pipe)
+        for call in calls:
+            await self._request_tick(pipe, call, now_ms)
         with as_room_unavailable():
             async with pipe:  # returns its connection to the pool even if the call is cancelled
-                ended, (room, admitted, cursor, number, wishes_sent, refilled_ms) = await pipe.execute()
-        return Tick(_ROOM_STATUS[room], ended, admitted, cursor, number, wishes_sent, float(refilled_ms))
+                answers = await pipe.execute(raise_on_error=False)
+        pairs = zip(calls, answers[::2], answers[1::2], strict=True)
+        return [self._ticked(call.event_id, ended, let_in) for call, ended, let_in in pairs]
+
+    async def _request_tick(self, pipe: Any, call: TickCall, now_ms: Now) -> None:
+        event_id, epoch, steady_ms, since_ms = call
+        names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
+        names += [redis_keys.lane(event_id), redis_keys.of_epoch(event_id, epoch, "wishes:")]
+        due: list[Any] = [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX, self.timing.draw_ms, WISH_BUCKET]
+        await self._scripts["due"](names, due, client=pipe)
+        names = _keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active", "seen:", "wishes:")
+        names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
+        names.append(redis_keys.of_epoch(event_id, epoch, "order"))
+        args: list[Any] = [_now(now_ms), "" if since_ms is None else since_ms, steady_ms, epoch, self._admit_limits]
+        args.append(self.high_water.remembered(event_id))
+        await self._scripts["admit"](names, args, client=pipe)
+
+    def _ticked(self, event_id: str, ended: Any, let_in: Any) -> Tick | RoomUnavailable:
+        for answer in (ended, let_in):
+            if isinstance(answer, Exception):
+                return RoomUnavailable(type(answer).__name__, str(answer))
+        room, admitted, cursor, number, wishes_sent, refilled_ms, waits = let_in
+        self.high_water.see(event_id, number, cursor)
+        return Tick(_ROOM_STATUS[room], ended, admitted, cursor, number, wishes_sent, float(refilled_ms), bool(waits))
+
+    async def tell_absent(self, event_id: str, epoch: int, now_ms: Now = None) -> bool:
+        """Tell those who follow the room who is absent, if that is known. Whether it has changed."""
+        names = [*_keys(event_id, epoch, "gone", "absent", "scratch", "seen:"), redis_keys.room_log(event_id)]
+        args = [_now(now_ms), epoch, PRESENCE_SLOTS, self.timing.slot_ms, ABSENT_KEPT_S, LOG_ENTRIES_MAX]
+        return bool(await self.call("absent", names, args))
 
     async def wish(self, event_id: str, epoch: int, number: int) -> str:
         """The packed wish that is stored for a number until its turn, or "". Answer it only to the number's holder."""
@@ -182,20 +225,34 @@ class RoomScripts:
             kept: bytes | None = await self.redis.hget(bucket, str(number))  # type: ignore[misc]
         return kept.decode().partition(" ")[2] if kept else ""
 
-    async def claim(self, event_id: str, epoch: int, number: int, now_ms: Now = None) -> Claimed:
-        """Begin the pass of an admitted number. Idempotent: a repeat returns the same end of the pass."""
-        names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
-        args = [_now(now_ms), epoch, number, self.timing.pass_s * 1000, LOG_ENTRIES_MAX]
-        status, expires_ms = await self._call("claim", names, args)
+    async def claim(
+        self,
+        event_id: str,
+        epoch: int,
+        number: int,
+        holder: str,
+        now_ms: Now = None,
+        *,
+        made_in: int = 0,
+        pass_s: int | None = None,
+    ) -> Claimed:
+        """Begin the pass of its holder's admitted number; a repeat returns the same end. `made_in`: as for `join`.
+        `pass_s`: how long it lasts, if not as long as passes do everywhere."""
+        names = _keys(event_id, epoch, "gone", "lapsed", "admitted", "active", "holders:", "wishes:")
+        names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
+        args = [_now(now_ms), epoch, number, (pass_s or self.timing.pass_s) * 1000, LOG_ENTRIES_MAX]
+        args += [holder_bucket(holder), holder, WISH_BUCKET, made_in]
+        status, expires_ms = await self.call("claim", names, args)
         return Claimed(ClaimStatus(status.decode()), expires_ms)
 
-    async def leave(self, event_id: str, epoch: int, number: int, now_ms: Now = None, *, release_id: str) -> Left:
-        """End the position of a buyer who leaves. Idempotent.
+    async def leave(
+        self, event_id: str, epoch: int, number: int, holder: str, now_ms: Now = None, *, release_id: str
+    ) -> Left:
+        """End the position of a buyer who leaves, if it is this holder's. Idempotent.
 
-        If the number had a turn, a command with the id `release_id` is put on the lane to free its seats. The caller
-        must wake an allocator for it.
-        """
-        status, lane_entry = await self._call("leave", *self._leaving(event_id, epoch, number, release_id, now_ms))
+        If it had a turn, a command with the id `release_id` is put on the lane: the caller must wake an allocator."""
+        leaving = self._leaving(event_id, epoch, number, holder, release_id, now_ms)
+        status, lane_entry = await self.call("leave", *leaving)
         return Left(LeaveStatus(status.decode()), lane_entry.decode())
 
     async def end_served(self, event_id: str, places: Sequence[tuple[int, int]]) -> None:
@@ -203,85 +260,78 @@ class RoomScripts:
         with as_room_unavailable():
             async with self.redis.pipeline(transaction=False) as pipe:
                 for epoch, number in places:
-                    await self._scripts["leave"](*self._leaving(event_id, epoch, number, "", None), client=pipe)
+                    await self._scripts["leave"](*self._leaving(event_id, epoch, number, "", "", None), client=pipe)
                 await pipe.execute()
 
-    def _leaving(
-        self, event_id: str, epoch: int, number: int, release_id: str, now_ms: Now
-    ) -> tuple[list[str], list[Any]]:
-        names = [*_keys(event_id, epoch, "gone", "returned", "admitted", "active"), redis_keys.room_log(event_id)]
-        names += [redis_keys.of_epoch(event_id, epoch, "wishes:"), redis_keys.lane(event_id)]
-        return names, [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, release_id]
+    def _leaving(self, event_id: str, epoch: int, number: int, holder: str, release_id: str, now_ms: Now) -> Call:
+        names = _keys(event_id, epoch, "gone", "returned", "admitted", "active", "wishes:", "holders:")
+        names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
+        who = [release_id, holder_bucket(holder), holder]
+        return names, [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, *who]
 
     async def seen(self, event_id: str, epoch: int, numbers: Sequence[int], now_ms: Now = None) -> int:
-        """Store that these numbers are present. Returns how many that were passed over came back."""
+        """Store that these numbers are present, as their tickets prove. Returns how many passed over came back."""
         packed = struct.pack(f">{len(numbers)}I", *numbers)
-        names = _keys(event_id, epoch, "gone", "skipped", "returned", "seen:")
+        names = _keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "seen:", "wishes:")
+        names += [redis_keys.lane(event_id), redis_keys.of_epoch(event_id, epoch, "ranks")]
         args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, packed]
-        back: int = await self._call("seen", names, args)
+        args += [RECENT_MS, RECENT_TTL_S, WISH_BUCKET]
+        args.append(self.high_water.remembered(event_id, max(numbers, default=0)))
+        back: int = await self.call("seen", names, args)
         return back
 
     async def restore(self, event_id: str, epoch: int, people: Sequence[tuple[int, str]], now_ms: Now = None) -> int:
         """Give (number, holder) their positions back after a loss of Redis. A holder "" says that the number was served
-        before the loss: it stays ended. Returns how many positions were given back.
-        """
-        args: list[Any] = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, LOG_ENTRIES_MAX]
+        before the loss: it stays ended. Returns how many positions were given back."""
+        args: list[Any] = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s]
+        args += [LOG_ENTRIES_MAX, ACCOUNT_PATTERN]
         for number, holder in people:
             args += (number, holder_bucket(holder), holder)
-        names = _keys(event_id, epoch, "gone", "lost", "skipped", "returned", "holders:", "seen:")
-        back: int = await self._call("restore", [*names, redis_keys.room_log(event_id)], args)
+        names = _keys(event_id, epoch, "gone", "lost", "skipped", "returned", "holders:", "seen:", "taken")
+        names += [redis_keys.room_log(event_id), redis_keys.of_epoch(event_id, epoch, "ranks")]
+        back: int = await self.call("restore", names, args)
         return back
 
-    async def merge(self, place: GuestPlace, account: str, now_ms: Now = None) -> Merged:
-        """Give the account the guest's position; of two positions it keeps the better one (merge.lua says which)."""
-        return _merged(await self._call("merge", *self._merging(place, account, now_ms)))
-
-    async def merge_all(self, places: Sequence[GuestPlace], account: str) -> list[Merged]:
-        """`merge` in many rooms, in one round trip; the results are in the order of `places`."""
-        with as_room_unavailable():
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for place in places:
-                    await self._scripts["merge"](*self._merging(place, account, None), client=pipe)
-                return [_merged(answer) for answer in await pipe.execute()]
-
-    def _merging(self, place: GuestPlace, account: str, now_ms: Now) -> tuple[list[str], list[Any]]:
-        event_id, epoch, browser = place
-        names = [*_keys(event_id, epoch, "gone", "returned", "admitted", "active"), redis_keys.room_log(event_id)]
-        names += [redis_keys.of_epoch(event_id, epoch, prefix) for prefix in ("holders:", "wishes:")]
-        args: list[Any] = [_now(now_ms), epoch, holder_bucket(browser), browser, holder_bucket(account), account]
-        return names, [*args, LOG_ENTRIES_MAX, WISH_BUCKET]
-
     async def change(self, event_id: str, fields: dict[str, str | int | float], now_ms: Now = None) -> Changed:
-        """Set state, rate, burst, max_active, accounts_only (1 or 0) or message."""
-        args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, event_id]
+        """Set state, rate, burst, max_active, door, message, opening or lobby_ms."""
+        args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, self.timing.draw_ms]
         for field, value in fields.items():
             args += (field, value)
-        names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
-        status, before = await self._call("change", names, args)
-        return Changed(ChangeStatus(status.decode()), RoomState(before.decode()) if before else None)
+        names = [redis_keys.room(event_id), redis_keys.room_log(event_id)]
+        status, before = await self.call("change", names, args)
+        changed = Changed(ChangeStatus(status.decode()), RoomState(before.decode()) if before else None)
+        if changed.status is ChangeStatus.changed and changed.state_before in FOLLOWED_BY_NOBODY:
+            await announce_room(self.redis, event_id)
+        return changed
 
     async def schedule(self, event_id: str, times: Schedule, now_ms: Now = None) -> Scheduled:
         """Set when the room opens and closes by itself, or cancel its event."""
         cancelled = "cancelled" if times.cancelled else ""
-        args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled, times.message, event_id]
-        names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.OPENED]
-        status, epoch, opened_after = await self._call("schedule", names, args)
-        return Scheduled(ScheduleStatus(status.decode()), epoch, opened_after)
+        args = [_now(now_ms), LOG_ENTRIES_MAX, times.opens_ms, times.closes_ms, cancelled]
+        args.append(times.version)
+        names = [redis_keys.room(event_id), redis_keys.room_log(event_id)]
+        status, epoch, opened_after = await self.call("schedule", names, args)
+        scheduled = Scheduled(ScheduleStatus(status.decode()), epoch, opened_after)
+        if scheduled.status is ScheduleStatus.changed:
+            await announce_room(self.redis, event_id)
+        return scheduled
 
     async def reserve(self, event_id: str, bound: int) -> int:
         """Allow numbers up to `bound`, which SQL has reserved. Returns the bound in force; 0 if there is no room."""
-        in_force: int = await self._call("reserve", [redis_keys.room(event_id)], [bound])
+        in_force: int = await self.call("reserve", [redis_keys.room(event_id)], [bound])
         return in_force
 
     async def snapshot(self, event_id: str, epoch: int) -> RoomSnapshot | None:
-        """The whole room at one moment; None if there is no such room. Its bitmaps and turns are those of `epoch`."""
-        names = _keys(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active")
+        """The whole room at one moment; None if none is complete. Its bitmaps and turns are those of `epoch`."""
+        names = _keys(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active", "taken", "absent")
         names.insert(1, redis_keys.room_log(event_id))
-        answer = await self._call("snapshot", names, [])
-        flat, log_id, ended, skipped, lapsed, unproven, admitted, active = answer
-        record = record_of_hash(flat)
-        if record is None:
+        answer = await self.call("snapshot", names, [self.high_water.remembered(event_id)])
+        if answer is None:
             return None
+        flat, log_id, ended, skipped, lapsed, unproven, admitted, active, taken, absent = answer
+        record = record_of_hash(flat)
+        assert record is not None, "it has a state"
+        self.high_water.see(event_id, record.number, record.cursor)
         return RoomSnapshot(
             record=record,
             log_id=log_id,
@@ -289,22 +339,38 @@ class RoomScripts:
             skipped=Bits(skipped),
             lapsed=Bits(lapsed),
             unproven=Bits(unproven),
+            taken=Bits(taken),
+            absent=Bits(absent),
             admitted=_turns(admitted),
             active=_turns(active),
         )
 
-    async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
-        """Make the room unless it exists. Returns whether it was made."""
-        names = [redis_keys.room(event_id), redis_keys.room_log(event_id), redis_keys.ROOMS]
-        names += [redis_keys.of_epoch(event_id, birth.epoch, name) for name in ("gone", "lost")]
-        names.append(redis_keys.OPENED)
-        args: list[Any] = [_now(now_ms), event_id, birth.epoch, birth.number, birth.bound, birth.cursor, birth.state]
-        args += [birth.opens_ms, birth.rate_per_s, birth.burst, birth.max_active, birth.message, birth.recover_ms]
-        args += [birth.state_after, LOG_ENTRIES_MAX, birth.opened_after, birth.closes_ms, birth.reason]
-        args.append(int(birth.accounts_only))
-        return bool(await self._call("create", names, args))
+    async def look(self, event_id: str, marks: Marks) -> Look:
+        """The room, and whether it is complete as far as SQL, by these marks, and this process know."""
+        remembered = self.high_water.remembered(event_id, marks.number, marks.cursor)
+        args = [remembered, marks.generation, marks.revision]
+        complete, *flat = await self.call("look", [redis_keys.room(event_id)], args)
+        record = record_of_hash(flat)
+        if complete and record is not None:
+            self.high_water.see(event_id, record.number, record.cursor)
+        return Look(bool(complete), record)
 
-    async def _call(self, command: str, keys: list[str], args: list[Any], client: Any = None) -> Any:
+    async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
+        """Make the room unless it exists and is complete. Returns whether it was made."""
+        names = [redis_keys.room(event_id), redis_keys.room_log(event_id)]
+        names += _keys(event_id, birth.epoch, "gone", "lost", "skipped", "admitted", "order")[1:]
+        fields = asdict(birth)
+        fields["cursor"] = max(birth.cursor, self.high_water.of(event_id)[1])
+        args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, fields.pop("recover_ms")]
+        for name, value in fields.items():
+            args += (FIELD_OF.get(name, name), value)
+        is_made = bool(await self.call("create", names, args))
+        if is_made:
+            await announce_room(self.redis, event_id, is_made=True)
+        return is_made
+
+    async def call(self, command: str, keys: list[str], args: list[Any], client: Any = None) -> Any:
+        """One command of one room, for a module beside this one. Raises RoomUnavailable."""
         with as_room_unavailable():
             return await self._scripts[command](keys, args, client=client)
 
@@ -314,13 +380,14 @@ def _keys(event_id: str, epoch: int, *names: str) -> list[str]:
     return [redis_keys.room(event_id), *(redis_keys.of_epoch(event_id, epoch, name) for name in names)]
 
 
+def _admit_limits(timing: Timing) -> bytes:
+    limits = {"slots": PRESENCE_SLOTS, "slot_ms": timing.slot_ms, "claim_ms": timing.claim_window_s * 1000}
+    limits |= {"scan_max": SCAN_MAX, "unseen_max": UNSEEN_MAX, "late_max_ms": LATE_MAX_MS, "recent_ms": RECENT_MS}
+    return msgspec.msgpack.encode({**limits, "log_max": LOG_ENTRIES_MAX, "wish_bucket": WISH_BUCKET})
+
+
 def _now(now_ms: Now) -> str | int:
     return "" if now_ms is None else now_ms
-
-
-def _merged(answer: list[Any]) -> Merged:
-    status, number = answer
-    return Merged(MergeStatus(status.decode()), number)
 
 
 def _turns(pairs: list[bytes]) -> dict[int, int]:

@@ -27,8 +27,9 @@ RULES = {
         GROUP BY r.id, r.status HAVING count(p.id)
             != CASE WHEN r.status = 'confirmed' THEN 1 ELSE 0 END
     """,
-    "a captured payment is the price": """
-        SELECT r.id FROM reservations r JOIN payments p ON p.reservation_id = r.id WHERE p.amount != r.total_price
+    "what is left of a payment is the price": """
+        SELECT r.id FROM reservations r JOIN payments p ON p.reservation_id = r.id
+        WHERE p.amount != r.total_price AND p.status = 'captured'
     """,
 }
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from datetime import timedelta
 
 from redis.asyncio import Redis
 from sqlalchemy import select, update
 
 from app import redis_keys
 from app.domain.reservation import ReservationStatus
-from app.domain.seatplan import PRICE_MAX
+from app.domain.seatvalues import PRICE_MAX
 from app.lane.commands import Cancel, Expire, Outcome, OutcomeStatus, ReleasePlace
 from app.ledger import events, reservations, statistics
 from app.ledger.database import Database
 from app.ledger.tables.events import seats
 from app.ledger.tables.payments import payments
+from app.ledger.tables.reservations import reservation_seats
 from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec, wishing
 from workers.allocator import StopReason
 
@@ -86,9 +89,17 @@ async def test_a_paid_hold_is_sold_and_ends_the_buyers_turn(world: World) -> Non
     assert (stored.status, stored.reference) == (ReservationStatus.confirmed, "pay-1")
 
 
-async def test_paying_at_the_very_moment_the_hold_ends_is_too_late(world: World) -> None:
+async def test_who_began_to_pay_in_time_is_sold_what_nobody_has_ended(world: World) -> None:
     (held,) = await world.do(hold("a", [0]))
     world.time.pass_s(HOLD_FOR.total_seconds())
+    (sold,) = await world.do(confirm("b", held_id(held)))
+    assert sold.status is OutcomeStatus.confirmed
+
+
+async def test_paying_after_the_hold_was_ended_is_too_late(world: World) -> None:
+    (held,) = await world.do(hold("a", [0]))
+    world.time.pass_s(HOLD_FOR.total_seconds())
+    await world.do(Expire(id="x", reservation_id=held_id(held)))
     (late,) = await world.do(confirm("b", held_id(held)))
     assert late.status is OutcomeStatus.no_longer_held
     assert world.finished == []
@@ -120,6 +131,7 @@ async def test_paying_with_other_money_what_is_already_paid_is_given_back(world:
 async def test_money_that_comes_too_late_is_noted_as_due_back_once_however_often_it_is_told(world: World) -> None:
     (held,) = await world.do(hold("a", [0]))
     world.time.pass_s(HOLD_FOR.total_seconds())
+    await world.do(Expire(id="x", reservation_id=held_id(held)))
     for command_id in ("b", "c"):
         (late,) = await world.do(confirm(command_id, held_id(held)))
         assert late.status is OutcomeStatus.no_longer_held
@@ -239,7 +251,7 @@ async def test_seats_that_are_not_as_an_allocator_remembers_are_looked_at_again(
 
 async def test_a_hold_costs_as_much_as_its_seats_do_together(redis: Redis, ledger: Database) -> None:
     dear = [events.GradeSpec(name="R", price=PRICE_MAX), events.GradeSpec(name="S", price=PRICE_MAX)]
-    await events.create(ledger, replace(spec(rows=2, seats_per_row=30), grades=dear), START)
+    await events.create(ledger, replace(spec(rows=2, seats_per_row=30), grades=dear, seats_per_buyer=None), START)
     world = World(redis, ledger)
     (held,) = await world.do(hold("a", range(60)))
     (sold,) = await world.do(confirm("b", held_id(held)))
@@ -248,7 +260,23 @@ async def test_a_hold_costs_as_much_as_its_seats_do_together(redis: Redis, ledge
     assert stored is not None
     assert stored.total_price == 60 * PRICE_MAX
     await world.do(Cancel(id="c", reservation_id=held_id(held)))
-    assert (await statistics.read(ledger)).total.refunded == 60 * PRICE_MAX
+    assert (await statistics.read(ledger, START)).total.refunded == 60 * PRICE_MAX
+
+
+async def test_what_an_event_sold_is_added_up_again_when_its_lane_has_written_something(world: World) -> None:
+    (held,) = await world.do(hold("a", [0, 1]))
+    await world.do(confirm("b", held_id(held)))
+    after = START + timedelta(days=9999)  # the sums are kept from the end of the sale on
+    first = await statistics.read(world.db, after)
+    assert first.total.grades == {"R": (2, 200)}
+    async with world.db.write() as tx:
+        await tx.execute(update(reservation_seats).values(price=7))
+    assert (await statistics.read(world.db, after)).total == first.total, "it was not added up again"
+    await world.do(Cancel(id="c", reservation_id=held_id(held)))
+    assert (await statistics.read(world.db, after)).total.refunded == 200
+    late = confirm("d", held_id(held), reference="late")
+    await world.do(late)
+    assert (await statistics.read(world.db, after)).total.refunded == 400, "money that came too late counts as well"
 
 
 async def test_a_lane_of_no_event_is_let_go(world: World) -> None:
@@ -274,3 +302,22 @@ async def test_after_its_slice_an_allocator_rings_for_another(world: World) -> N
     assert [event_id for event_id, _ in world.woken] == [EVENT]
     assert await world.allocator().run(EVENT) is StopReason.drained
     assert len(await world.answers()) == 450
+
+
+async def test_a_command_that_raises_anything_at_all_blocks_no_other(world: World) -> None:
+    """The second of three fails in the batch, and again by itself."""
+    calls = itertools.count(1)
+
+    def new_id() -> str:
+        number = next(calls)
+        if number in (2, 4):
+            raise KeyError("a fault of the program")
+        return f"n_{number}"
+
+    await world.send(hold("a", [0]), hold("b", [1]), hold("c", [2]))
+    allocator = world.allocator()
+    allocator.new_reservation_id = new_id
+    await allocator.run(EVENT)
+    answers = await world.answers()
+    assert (set(answers), list(await world.statuses())[:3]) == ({"a", "c"}, [1, 0, 1])
+    assert allocator.work.commands_dropped == 1

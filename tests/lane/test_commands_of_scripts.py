@@ -10,11 +10,11 @@ from app import redis_keys
 from app.domain.wish import Wish, pack_wish
 from app.lane.commands import Command, Hold, ReleasePlace, pack, unpack_command
 from app.ledger.database import Database
-from app.room.scripts import LUA
+from app.room.scripts import LUA, RECENT_MS
 from tests.room.room import EVENT, TIMING, Room
 
 CLAIM_MS = TIMING.claim_window_s * 1000
-WRITERS = {"admit", "due", "leave"}  # the scripts that the tests below run
+WRITERS = {"admit", "claim", "due", "leave", "seen"}  # the scripts that the tests below run
 WISH = Wish(quantity=2, grades=("R", "S"), adjacent=False)
 
 
@@ -37,10 +37,52 @@ def test_every_script_that_is_given_the_lane_is_run_here() -> None:
     assert given == WRITERS
 
 
-async def test_admit_sends_the_hold_of_a_wish(room: Room) -> None:
+HOLD = Hold(id="wish:1:1", holder="anna", number=1, epoch=1, wish=WISH)
+
+
+async def test_admit_sends_the_hold_of_a_wish_whose_buyer_was_seen_lately(room: Room) -> None:
+    await room.join("anna", wish=pack_wish(WISH))
+    await room.seen(1)
+    room.clock.pass_ms(RECENT_MS)
+    await room.tick()
+    assert await commands(room) == [HOLD]
+
+
+async def test_the_hold_of_a_wish_waits_until_its_buyer_is_seen(room: Room) -> None:
     await room.join("anna", wish=pack_wish(WISH))
     await room.tick()
-    assert await commands(room) == [Hold(id="wish:1:1", holder="anna", number=1, epoch=1, wish=WISH)]
+    assert await commands(room) == [], "whoever joined may never come back"
+    await room.seen(1)
+    await room.seen(1)
+    assert await commands(room) == [HOLD]
+
+
+async def test_who_was_seen_a_while_ago_gets_seats_when_they_come_back(room: Room) -> None:
+    await room.join("anna", wish=pack_wish(WISH))
+    await room.seen(1)
+    room.clock.pass_ms(3 * RECENT_MS)
+    await room.tick()
+    assert await commands(room) == []
+    await room.seen(1)
+    assert await commands(room) == [HOLD]
+
+
+async def test_claim_sends_the_hold_of_a_wish_that_waits(room: Room) -> None:
+    await room.join("anna", wish=pack_wish(WISH))
+    await room.tick()
+    for _ in range(2):
+        await room.claim(1)
+        assert await commands(room) == [HOLD]
+
+
+async def test_joins_that_never_come_back_hold_no_seat(room: Room) -> None:
+    await room.change(max_active=200)
+    for each in range(200):
+        await room.join(f"ghost-{each}", wish=pack_wish(WISH))
+    for _ in range(60):
+        await room.tick(1000)
+    assert await room.let_in(), "they were let in"
+    assert not [command for command in await commands(room) if isinstance(command, Hold)]
 
 
 async def test_due_sends_the_release_of_a_turn_that_lapsed(room: Room) -> None:

@@ -154,3 +154,11 @@ def test_a_hold_that_is_made_and_cancelled_within_one_batch_moves_no_seat() -> N
     _, store = play([([hold("a", [1]), Cancel(id="b", reservation_id="r_0")], 0.0)])
     assert store.reservations["r_0"].status is ReservationStatus.cancelled
     assert store.version == 1
+
+
+def test_a_reservation_that_gives_back_its_middle_seat_is_in_two_groups() -> None:
+    give_back = Cancel(id="c", reservation_id="r_0", seat_ids=["s1"])
+    known = Known(replies={}, ended={})
+    done = decided(LaneState(EMPTY, ()), [hold("h", [0, 1, 2]), give_back], known, 0.0, itertools.count())
+    groups = [outcome.reservation.groups for outcome in done.outcomes if outcome.reservation is not None]
+    assert groups == [1, 2]

@@ -36,7 +36,7 @@ class Web:
         self.world = world
         self.outcomes = Outcomes()
         self.loads = 0
-        self.views = SeatViews(world.redis, self.load, self.outcomes)
+        self.views = SeatViews(world.redis, self.load, self.outcomes, 2**30)
         self.lane = Lane(world.redis, self.wake, self.outcomes, self.views.open, wait_s)
         self.sends = 0
         self.tasks = asyncio.TaskGroup()
@@ -180,7 +180,7 @@ async def test_what_is_published_while_a_map_is_first_read_is_not_missed(world: 
         await world.do(hold("a", [0]))
         return snapshot
 
-    views = SeatViews(world.redis, read_then_change, Outcomes())
+    views = SeatViews(world.redis, read_then_change, Outcomes(), 2**30)
     view = await views.open(EVENT)
     assert view.version == 0
     async with asyncio.TaskGroup() as tasks:
@@ -269,7 +269,7 @@ async def test_a_map_that_nobody_needs_is_given_up_and_read_again_once_for_who_a
     assert (views[0].status(0).name, views[0].status(2).name) == ("held", "held"), "it is followed as before"
     web.views.keep_only([])
     await given_up(web, EVENT)
-    assert web.views.read_s == float("inf"), "a follower with nothing to read is not late"
+    assert web.views.turned_s == float("inf"), "a follower with nothing to read is not late"
     assert (await web.lane.submit(EVENT, hold("d", [4], holder="cat"))).status is OutcomeStatus.held
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from app import redis_keys
 from app.lane.commands import REPLIES_KEPT_FOR, OutcomeStatus
 from app.ledger import events
-from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, spec
+from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec
 from workers import sweeper as sweeping
 from workers.sweeper import Sweeper
 
@@ -86,3 +89,18 @@ async def test_answers_are_forgotten_after_a_day(world: World, sweeper: Sweeper)
     assert await sweeper.prune() == 0
     world.time.pass_s(1)
     assert await sweeper.prune() == 1
+
+
+async def test_a_lane_of_an_event_that_is_long_over_is_looked_at_in_its_turn(
+    world: World, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "OTHER_LANES_MAX", 1)
+    long_over = replace(spec("over"), starts_at=START - timedelta(days=9), opens_at=START - timedelta(days=99))
+    await events.create(world.db, long_over, START)
+    await world.send(hold("a", [0]), event_id="over")
+    await world.send(hold("b", [0]))
+    assert [event_id for event_id, _ in world.woken] == []
+    await sweeper.wake_stranded()
+    assert [event_id for event_id, _ in world.woken] == [EVENT], "the sale that runs is looked at each time"
+    await sweeper.wake_stranded()
+    assert [event_id for event_id, _ in world.woken] == [EVENT, EVENT, "over"]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from app.domain.reservation import SeatStatus
 from app.domain.waitlist import ListState
@@ -107,8 +108,8 @@ async def test_a_lapsed_offer_goes_to_the_next(world: World) -> None:
     await world.allocator().run(EVENT)
     assert (await state(world, "ann")).state is ListState.lapsed
     assert (await state(world, "bob")).state is ListState.offered
-    assert await offerer(world).settle() == 1
-    assert await offerer(world).settle() == 0
+    assert await waitlist.settle(world.db, [EVENT], world.time.at) == 1
+    assert await waitlist.settle(world.db, [EVENT], world.time.at) == 0
     assert (await state(world, "ann")).state is ListState.lapsed
 
 
@@ -120,7 +121,7 @@ async def test_an_offer_that_is_paid_is_bought(world: World) -> None:
     assert offered.reservation_id
     (paid,) = await world.do(confirm("pay", offered.reservation_id, holder="ann", reference="p2"))
     assert paid.status is OutcomeStatus.confirmed
-    await offerer(world).settle()
+    await waitlist.settle(world.db, [EVENT], world.time.at)
     assert ((await state(world, "ann")).state, (await state(world, "ann")).id) == (ListState.bought, entry.id)
     assert await broken(world.db) == []
 
@@ -138,12 +139,12 @@ async def test_an_offer_lasts_longer_than_a_hold_where_it_shall(world: World) ->
 async def test_the_list_is_served_once_however_many_workers_look(world: World) -> None:
     await listed(world, "ann", 2)
     for _ in range(3):
-        assert await offerer(world).serve() <= 1
+        assert await offerer(world).round() <= 1
     await world.allocator().run(EVENT)
     await world.allocator().run(EVENT)
     assert (await world.statuses()).count(bytes([SeatStatus.held])) == 2
     assert (await state(world, "ann")).state is ListState.offered
-    assert await offerer(world).serve() == 0
+    assert await offerer(world).round() == 0
 
 
 async def test_who_left_the_list_is_offered_nothing(world: World) -> None:
@@ -164,7 +165,7 @@ async def test_the_list_of_an_event_that_is_over_ends_and_is_offered_nothing(wor
         await tx.execute(update(events_table).values({over: world.time.at}))
     await world.do(*freeing(ids[0]))
     assert (await world.statuses())[0] == SeatStatus.available
-    assert await offerer(world).settle() == 1
+    assert await waitlist.settle(world.db, [EVENT], world.time.at) == 1
     assert (await state(world, "ann")).state is ListState.ended
 
 
@@ -199,3 +200,18 @@ async def test_a_hold_of_somebody_on_the_list_does_not_take_what_they_are_offere
     second = (await world.do(*freeing(ids[0], ids[1]), Hold(id="own", holder="ann", wish=wish)))[-1]
     assert second.status is OutcomeStatus.unavailable
     assert (await state(world, "ann")).state is ListState.offered
+
+
+async def test_a_list_that_nothing_fits_writes_no_line_however_often_it_is_looked_at(world: World) -> None:
+    ids = await sold_out(world)
+    await listed(world, "ann")
+    with capture_logs() as logged:
+        for _ in range(3):
+            world.time.pass_s(1)
+            await offerer(world).round()
+            await world.allocator().run(EVENT)
+    assert [line for line in logged if line["log_level"] != "debug"] == []
+    assert [line["commands"] for line in logged if line["event"] == "allocate"] == [1, 1, 1], "it was looked at"
+    with capture_logs() as logged:
+        await world.do(*freeing(ids[3]))
+    assert [line["log_level"] for line in logged if line["event"] == "allocate"] == ["info"]

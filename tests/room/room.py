@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,9 @@ from app.domain.line import RoomState
 from app.ledger import events, rooms
 from app.ledger.database import Database
 from app.room.answers import Changed, Claimed, Joined, LeaveStatus, RoomSnapshot, Tick
-from app.room.scripts import Birth, RoomScripts, Timing
+from app.room.draws import read_ranks
+from app.room.record import Birth
+from app.room.scripts import RoomScripts, Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
 
@@ -83,7 +85,7 @@ class Room:
         """Make the room, with BIRTH but for what is given; its bound is reserved first, as the keeper does."""
         birth = replace(BIRTH, **given)
         await events.create(self.db, spec(EVENT), START)
-        await rooms.reserve_numbers(self.db, EVENT, birth.bound)
+        await rooms.reserve_numbers(self.db, EVENT, birth.bound, generation=0)
         assert await self.scripts.create(EVENT, birth, self.clock.redis_ms)
         self.epoch = birth.epoch
         return self
@@ -110,13 +112,24 @@ class Room:
     async def seen(self, *numbers: int) -> int:
         return await self.scripts.seen(EVENT, self.epoch, numbers, self.clock.redis_ms)
 
-    async def claim(self, number: int) -> Claimed:
-        return await self.scripts.claim(EVENT, self.epoch, number, self.clock.redis_ms)
+    async def holder_of(self, number: int) -> str:
+        """Who has it, as Redis knows; "nobody" if it does not."""
+        async for key in self.redis.scan_iter(redis_keys.of_epoch(EVENT, self.epoch, "holders:*")):
+            for holder, kept in (await self.redis.hgetall(key)).items():  # type: ignore[misc]
+                if int(kept) == number:
+                    return str(holder.decode())
+        return "nobody"
 
-    async def leave(self, number: int) -> LeaveStatus:
+    async def claim(self, number: int, holder: str | None = None) -> Claimed:
+        """As its holder, or as somebody else."""
+        holder = holder or await self.holder_of(number)
+        return await self.scripts.claim(EVENT, self.epoch, number, holder, self.clock.redis_ms)
+
+    async def leave(self, number: int, holder: str | None = None) -> LeaveStatus:
         """Leave, with the command for the lane named after the number; the status."""
-        release_id = f"drop:{number}"
-        return (await self.scripts.leave(EVENT, self.epoch, number, self.clock.redis_ms, release_id=release_id)).status
+        holder, release_id = holder or await self.holder_of(number), f"drop:{number}"
+        left = await self.scripts.leave(EVENT, self.epoch, number, holder, self.clock.redis_ms, release_id=release_id)
+        return left.status
 
     async def restore(self, *people: tuple[int, str]) -> int:
         return await self.scripts.restore(EVENT, self.epoch, people, self.clock.redis_ms)
@@ -133,8 +146,9 @@ class Room:
         return await self.scripts.tick(EVENT, self.epoch, ms, self.clock.redis_ms)
 
     async def view(self) -> LineView:
-        view = LineView(EVENT)
-        view.load(await self.snapshot())
+        view = LineView(EVENT, draw_ms=self.timing.draw_ms)
+        snapshot = await self.snapshot()
+        view.load(snapshot, await read_ranks(self.redis, EVENT, self.epoch, snapshot.record.drawn))
         return view
 
     async def snapshot(self) -> RoomSnapshot:
@@ -158,6 +172,11 @@ class Room:
 
     async def violations(self) -> list[invariants.Violation]:
         return await invariants.check(self.redis, self.db, EVENT)
+
+
+async def nobody_owns(holders: Iterable[str]) -> dict[str, str]:
+    """For Presence: no account took anybody over."""
+    return {}
 
 
 async def nobody_bought(event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import redis_keys
+from app.connections import utc_now
 from app.domain.line import Place, RoomState
 from app.ledger.database import Database
 from app.room import follow
@@ -21,6 +23,7 @@ from app.room.view import LineView, place_in_log
 from tests.room.room import BIRTH, EVENT, Room
 from tests.room.server import server_in
 from tests.waiting import wait_until
+from workers.keeper import keep
 
 
 @asynccontextmanager
@@ -48,7 +51,7 @@ async def test_a_view_follows_everything_without_another_snapshot(room: Room) ->
         told: list[int] = []
         rooms.on_change(lambda view: told.append(view.cursor))
         loaded_ended = view.ended
-        await room.crowd(12)
+        await room.seen(*await room.crowd(12))
         await room.tick()
         await room.claim(1)
         await room.leave(2)
@@ -352,8 +355,9 @@ async def test_views_answer_on_while_redis_is_away_and_follow_again_when_it_is_b
             await wait_until(stale, description="the loss is noticed")
             assert view.position(20).place is Place.waiting
             await server.start()
-            await room.tick()
-            await until(rooms, lambda view: view.cursor == 5 and rooms.fresh, "the line is followed again")
+            await keep(client, room.scripts, ledger, utc_now())
+            await until(rooms, lambda view: view.state is RoomState.recovering and rooms.fresh, "it is followed again")
+            assert [view.position(number).ahead for number in (1, 20)] == [0, 19], "their places are known without them"
 
 
 async def test_a_room_that_is_found_while_the_others_are_looked_at_ends_nothing(
@@ -372,3 +376,38 @@ async def test_a_room_that_is_found_while_the_others_are_looked_at_ends_nothing(
     monkeypatch.setattr(room.redis, "hget", found_meanwhile)
     await rooms.recheck()
     assert rooms.views.keys() == {EVENT, "other"}
+
+
+async def test_the_log_of_a_room_far_from_its_opening_is_not_read_and_its_changes_are_known(room: Room) -> None:
+    far_ms = room.clock.redis_ms + 86_400_000
+    await room.scripts.create("far", replace(BIRTH, state=RoomState.scheduled, opens_ms=far_ms))
+    rooms = Rooms(room.redis, room.scripts, lambda: room.clock.redis_ms / 1000)
+    await rooms.refresh()
+    assert [view.event_id for view in rooms._live()] == [EVENT]
+    await room.scripts.change("far", {"rate": 7})
+    await rooms._read()
+    assert rooms.views["far"].rate_per_s == 7
+    await room.redis.delete(redis_keys.OPENED)
+    await room.scripts.change("far", {"rate": 8})
+    await room.redis.delete(redis_keys.OPENED)
+    await rooms.refresh()
+    assert rooms.views["far"].rate_per_s == 8, "it was told to nobody, and found by looking"
+    await room.scripts.change("far", {"state": "open"})
+    await rooms.refresh()
+    assert {view.event_id for view in rooms._live()} == {EVENT, "far"}
+
+
+async def test_many_rooms_that_are_asleep_are_looked_at_in_turn(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "ASLEEP_PER_RECHECK", 2)
+    names = [f"closed-{number}" for number in range(5)]
+    for name in names:
+        await room.scripts.create(name, replace(BIRTH, state=RoomState.closed))
+    rooms = Rooms(room.redis, room.scripts)
+    await rooms.refresh()
+    for name in names:
+        await room.scripts.change(name, {"message": "over"})
+    known = []
+    for _ in range(3):
+        await rooms.recheck()
+        known.append(sum(rooms.views[name].message == "over" for name in names))
+    assert known == [2, 4, 5]

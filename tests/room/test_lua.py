@@ -9,6 +9,7 @@ import pytest
 
 import app
 from app.lua import PRELUDE
+from app.room.scripts import FUNCTIONS
 
 COMMANDS = sorted(Path(app.__file__).parent.rglob("lua/*.lua"))
 LINES_MAX = 100
@@ -35,9 +36,9 @@ def numbered(text: str) -> set[int]:
     return {int(number) for number in re.findall(r"(?:^|\s)(\d+)(?:\.\.)? [a-z{]", text)}
 
 
-def test_every_file_of_lua_is_a_command_or_the_prelude() -> None:
-    assert {path.parts[-3] for path in COMMANDS} == {"room", "lane", "limits", "cache"}
-    assert set(Path(app.__file__).parent.rglob("*.lua")) == {*COMMANDS, PRELUDE}
+def test_every_file_of_lua_is_a_command_or_has_functions_for_some() -> None:
+    assert {path.parts[-3] for path in COMMANDS} == {"room", "lane", "limits", "cache", "processes"}
+    assert set(Path(app.__file__).parent.rglob("*.lua")) == {*COMMANDS, PRELUDE, *FUNCTIONS}
 
 
 def test_a_command_says_what_it_does_promises_takes_and_returns(command: Path) -> None:
@@ -47,24 +48,25 @@ def test_a_command_says_what_it_does_promises_takes_and_returns(command: Path) -
         assert part in text, part
 
 
-@pytest.mark.parametrize("path", [*COMMANDS, PRELUDE], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+@pytest.mark.parametrize("path", [*COMMANDS, PRELUDE, *FUNCTIONS], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_lua_is_short_and_narrow(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= LINES_MAX
     assert [line for line in lines if len(line) > COLUMNS_MAX] == []
 
 
-@pytest.mark.parametrize("path", [*COMMANDS, PRELUDE], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+@pytest.mark.parametrize("path", [*COMMANDS, PRELUDE, *FUNCTIONS], ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_a_line_declares_one_local_but_for_the_results_of_one_call(path: Path) -> None:
     several = [line for line in path.read_text().splitlines() if re.match(r"\s*local \w+,", line)]
     assert [line for line in several if not re.search(r" = [\w.]+\(.*\)$", line)] == []
 
 
-def test_the_prelude_only_defines_functions() -> None:
-    text = header(PRELUDE)
-    assert text.startswith("-- prelude: ")
+@pytest.mark.parametrize("path", [PRELUDE, *FUNCTIONS], ids=lambda path: path.stem)
+def test_a_file_of_functions_only_defines_them(path: Path) -> None:
+    text = header(path)
+    assert text.startswith(f"-- {path.stem}: ")
     assert "-- Guarantee: " in text
-    outside = [line for line in code(PRELUDE) if line and not line.startswith((" ", "--", "local function ", "end"))]
+    outside = [line for line in code(path) if line and not line.startswith((" ", "--", "local function ", "end"))]
     assert outside == []
 
 

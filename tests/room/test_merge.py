@@ -8,8 +8,11 @@ import pytest
 
 from app import redis_keys
 from app.domain.line import Place
+from app.domain.ticket import account_holder
+from app.room import guest_places
 from app.room.answers import Joined, JoinStatus, Merged
-from app.room.scripts import GuestPlace
+from app.room.guest_places import GuestPlace
+from app.room.scripts import holder_bucket
 from tests.room.room import EVENT, TIMING, Room
 
 WISH = '{"quantity":2}'
@@ -17,7 +20,9 @@ CLAIM_MS = TIMING.claim_window_s * 1000
 
 
 async def merge(room: Room, browser: str, account: str) -> Merged:
-    return await room.scripts.merge(GuestPlace(EVENT, room.epoch, browser), account, room.clock.redis_ms)
+    place = GuestPlace(EVENT, room.epoch, browser)
+    (merged,) = await guest_places.merge(room.scripts, [place], account, room.clock.redis_ms)
+    return merged
 
 
 async def test_an_account_without_a_place_takes_over_the_browser_s(room: Room) -> None:
@@ -115,11 +120,25 @@ async def test_without_a_browser_it_only_says_where_the_account_is(room: Room) -
     assert await merge(room, "", "nobody") == ("none", 0)
 
 
-async def test_a_closed_room_and_another_epoch_are_left_alone(room: Room) -> None:
+async def test_another_epoch_is_left_alone(room: Room) -> None:
     await room.join("browser")
-    assert await room.scripts.merge(GuestPlace(EVENT, 2, "browser"), "account") == ("old_epoch", 0)
+    assert await guest_places.merge(room.scripts, [GuestPlace(EVENT, 2, "browser")], "account") == [("old_epoch", 0)]
+
+
+async def test_in_a_closed_room_an_account_takes_a_place_over_and_no_key_stays_for_ever(room: Room) -> None:
+    """Its passes are still good, and its keys may have been given their end already."""
+    await room.join("browser", "second browser", "account")
+    await room.tick(1000)
+    await room.claim(1)
     await room.change(state="closed")
-    assert await merge(room, "browser", "account") == ("closed", 0)
+    assert await merge(room, "second browser", "other account") == ("merged", 2)
+    assert await merge(room, "browser", "account") == ("merged", 1)
+    assert await room.claim(1, holder="browser") == ("taken", 0)
+    assert (await room.claim(1, holder="account"))[0] == "claimed"
+    keys = [redis_keys.of_epoch(EVENT, 1, name) for name in ("taken", "gone", f"holders:{holder_bucket('account')}")]
+    assert all([await room.redis.ttl(key) > 0 for key in keys])
+    taken = (await room.view()).taken
+    assert all(number in taken for number in (1, 2))
 
 
 async def test_many_browsers_at_once_leave_an_account_the_earliest_number(room: Room) -> None:
@@ -133,4 +152,38 @@ async def test_many_browsers_at_once_leave_an_account_the_earliest_number(room: 
 async def test_many_rooms_are_asked_in_one_round_trip(room: Room) -> None:
     await room.join("browser")
     places = [GuestPlace(EVENT, 1, "browser"), GuestPlace(EVENT, 1, ""), GuestPlace("no-room", 1, "browser")]
-    assert await room.scripts.merge_all(places, "account") == [("merged", 1), ("kept", 1), ("old_epoch", 0)]
+    assert await guest_places.merge(room.scripts, places, "account") == [("merged", 1), ("kept", 1), ("old_epoch", 0)]
+
+
+async def test_the_guest_s_old_ticket_neither_claims_nor_leaves_what_the_account_has(room: Room) -> None:
+    await room.join("browser")
+    await room.tick()
+    assert await merge(room, "browser", "account") == ("merged", 1)
+    assert await room.claim(1, "browser") == ("taken", 0)
+    assert await room.leave(1, "browser") == "taken"
+    view = await room.view()
+    assert view.place(1) is Place.admitted
+    assert view.is_taken(1, b"browser")
+    assert not view.is_taken(1, account_holder("u_1"))
+    assert (await room.claim(1, "account"))[0] == "claimed"
+    assert await room.claim(1, "browser") == ("taken", 0)
+    assert await room.leave(1, "account") == "left"
+
+
+async def test_only_its_holder_claims_or_leaves_a_place(room: Room) -> None:
+    await room.join("anna", "bert")
+    await room.tick()
+    assert await room.claim(1, "bert") == ("taken", 0)
+    assert await room.leave(1, "bert") == "taken"
+    assert (await room.claim(1, "anna"))[0] == "claimed"
+
+
+async def test_a_view_that_followed_knows_what_an_account_took_over(room: Room) -> None:
+    await room.join("browser", "other")
+    followed = await room.view()
+    await merge(room, "browser", "account")
+    entries = await room.redis.xrange(redis_keys.room_log(EVENT))
+    for log_id, entry in entries:
+        followed.apply(log_id, entry)
+    assert followed.is_taken(1, b"browser")
+    assert not followed.is_taken(2, b"other")

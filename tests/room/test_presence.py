@@ -15,7 +15,7 @@ from app.room import presence
 from app.room.errors import RoomUnavailable
 from app.room.presence import Presence
 from app.room.scripts import Now, RoomScripts
-from tests.room.room import EVENT, TIMING, Room, nobody_bought
+from tests.room.room import EVENT, TIMING, Room, nobody_bought, nobody_owns
 from tests.waiting import wait_until
 
 HOLDER = bytes(HOLDER_BYTES)
@@ -59,7 +59,7 @@ async def running(presence: Presence) -> AsyncIterator[None]:
 
 
 async def test_everyone_seen_is_told_once_in_packed_calls(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought, nobody_owns)
     for number in range(1, 2_501):
         watch.see(view, number, HOLDER)
         watch.see(view, number, HOLDER)
@@ -71,7 +71,7 @@ async def test_everyone_seen_is_told_once_in_packed_calls(room: Room, scripts: T
 
 
 async def test_what_could_not_be_told_is_kept(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought, nobody_owns)
     view.unproven.add(9)
     view.ended.add(9)
     for number in (7, 9):
@@ -88,7 +88,7 @@ async def test_what_could_not_be_told_is_kept(room: Room, scripts: Telling) -> N
 async def test_open_streams_count_as_seen(room: Room, scripts: Telling) -> None:
     view, another = await room.view(), await room.view()
     another.epoch = 2
-    watch = Presence(scripts, 0.0, nobody_bought)
+    watch = Presence(scripts, 0.0, nobody_bought, nobody_owns)
     watch.add_source(lambda: [(view, {4: HOLDER, 5: HOLDER}), (another, {6: HOLDER})])
 
     async def told() -> list[list[int]]:
@@ -101,7 +101,7 @@ async def test_open_streams_count_as_seen(room: Room, scripts: Telling) -> None:
 
 async def test_that_nobody_is_seen_is_told_as_well(room: Room, scripts: Telling) -> None:
     """While no process tells anything, nobody is taken for absent."""
-    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought, nobody_owns)
     watch.add_source(lambda: [(view, {})])
     watch.collect()
     await watch.flush()
@@ -109,7 +109,7 @@ async def test_that_nobody_is_seen_is_told_as_well(room: Room, scripts: Telling)
 
 
 async def test_who_streams_has_their_place_again_after_a_loss(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, 5, nobody_bought)
+    view, watch = await room.view(), Presence(scripts, 5, nobody_bought, nobody_owns)
     view.unproven.add(4)
     view.ended.add(4)
     watch.add_source(lambda: [(view, {4: HOLDER, 5: HOLDER})])
@@ -125,7 +125,7 @@ async def test_who_was_served_before_a_loss_gets_no_second_turn(room: Room) -> N
 
     await room.redis.flushall()
     await room.make_again(number=9, cursor=7, state=RoomState.recovering, recover_ms=1000)
-    watch, view = Presence(room.scripts, 5, five_bought), await room.view()
+    watch, view = Presence(room.scripts, 5, five_bought, nobody_owns), await room.view()
     for number in (4, 5):
         watch.see(view, number, bytes([number]) * HOLDER_BYTES)
     await watch.flush()
@@ -142,7 +142,7 @@ async def test_open_streams_count_as_seen_however_many_come_back_meanwhile(
 ) -> None:
     """People who were passed over poll all the time: each poll is urgent, and must not make anyone else absent."""
     monkeypatch.setattr(presence, "URGENT_GAP_S", 0.0)
-    view, watch = await room.view(), Presence(scripts, 0.05, nobody_bought)
+    view, watch = await room.view(), Presence(scripts, 0.05, nobody_bought, nobody_owns)
     view.cursor = 3
     view.skipped.add(3)
     watch.add_source(lambda: [(view, {4: HOLDER})])
@@ -157,7 +157,7 @@ async def test_open_streams_count_as_seen_however_many_come_back_meanwhile(
 
 
 async def test_who_was_passed_over_is_told_at_once(room: Room, scripts: Telling) -> None:
-    view, watch = await room.view(), Presence(scripts, 3_600, nobody_bought)
+    view, watch = await room.view(), Presence(scripts, 3_600, nobody_bought, nobody_owns)
     view.cursor = 3
     view.skipped.add(3)
 
@@ -176,7 +176,7 @@ async def test_who_shows_a_ticket_after_a_loss_has_their_place_again(room: Room)
     room.epoch = 1
     birth = {"number": 9, "cursor": 2, "state": RoomState.recovering, "recover_ms": 1000}
     await room.make_again(**birth)
-    view, watch = await room.view(), Presence(room.scripts, 5, nobody_bought)
+    view, watch = await room.view(), Presence(room.scripts, 5, nobody_bought, nobody_owns)
     assert [number for number in range(1, 10) if number in view.unproven] == list(range(1, 10))
     for number in (2, 5):
         watch.see(view, number, bytes([number]) * HOLDER_BYTES)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 
 from app import redis_keys
-from app.domain.line import Place, RoomState
+from app.domain.line import Door, DrawStage, Place, RoomState
 from app.domain.ticket import account_holder, holder_text
 from app.domain.wish import unpack_wish
 from app.lane.commands import Command, Hold, ReleasePlace, unpack_command
 from app.room.answers import Joined, JoinStatus
-from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET
+from app.room.record import Schedule
+from app.room.scripts import (
+    LOG_ENTRIES_MAX,
+    PRESENCE_SLOTS,
+    SCAN_MAX,
+    TURNS_ENDED_MAX,
+    WISH_BUCKET,
+    Person,
+    Timing,
+)
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
 
 WISH = '{"quantity":2}'
@@ -56,7 +65,7 @@ async def test_only_an_open_or_paused_room_takes_people_but_nobody_loses_a_place
 async def test_where_only_accounts_may_join_a_browser_gets_no_number_and_loses_none(room: Room) -> None:
     account, other = (holder_text(account_holder(name)) for name in ("ann", "ben"))
     assert await room.join("browser") == [Joined(JoinStatus.joined, 1)]
-    assert await room.change(accounts_only=1) == ("changed", "open")
+    assert await room.change(door="accounts") == ("changed", "open")
     assert await room.join("stranger", account, "browser", "stranger", other) == [
         Joined(JoinStatus.stranger, 0),
         Joined(JoinStatus.joined, 2),
@@ -64,9 +73,22 @@ async def test_where_only_accounts_may_join_a_browser_gets_no_number_and_loses_n
         Joined(JoinStatus.stranger, 0),
         Joined(JoinStatus.joined, 3),
     ]
-    assert (await room.view()).accounts_only
-    await room.change(accounts_only=0)
+    assert (await room.view()).door is Door.accounts
+    await room.change(door="invited")
+    assert await room.join(account, "stranger") == [Joined(JoinStatus.already, 2), Joined(JoinStatus.uninvited, 0)]
+    await room.change(door="open")
     assert await room.join("stranger") == [Joined(JoinStatus.joined, 4)]
+
+
+async def test_where_only_verified_accounts_may_join_nobody_else_gets_a_number(room: Room) -> None:
+    account, other = (holder_text(account_holder(name)) for name in ("ann", "ben"))
+    people = [Person("browser", verified=True), Person(account), Person(other, verified=True), Person(account)]
+    await room.change(door="verified")
+    answer = await room.scripts.join(EVENT, 1, people)
+    assert [one.status for one in answer.joined] == ["stranger", "unverified", "joined", "unverified"]
+    await room.change(door="challenge")
+    (one,) = (await room.scripts.join(EVENT, 1, [Person(account, verified=True)])).joined
+    assert one.status is JoinStatus.challenge, "a verification is no proof of work"
 
 
 async def test_a_scheduled_room_takes_nobody_and_opens_by_the_clock(room: Room) -> None:
@@ -104,6 +126,61 @@ async def test_a_scheduled_room_without_a_time_to_open_takes_nobody(room: Room) 
     assert await room.join("a") == [Joined(JoinStatus.refused, 0)]
 
 
+async def test_pausing_a_room_that_is_not_open_yet_does_not_open_its_door(room: Room) -> None:
+    await room.redis.flushall()
+    await room.make_again(state=RoomState.scheduled, opens_ms=room.clock.redis_ms + 1_000)
+    await room.change(state="paused")
+    assert await room.join("a") == [Joined(JoinStatus.refused, 0)]
+    await room.tick(1_000)
+    assert await room.join("a") == [Joined(JoinStatus.joined, 1)], "from its time on people may wait"
+    await room.tick()
+    assert ((await room.view()).state, await room.let_in()) == (RoomState.paused, [])
+
+
+async def test_a_room_that_recovers_before_its_opening_does_not_open_its_door(room: Room) -> None:
+    await room.redis.flushall()
+    opens_ms = room.clock.redis_ms + 60_000
+    await room.make_again(state=RoomState.recovering, opens_ms=opens_ms, recover_ms=1_000, number=5)
+    assert await room.join("a") == [Joined(JoinStatus.refused, 0)]
+    await room.tick(1_000)
+    assert (await room.view()).state is RoomState.scheduled
+
+
+@pytest.mark.parametrize("state", ["paused", "draining", "open"])
+async def test_a_recovering_room_takes_the_state_that_is_asked_for_once_it_has_recovered(
+    room: Room, state: str
+) -> None:
+    await room.redis.flushall()
+    await room.make_again(state=RoomState.recovering, state_after=RoomState.paused, recover_ms=1_000, number=5)
+    assert await room.change(state=state) == ("changed", "recovering")
+    await room.change(message="Soon.")
+    await room.tick(999)
+    assert (await room.view()).state is RoomState.recovering
+    await room.tick(1)
+    assert (await room.view()).state == state
+
+
+async def test_a_message_ends_with_the_state_it_was_sent_in(room: Room) -> None:
+    for given in ({"state": "paused", "message": "Back at eight."}, {"state": "paused"}, {"burst": 7}):
+        await room.change(**given)
+        assert (await room.view()).message == "Back at eight."
+    await room.change(state="open")
+    assert (await room.view()).message == ""
+    await room.change(message="Welcome.")
+    await room.change(state="draining", message="The last ones, please.")
+    assert (await room.view()).message == "The last ones, please."
+    await room.scripts.schedule(EVENT, Schedule(opens_ms=0, version=2, cancelled=True))
+    assert ((await room.view()).state, (await room.view()).message) == (RoomState.closed, "")
+
+
+async def test_a_message_ends_with_the_sale(room: Room) -> None:
+    await room.change(message="Hurry.")
+    await room.scripts.schedule(EVENT, Schedule(opens_ms=0, version=2, closes_ms=room.clock.redis_ms + 500))
+    assert (await room.view()).message == "Hurry."
+    await room.tick(501)
+    assert ((await room.view()).state, (await room.view()).message) == (RoomState.closed, "")
+
+
 async def test_who_left_gets_a_new_number_at_the_back(room: Room) -> None:
     await room.crowd(3)
     assert await room.leave(1) == "left"
@@ -112,6 +189,14 @@ async def test_who_left_gets_a_new_number_at_the_back(room: Room) -> None:
     assert await room.join("h1") == [Joined(JoinStatus.joined, 4)]
     await room.tick()
     assert await room.let_in() == [2, 3, 4]
+
+
+async def test_who_left_a_line_that_is_not_drawn_gets_a_new_number_before_its_first_tick_too(room: Room) -> None:
+    """It was announced, so its draw is still ahead; but there is no time in which to come before it."""
+    await room.redis.hset("tiketi:{gig}:room", "draw", DrawStage.ahead)  # type: ignore[misc]  # redis-py types it for both
+    await room.crowd(2)
+    assert await room.leave(1) == "left"
+    assert await room.join("h1") == [Joined(JoinStatus.joined, 3)]
 
 
 async def test_who_lapsed_gets_a_new_number_at_the_back(room: Room) -> None:
@@ -123,7 +208,7 @@ async def test_who_lapsed_gets_a_new_number_at_the_back(room: Room) -> None:
 
 async def test_capacity_counts_who_was_let_in_and_who_claimed_and_comes_back_at_every_end(room: Room) -> None:
     await room.change(max_active=3, rate=1000, burst=100)
-    await room.crowd(20)
+    await room.seen(*await room.crowd(20))
     await room.tick()
     assert await room.let_in() == [1, 2, 3]
     await room.claim(1)
@@ -154,7 +239,7 @@ async def test_rates_below_one_a_second_add_up(room: Room) -> None:
 
 async def test_a_new_rate_holds_from_its_own_moment_on(room: Room) -> None:
     await room.change(rate=0.1)
-    await room.crowd(100)
+    await room.seen(*await room.crowd(100))
     room.clock.pass_ms(60_000)
     await room.change(rate=100)
     assert (await room.tick(10)).admitted == 1
@@ -195,12 +280,40 @@ async def test_joining_counts_as_being_seen_and_an_absent_one_is_passed_over(roo
 
 async def test_nobody_seen_within_the_window_is_passed_over(room: Room) -> None:
     await room.crowd(3)
-    await room.tick(WINDOW_MS)
+    await room.listened(TIMING.slot_ms)
+    await room.seen(1, 2, 3)
+    await room.listened(WINDOW_MS - 1_000)
+    await room.tick(1_000)
     assert await room.let_in() == [1, 2, 3]
 
 
+async def test_who_joins_and_never_polls_is_passed_over_after_two_slots_and_who_polls_is_not(room: Room) -> None:
+    """A join counts for its slot and the next one, also one made at the very end of its slot."""
+    await room.change(burst=1_000, rate=1_000, max_active=1_000, state="paused")
+    await room.scripts.reserve(EVENT, 2_000)
+    await room.listened(WINDOW_MS + TIMING.slot_ms - 1)
+    idle, polling = await room.crowd(1_000), await room.crowd(100, first=2_000)
+    await room.listened(TIMING.slot_ms - 1_000)
+    await room.change(state="open", max_active=1)
+    assert (await room.tick()).admitted == 1, "in the slot after the one of the join everybody is there"
+    await room.change(max_active=1_000)
+    await room.seen(*polling)
+    await room.tick(1)
+    await room.tick(1)
+    assert await room.let_in() == [idle[0], *polling]
+    assert await room.seen(*idle[1:]) == 999, "who comes back after all is next"
+
+
+async def test_a_first_poll_and_its_report_come_before_a_join_stops_counting() -> None:
+    for window_s in (1, 2, 8, 120, 3_600):
+        timing = Timing(presence_window_s=window_s, claim_window_s=60, pass_s=300)
+        longest_flush_ms = window_s * 1000 / 8  # what the settings allow
+        assert timing.first_poll_ms + longest_flush_ms < timing.slot_ms
+        assert timing.poll_max_ms + longest_flush_ms < timing.slot_ms * PRESENCE_SLOTS or window_s < 4
+
+
 @pytest.mark.parametrize("gap", ["redis was away", "its clock was set forward", "its clock was set back"])
-async def test_after_a_gap_nobody_is_absent_before_they_could_be_seen_again(room: Room, gap: str) -> None:
+async def test_after_a_gap_the_line_goes_on_with_those_who_are_seen(room: Room, gap: str) -> None:
     """The web could not tell whom it saw, so a newcomer would be the only one who is there."""
     await room.crowd(3)
     await room.listened(WINDOW_MS)
@@ -210,16 +323,62 @@ async def test_after_a_gap_nobody_is_absent_before_they_could_be_seen_again(room
         room.clock.wrong_by_ms += WINDOW_MS * (2 if gap.endswith("forward") else -2)
     await room.crowd(1, first=100)
     await room.tick()
-    assert await room.let_in() == []
-    await room.seen(2, 3)
+    assert await room.let_in() == [], "nobody is reported yet, and who joined just now passes over nobody"
+    await room.seen(2, 4)
     await room.tick()
-    assert await room.let_in() == [], "the first may still be told of"
-    await room.listened(WINDOW_MS - TIMING.slot_ms)
+    assert await room.let_in() == [2, 4], "the line does not stand behind somebody of whom nothing is known"
+    await room.seen(1)
+    await room.seen(3)
+    await room.crowd(1, first=101)
     await room.tick()
-    assert await room.let_in() == [2, 3, 4]
+    assert await room.let_in() == [2, 4, 1, 3, 5], "who was passed over though present goes first"
+    assert await room.violations() == []
+
+
+async def test_a_gap_in_presence_makes_nobody_stand_behind_a_closed_tab(room: Room) -> None:
+    await room.change(rate=20, burst=2, max_active=1_000)
+    closed, *others = await room.crowd(200)
+    await room.listened(TIMING.slot_ms * 2)
+    await room.seen(*others)
+    room.clock.pass_ms(40_000)
+    worker = room.ticker()
+    for _ in range(11):
+        await worker.tick()
+        room.clock.pass_ms(100)
+    assert len(await room.let_in()) >= 20
+    await room.seen(closed)
+    await worker.tick()
+    later = (await room.let_in())[20:]
+    assert later[0] == closed or later[:2][-1] == closed, "whoever was passed over is next"
+
+
+async def test_somebody_who_came_back_and_went_again_holds_up_no_newcomer(room: Room) -> None:
+    await room.crowd(1)
+    await room.listened(WINDOW_MS * 2)
+    await room.crowd(1, first=100)
+    await room.tick()
+    assert await room.let_in() == [2]
+    await room.seen(1)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.crowd(1, first=101)
+    await room.seen(3)
+    await room.tick()
+    assert await room.let_in() == [2, 3]
     await room.seen(1)
     await room.tick()
-    assert await room.let_in() == [2, 3, 4, 1]
+    assert await room.let_in() == [2, 3, 1]
+
+
+async def test_a_line_that_nobody_reports_is_not_passed_over(room: Room) -> None:
+    """Whom nobody saw is passed over only for somebody who was seen: else a whole line would have to come back."""
+    await room.crowd(50)
+    room.clock.pass_ms(WINDOW_MS * 2)
+    await room.seen(30)
+    await room.tick()
+    assert (await room.view()).cursor == 30
+    await room.tick()
+    assert (await room.view()).cursor == 30
+    assert await room.let_in() == [30]
 
 
 async def test_who_is_back_stays_in_front_through_a_gap(room: Room) -> None:
@@ -233,10 +392,11 @@ async def test_who_is_back_stays_in_front_through_a_gap(room: Room) -> None:
     await room.change(state="open")
     await room.crowd(1, first=100)
     await room.tick()
-    assert await room.let_in() == [2]
+    assert await room.let_in() == [2, 3], "who is not seen any more holds up nobody"
+    await room.crowd(1, first=101)
     await room.seen(1)
     await room.tick()
-    assert await room.let_in() == [2, 1, 3]
+    assert await room.let_in() == [2, 3, 1, 4]
 
 
 async def test_nobody_absent_uses_up_rate(room: Room) -> None:
@@ -273,9 +433,11 @@ async def test_a_number_that_was_never_given_cannot_be_seen(room: Room) -> None:
     """One forged or stray number would make a bitmap of half a gigabyte."""
     await room.crowd(2)
     await room.seen(2, 3, 4_000_000_000)
-    (slot,) = [name async for name in room.redis.scan_iter(match="*:seen:*") if not name.endswith(b":after")]
-    assert await room.redis.strlen(slot) == 1
-    assert await room.redis.bitcount(slot) == 1
+    slots = [name async for name in room.redis.scan_iter(match="*:seen:*") if not name.endswith(b":after")]
+    assert len(slots) == 2, "of the presence window, and of who was seen lately"
+    for slot in slots:
+        assert await room.redis.strlen(slot) == 1
+        assert await room.redis.bitcount(slot) == 1
 
 
 async def test_who_left_while_away_does_not_come_back(room: Room) -> None:
@@ -351,9 +513,10 @@ async def test_a_wish_is_sent_to_the_lane_in_number_order_with_its_owner_and_onl
     await room.join(*(f"h{n}" for n in range(WISH_BUCKET - 2)))
     await room.join("anna", "bert", "carl", wish=WISH)
     await room.change(rate=1_000, burst=1_000, max_active=1_000)
+    first = WISH_BUCKET - 1
+    await room.seen(*range(first + 2, first - 1, -1))
     tick = await room.tick()
     assert tick.wishes_sent == 3
-    first = WISH_BUCKET - 1
     assert await on_the_lane(room, Hold) == [
         Hold(id=f"wish:1:{first + at}", holder=name, number=first + at, epoch=1, wish=unpack_wish(WISH))
         for at, name in enumerate(("anna", "bert", "carl"))
@@ -379,6 +542,7 @@ async def test_a_wish_may_be_changed_until_the_turn_and_goes_with_who_leaves(roo
     await room.join("anna", "bert", wish=WISH)
     await room.join("anna", wish='{"quantity":5}')
     await room.leave(2)
+    await room.seen(1)
     assert list(await room.redis.hgetall(redis_keys.of_epoch(EVENT, 1, "wishes:0"))) == [b"1"]  # type: ignore[misc]
     await room.tick()
     await room.join("anna", wish='{"quantity":7}')
@@ -388,9 +552,23 @@ async def test_a_wish_may_be_changed_until_the_turn_and_goes_with_who_leaves(roo
     assert b'"quantity":5' in commands[0]
 
 
+async def test_the_wish_of_a_turn_that_nobody_takes_up_is_forgotten_with_it(room: Room) -> None:
+    """Whoever joined once and never came back has nothing held for them, so their wish was never sent."""
+    wishes = redis_keys.of_epoch(EVENT, 1, "wishes:0")
+    await room.change(burst=2)
+    await room.join("anna", "bert", wish=WISH)
+    await room.tick()
+    await room.claim(2)
+    assert await room.redis.hkeys(wishes) == [b"1"]  # type: ignore[misc]
+    await room.tick(CLAIM_MS)
+    assert (await room.view()).place(1) is Place.lapsed
+    assert await room.redis.hkeys(wishes) == []  # type: ignore[misc]
+
+
 async def test_whoever_leaves_during_their_turn_frees_their_seats_in_the_same_step_behind_the_hold(room: Room) -> None:
     await room.change(burst=2)
     await room.join("anna", "bert", "carl", wish=WISH)
+    await room.seen(1, 2, 3)
     await room.tick()
     await room.claim(2)
     for number in (1, 2, 3, 1):
@@ -433,9 +611,9 @@ async def test_a_reopened_room_is_a_new_line_behind_every_number_given(room: Roo
     await room.change(state="closed")
     assert await room.change(state="draining") == ("refused", "closed")
     assert await room.change(state="open") == ("changed", "closed")
-    assert await room.scripts.join(EVENT, 1, [("h1", "")], room.clock.redis_ms) == ("old_epoch", 0, [])
-    assert await room.scripts.claim(EVENT, 1, 1, room.clock.redis_ms) == ("old_epoch", 0)
-    assert await room.scripts.leave(EVENT, 1, 1, room.clock.redis_ms, release_id="d") == ("old_epoch", "")
+    assert await room.scripts.join(EVENT, 1, [("h1", "")], room.clock.redis_ms) == ("old_epoch", 0, [], 0)
+    assert await room.scripts.claim(EVENT, 1, 1, "h1", room.clock.redis_ms) == ("old_epoch", 0)
+    assert await room.scripts.leave(EVENT, 1, 1, "h1", room.clock.redis_ms, release_id="d") == ("old_epoch", "")
     assert await room.scripts.seen(EVENT, 1, [1], room.clock.redis_ms) == 0
     assert await room.scripts.restore(EVENT, 1, [(1, "h1")], room.clock.redis_ms) == 0
     assert (await room.scripts.tick(EVENT, 1, 1_000, room.clock.redis_ms)).room == "old_epoch"

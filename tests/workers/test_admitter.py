@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,10 +15,12 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.line import RoomState
-from app.room import scripts
+from app.room import live_rooms, scripts
 from app.room.answers import Tick
+from app.room.division import Division
 from app.room.errors import RoomUnavailable
-from app.room.scripts import Now, RoomScripts, Schedule
+from app.room.record import Schedule
+from app.room.scripts import Now, RoomScripts, TickCall
 from tests.room.room import BIRTH, EVENT, TIMING, Clock, Room
 from tests.waiting import wait_until
 from workers import admitter
@@ -30,15 +33,17 @@ class Recording(RoomScripts):
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis, TIMING)
         self.vouched: list[tuple[float, float | None]] = []
+        self.ticked: list[str] = []
+        self.round_trips = 0
         self.away = False
 
-    async def tick(
-        self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
-    ) -> Tick:
-        self.vouched.append((steady_ms, since_ms))
+    async def tick_all(self, calls: Sequence[TickCall], now_ms: Now = None) -> list[Tick | RoomUnavailable]:
+        self.round_trips += 1
+        self.vouched += [(call.steady_ms, call.since_ms) for call in calls]
+        self.ticked += [call.event_id for call in calls]
         if self.away:
             raise RoomUnavailable("ConnectionError")
-        return await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
+        return await super().tick_all(calls, now_ms)
 
 
 class Woken:
@@ -113,6 +118,29 @@ async def test_closed_rooms_cost_no_ticks(room: Room, clock: Clock) -> None:
         await worker.tick()
         await worker.refresh()
     assert len(recording.vouched) == 2, "it was ticked although it had answered that it is closed"
+
+
+async def test_a_room_far_from_its_opening_costs_no_ticks_until_it_is_near(room: Room, clock: Clock) -> None:
+    seconds, _ = await room.redis.time()
+    far_ms = seconds * 1000 + live_rooms.SOON_MS + 600_000
+    scheduled = replace(BIRTH, state=RoomState.scheduled, opens_ms=far_ms)
+    await room.scripts.create("far", scheduled)
+    await room.scripts.create("near", replace(scheduled, opens_ms=seconds * 1000 + live_rooms.SOON_MS))
+    await room.scripts.create("lobby-soon", replace(scheduled, lobby_ms=600_000))
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
+    await worker.refresh()
+    assert worker._epochs.keys() == {EVENT, "near", "lobby-soon"}
+    await room.scripts.schedule("near", Schedule(opens_ms=far_ms, version=1))
+    await worker.tick()
+    assert worker._epochs.keys() == {EVENT, "lobby-soon"}, "its sale was moved"
+    for change in (room.scripts.schedule("near", Schedule(opens_ms=seconds * 1000, version=2)), open_it(room, "far")):
+        await change
+        await worker.tick()
+    assert worker._epochs.keys() == {EVENT, "lobby-soon", "near", "far"}, "it was told of that"
+
+
+async def open_it(room: Room, event_id: str) -> None:
+    await room.scripts.change(event_id, {"state": "open"})
 
 
 @pytest.mark.parametrize("how", ["by an operator", "by its sale"])
@@ -207,7 +235,8 @@ async def test_what_goes_on_a_lane_wakes_an_allocator_and_nothing_else_does(room
     await worker.tick()
     assert woken.woken == []
     for name in ("anna", "bert"):
-        await room.join(name, wish='{"quantity":2}')
+        (joined,) = await room.join(name, wish='{"quantity":2}')
+        await room.seen(joined.number)
         clock.pass_ms(500)
         await worker.tick()
     assert [event_id for event_id, _ in woken.woken] == [EVENT, EVENT]
@@ -235,3 +264,121 @@ async def test_it_ticks_on_when_redis_was_away(room: Room) -> None:
         recording.away = False
         await wait_until(let_in, description="the one who waits is let in")
     assert await room.let_in() == [1]
+
+
+async def test_all_rooms_are_ticked_in_one_round_trip_and_where_nobody_waits_only_now_and_then(
+    room: Room, clock: Clock
+) -> None:
+    quiet = [f"quiet-{at}" for at in range(20)]
+    for event_id in quiet:
+        await room.scripts.create(event_id, BIRTH)
+    await room.crowd(100)
+    recording = Recording(room.redis)
+    worker = Admitter(recording, Woken(), tick_ms=100)
+    await worker.refresh()
+    await worker.tick()
+    assert (len(recording.ticked), recording.round_trips) == (21, 1)
+    for _ in range(2 * admitter.QUIET_ROUNDS):
+        clock.pass_ms(100)
+        await worker.tick()
+    times = Counter(recording.ticked)
+    assert times.pop(EVENT) == 1 + 2 * admitter.QUIET_ROUNDS
+    assert times == dict.fromkeys(quiet, 1 + 2)
+    assert recording.round_trips == 1 + 2 * admitter.QUIET_ROUNDS
+    assert len(await room.let_in()) == 10
+
+
+@pytest.mark.parametrize("how", ["joined", "came back"])
+async def test_who_comes_where_nobody_waited_is_let_in_as_soon_as_may_be(room: Room, clock: Clock, how: str) -> None:
+    for at in range(20):
+        await room.scripts.create(f"quiet-{at}", BIRTH)
+    if how == "came back":
+        await room.crowd(1)
+        await room.listened(TIMING.presence_window_s * 1000 + TIMING.slot_ms)
+    recording = Recording(room.redis)
+    worker = Admitter(recording, Woken(), tick_ms=100)
+    await worker.refresh()
+    await worker.tick()
+    recording.ticked.clear()
+    while EVENT not in recording.ticked:  # it was its turn just now, and is not again in the next round
+        clock.pass_ms(100)
+        await worker.tick()
+    assert await room.let_in() == []
+    if how == "came back":
+        assert await room.seen(1) == 1
+    else:
+        await room.crowd(1)
+    for _ in range(admitter.QUIET_ROUNDS if how == "came back" else 1):
+        clock.pass_ms(100)
+        await worker.tick()
+    assert await room.let_in() == [1]
+
+
+async def test_who_is_absent_is_told_every_few_seconds_where_people_wait(room: Room, clock: Clock) -> None:
+    await room.scripts.create("quiet", BIRTH)
+    await room.change(max_active=1)
+    await room.crowd(200)
+    await room.listened(2 * TIMING.presence_window_s * 1000)
+    await room.seen(1, 2, 150)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
+    await worker.refresh()
+    await worker.tick()
+    assert (await room.view()).position(150).ahead == 149
+    for passed_ms in (admitter.TELL_ABSENT_S * 500, admitter.TELL_ABSENT_S * 500, 100):
+        clock.pass_ms(int(passed_ms))
+        await worker.tick()
+    assert (await room.view()).position(150).ahead == 1
+    kinds = [entry[b"k"] for _, entry in await room.redis.xrange(redis_keys.room_log(EVENT))]
+    assert kinds.count(b"absent") == 1
+    assert await room.redis.xlen(redis_keys.room_log("quiet")) == 1
+
+
+async def test_what_goes_wrong_in_one_room_holds_up_no_other(room: Room, clock: Clock) -> None:
+    for at in range(3):
+        await room.scripts.create(f"other-{at}", BIRTH)
+    await room.redis.set(redis_keys.of_epoch("other-1", 1, "admitted"), "not a sorted set")
+    await room.crowd(10)
+    worker = Admitter(room.scripts, Woken(), tick_ms=100)
+    await worker.refresh()
+    for _ in range(3):
+        clock.pass_ms(100)
+        with pytest.raises(RoomUnavailable):
+            await worker.tick()
+    assert await room.let_in() == [1, 2]
+
+
+async def test_rooms_are_divided_and_a_worker_that_takes_one_over_goes_on_where_the_other_stopped(
+    room: Room, clock: Clock
+) -> None:
+    for at in range(8):
+        await room.scripts.create(f"other-{at}", BIRTH)
+    await room.crowd(100)
+    divisions = [Division(room.redis, name, lambda: clock.steady_ms / 1000) for name in ("one", "two")]
+    scripts_of = [Recording(room.redis) for _ in divisions]
+    workers = [
+        Admitter(each, Woken(), tick_ms=100, division=mine) for each, mine in zip(scripts_of, divisions, strict=True)
+    ]
+    for division in [*divisions, *divisions]:
+        await division.beat(clock.steady_ms)
+    for worker in workers:
+        await worker.refresh()
+        await worker.tick()
+    assert [len(each.vouched) for each in scripts_of] == [9, 9], "each learns how all the rooms are"
+    owner = next(at for at, division in enumerate(divisions) if division.owns(EVENT))
+    for _ in range(10):
+        clock.pass_ms(100)
+        for division in divisions:
+            await division.beat(clock.steady_ms)
+        for worker in workers:
+            await worker.tick()
+    ticks = [Counter(each.ticked[9:]) for each in scripts_of]
+    assert not ticks[0].keys() & ticks[1].keys(), "no room is ticked by both"
+    assert sum(map(len, ticks)) == 9
+    assert ticks[owner][EVENT] == 10
+    assert len(await room.let_in()) == 10
+    for _ in range(10):  # the owner is dead
+        clock.pass_ms(100)
+        await divisions[1 - owner].beat(clock.steady_ms)
+        await workers[1 - owner].tick()
+    assert len(await room.let_in()) >= 10 + 10 - 2, "a tenth of a second or two are lost at most"
+    assert await room.violations() == []

@@ -6,13 +6,14 @@ import asyncio
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import OutcomeStatus
 from app.ledger import editing, events, reservations
 from app.ledger.database import Database
 from app.ledger.tables.payments import payments as payments_table
+from app.ledger.tables.reservations import reservations as reservations_table
 from tests.lane.world import EVENT, START, World, confirm, hold, make_world, wishing
 from workers import closer as closing
 from workers.closer import Closer
@@ -26,7 +27,7 @@ async def world(redis: Redis, ledger: Database) -> World:
 
 
 def closer(world: World) -> Closer:
-    return Closer(redis=world.redis, db=world.db, wake=world.wake)
+    return Closer(redis=world.redis, db=world.db, wake=world.wake, now=world.time.now)
 
 
 async def reserved(world: World, count: int) -> list[str]:
@@ -107,6 +108,27 @@ async def test_what_was_paid_while_it_was_cancelled_ends_in_the_next_round(world
     await world.allocator().run(EVENT)
     assert await statuses(world, [held.reservation.id]) == {ReservationStatus.refunded}
     assert "captured" not in await payments(world)
+
+
+async def test_an_event_that_is_empty_is_not_looked_at_again(world: World) -> None:
+    ids = await reserved(world, 2)
+    await editing.cancel(world.db, EVENT, BY, START)
+    world.time.pass_s(reservations.EMPTIED_AFTER.total_seconds())
+    assert await reservations.mark_emptied(world.db, world.time.at) == 0, "it has reservations"
+    await closer(world).close()
+    await world.allocator().run(EVENT)
+    assert await statuses(world, ids) == {ReservationStatus.refunded, ReservationStatus.cancelled}
+    assert await reservations.mark_emptied(world.db, world.time.at) == 1
+    assert await reservations.mark_emptied(world.db, world.time.at) == 0
+    async with world.db.write() as tx:  # it cannot come to this; that it is not seen shows that nobody looks
+        await tx.execute(update(reservations_table).values(status=ReservationStatus.confirmed.value))
+    assert await closer(world).close() == 0
+
+
+async def test_an_event_that_was_just_cancelled_is_looked_at_again_though_it_is_empty(world: World) -> None:
+    await editing.cancel(world.db, EVENT, BY, START)
+    world.time.pass_s(reservations.EMPTIED_AFTER.total_seconds() - 1)
+    assert await reservations.mark_emptied(world.db, world.time.at) == 0
 
 
 async def payments(world: World) -> list[str]:
