@@ -8,7 +8,8 @@ A log that was cut (the room keeps the last entries only) is judged from where i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from app import redis_keys
-from app.audit.line_replay import Violation, rate_violations, replay
-from app.audit.money import money_violations, provider_violations
+from app.audit.line_replay import Entry, Violation, rate_violations, replay, with_ranks
+from app.audit.money import is_wrong, money_violations, provider_violations, stuck_violations
 from app.audit.provider_records import ProviderRecords, read_records
 from app.domain.line import Bits, RoomState
 from app.ledger import audit, money_audit, rooms
@@ -25,6 +26,7 @@ from app.ledger.audit import Books
 from app.ledger.database import Database
 from app.ledger.money_audit import ChargeRecord
 from app.payments.provider import PaymentProvider
+from app.room.draws import read_ranks
 from app.room.record import read_record
 from app.room.scripts import HOLDER_BUCKETS
 
@@ -59,15 +61,26 @@ class Line:
 
 
 async def check_all(
-    redis: Redis, db: Database, now: datetime | None = None, providers: Collection[PaymentProvider] = ()
+    redis: Redis,
+    db: Database,
+    now: datetime | None = None,
+    providers: Collection[PaymentProvider] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, list[Violation]]:
-    """The violations of every event, by event; only events that have some. `NO_EVENT`: of keys and money of none."""
+    """The violations of every event, by event; only events that have some. `NO_EVENT`: of keys and money of none.
+
+    However much was ever sold: it takes the memory of one portion, and transactions that each end soon. `progress` is
+    told how many events were checked, of how many.
+    """
     now = now or datetime.now(UTC)
     event_ids = [row.event_id for row in await rooms.listed(db)]
-    ours = {event_id: await money_audit.charge_records(db, event_id) for event_id in event_ids}
-    theirs = await read_records(db, providers, [record for records in ours.values() for record in records], now)
-    found = {event_id: await _check(redis, db, event_id, now, ours[event_id], theirs) for event_id in event_ids}
-    found[NO_EVENT] = [*await other_key_violations(redis, event_ids), *_shown(provider_violations(theirs))]
+    found: dict[str, list[Violation]] = {}
+    first_at = await money_audit.first_charge_at(db, event_ids)
+    with closing(await read_records(db, providers, first_at, now)) as theirs:
+        for number, event_id in enumerate(event_ids):
+            progress(number, len(event_ids))
+            found[event_id] = await _check(redis, db, event_id, now, theirs, providers)
+        found[NO_EVENT] = [*await other_key_violations(redis, event_ids), *_shown(provider_violations(theirs))]
     return {event_id: violations for event_id, violations in found.items() if violations}
 
 
@@ -83,32 +96,66 @@ async def check(
     `providers` are asked what they took: it is a violation if one that has charges of the event is missing.
     """
     now = now or datetime.now(UTC)
-    ours = await money_audit.charge_records(db, event_id)
-    theirs = await read_records(db, providers, ours, now)
-    found = await _check(redis, db, event_id, now, ours, theirs)
-    return [*found, *_shown(provider_violations(theirs))]
+    first_at = await money_audit.first_charge_at(db, [event_id])
+    with closing(await read_records(db, providers, first_at, now)) as theirs:
+        found = await _check(redis, db, event_id, now, theirs, providers)
+        return [*found, *_shown(provider_violations(theirs))]
 
 
 async def _check(
-    redis: Redis, db: Database, event_id: str, now: datetime, ours: list[ChargeRecord], theirs: ProviderRecords
+    redis: Redis,
+    db: Database,
+    event_id: str,
+    now: datetime,
+    theirs: ProviderRecords,
+    providers: Collection[PaymentProvider],
 ) -> list[Violation]:
     log = await redis.xrange(redis_keys.room_log(event_id))
     line = await _line(redis, event_id)
-    books = await audit.books(db, event_id, now - END_GRACE)
-    found = [*replay(log), *book_violations(books), *await _money_violations(db, event_id, now, ours, theirs)]
+    found = replay(await _in_order(redis, event_id, log))
+    async for books in audit.books(db, event_id, now - END_GRACE):
+        found += book_violations(books)
+    found = [*_shown(found), *await _money_violations(db, event_id, now, theirs, providers)]
     if line is not None:
-        found += line_violations(line, books.number_bound)
+        found += line_violations(line, await audit.number_bound(db, event_id))
+    found += await _memory_violations(redis, db, event_id)
     found += await _key_violations(redis, event_id, line.epochs_expired if line else 0)
     return found
 
 
+async def _in_order(redis: Redis, event_id: str, log: list[tuple[bytes, Entry]]) -> list[tuple[bytes, Entry]]:
+    """The log with each drawn number's rank in its place, as far as the log and the room tell of draws."""
+    ranks: dict[int, int] = {}
+    record = await read_record(redis, event_id)
+    draws = {(record.epoch, record.opened_after, record.drawn)} if record else set()
+    draws |= {(int(entry[b"of"]), int(entry[b"after"]), int(entry[b"drawn"])) for _, entry in log if b"of" in entry}
+    for epoch, after, drawn in draws:
+        table = await read_ranks(redis, event_id, epoch, drawn)
+        ranks |= {after + entry: after + rank for entry, rank in enumerate(table, 1)}
+    return [(log_id, with_ranks(entry, ranks)) for log_id, entry in log] if ranks else log
+
+
 async def _money_violations(
-    db: Database, event_id: str, now: datetime, ours: list[ChargeRecord], theirs: ProviderRecords
+    db: Database, event_id: str, now: datetime, theirs: ProviderRecords, providers: Collection[PaymentProvider]
 ) -> list[Violation]:
-    """I7 over our records, as they were before the providers were asked, and theirs."""
-    stuck = await money_audit.undone(db, event_id, now - SEEN_TO_WITHIN)
-    unchanged = set(await money_audit.charge_records(db, event_id))
-    return _shown(money_violations([record for record in ours if record in unchanged], theirs, stuck))
+    """I7 over our records and the providers'."""
+    found = stuck_violations(await money_audit.undone(db, event_id, now - SEEN_TO_WITHIN))
+    async for page in money_audit.charge_pages(db, event_id):
+        suspects = [record for record in page if is_wrong(record, theirs)]
+        if suspects:
+            found += await _confirmed(db, event_id, now, suspects, providers)
+    return _shown(found)
+
+
+async def _confirmed(
+    db: Database, event_id: str, now: datetime, suspects: list[ChargeRecord], providers: Collection[PaymentProvider]
+) -> list[Violation]:
+    """What is still wrong of these when the providers are asked again, of those that do not change meanwhile."""
+    first_at = min(record.created_at for record in suspects)
+    with closing(await read_records(db, providers, first_at, now)) as theirs:
+        unchanged = set(await money_audit.charges_of(db, event_id, [record.id for record in suspects]))
+        same = [record for record in suspects if record in unchanged or record.charge is None]
+        return money_violations(same, theirs)
 
 
 def line_violations(line: Line, bound_reserved: int) -> list[Violation]:
@@ -159,10 +206,33 @@ def book_violations(books: Books) -> list[Violation]:
         Violation("I5", f"reservation {held} is live, but seat {idx} is not its") for held, idx in books.unclaimed
     ]
     found += [Violation("I6", f"hold {reservation} should have ended") for reservation in books.overdue]
+    found += [
+        Violation("I5", f"grade {grade} counts {counted} seats in all, held, sold and blocked, but there are {there}")
+        for grade, counted, there in books.counts
+    ]
     for reservation, is_now, captured in books.money:
         if captured != (is_now == "confirmed"):
             found.append(Violation("I7", f"reservation {reservation} is {is_now} with {captured} captured payments"))
-    return _shown(found)
+    return found
+
+
+async def _memory_violations(redis: Redis, db: Database, event_id: str) -> list[Violation]:
+    """I14: what Redis knows of a room is not behind what SQL heard of it."""
+    row = await rooms.get(db, event_id)
+    record = await read_record(redis, event_id)
+    if row is None or record is None:
+        return []
+    behind = [
+        f"{name} {is_now} in Redis, {was} in SQL"
+        for name, is_now, was in (
+            ("generation", record.generation, row.generation),
+            ("number", record.number, row.number),
+            ("cursor", record.cursor, row.cursor),
+            ("revision", record.rev, row.revision),
+        )
+        if is_now < was and (name != "revision" or record.generation == row.generation)
+    ]
+    return [Violation("I14", f"Redis has forgotten something of the line: {'; '.join(behind)}")] if behind else []
 
 
 async def _line(redis: Redis, event_id: str) -> Line | None:

@@ -6,6 +6,8 @@ each store's part names how much it reads. What cannot be told any more, and why
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,12 +20,14 @@ from app.domain.line import RoomState
 from app.lane import place_commands
 from app.lane.commands import REPLIES_KEPT_FOR, Outcome, unpack_outcome
 from app.lane.errors import LaneUnavailable
-from app.ledger import places
+from app.ledger import draws, places
+from app.ledger import rooms as room_rows
 from app.ledger.database import Database
 from app.ledger.errors import StoreError
 from app.ledger.places import PlaceRecords
 from app.ledger.rooms import UnknownRoom
 from app.room import number_history
+from app.room.draws import number_at
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.number_history import LogStep, NumberHistory
@@ -77,7 +81,6 @@ class Missing(StrEnum):
     epoch_unknown = "epoch_unknown"  # no store tells which epoch an old number is of
     answers_deleted = "answers_deleted"  # the lane's answers before `since` are not stored any more
     lane_cut = "lane_cut"  # more commands wait than are looked through
-    reservations_cut = "reservations_cut"  # the event has more reservations than are looked through
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -86,8 +89,9 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`ahead` is only known of who waits, `until` of who was let in: the end of the claim window or of the pass.
-    `steps` are in order of time; those whose moment nobody keeps come last."""
+    """`number` is the one that the buyer sees. `ahead` is only known of who waits, `until` of who was let in: the end
+    of the claim window or of the pass. `steps` are in order of time; those whose moment nobody keeps come last.
+    """
 
     event_id: str
     number: int
@@ -111,7 +115,36 @@ async def trace(rooms: Rooms, db: Database, event_id: str, number: int, now: dat
 
     Raises UnknownRoom, NumberNeverGiven, StoresAway.
     """
-    return await _Reading(rooms, db, event_id, number, now).trace()
+    return await _Reading(rooms, db, event_id, await _given(rooms, db, event_id, number), now).trace(number)
+
+
+async def _given(rooms: Rooms, db: Database, event_id: str, shown: int) -> int:
+    """The number behind the one that its buyer sees: another one in a line that was drawn.
+
+    While Redis is away or has no such room the draw is computed again from SQL.
+    """
+    with suppress(RoomUnavailable):
+        view = await rooms.find(event_id)
+        if view is not None:
+            if not view.opened_after < shown <= view.opened_after + view.drawn:
+                return shown
+            return await number_at(rooms.scripts.redis, event_id, view.epoch, view.opened_after, shown)
+    with suppress(StoreError):  # if both are away, the trace says so
+        return await _drawn_at(db, event_id, shown)
+    return shown
+
+
+async def _drawn_at(db: Database, event_id: str, shown: int) -> int:
+    """The same by SQL alone, of the newest line. Raises StoreError."""
+    row = await room_rows.get(db, event_id)
+    draw = await draws.get(db, event_id, row.epoch) if row is not None else None
+    if row is None or draw is None or draw.drawn_at is None:
+        return shown
+    opened_after = int(row.config.get("opened_after", 0))
+    order = await asyncio.to_thread(lambda: draw.order)
+    if order is None or not 1 <= shown - opened_after <= len(order):
+        return shown
+    return opened_after + order[shown - opened_after - 1]
 
 
 @dataclass
@@ -125,7 +158,7 @@ class _Reading:
     now: datetime
     gaps: list[Gap] = field(default_factory=list)
 
-    async def trace(self) -> Trace:
+    async def trace(self, shown: int) -> Trace:
         records = await self._records()
         history, view = await self._room(records)
         if records is None and history is None:
@@ -144,7 +177,7 @@ class _Reading:
         position = view.position(self.number) if view is not None else None
         return Trace(
             event_id=self.event_id,
-            number=self.number,
+            number=shown,
             epoch=epoch,
             standing=standing,
             ahead=position.ahead if position is not None and standing in _IN_LINE else None,
@@ -229,8 +262,6 @@ class _Reading:
             self._miss(Missing.epoch_unknown)
         elif history is not None and history.keys is not None and not history.keys.exist and epoch != history.epoch:
             self._miss(Missing.keys_deleted)
-        if records is not None and records.is_cut:
-            self._miss(Missing.reservations_cut)
         answers_since = self.now - REPLIES_KEPT_FOR
         if records is not None and any(each.created_at < answers_since for each in records.reservations):
             self._miss(Missing.answers_deleted, answers_since)

@@ -16,6 +16,7 @@ from app.domain.reservation import PaymentStatus, ReservationStatus
 from app.domain.wish import unpack_wish
 from app.lane.commands import Outcome, OutcomeStatus
 from app.lane.place_commands import WaitingCommand
+from app.ledger.audit_log import BUYER, PAYMENT_RETURNED
 from app.ledger.places import PlaceAction, PlacePayment, PlaceRecords, PlaceReservation
 from app.room.number_history import LoggedStep, LogStep, NumberHistory, NumberKeys
 
@@ -65,6 +66,7 @@ class EndedBy(StrEnum):
     buyer = "buyer"
     admin = "admin"
     event_cancelled = "event_cancelled"
+    provider = "provider"  # it has paid the money back by itself
     time = "time"  # the hold's own
     turn_lapsed = "turn_lapsed"  # nobody claimed the turn that its wish was for
     place_ended = "place_ended"  # the buyer left the line
@@ -243,8 +245,11 @@ def _ended_by(
     ended = {name: by for name, by in ending_commands(reservation.id).items() if _has_ended(answers.get(name))}
     if ended:
         return ended[min(ended, key=lambda name: answers[name][1])]
-    if any(action.reservation_id == reservation.id and not action.refused for action in actions):
-        return EndedBy.admin
+    if any(action.action == PAYMENT_RETURNED and action.reservation_id == reservation.id for action in actions):
+        return EndedBy.provider
+    done = {action.who == BUYER for action in actions if action.reservation_id == reservation.id and not action.refused}
+    if done:
+        return EndedBy.admin if False in done else EndedBy.buyer
     for lapse in lapses:
         outcome, at = answers.get(lapse, (None, None))
         if outcome is not None and outcome.status is OutcomeStatus.cancelled and at == reservation.ended_at:
@@ -261,9 +266,10 @@ def _money(records: PlaceRecords) -> Iterable[Step]:
     """The first payment of a reservation that was sold bought its seats; every other came too late, and goes back."""
     unpaid = {reservation.id for reservation in records.reservations if reservation.status in SOLD}
     for payment in records.payments:
-        what = What.paid if payment.reservation_id in unpaid else What.paid_too_late
-        unpaid.discard(payment.reservation_id)
-        yield _payment(payment, payment.created_at, what)
+        if not payment.part:
+            what = What.paid if payment.reservation_id in unpaid else What.paid_too_late
+            unpaid.discard(payment.reservation_id)
+            yield _payment(payment, payment.created_at, what)
         if payment.status is PaymentStatus.refund_due:
             yield _payment(payment, None, What.refund_due)
         if payment.refunded_at is not None:

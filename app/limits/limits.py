@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -19,7 +18,6 @@ from app.lua import Args, load
 from app.redis_keys import LIMITS_PREFIX
 
 LUA = Path(__file__).parent / "lua"
-IPV6_NETWORK_BITS = 64  # what one customer of a provider has: addresses in it are as many as anyone likes
 
 
 class LimitsUnavailable(Exception):
@@ -44,6 +42,7 @@ Attempt = tuple[Limit, str]  # a limit and whom it counts for
 
 class Limits:
     def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._take, self._give = (load(redis, LUA / f"{name}.lua") for name in ("take", "give"))
 
     async def take(self, attempts: Sequence[Attempt], now_ms: int | None = None) -> int:
@@ -60,6 +59,14 @@ class Limits:
             raise LimitsUnavailable(type(error).__name__) from error
         return wait_ms
 
+    async def wait_ms(self, limit: Limit, who: str) -> int:
+        """The ms until one more attempt would fit; counts none. Raises LimitsUnavailable."""
+        try:
+            used_ms = max(0, int(await self._redis.pttl(LIMITS_PREFIX + _name(limit, who))))
+        except (RedisError, OSError) as error:
+            raise LimitsUnavailable(type(error).__name__) from error
+        return max(0, used_ms - limit.interval_ms * (limit.times - 1))
+
     async def give_back(self, attempts: Sequence[Attempt], now_ms: int | None = None) -> None:
         """Take back one attempt that was counted. Raises LimitsUnavailable."""
         args: Args = ["" if now_ms is None else now_ms]
@@ -70,19 +77,14 @@ class Limits:
         except (RedisError, OSError) as error:
             raise LimitsUnavailable(type(error).__name__) from error
 
+    async def forget(self, attempts: Sequence[Attempt]) -> None:
+        """Nothing was ever counted for these. Raises LimitsUnavailable."""
+        try:
+            await self._redis.delete(*(LIMITS_PREFIX + _name(limit, who) for limit, who in attempts))
+        except (RedisError, OSError) as error:
+            raise LimitsUnavailable(type(error).__name__) from error
+
 
 def _name(limit: Limit, who: str) -> str:
     """A key of fixed length that shows nobody's email to a reader of Redis."""
     return f"{limit.name}:{blake2b(who.encode(), digest_size=12).hexdigest()}"
-
-
-def network_of(address: str) -> str:
-    """What an address is counted as: an IPv6 address as its network, anything else as it is."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    if mapped is not None or parsed.version == 4:
-        return str(mapped or parsed)
-    return str(ip_network((parsed, IPV6_NETWORK_BITS), strict=False))

@@ -43,8 +43,9 @@ class RevocationLog:
         self.entries_max = entries_max
         self._redis = redis
 
-    async def add(self, ended: Sequence[tuple[str, float]]) -> None:
-        """Write these names, each with when it ended."""
+    async def add(self, ended: Sequence[tuple[str, float]], instead_of: Sequence[str] = ()) -> list[str]:
+        """Write these names, each with when it ended, and delete the entries that they make needless; gives ids."""
+        added: list[str] = []
         with _as_unavailable():
             for start in range(0, len(ended), ENTRIES_PER_READ):
                 async with self._redis.pipeline(transaction=True) as pipe:
@@ -52,7 +53,10 @@ class RevocationLog:
                         fields: dict[Any, Any] = {"n": name, "t": repr(ended_s)}
                         pipe.xadd(REVOKED_SESSIONS, fields, maxlen=self.entries_max, approximate=True)
                         pipe.expire(REVOKED_SESSIONS, self.session_s + KEPT_LONGER_S)
-                    await pipe.execute()
+                    added += [entry_id.decode() for entry_id in (await pipe.execute())[::2]]
+            if instead_of:
+                await self._redis.xdel(REVOKED_SESSIONS, *instead_of)
+        return added
 
     async def after(self, entry_id: str) -> list[Revocation]:
         """The entries that follow this one, as many as are read at a time."""

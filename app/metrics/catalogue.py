@@ -39,6 +39,14 @@ def _shared(text: str, *labels: str, kind: Kind = "gauge") -> Spec:
 
 LINE = {
     "tiketi_joins": _counter("People who asked for a place, by answer", "event_id", "status"),
+    "tiketi_door": _counter(
+        "New places asked for, by what came of it: free, solved, waited, captcha, challenged, spent, …",
+        *("event_id", "outcome"),
+    ),
+    "tiketi_accounts": _counter(
+        "What happened to accounts: login, admin_login, login_failed, login_locked, registered, openid_away …",
+        "what",
+    ),
     "tiketi_join_batch_people": _histogram("People per call to Redis that gives numbers"),
     "tiketi_join_call_seconds": _histogram("How long such a call took"),
     "tiketi_join_pending": _gauge("People who wait for their number now"),
@@ -60,6 +68,7 @@ LINE = {
 }
 ROOMS = {
     "tiketi_room_open": _shared("1 if the room lets people in or join", "event_id", "state"),
+    "tiketi_room_pressed": _shared("1 while more join than planned, so that everybody is asked for work", "event_id"),
     "tiketi_room_waiting": _shared("People in line", "event_id"),
     "tiketi_room_admitted": _shared("People whose turn has come and who have not taken it up", "event_id"),
     "tiketi_room_active": _shared("People with a pass who are not done", "event_id"),
@@ -67,6 +76,9 @@ ROOMS = {
     "tiketi_room_rate_per_second": _shared("People let in per second, as set", "event_id"),
     "tiketi_room_cursor": _shared("The highest number that was passed", "event_id"),
     "tiketi_room_numbers": _shared("Numbers given", "event_id", kind="counter"),
+    "tiketi_room_generation": _shared(
+        "How often the room was made; more than once if Redis may have lost something", "event_id"
+    ),
     "tiketi_room_admissions": _shared("People let in", "event_id", kind="counter"),
     "tiketi_room_numbers_left": _shared("Numbers that may still be given before more are reserved", "event_id"),
     "tiketi_room_oldest_wait_seconds": _shared("How long the first person in line has waited", "event_id"),
@@ -80,29 +92,37 @@ ADMISSION = {
     "tiketi_wishes_sent": _counter("Wishes sent to the lane because their buyer's turn came", "event_id"),
     "tiketi_tick_seconds": _histogram("How long a tick over all rooms took"),
     "tiketi_tick_late_seconds": _histogram("How late a tick began"),
+    "tiketi_draws_without_beacon": _counter("Openings drawn without the round of the beacon that was named for them"),
     "tiketi_ticks_failed": _counter("Ticks that failed, because Redis was away"),
 }
 SEATS = {
     "tiketi_lane_outcomes": _counter("Seat commands carried out, by answer", "event_id", "status"),
+    "tiketi_lane_commands_dropped": _counter("Seat commands that failed each time and were dropped"),
     "tiketi_lane_batch_commands": _histogram("Commands per transaction of an allocator"),
     "tiketi_lane_batch_seconds": _histogram("How long deciding, writing and telling a batch took"),
     "tiketi_lane_wait_seconds": _histogram("From a request's command to its answer", "command"),
     "tiketi_lane_busy": _counter("Requests the lane did not answer in time"),
     "tiketi_hold_release_seconds": _histogram("How long after its end a hold's seats were free"),
-    "tiketi_reservations": _shared("Reservations by what they are now", "event_id", "status"),
-    "tiketi_revenue_won": _shared("Money taken and kept", "event_id"),
-    "tiketi_seats": _shared("Seats by what they are now", "event_id", "status"),
-    "tiketi_payments": _shared("Payments by what they are now", "status"),
-    "tiketi_charges": _shared("Charges by what they are now", "status"),
+    "tiketi_reservations": _shared(
+        "Reservations by what they are now, of events whose room is not closed", "event_id", "status"
+    ),
+    "tiketi_revenue_won": _shared("Money taken and kept, of events whose room is not closed", "event_id"),
+    "tiketi_seats": _shared("Seats by what they are now, of events whose room is not closed", "event_id", "status"),
+    "tiketi_charges": _shared("Charges that are not finished, by what they are now", "status"),
     "tiketi_waitlist": _shared("People on the waiting list by what they are now", "event_id", "state"),
     "tiketi_refunds_due": _shared("Payments that are to be paid back"),
     "tiketi_refunds_failing": _shared("Of them, those that could not be paid back at the first try"),
 }
 WEB = {
+    "tiketi_connections_open": _gauge("Open connections of this web process"),
+    "tiketi_connections_max": _gauge("Of them, how many are for everybody; the rest is for probes and admins"),
+    "tiketi_connections_refused": _counter("Connections refused, or ended for being slow", "why"),
     "tiketi_request_seconds": _histogram(
-        "Requests, by route and status; plain polls and joins are not among them"
+        "How long requests took to be answered, by route and status; plain polls and joins are not among them"
     )._replace(labels=("method", "route", "status")),
     "tiketi_refusals": _counter("Requests refused, by the code of the refusal", "code"),
+    "tiketi_seat_maps_bytes": _gauge("About how much memory the seat maps of this web process take"),
+    "tiketi_seat_maps_max_bytes": _gauge("With how much those not in use are closed"),
     "tiketi_cache_hits": _counter("Answers that the cache had"),
     "tiketi_cache_misses": _counter("Answers that the cache had to make"),
     "tiketi_cache_shared": _counter("Answers that waited for what another was making already"),
@@ -118,7 +138,8 @@ STORES = {
     "tiketi_redis_aof_ok": _shared("1 if Redis could write its log the last time"),
     "tiketi_redis_aof_bytes": _shared("Size of Redis's log"),
     "tiketi_redis_aof_rewriting": _shared("1 while Redis rewrites its log"),
-    "tiketi_workers_seen": _shared("1 if a worker said within the last seconds that it lives"),
+    "tiketi_workers_seen": _shared("Workers that said within the last seconds that they live"),
+    "tiketi_problem": _shared("1 if /status has this problem", "code"),
     "tiketi_sql_up": _shared("1 if the shop's database answered when it was last asked"),
     "tiketi_sql_transaction_seconds": _histogram("How long transactions took", "kind"),
     "tiketi_sql_pool_used": _gauge("Connections of the pool in use"),
@@ -128,6 +149,7 @@ STORES = {
 }
 PROCESS = {
     "tiketi_up": _gauge("1 for every process that told its numbers within the last seconds"),
+    "tiketi_build_info": _gauge("1, with what the process is made of", "version", "python"),
     "tiketi_event_loop_late_seconds": _histogram(
         "How late the event loop did what was due, looked at four times a second"
     ),

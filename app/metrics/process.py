@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 
 from prometheus_client.process_collector import ProcessCollector
 
+from app import VERSION
 from app.metrics.loop_lag import LoopLag
 from app.metrics.readings import Reading, read_histogram
 from config.logging import lines_dropped, lines_queued
@@ -16,6 +18,7 @@ _collector = ProcessCollector(namespace="tiketi", registry=None)
 def process_readings(loop_lag: LoopLag) -> Iterator[Reading]:
     """The readings of this process and its event loop."""
     yield Reading("tiketi_up", (), 1)
+    yield Reading("tiketi_build_info", (VERSION, platform.python_version()), 1)
     yield read_histogram("tiketi_event_loop_late_seconds", loop_lag.late)
     yield Reading("tiketi_event_loop_worst_seconds", (), loop_lag.worst_s)
     yield Reading("tiketi_log_lines_dropped", (), lines_dropped())

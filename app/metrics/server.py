@@ -17,6 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from app.limits.hosts import is_ours
 from app.metrics.exchange import SHARED_WAIT_S, MetricsExchange
 from app.metrics.loop_lag import LoopLag
 
@@ -55,6 +56,9 @@ class MetricsServer:
                 if self._token and not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
                     start("401 Unauthorized", [("Content-Type", "text/plain"), ("WWW-Authenticate", "Bearer")])
                     return [b"Send the token of TIKETI_METRICS_TOKEN.\n"]
+                if not self._token and not is_ours(environ.get("HTTP_HOST", "localhost"), ""):
+                    start("421 Misdirected Request", [("Content-Type", "text/plain")])
+                    return [b"Ask by this machine's address, or set TIKETI_METRICS_TOKEN and send it.\n"]
                 start("200 OK", [("Content-Type", CONTENT_TYPE_LATEST)])
                 return [self._text()]
             case _:

@@ -1,7 +1,8 @@
 """Readings of what all processes share: Redis, the rooms, the lanes, the database and the disk.
 
 However often they are read, the stores are asked at most once in `KEPT_S` seconds, in two round trips and one
-transaction. A store that does not answer is reported as down, and its readings are left out instead of repeated.
+transaction, and only for events whose waiting room is not closed. A store that does not answer is reported as down, and
+its readings are left out instead of repeated.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from datetime import datetime
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.line import RoomState
@@ -23,11 +22,10 @@ from app.domain.samples import oldest_wait_s, read_samples
 from app.histogram import SECONDS, Histogram
 from app.lane.scripts import COMMANDS_MAX
 from app.ledger import figures
-from app.ledger.database import Database
 from app.ledger.figures import UNREADABLE
 from app.metrics.readings import Reading
+from app.metrics.status import CODES, Report, StatusCheck
 from app.room.errors import RoomUnavailable, as_room_unavailable
-from app.room.follow import Rooms
 from app.room.record import RoomRecord, record_of, request_record
 from app.room.samples import request_samples
 from app.room.view import LineView
@@ -42,13 +40,14 @@ log = structlog.get_logger()
 class Stores:
     """Read with `readings`; `run` measures how long Redis takes to answer."""
 
-    def __init__(self, redis: Redis, db: Database, rooms: Rooms, data_dir: Path, now: Callable[[], datetime]) -> None:
+    def __init__(self, status: StatusCheck) -> None:
         self.pings_s = Histogram(SECONDS)
-        self._redis = redis
-        self._db = db
-        self._rooms = rooms
-        self._data_dir = data_dir
-        self._now = now
+        self._status = status
+        self._redis = status.redis
+        self._db = status.db
+        self._rooms = status.rooms
+        self._data_dir = status.data_dir
+        self._now = status.now
         self._asking = asyncio.Lock()
         self._asked_s = float("-inf")
         self._known: list[Reading] = []
@@ -57,12 +56,9 @@ class Stores:
         """Time one PING a second, until cancelled."""
         while True:
             began_s = time.monotonic()
-            try:
-                with as_room_unavailable():
-                    async with asyncio.timeout(PART_S):
-                        await self._redis.ping()
-            except RoomUnavailable as error:
-                log.debug("redis_ping_failed", error=str(error))
+            with suppress(RoomUnavailable), as_room_unavailable():  # whoever follows the lines says it in the log
+                async with asyncio.timeout(PART_S):
+                    await self._redis.ping()
             self.pings_s.add(time.monotonic() - began_s)
             await asyncio.sleep(PING_EVERY_S)
 
@@ -80,36 +76,42 @@ class Stores:
 
     async def _ask(self) -> list[Reading]:
         views = [view for view in self._rooms.views.values() if view.state is not RoomState.closed]
-        redis = await _asked("tiketi_redis_up", lambda: self._redis_readings(views))
-        sql = await _asked("tiketi_sql_up", lambda: self._books())
-        return [*redis, *sql, *self._room_readings(views), *await asyncio.to_thread(self._disk)]
+        redis, sql, disk, report = await asyncio.gather(
+            _asked("tiketi_redis_up", lambda: self._redis_readings(views)),
+            _asked("tiketi_sql_up", lambda: self._books(views)),
+            asyncio.to_thread(self._disk),
+            self._status.report(),
+        )
+        return [*redis, *sql, *disk, *_status(report), *self._room_readings(views)]
 
     async def _redis_readings(self, views: list[LineView]) -> Iterable[Reading]:
         pipe = self._redis.pipeline(transaction=False)
         pipe.info()
-        pipe.exists(redis_keys.ARQ_ALIVE)
         for view in views:
             request_record(pipe, view.event_id)
             request_samples(pipe, view.event_id, view.epoch, whole=view.waiting > 0)
             pipe.xlen(redis_keys.lane(view.event_id))
+            pipe.exists(redis_keys.door_pressed(view.event_id, view.epoch))
         with as_room_unavailable():
             async with pipe:  # cancelled, it would keep its connection
-                info, worker, *rest = await pipe.execute()
+                info, *rest = await pipe.execute()
         now_ms = int(self._now().timestamp() * 1000)
-        found = [*_info(info), Reading("tiketi_workers_seen", (), worker)]
+        found = list(_info(info))
         found.append(Reading("tiketi_lane_backlog_max", (), COMMANDS_MAX))
-        for view, room, samples, backlog in zip(views, rest[::3], rest[1::3], rest[2::3], strict=True):
+        parts = (rest[at::4] for at in range(4))
+        for view, room, samples, backlog, pressed in zip(views, *parts, strict=True):
             found += _room(view, record_of(room), samples, backlog, now_ms)
+            found.append(Reading("tiketi_room_pressed", (view.event_id,), pressed))
         return found
 
-    async def _books(self) -> Iterable[Reading]:
-        return list(_books(await figures.read(self._db)))
+    async def _books(self, views: list[LineView]) -> Iterable[Reading]:
+        return list(_books(await figures.read(self._db, [view.event_id for view in views])))
 
     def _room_readings(self, views: list[LineView]) -> Iterator[Reading]:
         for view in views:
             at = (view.event_id,)
             yield Reading("tiketi_room_open", (view.event_id, view.state.value), int(view.state is RoomState.open))
-            yield Reading("tiketi_room_waiting", at, 0 if view.state is RoomState.closed else view.waiting)
+            yield Reading("tiketi_room_waiting", at, view.waiting)
             yield Reading("tiketi_room_admitted", at, len(view.admitted))
             yield Reading("tiketi_room_active", at, len(view.active))
             yield Reading("tiketi_room_capacity", at, view.max_active)
@@ -120,8 +122,18 @@ class Stores:
                 yield Reading("tiketi_room_eta_seconds", (view.event_id, edge), seconds)
 
     def _disk(self) -> list[Reading]:
+        """Of the data folder; a machine whose stores are elsewhere has none."""
+        if not self._data_dir.exists():
+            return []
         disk = shutil.disk_usage(self._data_dir)
         return [Reading("tiketi_disk_free_bytes", (), disk.free), Reading("tiketi_disk_bytes", (), disk.total)]
+
+
+def _status(report: Report) -> Iterator[Reading]:
+    found = {problem.code for problem in report.problems}
+    for code in CODES:
+        yield Reading("tiketi_problem", (code,), int(code in found))
+    yield Reading("tiketi_workers_seen", (), report.live_workers)
 
 
 async def _asked(up: str, ask: Callable[[], Awaitable[Iterable[Reading]]]) -> list[Reading]:
@@ -130,7 +142,7 @@ async def _asked(up: str, ask: Callable[[], Awaitable[Iterable[Reading]]]) -> li
         async with asyncio.timeout(PART_S):
             return [Reading(up, (), 1), *await ask()]
     except (RoomUnavailable, TimeoutError, *UNREADABLE) as error:
-        log.warning("store_not_reached", metric=up, error=f"{type(error).__name__}: {error}")
+        log.debug("store_not_reached", metric=up, error=f"{type(error).__name__}: {error}")
         return [Reading(up, (), 0)]
 
 
@@ -154,10 +166,10 @@ def _room(view: LineView, record: RoomRecord | None, raw: list[bytes], backlog: 
     at = (view.event_id,)
     yield Reading("tiketi_room_numbers", at, record.number if record else 0)
     yield Reading("tiketi_room_admissions", at, record.admitted_total if record else 0)
+    yield Reading("tiketi_room_generation", at, record.generation if record else 0)
     yield Reading("tiketi_room_numbers_left", at, record.bound - record.number if record else 0)
     yield Reading("tiketi_lane_backlog", at, backlog)
-    waits = view.waiting and view.state is not RoomState.closed
-    waited_s = oldest_wait_s(read_samples(raw), view.cursor + 1, now_ms) if waits else 0
+    waited_s = oldest_wait_s(read_samples(raw), view.cursor + 1, now_ms) if view.waiting else 0
     yield Reading("tiketi_room_oldest_wait_seconds", at, waited_s)
 
 
@@ -168,8 +180,6 @@ def _books(found: figures.Figures) -> Iterator[Reading]:
         yield Reading("tiketi_seats", labels, total)
     for event_id, won in found.revenue.items():
         yield Reading("tiketi_revenue_won", (event_id,), won)
-    for status, total in found.payments.items():
-        yield Reading("tiketi_payments", (status,), total)
     for status, total in found.charges.items():
         yield Reading("tiketi_charges", (status,), total)
     for labels, total in found.waitlist.items():

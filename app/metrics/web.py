@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sized
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sized
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
-
-from redis.asyncio import Redis
 
 from app.cache.cache import Cache
 from app.connections import running
 from app.histogram import SECONDS, HistogramsByKey
+from app.lane.seats import SeatViews
 from app.lane.stream import Lane
-from app.ledger.database import Database
 from app.metrics.eta import Forecasts
 from app.metrics.metrics import Metrics
 from app.metrics.readings import Reading, read_counts, read_histogram
+from app.metrics.status import StatusCheck
 from app.metrics.stores import Stores
-from app.room.follow import Rooms
 from app.room.joiner import PENDING_MAX, Joiner
 from config.settings import Settings
 
@@ -32,17 +30,27 @@ Counts = dict[tuple[str, ...], int]
 class Meters:
     """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
-    __slots__ = ("claims", "polls", "refusals", "requests")
+    __slots__ = ("accounts", "claims", "door", "polls", "refusals", "requests")
 
     def __init__(self) -> None:
         self.polls = 0
+        self.accounts: Counts = {}
         self.claims: Counts = {}
+        self.door: Counts = {}
         self.refusals: Counts = {}
         self.requests: HistogramsByKey[tuple[str, str, str]] = HistogramsByKey(SECONDS, ROUTES_MAX, ("", "other", ""))
 
     def claimed(self, event_id: str, status: str) -> None:
         """Count an answer to somebody who takes up their turn."""
         self.claims[event_id, status] = self.claims.get((event_id, status), 0) + 1
+
+    def account(self, what: str) -> None:
+        """Count a log-in, a failure, a registration."""
+        self.accounts[what,] = self.accounts.get((what,), 0) + 1
+
+    def at_door(self, event_id: str, outcome: str) -> None:
+        """Count what came of somebody who wanted a new place."""
+        self.door[event_id, outcome] = self.door.get((event_id, outcome), 0) + 1
 
     def refused(self, code: str) -> None:
         """Count a refused request."""
@@ -61,6 +69,14 @@ class StreamCounts(Protocol):
 
     @property
     def streams(self) -> Sized: ...
+
+
+class ConnectionCounts(Protocol):
+    """What is read of the connections of this process. `refused`: (why,) → how many."""
+
+    open: int
+    ordinary_max: int
+    refused: Counter[tuple[str, ...]]
 
 
 class SocketCounts(Protocol):
@@ -82,29 +98,24 @@ class WebSources:
 
     meters: Meters
     joiner: Joiner
+    connections: ConnectionCounts
     streams: StreamCounts
     sockets: SocketCounts
     lane: Lane
     cache: Cache
+    seats: SeatViews
 
 
 class WebMetrics(Metrics):
     """A web process knows the rooms as well: it also reads the stores, and compares predicted waits with real ones."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        process: str,
-        redis: Redis,
-        db: Database,
-        rooms: Rooms,
-        now: Callable[[], datetime],
-    ) -> None:
-        super().__init__(settings, process, db, now)
-        self.stores = Stores(redis, db, rooms, settings.data_dir, now)
+    def __init__(self, settings: Settings, process: str, status: StatusCheck) -> None:
+        super().__init__(settings, process, status.db, status.now)
+        self.status = status
+        self.stores = Stores(status)
         self.forecasts = Forecasts(time.monotonic)
         self.shared = self.stores.readings
-        rooms.on_change(self.forecasts.look)
+        status.rooms.on_change(self.forecasts.look)
 
     @asynccontextmanager
     async def published_for(self, web: WebSources) -> AsyncIterator[None]:
@@ -124,9 +135,12 @@ def web_readings(web: WebSources) -> Iterator[Reading]:
     """Everything a web process counts, as readings."""
     yield from _requests(web.meters)
     yield from _joins(web.joiner)
+    yield from _connections(web.connections)
     yield from _streams(web.streams)
     yield from _sockets(web.sockets)
     yield from _lane(web.lane)
+    yield Reading("tiketi_seat_maps_bytes", (), web.seats.memory_bytes)
+    yield Reading("tiketi_seat_maps_max_bytes", (), web.seats.memory_bytes_max)
     yield Reading("tiketi_cache_hits", (), web.cache.hits)
     yield Reading("tiketi_cache_misses", (), web.cache.misses)
     yield Reading("tiketi_cache_shared", (), web.cache.shared)
@@ -135,6 +149,8 @@ def web_readings(web: WebSources) -> Iterator[Reading]:
 def _requests(meters: Meters) -> Iterator[Reading]:
     yield Reading("tiketi_polls", (), meters.polls)
     yield from read_counts("tiketi_claims", meters.claims)
+    yield from read_counts("tiketi_door", meters.door)
+    yield from read_counts("tiketi_accounts", meters.accounts)
     yield from read_counts("tiketi_refusals", meters.refusals)
     for labels, times in list(meters.requests.by_key.items()):
         yield read_histogram("tiketi_request_seconds", times, *labels)
@@ -146,6 +162,12 @@ def _joins(joiner: Joiner) -> Iterator[Reading]:
     yield read_histogram("tiketi_join_call_seconds", joiner.calls_s)
     yield Reading("tiketi_join_pending", (), joiner.pending)
     yield Reading("tiketi_join_pending_max", (), PENDING_MAX)
+
+
+def _connections(connections: ConnectionCounts) -> Iterator[Reading]:
+    yield Reading("tiketi_connections_open", (), connections.open)
+    yield Reading("tiketi_connections_max", (), connections.ordinary_max)
+    yield from read_counts("tiketi_connections_refused", connections.refused)
 
 
 def _streams(hub: StreamCounts) -> Iterator[Reading]:

@@ -19,6 +19,8 @@ class Work:
         self.wishes: Counts = {}
         self.outcomes: Counts = {}
         self.ticks_failed = 0
+        self.commands_dropped = 0
+        self.draws_without_beacon = 0
         self.tick_s = Histogram(SECONDS)
         self.tick_late_s = Histogram(SECONDS)
         self.batches = Histogram(SIZES)
@@ -42,7 +44,9 @@ def work_readings(work: Work) -> Iterator[Reading]:
     yield from read_counts("tiketi_turns_ended", work.turns_ended)
     yield from read_counts("tiketi_wishes_sent", work.wishes)
     yield from read_counts("tiketi_lane_outcomes", work.outcomes)
+    yield Reading("tiketi_lane_commands_dropped", (), work.commands_dropped)
     yield Reading("tiketi_ticks_failed", (), work.ticks_failed)
+    yield Reading("tiketi_draws_without_beacon", (), work.draws_without_beacon)
     yield read_histogram("tiketi_tick_seconds", work.tick_s)
     yield read_histogram("tiketi_tick_late_seconds", work.tick_late_s)
     yield read_histogram("tiketi_lane_batch_commands", work.batches)

@@ -16,14 +16,20 @@ from functools import partial
 
 import structlog
 
-from app.domain.charge import Charge, ChargeStatus
+from app.domain.charge import FREE, NO_PROVIDER, Charge, ChargeStatus
 from app.domain.reservation import PaymentStatus, Reservation
-from app.lane.commands import Confirm, Outcome, OutcomeStatus
+from app.lane.commands import Confirm, Outcome, OutcomeStatus, Reverse
 from app.lane.errors import LaneUnavailable
 from app.ledger import charges, reservations
 from app.ledger.charges import Begun
 from app.ledger.database import Database
-from app.payments.gateway_answers import RECHECK_AFTER_S, RECHECK_AFTER_WEBHOOK_S, apply_gateway_answer, confirm_of
+from app.payments.gateway_answers import (
+    RECHECK_AFTER_S,
+    RECHECK_AFTER_WEBHOOK_S,
+    apply_gateway_answer,
+    commands_of,
+    confirm_of,
+)
 from app.payments.provider import (
     ChargeRequest,
     GatewayAnswer,
@@ -33,15 +39,17 @@ from app.payments.provider import (
     RedirectBuyer,
     Verdict,
     WebhookEvent,
+    WebhookNotUnderstood,
 )
 from app.payments.redirects import why_no_redirect
 from app.payments.registry import Providers
 from app.payments.retry_policy import RetryPolicy
 
+UNREACHED = "not reached: "  # how the error of a charge begins of which no request ever reached the provider
 log = structlog.get_logger()
 
 Submit = Callable[[str, Confirm], Awaitable[Outcome]]  # (event_id, command)
-Send = Callable[[str, Sequence[Confirm]], Awaitable[None]]  # the same, without waiting for the lane's outcome
+Send = Callable[[str, Sequence[Confirm | Reverse]], Awaitable[None]]  # the same, without waiting for the lane's outcome
 
 
 class PaidStatus(StrEnum):
@@ -50,13 +58,14 @@ class PaidStatus(StrEnum):
     captured = "captured"  # the buyer has paid and the seats are sold
     pending = "pending"  # the provider has not decided yet; its webhook will report the decision
     unclear = "unclear"  # the provider did not answer; the payer job will ask it later
-    unreachable = "unreachable"  # the request did not reach the provider; repeating the payment resumes it
+    unreachable = "unreachable"  # no request reached the provider; repeating the payment resumes it
     already_paid = "already_paid"  # the reservation is paid by another method
     refund_due = "refund_due"  # the buyer has paid, but does not have the seats: the money will be refunded
     refunded = "refunded"  # the same, and the money has been refunded
     declined = "declined"  # the provider took no money
     given_up = "given_up"  # we cancelled this charge; any money taken for it is refunded
     key_reused = "key_reused"  # the idempotency key belongs to another payment; nothing was charged
+    hold_over = "hold_over"  # the seats are not held any more; nothing was charged
     too_many = "too_many"  # too many attempts for this reservation; nothing was charged
 
 
@@ -74,6 +83,7 @@ class Checkout:
     """`submit` sends a Confirm to the lane and waits for its outcome. `pay` passes on its exceptions; a repeated `pay`
     resumes the charge. `send` sends without waiting; if it raises LaneUnavailable, the payer job sends the Confirm
     later. `return_url` maps a reservation id to the address of its page. `https_only` refuses redirects to plain http.
+    `grace`: how long a payment by a method that is begun in time keeps its hold.
     """
 
     db: Database
@@ -85,24 +95,27 @@ class Checkout:
     new_id: Callable[[], str]
     return_url: Callable[[str], str]
     https_only: bool
+    grace: Callable[[str], timedelta]
 
     async def pay(self, reservation: Reservation, method: str, key: str | None) -> Paid:
-        """Charge the price of the reservation, or resume an earlier charge: the one with the same idempotency key, else
-        one for the same reservation and method that is under way or paid.
+        """Charge the price of the reservation, if it has one, or resume an earlier charge: the one with the same
+        idempotency key, else one for the same reservation and method that is under way or paid.
 
         Raises UnknownMethod if no provider offers the method.
         """
+        free = reservation.total_price == 0
         wanted = Charge(
             id=self.new_id(),
             reservation_id=reservation.id,
             event_id=reservation.event_id,
-            method=method,
+            method=FREE if free else method,
             amount=reservation.total_price,
-            status=ChargeStatus.started,
+            status=ChargeStatus.captured if free else ChargeStatus.started,
             key=key,
             created_at=self.now(),
             next_at=self._in(RECHECK_AFTER_S),
-            provider=self.providers.for_method(method).name,
+            provider=NO_PROVIDER if free else self.providers.for_method(method).name,
+            keeps_until=None if free else self.now() + self.grace(method),
         )
         begun, charge = await charges.begin(self.db, wanted)
         match begun:
@@ -110,20 +123,26 @@ class Checkout:
                 return Paid(PaidStatus.key_reused, charge)
             case Begun.other_method:
                 return Paid(PaidStatus.already_paid, charge)
+            case Begun.hold_over:
+                return Paid(PaidStatus.hold_over, charge)
             case Begun.too_many:
                 return Paid(PaidStatus.too_many, charge)
             case _:
-                paid = await self.resume(charge, reservation.holder)
-                return paid if reservation.expires_at > self.now() else replace(paid, redirect_url=None)
+                paid = await self.resume(charge, reservation.holder, first=begun is Begun.made)
+                lasts = max(reservation.ends_at, charge.keeps_until or reservation.ends_at)
+                return paid if lasts > self.now() else replace(paid, redirect_url=None)
 
-    async def resume(self, charge: Charge, holder: str) -> Paid:
-        """Do the remaining steps of a charge, from whatever state it is in: call the provider, then the lane."""
+    async def resume(self, charge: Charge, holder: str, *, first: bool = False) -> Paid:
+        """Do the remaining steps of a charge, from whatever state it is in: call the provider, then the lane.
+
+        `first`: nobody can have called the provider for it before.
+        """
         redirect_url = None
         if charge.status is ChargeStatus.started:
             try:
                 answer = await self._ask(charge)
             except GatewayError as error:
-                return await self._no_answer(charge, error)
+                return await self._no_answer(charge, error, first=first)
             if isinstance(answer, RedirectBuyer):
                 redirect_url = answer.url
                 answer = GatewayAnswer(Verdict.pending, answer.reference, charge.amount)
@@ -153,16 +172,23 @@ class Checkout:
         return await charges.transition(self.db, charge, ChargeStatus.settled)
 
     async def handle_webhook(self, provider: str, event: WebhookEvent) -> bool:
-        """Apply a provider's webhook to its charge; False if that provider has no such charge.
+        """Apply a provider's webhook to its charge; False if that provider has no such charge. Raises
+        WebhookNotUnderstood for a part of the money that was paid back and that we know nothing of.
 
-        Returns once the answer is stored and the Confirm is sent, without waiting for its outcome: a webhook's sender
-        waits less long. If the Confirm is lost, the payer job sends it again after RECHECK_AFTER_WEBHOOK_S.
+        Returns once the answer is stored and the lane's commands are sent, without waiting for their outcomes: a
+        webhook's sender waits less long. If they are lost, the payer job sends them again.
         """
         charge = await charges.get(self.db, event.charge_id)
         if charge is None or charge.provider != provider:
             return False
+        if event.answer.refunded and event.answer.verdict is Verdict.captured:
+            ours = await charges.paid_back(self.db, charge)
+            if event.answer.refunded > ours:
+                raise WebhookNotUnderstood(
+                    f"{event.answer.refunded} of charge {charge.id} were paid back, and we know of {ours}"
+                )
         charge = await apply_gateway_answer(self.db, charge, event.answer, self.now(), RECHECK_AFTER_WEBHOOK_S)
-        if charge.status is ChargeStatus.captured:
+        if charge.status in (ChargeStatus.captured, ChargeStatus.returned):
             reservation = await reservations.get(self.db, charge.reservation_id)
             assert reservation is not None, "a charge's reservation is never deleted"
             await self._send(charge, reservation.holder)
@@ -170,16 +196,18 @@ class Checkout:
 
     async def _send(self, charge: Charge, holder: str) -> None:
         try:
-            await self.send(charge.event_id, [confirm_of(charge, holder)])
+            await self.send(charge.event_id, commands_of(charge, holder))
         except LaneUnavailable as error:
-            log.warning("confirm_not_sent", charge_id=charge.id, error=repr(error))
+            log.warning("charge_not_sent_to_lane", charge_id=charge.id, error=repr(error))
 
-    async def _no_answer(self, charge: Charge, error: GatewayError) -> Paid:
+    async def _no_answer(self, charge: Charge, error: GatewayError, *, first: bool) -> Paid:
         log.warning("gateway_no_answer", charge_id=charge.id, error=f"{type(error).__name__}: {error}")
-        charge = await charges.transition(self.db, charge, charge.status, error=str(error))
+        # Else an earlier request may have been carried out, or one may be on its way.
+        unreachable = isinstance(error, NetworkFailure) and (first or (charge.error or "").startswith(UNREACHED))
+        why = f"{UNREACHED}{error}" if unreachable else str(error)
+        charge = await charges.transition(self.db, charge, charge.status, error=why)
         if charge.status is not ChargeStatus.started:
             return Paid(await self._paid_status(charge), charge)  # a webhook came first
-        unreachable = isinstance(error, NetworkFailure) and charge.reference is None
         return Paid(PaidStatus.unreachable if unreachable else PaidStatus.unclear, charge)
 
     async def _paid_status(self, charge: Charge) -> PaidStatus:
@@ -187,6 +215,8 @@ class Checkout:
             case ChargeStatus.settled:
                 said = await charges.payment_of(self.db, charge)
                 return PaidStatus(said.value if said is not None else PaymentStatus.refund_due.value)
+            case ChargeStatus.returned:
+                return PaidStatus.refunded
             case ChargeStatus.failed:
                 return PaidStatus.declined
             case ChargeStatus.refund_due | ChargeStatus.refunded:

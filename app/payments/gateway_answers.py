@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.domain.charge import Charge, ChargeStatus
-from app.lane.commands import Confirm
+from app.lane.commands import Confirm, Reverse
 from app.ledger import charges
 from app.ledger.database import Database
 from app.payments.provider import GatewayAnswer, Verdict
@@ -26,12 +26,15 @@ async def apply_gateway_answer(
 ) -> Charge:
     """Store the provider's answer to a charge and return the updated charge.
 
-    A repeated or late answer changes nothing, except that a capture after a decline makes a refund due. If the charge
-    is captured, the caller must send the lane its Confirm; after `recheck_s` the payer job checks that it arrived.
+    A repeated or late answer changes nothing, except that a capture after a decline makes a refund due, and that a
+    captured charge may be paid back. If the charge is captured or returned, the caller must send `commands_of` to the
+    lane; after `recheck_s` the payer job checks that a captured one arrived.
     """
     if charge.status is ChargeStatus.failed and answer.verdict is Verdict.captured:
         log.error("declined_charge_captured", charge_id=charge.id)
         return await charges.transition(db, charge, ChargeStatus.refund_due, next_at=now)
+    if answer.verdict is Verdict.refunded and charge.status in (ChargeStatus.captured, ChargeStatus.settled):
+        return await charges.note_returned(db, charge, now)
     if charge.status is not ChargeStatus.started:
         return charge
     becomes, error, recheck_in_s = _next_status(charge, answer, recheck_s)
@@ -49,8 +52,19 @@ def _next_status(charge: Charge, answer: GatewayAnswer, recheck_s: float) -> tup
             return ChargeStatus.captured, None, recheck_s
         case Verdict.pending:
             return ChargeStatus.started, None, RECHECK_PENDING_S
+        case Verdict.refunded:
+            return ChargeStatus.refunded, answer.reason or answer.verdict.value, 0
         case _:
             return ChargeStatus.failed, answer.reason or answer.verdict.value, 0
+
+
+def commands_of(charge: Charge, holder: str) -> list[Confirm | Reverse]:
+    """What the lane must be told of a captured or returned charge, in this order."""
+    confirm = confirm_of(charge, holder)
+    if charge.status is not ChargeStatus.returned:
+        return [confirm]
+    reverse = Reverse(id=f"reverse:{charge.id}", reservation_id=charge.reservation_id, reference=charge.id)
+    return [confirm, reverse]
 
 
 def confirm_of(charge: Charge, holder: str) -> Confirm:
@@ -60,4 +74,5 @@ def confirm_of(charge: Charge, holder: str) -> Confirm:
         holder=holder,
         method=charge.method,
         reference=charge.id,
+        amount=charge.amount,
     )

@@ -21,12 +21,14 @@ class Verdict(StrEnum):
 
 
 class GatewayAnswer(NamedTuple):
-    """`reference` is the provider's own id of the charge, `amount` in won, `reason` why it was declined."""
+    """`reference` is the provider's own id of the charge, `amount` in won, `reason` why it was declined. `refunded`: so
+    much of a captured charge was paid back."""
 
     verdict: Verdict
     reference: str
     amount: int
     reason: str = ""
+    refunded: int = 0
 
 
 class RedirectBuyer(NamedTuple):
@@ -53,11 +55,13 @@ class WebhookEvent(NamedTuple):
 
 
 class Transaction(NamedTuple):
-    """One charge in the provider's own records, including any that we do not know."""
+    """One charge in the provider's own records, including any that we do not know. `refunded`: so much of a captured
+    charge was paid back."""
 
     charge_id: str
     verdict: Verdict
     amount: int
+    refunded: int = 0
 
 
 class GatewayError(Exception):
@@ -84,8 +88,8 @@ class SignatureInvalid(WebhookRefused):
     """The webhook's signature is missing, wrong or too old."""
 
 
-class BodyInvalid(WebhookRefused):
-    """The webhook's signature is valid, but its body is not in this provider's format."""
+class WebhookNotUnderstood(WebhookRefused):
+    """The webhook's signature is valid, but it is not in this provider's format, or of a kind we know nothing of."""
 
 
 class PaymentProvider(Protocol):
@@ -101,6 +105,10 @@ class PaymentProvider(Protocol):
         """Its payment methods: id (at most 40 characters) → language (ko, en) → name."""
 
     @property
+    def slow_methods(self) -> Mapping[str, float]:
+        """Methods whose buyers need longer than others: seconds that a payment by them keeps its hold."""
+
+    @property
     def redirect_origins(self) -> frozenset[str]:
         """The origins it may redirect buyers to, such as `https://pay.example.com`; other redirects are refused."""
 
@@ -113,13 +121,19 @@ class PaymentProvider(Protocol):
         """
 
     async def refund(self, charge_id: str, amount: int) -> None:
-        """Refund a charge in full and never take money for it afterwards. A repeated call refunds nothing more."""
+        """Refund all that is left of a charge and never take money for it afterwards. A repeated call refunds nothing
+        more, nor does one for a charge that the provider has paid back by itself."""
+
+    async def refund_part(self, charge_id: str, amount: int, part: int) -> None:
+        """Refund `amount` of a captured charge, once for each `part`. A charge of which nothing is left is refunded no
+        further."""
 
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
-        """Check and decode a webhook; None if it is valid but not about a charge. Header names are in lower case.
+        """Check and decode a webhook; None if it is of a kind that is known to concern no charge. Header names are in
+        lower case.
 
-        Raises SignatureInvalid unless it was signed recently with this provider's own secret, BodyInvalid if its body
-        cannot be decoded.
+        Raises SignatureInvalid unless it was signed recently with this provider's own secret, WebhookNotUnderstood if
+        its body cannot be decoded or its kind is not known: it may be about money.
         """
 
     def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from app.domain.charge import SIMULATOR
+from app.domain.charge import FREE, SIMULATOR
 from app.ledger.database import Database
 from app.payments.provider import GatewayError, PaymentProvider
 from app.payments.providers.simulator import Simulator
-from config.keys import Keys
+from app.payments.webhook_signature import WebhookSecrets
 from config.settings import Settings, SettingsError
 
 
@@ -23,7 +23,7 @@ class ProviderContext:
 
     settings: Settings
     db: Database
-    keys: Keys
+    webhook_secrets: WebhookSecrets
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
@@ -31,11 +31,14 @@ class ProviderContext:
 
 def _simulator(context: ProviderContext) -> Simulator:
     return Simulator(
-        context.db, secret=context.keys.webhook_secret, now=context.now, sleep=context.sleep, chance=context.random
+        context.db, secrets=context.webhook_secrets, now=context.now, sleep=context.sleep, chance=context.random
     )
 
 
 MAKERS: dict[str, Callable[[ProviderContext], PaymentProvider]] = {SIMULATOR: _simulator}
+
+
+FREE_NAMES = {"ko": "무료", "en": "free of charge"}
 
 
 class UnknownMethod(ValueError):
@@ -87,8 +90,14 @@ class Providers:
             raise UnknownMethod(f"{method[:40]!r} is not a payment method.")
         return provider
 
+    def grace(self, method: str, usual: timedelta) -> timedelta:
+        """How long a payment by this method keeps its hold. Raises UnknownMethod."""
+        return max(usual, timedelta(seconds=self.for_method(method).slow_methods.get(method, 0.0)))
+
     def method_name(self, method: str, language: str) -> str:
         """A payment method's name as shown to buyers; its id if no provider knows it any more."""
+        if method == FREE:
+            return FREE_NAMES[language]
         known = (provider.methods[method] for provider in self if method in provider.methods)
         names = next(known, {})
         return names.get(language) or names.get("en") or method

@@ -67,6 +67,7 @@ def webhook_body(booked: SimulatedCharge) -> bytes:
         reference=answer.reference,
         amount=answer.amount,
         reason=answer.reason,
+        refunded=answer.refunded,
     )
     return msgspec.json.encode(event)
 

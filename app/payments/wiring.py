@@ -6,14 +6,14 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.ledger.database import Database
 from app.payments.checkout import Checkout, Send, Submit
 from app.payments.provider import PaymentProvider
 from app.payments.registry import ProviderContext, Providers, make_providers
 from app.payments.retry_policy import RetryPolicy
-from config.keys import Keys, new_keys
+from app.payments.webhook_signature import WebhookSecrets
 from config.settings import Settings
 
 ID_BYTES = 15
@@ -21,15 +21,23 @@ ID_BYTES = 15
 Now = Callable[[], datetime]
 
 
-def open_providers(settings: Settings, keys: Keys, db: Database, now: Now) -> Providers:
+def open_providers(settings: Settings, webhook_secrets: WebhookSecrets, db: Database, now: Now) -> Providers:
     """The payment providers that the settings name. Raises SettingsError if they cannot be made."""
-    context = ProviderContext(settings=settings, keys=keys, db=db, now=now, sleep=asyncio.sleep, random=random.random)
-    return make_providers(context)
+    return make_providers(
+        ProviderContext(
+            settings=settings,
+            webhook_secrets=webhook_secrets,
+            db=db,
+            now=now,
+            sleep=asyncio.sleep,
+            random=random.random,
+        )
+    )
 
 
 def providers_for_audit(settings: Settings, db: Database, now: Now) -> list[PaymentProvider]:
     """The payment providers for an audit, which needs no key file: it receives no webhooks. Raises SettingsError."""
-    return list(open_providers(settings, new_keys(), db, now))
+    return list(open_providers(settings, WebhookSecrets([]), db, now))
 
 
 def make_retry_policy() -> RetryPolicy:
@@ -49,4 +57,5 @@ def make_checkout(
         new_id=lambda: f"c_{secrets.token_urlsafe(ID_BYTES)}",
         return_url=lambda reservation_id: f"{settings.buyers_url}/reservations/{reservation_id}",
         https_only=settings.secure_cookies,
+        grace=lambda method: providers.grace(method, timedelta(seconds=settings.payment_grace_s)),
     )

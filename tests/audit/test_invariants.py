@@ -94,11 +94,18 @@ async def test_a_key_that_would_stay_for_ever_is_found(room: Room, name: str) ->
 
 
 @pytest.mark.parametrize(
-    "stray", ["tiketi:strange", "tiketi:limit:login:x", "tiketi:{lost}:1:seen:3", "arq:job:x", "arq:queue:other"]
+    "stray",
+    [
+        "tiketi:strange",
+        f"{redis_keys.LIMITS_PREFIX}login:x",
+        "tiketi:{lost}:1:seen:3",
+        "arq:job:x",
+        f"{redis_keys.ARQ_JOBS}:other",
+    ],
 )
 async def test_a_key_of_no_event_that_would_stay_for_ever_is_found(room: Room, ledger: Database, stray: str) -> None:
-    await room.redis.zadd("arq:queue", {"allocate:gig:1": 1})
-    await room.redis.set("tiketi:notices", 1)
+    await room.redis.zadd(redis_keys.ARQ_JOBS, {"allocate:gig:1": 1})
+    await room.redis.set(redis_keys.NOTICES, 1)
     assert await invariants.check_all(room.redis, ledger) == {}
     await room.redis.set(stray, 1)
     found = await invariants.check_all(room.redis, ledger)
@@ -116,9 +123,10 @@ SEATS = {
     "a held seat is free": ("UPDATE seats SET status='available' WHERE idx=2", {"I5"}),
     "a sold seat is held": ("UPDATE seats SET status='held' WHERE idx=0", {"I5"}),
     "a free seat is sold": ("UPDATE seats SET status='sold' WHERE idx=5", {"I5"}),
-    "a free seat is held": ("UPDATE seats SET status='held' WHERE idx=5", {"I6"}),
+    "a free seat is held": ("UPDATE seats SET status='held' WHERE idx=5", {"I5", "I6"}),
     "a live reservation lost a seat": ("UPDATE reservation_seats SET live = false WHERE idx=1", {"I5"}),
     "a dead reservation keeps its seat": ("UPDATE reservations SET status='expired' WHERE holder='bob'", {"I5"}),
+    "a grade counts one too many": ("UPDATE grades SET sold = sold + 1 WHERE name='R'", {"I5"}),
     "money for a hold": ("UPDATE reservations SET status='pending' WHERE holder='ann'", {"I5", "I7"}),
     "seats for nothing": ("DELETE FROM payments", {"I7"}),
 }
@@ -176,6 +184,12 @@ def left(number: int) -> LogFields:
     return {"k": "left", "n": number}
 
 
+def made_again(kept: int, lost: int) -> LogFields:
+    """After Redis lost something; of the numbers up to `lost` those up to `kept` are known."""
+    room = {"epoch": 1, "c": 0, "rate": 10, "burst": 5, "max_active": 4}
+    return {"k": "config", "t": 0, **room, "kept": kept, "lost": lost}
+
+
 GOOD: dict[str, list[LogFields]] = {
     "in order": [admit(0, 2, "1,2"), admit(500, 4, "3,4")],
     "one left, one was absent": [left(1), admit(0, 3, "3", "2")],
@@ -186,6 +200,12 @@ GOOD: dict[str, list[LogFields]] = {
         {"k": "config", "t": 0, "epoch": 2, "c": 3, "rate": 10, "burst": 5, "max_active": 4, "lost": 6},
         {"k": "back", "b": "2,5", "l": ""},
         admit(0, 7, "2,5,7"),
+    ],
+    "lost twice": [
+        made_again(kept=2, lost=6),
+        {"k": "back", "b": "4", "l": ""},
+        made_again(kept=6, lost=9),
+        admit(0, 10, "1,2,4,10"),
     ],
     "a new epoch": [
         admit(0, 2, "1,2"),
@@ -203,6 +223,10 @@ BAD: dict[str, tuple[list[LogFields], str]] = {
             {"k": "config", "t": 0, "epoch": 2, "c": 3, "rate": 10, "burst": 5, "max_active": 4, "lost": 6},
             admit(0, 4, "4"),
         ],
+        "I3",
+    ),
+    "let in though lost before what was lost last": (
+        [made_again(kept=2, lost=6), made_again(kept=6, lost=9), admit(0, 3, "1,2,3")],
         "I3",
     ),
     "who came back after a higher number": ([admit(0, 2, "2", "1"), admit(100, 3, "3,1")], "I3"),
@@ -235,6 +259,34 @@ def test_a_rate_that_was_changed_holds_from_then_on() -> None:
     slower = {"k": "config", "t": 1_000, "epoch": 1, "c": 0, "rate": 1, "burst": 1, "max_active": 99}
     assert replay(log(admit(0, 4, "1,2,3,4"), slower, admit(1_000, 5, "5"), admit(2_000, 6, "6"))) == []
     assert broken(replay(log(slower, admit(1_000, 1, "1"), admit(1_900, 2, "2")))) == {"I4"}
+
+
+def due(entry: LogFields, first_ms: float, every_ms: float) -> LogFields:
+    return {**entry, "f": first_ms, "e": every_ms}
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "every_ms", "is_broken"),
+    [
+        (200, 100, False),  # late, each at the moment of their own token
+        (100, 100, True),  # one of them at a moment that was let in for already
+        (200, 50, True),  # faster than the rate
+        (250, 100, True),  # before they are due
+        (0, 10, True),  # for a time long past
+    ],
+)
+def test_everybody_counts_at_the_moment_they_were_due(first_ms: float, every_ms: float, is_broken: bool) -> None:
+    """Five at once, then one each tenth of a second: the next three tokens come at 200, 300 and 400."""
+    begin = {"k": "config", "t": 0, "epoch": 1, "c": 0, "rate": 10, "burst": 5, "max_active": 99}
+    entries = log(begin, admit(0, 5, "1,2,3,4,5"), admit(100, 6, "6"), due(admit(400, 9, "7,8,9"), first_ms, every_ms))
+    assert broken(replay(entries)) == ({"I4"} if is_broken else set())
+
+
+def test_due_times_may_go_back_only_with_redis_clock() -> None:
+    begin = {"k": "config", "t": 0, "epoch": 1, "c": 0, "rate": 10, "burst": 1, "max_active": 99}
+    again = due(admit(150, 2, "2"), 90, 0)
+    assert broken(replay(log(begin, admit(100, 1, "1"), again))) == {"I4"}
+    assert replay(log(begin, admit(100, 1, "1"), {**admit(80, 1, ""), "back_ms": 30}, again)) == []
 
 
 @given(admissions, rates, st.integers(1, 6))

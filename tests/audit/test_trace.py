@@ -14,6 +14,7 @@ from app.audit.trace import Gap, Missing, NumberNeverGiven, Standing, StoresAway
 from app.audit.trace_steps import EndedBy, Source, Step, What
 from app.domain.line import RoomState
 from app.domain.wish import Wish, pack_wish
+from app.lane.commands import Cancel, Expire
 from app.ledger import seats
 from app.ledger.database import Database, open_database
 from app.room import number_history
@@ -114,6 +115,7 @@ async def test_a_buyer_who_was_passed_over_and_came_back(room: Room) -> None:
 async def test_a_turn_with_a_wish_that_lapses_gives_its_seats_back(room: Room, world: World) -> None:
     await room.join("ann", wish=PAIR)
     assert only(await trace_of(room, 1), What.wish_said).seats == 2
+    await room.seen(1)
     await room.tick()
     waiting = only(await trace_of(room, 1), What.command_waiting)
     assert (waiting.command, waiting.source) == ("hold", Source.lane)
@@ -144,6 +146,7 @@ async def test_a_wish_that_came_when_nothing_was_sold_is_told_from_what_was_publ
         await tx.exec_driver_sql("UPDATE events SET cancelled_at = opens_at")
     await room.join("ann", wish=PAIR)
     joined_at = moment(room.clock.redis_ms)
+    await room.seen(1)
     await room.tick()
     await allocate(room, World(redis, ledger))
     trace = await trace_of(room, 1)
@@ -155,6 +158,7 @@ async def test_a_wish_that_came_when_nothing_was_sold_is_told_from_what_was_publ
 
 async def test_who_leaves_during_a_turn_gives_the_seats_back(room: Room, world: World) -> None:
     await room.join("ann", wish=PAIR)
+    await room.seen(1)
     await room.tick()
     await allocate(room, world)
     await room.claim(1)
@@ -191,11 +195,27 @@ async def test_a_hold_that_ran_out_and_money_that_came_too_late(room: Room, worl
     (outcome,) = await world.do(hold("h1", [0], number=1))
     assert outcome.reservation is not None
     room.clock.pass_ms(301_000)
-    await world.send(confirm("c1", outcome.reservation.id))
+    late = outcome.reservation.id
+    await world.send(Expire(id=f"expire:{late}", reservation_id=late), confirm("c1", late))
     await allocate(room, world)
     trace = await trace_of(room, 1)
     assert only(trace, What.paid_too_late).amount == 100
     assert only(trace, What.refund_due).at is None
+
+
+async def test_a_part_that_goes_back_is_no_payment_that_came_too_late(room: Room, world: World) -> None:
+    await room.join("ann")
+    await room.tick()
+    await room.claim(1)
+    world.time.at = moment(room.clock.redis_ms)
+    (outcome,) = await world.do(hold("h1", [0, 1], number=1))
+    assert outcome.reservation is not None
+    bought = outcome.reservation.id
+    await world.do(confirm("c1", bought), Cancel(id="x", reservation_id=bought, seat_ids=["s0"]))
+    trace = await trace_of(room, 1)
+    assert (only(trace, What.paid).amount, only(trace, What.refund_due).amount) == (100, 100)
+    assert only(trace, What.reserved).seats == 1
+    assert What.paid_too_late not in {step.what for step in trace.steps}
 
 
 async def test_a_loss_of_redis_and_the_way_back(room: Room) -> None:
@@ -290,6 +310,7 @@ async def test_an_event_that_nobody_made_has_no_room(room: Room) -> None:
 
 async def test_without_redis_what_sql_has_is_told(room: Room, world: World) -> None:
     await room.join("ann", wish=PAIR)
+    await room.seen(1)
     await room.tick()
     await allocate(room, world)
     async with Redis(unix_socket_path="/nowhere") as away:
@@ -315,6 +336,7 @@ async def test_without_the_database_what_redis_has_is_told(room: Room) -> None:
 
 async def test_no_step_names_a_holder(room: Room, world: World) -> None:
     await room.join("secret-ann", wish=PAIR)
+    await room.seen(1)
     await room.tick()
     await allocate(room, world)
     await room.claim(1)
@@ -324,6 +346,7 @@ async def test_no_step_names_a_holder(room: Room, world: World) -> None:
 
 async def test_answers_that_the_lane_deleted_are_said_to_be_missing(room: Room, world: World) -> None:
     await room.join("ann", wish=PAIR)
+    await room.seen(1)
     await room.tick()
     await allocate(room, world)
     await room.claim(1)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from app.limits.limits import Limit, Limits, LimitsUnavailable, network_of
+from app.limits.limits import Limit, Limits, LimitsUnavailable
 from app.redis_keys import LIMITS_PREFIX
 
 FEW = Limit(name="few", times=3, window_s=30)
@@ -86,17 +86,3 @@ async def test_in_no_window_pass_more_than_burst_and_rate(redis: Redis, gaps_ms:
     for first, start in enumerate(passed):
         for last, end in enumerate(passed[first:], first):
             assert last - first + 1 <= MANY.times + (end - start) // MANY.interval_ms
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("testclient", "testclient"),
-    ],
-)
-def test_an_address_stands_for_whoever_has_it(address: str, network: str) -> None:
-    assert network_of(address) == network

@@ -14,7 +14,8 @@ def line() -> LineView:
     """Ten people wait; the line loses one person in one to two seconds."""
     view = LineView("demo")
     view.state, view.epoch, view.number, view.cursor = RoomState.open, 1, 10, 0
-    view.ended, view.pace = Bits(), Pace(1.0, 2.0)
+    view.ended_ranks = view.ended = Bits()
+    view.pace = Pace(1.0, 2.0)
     return view
 
 

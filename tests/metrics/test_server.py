@@ -86,3 +86,12 @@ async def test_a_loop_that_is_blocked_is_told_of_while_it_is(monkeypatch: pytest
 async def test_port_zero_listens_nowhere() -> None:
     with serving("127.0.0.1", 0, MetricsExchange("worker-1", None, [], utc_now), LoopLag(), ""):
         assert "metrics" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_name_that_leads_here_by_somebody_elses_doing_is_told_nothing() -> None:
+    with opened() as (port, _):
+        assert (await asyncio.to_thread(ask, port, "/metrics", Host="evil.example"))[0] == 421
+        assert (await asyncio.to_thread(ask, port, "/metrics", Host="web:9100"))[0] == 200
+    with opened(TOKEN) as (port, _):
+        named = {"Host": "metrics.example", "Authorization": f"Bearer {TOKEN}"}
+        assert (await asyncio.to_thread(ask, port, "/metrics", **named))[0] == 200

@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 from app.payments.provider import (
-    BodyInvalid,
     ChargeRequest,
     GatewayAnswer,
     GatewayTimeout,
@@ -24,6 +23,7 @@ from app.payments.provider import (
     Transaction,
     Verdict,
     WebhookEvent,
+    WebhookNotUnderstood,
 )
 
 ORIGIN = "https://pay.acme.example"
@@ -37,6 +37,7 @@ class Order:
     amount: int
     return_url: str
     state: str = "OPEN"
+    parts: dict[int, int] = field(default_factory=dict)  # that were refunded
 
 
 @dataclass
@@ -53,6 +54,10 @@ class AcmePay:
     answers_are_lost: bool = False
     hangs: bool = False
     meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def slow_methods(self) -> Mapping[str, float]:
+        return {}
 
     @property
     def methods(self) -> Mapping[str, Mapping[str, str]]:
@@ -77,17 +82,26 @@ class AcmePay:
         self.orders.setdefault(charge_id, Order(charge_id, amount, "")).state = "VOID"
         self._lose()
 
+    async def refund_part(self, charge_id: str, amount: int, part: int) -> None:
+        self._count("refund_part")
+        order = self.orders[charge_id]
+        if order.state == "PAID":
+            order.parts.setdefault(part, amount)
+        self._lose()
+
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
         if not hmac.compare_digest(self.sign(body), headers.get(SIGNATURE, "")):
             raise SignatureInvalid("The signature is missing or wrong.")
         try:
             said: dict[str, Any] = json.loads(body)
-            if said["type"] != "ORDER_CHANGED":
+            if said["type"] == "REPORT_READY":
                 return None
+            if said["type"] != "ORDER_CHANGED":
+                raise WebhookNotUnderstood("acme has sent a kind of webhook that we do not know.")
             answer = GatewayAnswer(STATES[said["state"]], f"acme-{said['order']}", int(said["won"]))
             return WebhookEvent(said["order"], answer)
         except (ValueError, KeyError, TypeError):
-            raise BodyInvalid("This is not a webhook of acme.") from None
+            raise WebhookNotUnderstood("This is not a webhook of acme.") from None
 
     async def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:
         self._lose()
@@ -95,7 +109,10 @@ class AcmePay:
             await asyncio.Event().wait()
         if self.meanwhile is not None:
             await self.meanwhile()
-        yield [Transaction(one.charge_id, STATES[one.state], one.amount) for one in self.orders.values()]
+        yield [
+            Transaction(one.charge_id, STATES[one.state], one.amount, sum(one.parts.values()))
+            for one in self.orders.values()
+        ]
 
     def sign(self, body: bytes) -> str:
         return base64.b64encode(hmac.new(self.secret, body, hashlib.sha512).digest()).decode()

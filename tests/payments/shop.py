@@ -6,8 +6,10 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from app.audit import invariants
 from app.domain.reservation import Reservation
 from app.lane.commands import Command, Confirm, Outcome
 from app.ledger import charges, money_audit, reservations
@@ -19,6 +21,7 @@ from app.payments.providers.simulator import FaultProfile, SimulatedMethod, Simu
 from app.payments.registry import Providers
 from app.payments.retry_policy import RetryPolicy
 from app.payments.webhook_sender import WebhookSender
+from app.payments.webhook_signature import WebhookSecrets
 from tests.lane.world import EVENT, World, hold
 from workers.payer import Payer
 
@@ -32,6 +35,7 @@ class Shop:
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     slept: list[float] = field(default_factory=list)
     posted: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+    grace: timedelta = timedelta(seconds=120)
     names: itertools.count[int] = field(default_factory=itertools.count)
 
     async def sleep(self, seconds: float) -> None:
@@ -44,7 +48,7 @@ class Shop:
     async def send(self, event_id: str, command: Command) -> None:
         await self.world.send(command)
 
-    async def tell(self, event_id: str, commands: Sequence[Confirm]) -> None:
+    async def tell(self, event_id: str, commands: Sequence[Command]) -> None:
         await self.world.send(*commands)
 
     async def post(self, body: bytes, headers: dict[str, str]) -> int:
@@ -56,7 +60,11 @@ class Shop:
 
     def simulator(self, db: Database | None = None) -> Simulator:
         return Simulator(
-            db or self.world.db, secret=SECRET, now=self.world.time.now, sleep=self.sleep, chance=self.chance.random
+            db or self.world.db,
+            secrets=WebhookSecrets([SECRET]),
+            now=self.world.time.now,
+            sleep=self.sleep,
+            chance=self.chance.random,
         )
 
     def checkout(
@@ -72,6 +80,7 @@ class Shop:
             new_id=lambda: f"c_{next(self.names)}",
             return_url=lambda reservation_id: f"https://shop.example/reservations/{reservation_id}",
             https_only=True,
+            grace=lambda method: self.grace,
         )
 
     def payer(self, db: Database | None = None, provider: PaymentProvider | None = None, send: Any = None) -> Payer:
@@ -87,10 +96,11 @@ class Shop:
     def webhook_sender(self) -> WebhookSender:
         return WebhookSender(db=self.world.db, post=self.post, secret=SECRET, now=self.world.time.now)
 
-    async def held(self, seat: int = 0, holder: str = "") -> Reservation:
-        """A hold of one seat, by somebody of its own: ann has the first."""
-        holder = holder or ("ann" if seat == 0 else f"ann-{seat}")
-        (outcome,) = await self.world.do(hold(f"hold-{next(self.names)}", [seat], holder=holder))
+    async def held(self, *seats: int, holder: str = "") -> Reservation:
+        """A hold of these seats, or of the first one, by somebody of its own: ann has the first."""
+        seats = seats or (0,)
+        holder = holder or ("ann" if seats[0] == 0 else f"ann-{seats[0]}")
+        (outcome,) = await self.world.do(hold(f"hold-{next(self.names)}", seats, holder=holder))
         assert outcome.reservation is not None
         return await self.reservation(outcome.reservation.id)
 
@@ -115,6 +125,12 @@ class Shop:
         worked = await self.payer().round()
         await self.world.allocator().run(EVENT)
         return worked
+
+    async def agrees(self) -> None:
+        """Seats, reservations, our money and the gateway's book say the same."""
+        world = self.world
+        found = await invariants.check(world.redis, world.db, EVENT, world.time.at, [self.simulator()])
+        assert [violation for violation in found if violation.invariant in ("I5", "I7")] == []
 
     async def drained(self) -> None:
         """Until the payer has nothing left to do, however long that takes by the clock."""

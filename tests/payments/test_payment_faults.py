@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from app import redis_keys
@@ -21,8 +22,9 @@ from app.lane.errors import LaneUnavailable
 from app.ledger import gateway_book, money_audit, reservations
 from app.ledger.database import Database
 from app.payments.gateway_answers import RECHECK_AFTER_S
-from app.payments.provider import ChargeRequest, GatewayAnswer, WebhookEvent
+from app.payments.provider import ChargeRequest, GatewayAnswer, Verdict, WebhookEvent
 from app.payments.providers.simulator import SimulatedMethod, Simulator, answer_of
+from app.payments.webhook_signature import WebhookSecrets
 from tests.lane.killing import Fuse, fused, killable_ledger, killable_redis, was_killed
 from tests.lane.world import EVENT, HOLD_FOR, make_world
 from tests.payments.shop import SECRET, Shop
@@ -39,7 +41,11 @@ class Interrupted(Simulator):
 
     def __init__(self, shop: Shop, dice: random.Random, meanwhile: Callable[[], Awaitable[None]]) -> None:
         super().__init__(
-            shop.world.db, secret=SECRET, now=shop.world.time.now, sleep=shop.sleep, chance=shop.chance.random
+            shop.world.db,
+            secrets=WebhookSecrets([SECRET]),
+            now=shop.world.time.now,
+            sleep=shop.sleep,
+            chance=shop.chance.random,
         )
         self._dice = dice
         self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
@@ -112,7 +118,7 @@ class Trouble:
         await self.shop.world.allocator().run(EVENT)
         return (await self.shop.world.answers())[command.id][-1]
 
-    async def tell(self, event_id: str, commands: Sequence[Confirm]) -> None:
+    async def tell(self, event_id: str, commands: Sequence[Command]) -> None:
         for command in commands:
             await self.send(event_id, command)
 
@@ -134,6 +140,8 @@ class Trouble:
             self.pass_,
             self.pass_,
             self.webhooks,
+            self.gateway_pays_back,
+            self.give_back,
         )
         await self.dice.choice((*deeds, self.expire, self.profile, self.profile))()
 
@@ -142,7 +150,7 @@ class Trouble:
         statuses = await world.statuses()
         free = [idx for idx in range(SEATS) if statuses[idx] == 0]
         if free:
-            self.held.append(await self.shop.held(self.dice.choice(free)))
+            self.held.append(await self.shop.held(*self.dice.sample(free, min(len(free), self.dice.randint(1, 3)))))
 
     async def pay(self) -> None:
         if not self.held:
@@ -166,6 +174,16 @@ class Trouble:
         if self.held:
             chosen = self.dice.choice(self.held)
             await self.shop.world.send(Cancel(id=f"cancel:{chosen.id}", reservation_id=chosen.id))
+            await self.lane()
+
+    async def give_back(self) -> None:
+        """Some seats of a reservation."""
+        if self.held:
+            chosen = self.dice.choice(self.held)
+            now = await self.shop.reservation(chosen.id)
+            some = [f"s{idx}" for idx in self.dice.sample(now.seats, self.dice.randint(1, len(now.seats)))]
+            cancel = Cancel(id=f"part:{chosen.id}:{','.join(sorted(some))}", reservation_id=chosen.id, seat_ids=some)
+            await self.shop.world.send(cancel)
             await self.lane()
 
     async def expire(self) -> None:
@@ -218,11 +236,27 @@ class Trouble:
             if booked_now is not None and self.dice.random() < 0.2:
                 await self.webhook(record.id, answer_of(booked_now))
 
-    async def webhook(self, charge_id: str, answer: GatewayAnswer) -> None:
+    async def gateway_pays_back(self) -> None:
+        """After a charge-back; the webhook comes until it is taken."""
+        db = self.shop.world.db
+        taken = await money_audit.charge_records(db, EVENT)
+        books = [await gateway_book.find(db, record.id) for record in taken]
+        captured = [book for book in books if book is not None and book.status == "captured"]
+        if not captured:
+            return
+        chosen = self.dice.choice(captured)
+        await gateway_book.refund(db, replace(chosen, status="refunded"), self.shop.world.time.at)
+        answer = GatewayAnswer(Verdict.refunded, "sim", chosen.amount)
+        while await self.webhook(chosen.charge_id, answer):
+            pass
+
+    async def webhook(self, charge_id: str, answer: GatewayAnswer) -> bool:
+        """Deliver a webhook; whether the process died that took it."""
         provider = self.shop.simulator(self.victim_db)
         checkout = self.shop.checkout(self.victim_db, provider, self.submit, self.tell)
-        await self.dying(lambda: checkout.handle_webhook("simulator", WebhookEvent(charge_id, answer)))
+        died = await self.dying(lambda: checkout.handle_webhook("simulator", WebhookEvent(charge_id, answer)))
         await self.lane()
+        return died
 
     async def profile(self) -> None:
         """The gateway turns: well, or bad in some way, for one method."""

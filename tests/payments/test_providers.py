@@ -14,10 +14,17 @@ from app.lane.commands import Cancel
 from app.ledger import charges
 from app.payments import registry
 from app.payments.checkout import Checkout, Paid, PaidStatus
-from app.payments.provider import BodyInvalid, GatewayAnswer, PaymentProvider, SignatureInvalid, Verdict, WebhookEvent
+from app.payments.provider import (
+    GatewayAnswer,
+    PaymentProvider,
+    SignatureInvalid,
+    Verdict,
+    WebhookEvent,
+    WebhookNotUnderstood,
+)
 from app.payments.redirects import why_no_redirect
 from app.payments.registry import ProviderContext, ProviderMissing, Providers, UnknownMethod, make_providers
-from config.keys import new_keys
+from app.payments.webhook_signature import WebhookSecrets
 from config.settings import Settings, SettingsError
 from tests.lane.world import EVENT, HOLD_FOR
 from tests.payments.acme import ORIGIN, SIGNATURE, AcmePay, Order
@@ -204,7 +211,7 @@ async def test_a_webhook_signed_for_another_provider_is_refused(shop: Shop, acme
             await acme.read_webhook(headers, body)
     with pytest.raises(SignatureInvalid):
         await shop.simulator().read_webhook({SIGNATURE: acme.sign(body)}, body)
-    with pytest.raises(BodyInvalid):
+    with pytest.raises(WebhookNotUnderstood):
         await acme.read_webhook({SIGNATURE: acme.sign(b"{}")}, b"{}")
 
 
@@ -251,7 +258,12 @@ async def test_a_charge_of_a_provider_that_is_no_longer_named_waits_until_it_is(
 def means(shop: Shop, **settings: Any) -> ProviderContext:
     time = shop.world.time
     return ProviderContext(
-        settings=Settings(**settings), keys=new_keys(), db=shop.world.db, now=time.now, sleep=shop.sleep, random=float
+        settings=Settings(**settings),
+        webhook_secrets=WebhookSecrets([]),
+        db=shop.world.db,
+        now=time.now,
+        sleep=shop.sleep,
+        random=float,
     )
 
 

@@ -18,7 +18,6 @@ from app.domain.charge import SIMULATOR, SimulatedCharge
 from app.ledger import gateway_book
 from app.ledger.database import Database
 from app.payments.provider import (
-    BodyInvalid,
     ChargeRequest,
     GatewayAnswer,
     GatewayFault,
@@ -28,8 +27,9 @@ from app.payments.provider import (
     Transaction,
     Verdict,
     WebhookEvent,
+    WebhookNotUnderstood,
 )
-from app.payments.webhook_signature import is_signed
+from app.payments.webhook_signature import WebhookSecrets
 
 SIGNATURE_HEADER = "x-tiketi-signature"
 PAGE_MAX = 1000  # transactions in one page of the list
@@ -66,13 +66,14 @@ class SimulatorWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reference: str
     amount: int
     reason: str = ""
+    refunded: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 _webhook_decoder = msgspec.json.Decoder(SimulatorWebhook)
 
 
 class Simulator:
-    """`chance` returns a number in [0, 1), `now` the current time in UTC; `secret` signs and checks webhooks."""
+    """`chance` returns a number in [0, 1), `now` the current time in UTC; `secrets` check webhooks."""
 
     name = SIMULATOR
     methods: Mapping[str, Mapping[str, str]] = {
@@ -80,19 +81,20 @@ class Simulator:
         SimulatedMethod.kakao_pay: {"ko": "카카오페이", "en": "Kakao Pay"},
         SimulatedMethod.bank_transfer: {"ko": "계좌 이체", "en": "Bank transfer"},
     }
+    slow_methods: Mapping[str, float] = {SimulatedMethod.bank_transfer: 900.0}
     redirect_origins: frozenset[str] = frozenset()
 
     def __init__(
         self,
         db: Database,
         *,
-        secret: bytes,
+        secrets: WebhookSecrets,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
     ) -> None:
         self._db = db
-        self._secret = secret
+        self._secrets = secrets
         self._now = now
         self._sleep = sleep
         self._chance = chance
@@ -145,20 +147,30 @@ class Simulator:
         log.info("gateway_refunded", charge_id=charge_id, amount=amount)
         self._answer(profile)
 
+    async def refund_part(self, charge_id: str, amount: int, part: int) -> None:
+        booked = await gateway_book.find(self._db, charge_id)
+        profile = FaultProfile() if booked is None else await self._receive(booked.method)
+        await gateway_book.refund_part(self._db, charge_id, amount, part, self._now())
+        log.info("gateway_refunded", charge_id=charge_id, amount=amount, part=part)
+        self._answer(profile)
+
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
-        if not is_signed(self._secret, body, headers.get(SIGNATURE_HEADER, ""), self._now().timestamp()):
+        if not self._secrets.are_of(body, headers.get(SIGNATURE_HEADER, ""), self._now().timestamp()):
             raise SignatureInvalid("The signature is missing, wrong or too old.")
         try:
             said = _webhook_decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BodyInvalid(f"The webhook's body is invalid: {error}.") from None
-        return WebhookEvent(said.charge_id, GatewayAnswer(said.status, said.reference, said.amount, said.reason))
+            raise WebhookNotUnderstood(f"The webhook's body is invalid: {error}.") from None
+        answer = GatewayAnswer(said.status, said.reference, said.amount, said.reason, said.refunded)
+        return WebhookEvent(said.charge_id, answer)
 
     async def transactions(self, since: datetime) -> AsyncIterator[Sequence[Transaction]]:
         """Not subject to fault profiles, because these apply to one payment method each."""
         after = ""
         while page := await gateway_book.changed_since(self._db, since, after, PAGE_MAX):
-            yield [Transaction(booked.charge_id, Verdict(booked.status), booked.amount) for booked in page]
+            yield [
+                Transaction(booked.charge_id, Verdict(booked.status), booked.amount, booked.refunded) for booked in page
+            ]
             after = page[-1].charge_id
 
     async def _receive(self, method: str) -> FaultProfile:
@@ -185,7 +197,9 @@ class Simulator:
 
 
 def answer_of(booked: SimulatedCharge) -> GatewayAnswer:
-    return GatewayAnswer(Verdict(booked.status), f"sim_{booked.charge_id}", booked.amount, booked.reason)
+    return GatewayAnswer(
+        Verdict(booked.status), f"sim_{booked.charge_id}", booked.amount, booked.reason, booked.refunded
+    )
 
 
 async def fault_profile_of(db: Database, method: str) -> FaultProfile:

@@ -1,0 +1,142 @@
+"""Every origin and its rooms in the memory of this process, so that a request about one asks no datastore.
+
+Read again when SQL says that something of them has changed, which is asked once a second, and at once in the process
+that changed it. Is the database away, what was read last goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from secrets import token_bytes
+from typing import TypeVar
+
+import structlog
+
+from app.connections import outlived, running
+from app.ledger import origins
+from app.ledger.database import Database
+from app.ledger.origins import Stamps
+from app.origins.secrets import NotOurs, Sealer, hash_of
+from app.outages import Outages
+
+READ_EVERY_S = 1.0
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOrigin:
+    """An origin as requests need it. `secrets`: the one that signs first, each with the time until which it is good,
+    in Unix seconds (None: for good); so are the hashes of its API keys."""
+
+    id: str
+    name: str
+    hosts: frozenset[str]
+    target_url: str
+    secrets: tuple[tuple[str, float | None], ...]
+    api_keys: tuple[tuple[bytes, float | None], ...]
+
+    def secrets_at(self, now_s: float) -> list[str]:
+        return [secret for secret, until_s in self.secrets if until_s is None or now_s < until_s]
+
+    def has_key(self, api_key: str, now_s: float) -> bool:
+        """Whether this is a key of this origin, compared in constant time."""
+        shown = hash_of(api_key)
+        good = [key for key, until_s in self.api_keys if until_s is None or now_s < until_s]
+        return any([compare_digest(key, shown) for key in good])  # noqa: C419  # all of them, whichever it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRoom:
+    """A room of an origin as requests need it."""
+
+    id: str
+    origin: KnownOrigin
+    name: str
+    translations: Mapping[str, str]
+    pass_s: int
+    target_url: str
+    closes_at: datetime | None
+
+    def is_over(self, now: datetime) -> bool:
+        return self.closes_at is not None and self.closes_at <= now
+
+
+class Directory:
+    """`rooms` and `origins` by id. `run` follows; `load` is for whoever has just changed something."""
+
+    def __init__(self, db: Database, sealer: Sealer, outages: Outages | None = None) -> None:
+        self.rooms: dict[str, KnownRoom] = {}
+        self.origins: dict[str, KnownOrigin] = {}
+        self._db = db
+        self.sealer = sealer
+        self._outages = outages or Outages()
+        self._stamps: tuple[Stamps, Stamps] | None = None
+
+    async def load(self) -> None:
+        """Read what has changed since the last time. Raises StoreError."""
+        stamps = await origins.stamps(self._db)  # first: what changes meanwhile is read again next time
+        if stamps == self._stamps:
+            return
+        opened = [self._opened(row) for row in await origins.listed(self._db)]
+        known = {each.id: each for each in opened if each is not None}
+        rooms = [_known(row, known[row.origin_id]) for row in await self._rooms() if row.origin_id in known]
+        self.origins, self.rooms, self._stamps = known, {each.id: each for each in rooms}, stamps
+
+    async def run(self) -> None:
+        """Go on reading until cancelled. What could not be read is read later."""
+        while True:
+            with outlived(self._outages, "origins"):
+                await self.load()
+            await asyncio.sleep(READ_EVERY_S)
+
+    async def _rooms(self) -> list[origins.OriginRoom]:
+        return await origins.listed_rooms(self._db)
+
+    def _opened(self, row: origins.Origin) -> KnownOrigin | None:
+        """None, and said in the log, for one whose secret cannot be read: nobody gets into its rooms."""
+        try:
+            secret = self.sealer.open(row.secret, row.id)
+            before = None if row.secret_before is None else self.sealer.open(row.secret_before, row.id)
+        except NotOurs as error:
+            log.error("origin_unreadable", origin=row.id, error=str(error))
+            return None
+        return KnownOrigin(
+            id=row.id,
+            name=row.name,
+            hosts=frozenset(row.hosts),
+            target_url=row.target_url,
+            secrets=((secret, None), *_until(before, row.before_until)),
+            api_keys=((row.api_key, None), *_until(row.api_key_before, row.before_until)),
+        )
+
+
+@asynccontextmanager
+async def known_origins(db: Database, key: bytes, outages: Outages) -> AsyncIterator[Directory]:
+    """All of them, from before the block and kept so while it runs. `key` is what secrets are sealed with."""
+    directory = Directory(db, Sealer(key, token_bytes), outages)
+    await directory.load()
+    async with running(Directory=directory.run()):
+        yield directory
+
+
+def _until(value: T | None, until: datetime | None) -> tuple[tuple[T, float | None], ...]:
+    return () if value is None or until is None else ((value, until.timestamp()),)
+
+
+def _known(row: origins.OriginRoom, origin: KnownOrigin) -> KnownRoom:
+    return KnownRoom(
+        id=row.id,
+        origin=origin,
+        name=row.name,
+        translations=row.translations,
+        pass_s=row.pass_s,
+        target_url=row.target_url or origin.target_url,
+        closes_at=row.closes_at,
+    )
