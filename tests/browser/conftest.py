@@ -66,21 +66,22 @@ def person(new_context: NewContext) -> Page:
 
 
 @pytest.fixture(scope="module")
-def set_room(system: Up) -> Iterator[Callable[[str], None]]:
-    """Puts the demo room into a state, as an admin's program does."""
+def set_room(system: Up) -> Iterator[Callable[..., None]]:
+    """Puts the demo room into a state, or sets another of its settings, as an admin's program does."""
     with httpx2.Client(base_url=f"http://{system.netloc}", timeout=30) as client:
         login = client.post("/api/auth/login", json={"email": "admin@tiketi.gg", "password": "admin123"})
         token = {"Authorization": f"Bearer {login.json()['token']}"}
 
-        def change(state: str) -> None:
-            answer = client.patch("/api/admin/events/demo/admission", json={"state": state}, headers=token)
+        def change(state: str | None = None, **settings: str) -> None:
+            wanted = {**({"state": state} if state else {}), **settings}
+            answer = client.patch("/api/admin/events/demo/admission", json=wanted, headers=token)
             assert answer.is_success, answer.text
 
         yield change
 
 
 @pytest.fixture
-def paused(set_room: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+def paused(set_room: Callable[..., None]) -> Iterator[Callable[[], None]]:
     """The demo room stands still; call to let it go on."""
     set_room("paused")
     yield lambda: set_room("open")

@@ -19,7 +19,7 @@ from tests.browser.people import NewContext, join, log_in_admin
 from tests.run.test_up import Up
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PHONE = {"width": 360, "height": 740}
+PHONE = {"width": 320, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
 LOOKS = [("ko", PHONE, "light"), ("en", PHONE, "dark"), ("ko", DESKTOP, "dark"), ("en", DESKTOP, "light")]
 LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desktop-dark", "en-desktop-light"]
@@ -70,6 +70,26 @@ def assert_accessible(page: Page) -> None:
     assert broken == [], page.url
 
 
+MISPLACED = """() => [...document.querySelectorAll("table")].flatMap((table) => {
+  const heads = [...table.querySelectorAll("thead tr:last-child > *")];
+  if (!heads.length || getComputedStyle(table.tHead).clipPath !== "none") return []; // there each cell has its label
+  return [...table.querySelectorAll("tbody tr")].flatMap((row) => {
+    const cells = [...row.children];
+    if (cells.length !== heads.length) return cells.length === 1 ? [] : [`${cells.length} of ${heads.length}`];
+    return cells.filter((cell, i) => {
+      const [head, box] = [heads[i].getBoundingClientRect(), cell.getBoundingClientRect()];
+      return Math.abs(head.left - box.left) > 1 || Math.abs(head.right - box.right) > 1;
+    }).map((cell) => cell.textContent.trim());
+  });
+})"""
+
+
+def assert_columns(page: Page) -> None:
+    """Every cell of every table stands under its heading, and none is where nobody can scroll to."""
+    assert page.evaluate(MISPLACED) == [], page.url
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth"), page.url
+
+
 def pages(*, for_admins: bool) -> list[str]:
     """The address of every page that the app serves, found in its routes."""
     found = [route.path for route in page_routes if "GET" in (route.methods or ())]
@@ -97,6 +117,7 @@ def test_pages_open_to_all(
         page.goto(path.replace("{held}", people.held))
         expect(page.locator("html")).to_have_attribute("lang", lang)
         assert_accessible(page)
+        assert_columns(page)
 
 
 @pytest.mark.parametrize(("lang", "viewport", "scheme"), LOOKS, ids=LOOK_NAMES)
@@ -109,6 +130,7 @@ def test_the_pages_of_an_admin(
         page.goto(path.replace("{held}", people.held))
         expect(page.locator("html")).to_have_attribute("lang", lang)
         assert_accessible(page)
+        assert_columns(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

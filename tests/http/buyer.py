@@ -20,6 +20,16 @@ from tests.waiting import wait_until
 Answer = httpx2.Response
 
 
+async def make_account(client: httpx2.AsyncClient, email: str, password: str, name: str = "Ann") -> Answer:
+    """Register and log in, as a person does; what the log-in answered."""
+    body = {"name": name, "email": email, "password": password}
+    registered = await client.post("/api/auth/register", json=body)
+    assert registered.status_code == 202, registered.text
+    answer = await client.post("/api/auth/login", json={"email": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
 @dataclass
 class Buyer:
     """`client` keeps the cookies, as a browser does."""
@@ -149,6 +159,11 @@ def described(answer: Answer) -> set[str]:
         if isinstance(route, ApiRoute) and route.matches(asked)[0] is Match.FULL:
             return {code_of(name) for name in route.operation.refusals.get(answer.status_code, ())}
     return {code_of(name) for name in REFUSALS}
+
+
+def without_id(body: dict[str, Any]) -> dict[str, Any]:
+    """A refusal as it is for everybody: every request has an id of its own."""
+    return {name: value for name, value in body.items() if name != "requestId"}
 
 
 def assert_problem(answer: Answer, status: int, code: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ async def system(
             "redis_url": f"unix://{redis_socket}",
             "tick_ms": 50,
             "presence_flush_s": 0.2,
+            "opening_draw_s": 0.0,  # a line that is opened moves at once
             "lane_wait_s": 30.0,  # a busy machine may be slow; no test is about that
             "logins_per_account_max": 1_000,
             "logins_per_address_max": 10_000,  # every buyer of a test has the same one

@@ -25,9 +25,10 @@ from app.control.rooms import RoomChange
 from app.control.sale_schedule import sync_room_with_sale
 from app.http.events.cache import changed
 from app.http.hot.fast import FastProtocol
+from app.http.hot.guarded import GuardedProtocol
 from app.http.hot.sockets import SOCKETS
 from app.http.state import State
-from app.ledger import events, users
+from app.ledger import events, room_windows, users
 from app.ledger.database import Database, open_database
 from app.main import create_app
 from app.room.follow import Rooms
@@ -76,7 +77,7 @@ async def serving(settings: Settings) -> AsyncIterator[Web]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(
             create_app(settings),
-            http=FastProtocol if settings.fast_path else "httptools",
+            http=FastProtocol if settings.fast_path else GuardedProtocol,
             **SOCKETS,
             lifespan="on",
             log_config=None,
@@ -163,7 +164,7 @@ class System:
         await events.create(self.db, event_spec(event_id, now), now)
         made = await events.get(self.db, event_id)
         assert made is not None, "it was just made"
-        await sync_room_with_sale(self.state["scripts"], self.db, events.window_of(made, event_id), now)
+        await sync_room_with_sale(self.state["scripts"], self.db, room_windows.of_event(made, event_id), now)
         await self.state["rooms"].reload(event_id)
         await self.state["seats"].open(event_id)
         await changed(self.state, event_id)
@@ -186,6 +187,10 @@ class System:
                 answer = await client.post("/api/auth/login", json={"email": email, "password": password})
             self.tokens[email] = answer.json()["token"]
         return {"authorization": f"Bearer {self.tokens[email]}"}
+
+    def browser(self) -> dict[str, str]:
+        """The cookie of a browser that was here before."""
+        return {"tiketi_holder": self.state["browsers"].new().cookie}
 
     async def last_number(self, event_id: str) -> int:
         """The last number the room gave."""

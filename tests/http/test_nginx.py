@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,13 +14,47 @@ import pytest_asyncio
 
 from tests.http.buyer import buyer
 from tests.http.system import System, Web
-from tests.nginx import before, why_no_nginx
+from tests.nginx import NGINX, before, certificate, running, why_no_nginx, written
+from tests.ports import kept_port
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(why_no_nginx() != "", reason=why_no_nginx()),
 ]
 FORGED = "203.0.113.9"
+STRANGER = "127.0.0.5"  # not the address that proxies of this machine connect from
+
+
+def stranger(url: str) -> httpx2.AsyncClient:
+    transport = httpx2.AsyncHTTPTransport(local_address=STRANGER, verify=False)
+    return httpx2.AsyncClient(base_url=url, timeout=20, transport=transport)
+
+
+def outer(folder: Path, port: int, upstream: str) -> Path:
+    """Somebody's TLS proxy before compose.yaml's: it adds to what the client wrote, as most do."""
+    certificate(folder / "tls")
+    file = folder / "outer.conf"
+    file.write_text(
+        f"""
+        pid {folder}/outer.pid;
+        events {{}}
+        http {{
+            access_log off;
+            server {{
+                listen 127.0.0.1:{port} ssl;
+                ssl_certificate {folder}/tls/fullchain.pem;
+                ssl_certificate_key {folder}/tls/privkey.pem;
+                location / {{
+                    proxy_pass {upstream};
+                    proxy_set_header Host $http_host;
+                    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+                    proxy_set_header X-Forwarded-Proto $scheme;
+                }}
+            }}
+        }}
+        """
+    )
+    return file
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,10 +86,52 @@ async def echoed(client: httpx2.AsyncClient, path: str, **headers: str) -> dict[
 
 
 async def test_where_a_request_came_from_is_what_nginx_saw(echo: httpx2.AsyncClient) -> None:
-    got = await echoed(echo, "/", **{"x-forwarded-for": FORGED})
-    assert got["x-forwarded-for"] == "127.0.0.1"
-    assert got["host"] == echo.base_url.netloc.decode(), "with its port, which forms are checked against"
-    assert got["x-forwarded-proto"] == "http"
+    async with stranger(str(echo.base_url)) as client:
+        got = await echoed(client, "/", **{"x-forwarded-for": FORGED})
+        assert got["x-forwarded-for"] == STRANGER
+        assert got["host"] == echo.base_url.netloc.decode(), "with its port, which forms are checked against"
+        assert got["x-forwarded-proto"] == "http"
+
+
+async def test_behind_a_proxy_that_ends_tls_it_is_what_that_one_saw(echo: httpx2.AsyncClient, tmp_path: Path) -> None:
+    """And what the client claimed is not believed by either."""
+    with kept_port() as port:
+        async with (
+            running(outer(tmp_path, port, str(echo.base_url)), port),
+            stranger(f"https://127.0.0.1:{port}") as client,
+        ):
+            got = await echoed(client, "/", **{"x-forwarded-for": FORGED})
+            assert got["x-forwarded-for"] == STRANGER
+            assert got["x-forwarded-proto"] == "https"
+
+
+async def test_tls_can_be_ended_here(echo: httpx2.AsyncClient, tmp_path: Path) -> None:
+    """With the shipped server block, in the folder where it is looked for."""
+    with kept_port() as plain, kept_port() as redirecting, kept_port() as port:
+        conf = written(tmp_path, port=plain, upstreams=[1])
+        certificate(tmp_path / "tls")
+        block = (NGINX / "tls.conf").read_text()
+        block = block.replace("listen 8443 ", f"listen 127.0.0.1:{port} ").replace(
+            "listen 8081", f"listen 127.0.0.1:{redirecting}"
+        )
+        (tmp_path / "tls" / "tls.conf").write_text(block)
+        async with running(conf, port), stranger(f"https://127.0.0.1:{port}") as client:
+            assert (await client.get("/metrics")).status_code == 404
+            moved = await client.get(f"http://127.0.0.1:{redirecting}/events/demo?a=b")
+            assert (moved.status_code, moved.headers["location"]) == (308, "https://127.0.0.1/events/demo?a=b")
+
+
+async def test_an_address_may_join_so_often_a_second_and_no_more(echo: httpx2.AsyncClient) -> None:
+    """A thousand people behind one address press the button at once; a program that goes on is stopped here."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", echo.base_url.port)
+    request = b"POST /api/queue/demo/join HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n%s\r\n"
+    writer.write(request % b"" * 2_999 + request % b"Connection: close\r\n")
+    told = await reader.read(-1)
+    writer.close()
+    passed, stopped = told.count(b"HTTP/1.1 200 "), told.count(b"HTTP/1.1 429 ")
+    assert passed >= 1_000
+    assert passed + stopped == 3_000
+    assert stopped > 0
 
 
 async def test_connections_to_the_web_processes_stay_open_unless_they_become_sockets(echo: httpx2.AsyncClient) -> None:

@@ -79,7 +79,9 @@ def test_from_the_list_to_the_paid_seats_with_forms_alone(system: Up, browser: B
     paid = browser.submit(f"{reservation}/pay", data={"method": "kakao_pay"})
     assert (paid.status_code, paid.headers["location"]) == (303, reservation)
     assert 'data-status="confirmed"' in browser.get(reservation).text
-    assert browser.get("/events/demo/wait").headers["location"] == reservation, "a paid place leads to what was bought"
+    told = f"{reservation}?said=pass_spent"
+    assert browser.get("/events/demo/wait").headers["location"] == told, "a paid place leads to what was bought"
+    assert "You have already bought your tickets." in browser.get(told).text
 
 
 def test_best_available_works_as_a_form(system: Up, browser: Browser) -> None:
@@ -89,7 +91,10 @@ def test_best_available_works_as_a_form(system: Up, browser: Browser) -> None:
     made = browser.submit("/events/demo/reserve", data={"quantity": "3", "grade": "A"})
     assert made.headers["location"].startswith("/reservations/")
     again = browser.submit("/events/demo/reserve", data={"quantity": "1"})
-    assert again.headers["location"] == made.headers["location"], "who holds seats is shown them"
+    told = f"{made.headers['location']}?said=already_holding"
+    assert again.headers["location"] == told, "who holds seats is shown them"
+    assert "These are the seats you hold already." in browser.get(told).text
+    assert "These are the seats you hold already." not in browser.get(made.headers["location"]).text
     cancelled = browser.submit(f"{made.headers['location']}/cancel")
     assert cancelled.status_code == 303
     assert 'data-status="cancelled"' in browser.get(made.headers["location"]).text

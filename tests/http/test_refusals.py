@@ -151,7 +151,7 @@ async def test_an_unknown_event_is_not_found(system: System, unknown: str, name:
 
 
 async def test_an_unknown_event_or_reservation_is_not_found_in_the_shop_either(system: System) -> None:
-    async with buyer(system, "nobody", cookies={"tiketi_holder": HOLDER}) as ann:
+    async with buyer(system, "nobody", cookies=system.browser()) as ann:
         for path in ("/api/events/nobody", "/api/seats/events/nobody", "/api/seats/events/%00"):
             assert_problem(await ann.client.get(path), 404, "event_unknown")
         assert_problem(await ann.reserve(seatIds=["s0"]), 404, "event_unknown")
@@ -219,6 +219,7 @@ async def test_no_body_breaks_anything(system: System, path: str, body: Any) -> 
         {"quantity": 1, "grades": [""]},
         {"quantity": 1, "grades": ["x" * 41]},
         {"quantity": 1, "adjacent": "yes"},
+        {"quantity": 1, "adjacent": 1},
         {"quantity": 1, "seats": 4, "rows": 1},
     ],
 )
@@ -253,7 +254,7 @@ async def test_an_absurd_wish_is_refused_and_burns_no_number(system: System, wis
     ],
 )
 async def test_seats_that_cannot_be_asked_for_are_refused(system: System, seat_ids: Any, code: str) -> None:
-    async with buyer(system, "direct", cookies={"tiketi_holder": HOLDER}) as ann:
+    async with buyer(system, "direct", cookies=system.browser()) as ann:
         assert_problem(await ann.reserve(seatIds=seat_ids), 422, code)
         assert set((await ann.seat_statuses()).values()) == {"available"}
 
@@ -266,7 +267,7 @@ async def test_a_seat_named_twice_is_held_and_paid_once(system: System, event_id
 
 
 async def test_neither_or_both_of_seats_and_quantity_are_refused(system: System) -> None:
-    async with buyer(system, "direct", cookies={"tiketi_holder": HOLDER}) as ann:
+    async with buyer(system, "direct", cookies=system.browser()) as ann:
         assert_problem(await ann.reserve(), 422, "payload_invalid")
         assert_problem(await ann.reserve(seatIds=["s0"], quantity=1), 422, "payload_invalid")
 
@@ -327,7 +328,7 @@ async def test_a_patch_of_ten_megabytes_is_refused(system: System) -> None:
 
 @pytest.mark.parametrize("key", ["", "k" * 61, "é"])
 async def test_an_idempotency_key_that_cannot_be_kept_is_refused(system: System, key: str) -> None:
-    async with buyer(system, "direct", cookies={"tiketi_holder": HOLDER}) as ann:
+    async with buyer(system, "direct", cookies=system.browser()) as ann:
         answer = await ann.reserve(headers={"idempotency-key": key.encode()}, seatIds=["s0"])  # type: ignore[dict-item]
         assert_problem(answer, 422, "payload_invalid")
 
@@ -420,7 +421,7 @@ async def test_only_the_seats_that_settings_allow_one_buyer_can_be_wished_for(sy
 
 
 async def test_a_room_this_process_does_not_know_yet_lets_nobody_past_the_line(system: System, event_id: str) -> None:
-    async with buyer(system, event_id, cookies={"tiketi_holder": HOLDER}) as ann:
+    async with buyer(system, event_id, cookies=system.browser()) as ann:
         system.state["rooms"].views.pop(event_id)
         assert_problem(await ann.reserve(seatIds=["s0"]), 401, "pass_missing")
         assert (await ann.seat_statuses())["s0"] == "available"

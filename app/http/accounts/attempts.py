@@ -14,7 +14,8 @@ from app.domain.waitlist import LIVE_STATES
 from app.http.kit.problems import Problem
 from app.http.state import State
 from app.ledger import waitlist
-from app.limits.limits import Attempt, Limit, LimitsUnavailable, network_of
+from app.limits.addresses import network_of
+from app.limits.limits import Attempt, Limit, LimitsUnavailable
 
 WAITLIST_WINDOW_S = 86_400  # sales go on for days, and so must the limit
 
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 def address_of(request: Request[State]) -> str:
     """Whom the address stands for that asks; empty where nobody's is known."""
-    return network_of(request.client.host) if request.client and request.client.host else ""
+    return network_of(request.client.host) if request.client else ""
 
 
 def by_address(request: Request[State], limit: Limit, about: str = "") -> list[Attempt]:

@@ -5,19 +5,12 @@ Reads raw ASGI headers, because the hot endpoints have nothing else. Never logs 
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.domain.ticket import (
-    HOLDER_BYTES,
-    BadTicket,
-    Ticket,
-    TicketSigner,
-    account_holder,
-    holder_bytes,
-    is_account,
-)
+from app.domain.browser import Browsers
+from app.domain.invited import Invited
+from app.domain.ticket import BadTicket, Ticket, TicketSigner, account_holder
 from app.http.accounts.tokens import AdmissionPass, BadToken, Session, Tokens
 from app.http.kit.cookies import SESSION_COOKIE, Headers, cookie, cookie_in, cookie_names, header, set_cookie
 from app.http.kit.problems import Problem
@@ -26,9 +19,9 @@ from app.room.view import LineView
 HOLDER_COOKIE = b"tiketi_holder"
 TICKET_PREFIX = b"tiketi_ticket_"
 PASS_PREFIX = b"tiketi_pass_"
+INVITED_PREFIX = b"tiketi_invited_"  # and the event: who was invited to its line
 _SESSION_WANTED = SESSION_COOKIE + b"="
 BUYER_COOKIE_LIFE_S = 400 * 86_400  # the most a browser keeps: the event may be a year away
-HOLDERS_DRAWN = 256
 
 
 def ticket_cookie(event_id: str) -> bytes:
@@ -43,7 +36,11 @@ def _ticket_wanted(event_id: str) -> bytes:
 def forgotten(headers: Headers, secure: bool) -> list[tuple[bytes, bytes]]:
     """What makes a browser forget everything that says who it is: its session, its id, its tickets and passes."""
     mine = (SESSION_COOKIE, HOLDER_COOKIE)
-    names = [name for name in cookie_names(headers) if name in mine or name.startswith((TICKET_PREFIX, PASS_PREFIX))]
+    names = [
+        name
+        for name in cookie_names(headers)
+        if name in mine or name.startswith((TICKET_PREFIX, PASS_PREFIX, INVITED_PREFIX))
+    ]
     return [set_cookie(name, "", life_s=0, secure=secure) for name in names]
 
 
@@ -62,7 +59,8 @@ def presented_ticket(headers: Headers, event_id: str) -> bytes | None:
 
 
 def require_ticket(tickets: TicketSigner, headers: Headers, view: LineView) -> Ticket:
-    """The ticket for this room's running line. Raises Problem: missing, invalid, foreign, of an old epoch."""
+    """The ticket for this room's running line. Raises Problem: missing, invalid, foreign, of an old epoch, or of a
+    place that an account took over since."""
     token = presented_ticket(headers, view.event_id)
     if token is None:
         raise Problem("ticket_missing")
@@ -71,37 +69,55 @@ def require_ticket(tickets: TicketSigner, headers: Headers, view: LineView) -> T
         raise Problem(ticket.value)
     if ticket.epoch != view.epoch:
         raise Problem("ticket_old_epoch")
+    if view.is_taken(ticket.number, ticket.holder):
+        raise Problem("place_taken_over")
     return ticket
 
 
-def holder_of(tickets: TicketSigner, tokens: Tokens, headers: Headers, view: LineView) -> tuple[bytes, bool]:
-    """The 16 bytes of who joins, by their session, their ticket or their browser's id, and whether they are new to us.
+def browser_of(browsers: Browsers, headers: Headers) -> bytes | None:
+    """The 16 bytes of the browser that asks, by the secret only it has."""
+    found = cookie(headers, HOLDER_COOKIE)
+    return None if found is None else browsers.read(found)
+
+
+def invited_cookie(event_id: str) -> bytes:
+    return INVITED_PREFIX + event_id.encode()
+
+
+def all_invited(invited: Invited, headers: Headers) -> set[bytes]:
+    """Everybody whom this browser stands for because they were invited, in whatever line."""
+    found = set()
+    for key, value in headers:
+        if key == b"cookie" and INVITED_PREFIX in value:
+            for pair in value.split(b"; "):
+                name, _, proof = pair.partition(b"=")
+                if name.startswith(INVITED_PREFIX):
+                    found.add(invited.read(name.removeprefix(INVITED_PREFIX), proof))
+    return {holder for holder in found if holder is not None}
+
+
+class Joining(NamedTuple):
+    """Who joins a line: the 16 bytes of the holder, whether it is a verified account, and the cookie of a browser that
+    nobody knew, else ""."""
+
+    holder: bytes
+    verified: bool = False
+    cookie: str = ""
+
+
+def who_joins(browsers: Browsers, tokens: Tokens, headers: Headers) -> Joining:
+    """Who joins, by their session, else their browser.
 
     Raises Problem 401 for a bad Bearer token.
     """
     session = session_if_any(tokens, headers)
     if session is not None:
-        return account_holder(session.user_id), False
-    token = presented_ticket(headers, view.event_id)
-    if token is not None:
-        ticket = tickets.read(token, view.event_id)
-        if not isinstance(ticket, BadTicket):
-            return ticket.holder, False
-    text = cookie(headers, HOLDER_COOKIE)
-    known = holder_bytes(text.decode("latin-1")) if text is not None else None
-    return (_new_holder(), True) if known is None or is_account(known) else (known, False)
-
-
-_entropy = bytearray()
-
-
-def _new_holder() -> bytes:
-    """16 random bytes; the system is asked for many at once, because asking costs more than the bytes."""
-    if not _entropy:
-        _entropy.extend(os.urandom(HOLDER_BYTES * HOLDERS_DRAWN))
-    holder = bytes(_entropy[-HOLDER_BYTES:])
-    del _entropy[-HOLDER_BYTES:]
-    return holder
+        return Joining(account_holder(session.user_id), session.verified)
+    known = browser_of(browsers, headers)
+    if known is not None:
+        return Joining(known)
+    made = browsers.new()
+    return Joining(made.holder, cookie=made.cookie)
 
 
 PASS_REFUSALS = {
@@ -184,8 +200,15 @@ def _required(tokens: Tokens, headers: Headers) -> tuple[Session, bool]:
     return session, presented[1]
 
 
-def require_admin(tokens: Tokens, scope: Any) -> Session:
-    """The admin who asks. A change asked for by cookie must carry a header no other site's form can send."""
+def require_session(tokens: Tokens, scope: Any) -> Session:
+    """Who is logged in. Raises Problem 401."""
+    return _required(tokens, scope["headers"])[0]
+
+
+def claimed_admin(tokens: Tokens, scope: Any) -> Session:
+    """Who asks as an admin, by their session alone: admins.py looks at the account.
+
+    A change asked for by cookie must carry a header no other site's form can send."""
     session, by_cookie = _required(tokens, scope["headers"])
     if session.role != "admin":
         raise Problem("admin_only")

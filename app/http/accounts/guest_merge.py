@@ -6,12 +6,10 @@ so that what happens in it after a log-out belongs to nobody who was here before
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import structlog
 
 from app.domain.line import RoomState
-from app.domain.ticket import BadTicket, Ticket, account_holder, holder_text, is_account
+from app.domain.ticket import BadTicket, Ticket, account_holder, holder_text, is_invited
 from app.http.accounts.credentials import (
     HOLDER_COOKIE,
     pass_cookie,
@@ -26,11 +24,10 @@ from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.state import State
 from app.ledger import users
 from app.room.errors import RoomUnavailable
-from app.room.scripts import GuestPlace
+from app.room.guest_places import GuestPlace, merge
 from app.room.view import LineView
 
 ROOMS_MAX = 200  # looked at when somebody logs in: those this browser has a ticket for, then the newest
-BROWSERS_MAX = 20  # ids that one browser may show at once; it has one, unless somebody plays with its cookies
 
 Cookie = tuple[bytes, bytes]
 log = structlog.get_logger()
@@ -39,17 +36,17 @@ log = structlog.get_logger()
 async def merge_guest_into_account(state: State, headers: Headers, user_id: str) -> list[Cookie]:
     """Take over what the browser has in every line; the cookies with the account's own tickets.
 
-    The line being away puts it off: joining the line again makes up for it.
+    Of closed rooms only those that the browser has a ticket for: a pass from there may still be good. The line being
+    away puts it off: joining the line again makes up for it.
     """
-    views = [view for view in state["rooms"].views.values() if view.state is not RoomState.closed]
+    views = list(state["rooms"].views.values())
     shown = {view.event_id: _ticket(state, headers, view.event_id) for view in views}
+    views = [view for view in views if view.state is not RoomState.closed or shown[view.event_id] is not None]
     views.sort(key=lambda view: (shown[view.event_id] is not None, view.opens_ms), reverse=True)
     views = views[:ROOMS_MAX]
-    browser = browser_of(headers)
-    names = {browser} | {_browser_in(ticket) for ticket in shown.values()}
-    ours = await _linked(state, names, user_id)
+    browser = await _linked(state, headers, user_id)
     try:
-        numbers = await _merge(state, user_id, {view: _names(shown[view.event_id], browser) & ours for view in views})
+        numbers = await _merge(state, user_id, browser, views)
     except RoomUnavailable as error:
         log.warning("guest_merge_postponed", user=user_id, error=error.kind)
         return []
@@ -57,16 +54,17 @@ async def merge_guest_into_account(state: State, headers: Headers, user_id: str)
     cookies = [set_cookie(HOLDER_COOKIE, "", life_s=0, secure=secure)] if cookie(headers, HOLDER_COOKIE) else []
     for view in views:
         ticket = shown[view.event_id]
-        mine = ticket is None or ticket.holder == account_holder(user_id) or _browser_in(ticket) in ours
+        mine = ticket is None or holder_text(ticket.holder) in (users.own_holder(user_id), browser)
+        mine = mine or (ticket is not None and is_invited(ticket.holder))  # nobody takes over an invitation
         cookies += _place_cookies(state, headers, view, numbers.get(view.event_id, 0), ticket, user_id, mine)
     return cookies
 
 
-def has_guest_place(state: State, headers: Headers, event_id: str) -> bool:
-    """Whether somebody logged in shows a place of this browser that is not the account's yet."""
+def has_guest_place(state: State, headers: Headers) -> bool:
+    """Whether somebody logged in shows a browser's secret, whose places are not all the account's yet."""
     if presented_session(headers) is None:
         return False
-    return bool(_names(_ticket(state, headers, event_id), browser_of(headers)))
+    return browser_of(state, headers) is not None
 
 
 async def merge_guest_into_line(state: State, headers: Headers, view: LineView) -> None:
@@ -74,9 +72,8 @@ async def merge_guest_into_line(state: State, headers: Headers, view: LineView) 
     session = session_if_any(state["tokens"], headers)
     if session is None:
         return
-    names = _names(_ticket(state, headers, view.event_id), browser_of(headers))
     try:
-        await _merge(state, session.user_id, {view: await _linked(state, names, session.user_id)})
+        await _merge(state, session.user_id, await _linked(state, headers, session.user_id), [view])
     except RoomUnavailable as error:
         log.warning("guest_merge_postponed", user=session.user_id, error=error.kind)
 
@@ -87,30 +84,20 @@ def _ticket(state: State, headers: Headers, event_id: str) -> Ticket | None:
     return None if isinstance(ticket, BadTicket) else ticket
 
 
-def _browser_in(ticket: Ticket | None) -> str | None:
-    return None if ticket is None or is_account(ticket.holder) else holder_text(ticket.holder)
+async def _linked(state: State, headers: Headers, user_id: str) -> str:
+    """This browser's holder id if it is the account's from now on, else ""."""
+    browser = browser_of(state, headers)
+    if browser is None:
+        return ""
+    return browser if await users.link_holder(state["db"], browser, user_id, state["clock"].now()) else ""
 
 
-def _names(ticket: Ticket | None, browser: str | None) -> set[str]:
-    """Under which names the browser may have a place in the ticket's line."""
-    return {name for name in (_browser_in(ticket), browser) if name is not None}
-
-
-async def _linked(state: State, names: Iterable[str | None], user_id: str) -> set[str]:
-    """Those of the browser's names that are the account's from now on."""
-    some = sorted(name for name in names if name is not None)[:BROWSERS_MAX]
-    now = state["clock"].now()
-    return {name for name in some if await users.link_holder(state["db"], name, user_id, now)}
-
-
-async def _merge(state: State, user_id: str, names: dict[LineView, set[str]]) -> dict[str, int]:
+async def _merge(state: State, user_id: str, browser: str, views: list[LineView]) -> dict[str, int]:
     """The account's number in each line where it has one, after the browser's places have become its own."""
-    places = [
-        GuestPlace(view.event_id, view.epoch, name) for view, some in names.items() for name in sorted(some) or [""]
-    ]
-    if not places:
+    if not views:
         return {}
-    merged = await state["scripts"].merge_all(places, holder_text(account_holder(user_id)))
+    places = [GuestPlace(view.event_id, view.epoch, browser) for view in views]
+    merged = await merge(state["scripts"], places, users.own_holder(user_id))
     return {place.event_id: each.number for place, each in zip(places, merged, strict=True) if each.number}
 
 

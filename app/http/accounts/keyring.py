@@ -1,5 +1,6 @@
 """Keys that were added to the key file since this process began: it checks with them at once, and signs with them from
-its next start on. So processes that start again one by one after a rotation never sign what the others do not know.
+its next start on. Those that were removed it believes no longer, but for the one that it signs with itself. So
+processes that start again one by one after a rotation never sign what the others do not know.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from config.keys import Keys, KeysError, read_keys
+from config.keys import Keys, KeysError, read_keys, stamp
 
 LOOK_S = 1.0
 
@@ -22,7 +23,7 @@ class Keyring:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.seen = _stamp(path)
+        self.seen = stamp(path)
         self._learners: list[Callable[[Keys], None]] = []
 
     def on_change(self, learner: Callable[[Keys], None]) -> None:
@@ -32,7 +33,7 @@ class Keyring:
         """Look every second, until cancelled. A file that is away or damaged changes nothing."""
         while True:
             await asyncio.sleep(LOOK_S)
-            seen = await asyncio.to_thread(_stamp, self._path)
+            seen = await asyncio.to_thread(stamp, self._path)
             if seen == self.seen:
                 continue
             self.seen = seen
@@ -44,12 +45,3 @@ class Keyring:
             for learn in self._learners:
                 learn(keys)
             log.info("keys_learned", ticket_keys=len(keys.ticket_keys), signing_keys=len(keys.signing_keys))
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """What is another when the file was replaced; None if it cannot be looked at."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns

@@ -1,4 +1,5 @@
-"""Signed tokens any origin can check with our public keys: the admission pass, and the session of a person logged in.
+"""Signed tokens any origin can check with our public keys: the admission pass, and the session of a person logged in;
+and what a browser keeps while it is sent to log in elsewhere.
 
 Stock JWTs, EdDSA (RFC 8037). Ed25519 signatures are deterministic and a pass holds nothing that varies, so issuing it
 again gives the same bytes.
@@ -12,18 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.http.kit.clock import Clock
+from app.identity.subject import Attempt
 
 ISSUER = "tiketi"
 PASS_AUDIENCE = "tiketi:pass"  # noqa: S105 - a name, not a secret
 SESSION_AUDIENCE = "tiketi:session"
+LOGIN_AUDIENCE = "tiketi:login"
 TOKEN_CHARS_MAX = 2_000
+SESSION_S = 12 * 3600
+CLOCK_AHEAD_S = 60  # a session of another machine, whose clock is ahead, is believed that far
 SESSIONS_CACHED_MAX = 10_000  # checking a signature costs a hundred times as much as finding it checked
 
 
@@ -45,7 +50,8 @@ class AdmissionPass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Somebody logged in. `began_s` is when they asked to, so that what ended their sessions since ends this one."""
+    """Somebody logged in. `began_s` is when they asked to, so that what ended their sessions since ends this one.
+    `verified`: their account was then; taking that back ends its sessions."""
 
     user_id: str
     email: str
@@ -54,6 +60,17 @@ class Session:
     session_id: str
     began_s: float
     expires_s: int
+    verified: bool = False
+
+
+class BegunLogin(NamedTuple):
+    """A log-in elsewhere that a browser was sent to: what it must bring back, and where it goes on to afterwards.
+    `separate`: whoever logs in wants an account of their own, whatever accounts there are with their email.
+    """
+
+    attempt: Attempt
+    onward: str
+    separate: bool
 
 
 IsOver = Callable[[str, str, float], bool]  # (session id, user id, began_s)
@@ -61,7 +78,8 @@ IsOver = Callable[[str, str, float], bool]  # (session id, user id, began_s)
 
 class Tokens:
     """Signs with the newest key; checks with any of `keys` (key id → private key). `is_over` is asked about every
-    session that is read, whether or not its signature was checked before."""
+    session that is read, whether or not its signature was checked before. No session is good for longer than
+    `session_s`, whoever signed it with whatever end."""
 
     def __init__(
         self,
@@ -69,7 +87,9 @@ class Tokens:
         kid: str,
         is_over: IsOver = lambda *_: False,
         clock: Clock | None = None,
+        session_s: int = SESSION_S,
     ) -> None:
+        self._session_s = session_s
         self._keys = dict(keys)
         self._public = {name: key.public_key() for name, key in keys.items()}
         self._kid = kid
@@ -78,9 +98,10 @@ class Tokens:
         self._checked: OrderedDict[str, Session] = OrderedDict()  # sessions whose signature is good, by token
 
     def learn(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
-        """Check with these as well from now on, and publish them."""
-        self._keys |= keys
-        self._public |= {name: key.public_key() for name, key in keys.items()}
+        """Check with these, and with the one that signs here, from now on, and publish them."""
+        self._keys = {**keys, self._kid: self._keys[self._kid]}
+        self._public = {name: key.public_key() for name, key in self._keys.items()}
+        self._checked.clear()  # their signatures may be of a key that was removed
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, as RFC 7517 spells them."""
@@ -122,11 +143,23 @@ class Tokens:
                 "email": session.email,
                 "name": session.name,
                 "role": session.role,
+                "verified": session.verified,
                 "jti": session.session_id,
                 "iat": session.began_s,
                 "exp": session.expires_s,
             }
         )
+
+    def sign_begun(self, begun: BegunLogin, expires_s: int) -> str:
+        claims = {"iss": ISSUER, "aud": LOGIN_AUDIENCE, "exp": expires_s, **begun.attempt._asdict()}
+        return self._sign({**claims, "onward": begun.onward, "separate": begun.separate})
+
+    def read_begun(self, token: str) -> BegunLogin | BadToken:
+        claims = self._read(token, LOGIN_AUDIENCE, ["exp", *Attempt._fields, "onward", "separate"])
+        if isinstance(claims, BadToken):
+            return claims
+        attempt = Attempt(*(claims[name] for name in Attempt._fields))
+        return BegunLogin(attempt, claims["onward"], claims["separate"])
 
     def read_session(self, token: str) -> Session | BadToken:
         session = self._checked.get(token) or self._new_session(token)
@@ -143,14 +176,18 @@ class Tokens:
         claims = self._read(token, SESSION_AUDIENCE, ["exp", "iat", "jti", "sub", "email", "name", "role"])
         if isinstance(claims, BadToken):
             return claims
+        began_s = claims["iat"]
+        if not isinstance(began_s, int | float) or began_s > self._clock.seconds() + CLOCK_AHEAD_S:
+            return BadToken.invalid
         session = Session(
             user_id=claims["sub"],
             email=claims["email"],
             name=claims["name"],
             role=claims["role"],
             session_id=claims["jti"],
-            began_s=claims["iat"],
-            expires_s=claims["exp"],
+            began_s=began_s,
+            expires_s=min(claims["exp"], int(began_s) + self._session_s),
+            verified=claims.get("verified") is True,
         )
         self._checked[token] = session
         if len(self._checked) > SESSIONS_CACHED_MAX:
@@ -175,15 +212,6 @@ class Tokens:
         except jwt.InvalidTokenError:
             return BadToken.invalid
         return claims if claims["exp"] > self._clock.seconds() else BadToken.expired
-
-
-def pass_event(token: str) -> str:
-    """The event a pass names, if it names one. Proves nothing: `read_pass` does."""
-    try:
-        claims = jwt.decode(token[:TOKEN_CHARS_MAX], options={"verify_signature": False})
-    except jwt.InvalidTokenError:
-        return ""
-    return str(claims.get("event", ""))
 
 
 def _jwk(kid: str, key: Ed25519PrivateKey) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.paging import INT_MAX, PAGE, EventId, Moment, PageSize, Words, moment_of, no_nul
@@ -70,7 +70,7 @@ async def page_of(state: State, query: TrailQuery) -> TrailPage:
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer(await page_of(request.state, query_of(request, TrailQuery)))
 
 

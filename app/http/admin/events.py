@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.control.sale_schedule import sync_room_with_sale
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.events.cache import changed, map_changed
 from app.http.events.shapes import EventDetail, EventEdit, EventWanted, detail, edit_of, new_event, slug_of
 from app.http.kit.answers import NO_STORE, json_answer
@@ -24,9 +24,8 @@ from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message
-from app.http.shop.rules import seat_view
 from app.http.state import State
-from app.ledger import editing, events
+from app.ledger import audit_log, editing, events, room_windows
 from app.ledger.editing import Edited, Refused
 from app.ledger.events import AdminAction
 from app.room.errors import RoomUnavailable
@@ -59,7 +58,7 @@ def _check_window(spec: events.EventSpec) -> None:
 
 
 async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version: int | None) -> events.Event:
-    """Change the event and record what was sent. Raises Problem; then nothing was changed."""
+    """Change the event and record what was sent and what it replaced. Raises Problem; then nothing was changed."""
     known = await events.get(state["db"], event_id)
     if known is None:
         raise _refusal(event_id, Refused.unknown)
@@ -77,7 +76,7 @@ async def edit(state: State, who: str, event_id: str, wanted: EventEdit, version
 
 async def cancel(state: State, who: str, event_id: str, version: int | None) -> Edited:
     """Cancel the event: nothing more is sold, and the workers give back what was. Raises Problem."""
-    deed = AdminAction(who, "event.cancel", {})
+    deed = AdminAction(who, audit_log.CANCEL_EVENT, {})
     done = await editing.cancel(state["db"], event_id, deed, state["clock"].now(), version)
     if isinstance(done, Refused):
         raise _refusal(event_id, done)
@@ -92,7 +91,7 @@ async def _follow(state: State, event: events.Event) -> None:
         return
     try:
         await sync_room_with_sale(
-            state["scripts"], state["db"], events.window_of(event, event.id), state["clock"].now()
+            state["scripts"], state["db"], room_windows.of_event(event, event.id), state["clock"].now()
         )
         await state["rooms"].reload(event.id)
     except RoomUnavailable as error:
@@ -117,6 +116,8 @@ def _refusal(event_id: str, refused: Refused) -> Problem:
             return Problem("grade_in_use", field="ticketTypes")
         case Refused.admission_fixed:
             return Problem("admission_fixed")
+        case Refused.sale_ends_late:
+            return Problem("sale_ends_late", field="saleClosesAt")
         case Refused.window_empty:
             return Problem("sale_window_empty", field="saleOpensAt")
 
@@ -134,19 +135,18 @@ def _version(request: Request[State], wanted: EventEdit) -> int | None:
 
 
 async def create_event(request: Request[State]) -> Response:
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     wanted = decode(await read_body(request.receive, BODY_BYTES_MAX), _wanted_decoder)
     made = await create(request.state, admin.email, wanted)
     return _answer(request.state, made, {}, 201)  # it has no seats yet
 
 
 async def edit_event(request: Request[State]) -> Response:
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     wanted = decode(await read_body(request.receive, BODY_BYTES_MAX), _edit_decoder)
     event_id = request.path_params["event_id"]
-    view = await seat_view(request.state, event_id)  # first: what cannot be answered is not done either
     after = await edit(request.state, admin.email, event_id, wanted, _version(request, wanted))
-    return _answer(request.state, after, view.left())
+    return _answer(request.state, after, {grade.name: grade.seats_left for grade in after.grades if grade.seats_total})
 
 
 def _answer(state: State, event: events.Event, left: Mapping[str, int], status: int = 200) -> Response:
@@ -155,13 +155,21 @@ def _answer(state: State, event: events.Event, left: Mapping[str, int], status: 
 
 
 async def cancel_event(request: Request[State]) -> Response:
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     await cancel(request.state, admin.email, request.path_params["event_id"], None)
     return json_answer(Message(message="The event is cancelled. Everyone who paid gets their money back."))
 
 
 _IF_MATCH = {"If-Match": "The version of the event the change was made from."}
-_WRONG_EVENT = ("sale_window_empty", "grade_twice", "time_invalid", "time_skipped", "time_twice", "zone_unknown")
+_WRONG_EVENT = (
+    "sale_window_empty",
+    "sale_ends_late",
+    "grade_twice",
+    "time_invalid",
+    "time_skipped",
+    "time_twice",
+    "zone_unknown",
+)
 
 routes = [
     ApiRoute(

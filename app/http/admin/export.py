@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.admin.reservations import ReservationQuery, wanted_of
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.state import State
@@ -84,7 +84,7 @@ def _line(row: reservation_search.Row, places: list[tuple[str, str, int]], metho
 
 async def reservations_csv(request: Request[State]) -> Response:
     """What the same query finds as a list, all of it. Who took it is kept in the audit log."""
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     query = query_of(request, ReservationQuery)
     wanted = await wanted_of(request.state, query)
     await audit_log.record(

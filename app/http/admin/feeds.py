@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.kit.problems import STORE_ERRORS, Problem
 from app.http.state import State
 
@@ -23,14 +23,14 @@ Read = Callable[[], Awaitable[msgspec.Struct]]
 
 async def admin_feed(request: Request[State], event: str, every_s: float, read: Read) -> Response:
     """What `read` gives, as messages named `event`. Raises what the first reading raises."""
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     await read()
 
     async def messages() -> AsyncIterator[bytes]:
         ends_s = time.monotonic() + LIFE_S
         while time.monotonic() < ends_s:
             try:
-                require_admin(request.state["tokens"], request.scope)
+                await require_admin(request)
                 body = msgspec.json.encode(await read())
             except (Problem, *STORE_ERRORS):
                 return

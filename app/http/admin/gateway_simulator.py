@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
@@ -25,13 +25,13 @@ class FaultProfilesAnswer(msgspec.Struct, frozen=True):
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 
 async def change(request: Request[State]) -> Response:
     """Set how one method fails. Every process's next call of that method meets it."""
-    session = require_admin(request.state["tokens"], request.scope)
+    session = await require_admin(request)
     name = request.path_params["method"]
     if name not in list(SimulatedMethod):
         raise Problem("method_unknown", given=name[:40])
@@ -39,7 +39,7 @@ async def change(request: Request[State]) -> Response:
     await audit_log.record(
         request.state["db"],
         who=session.email,
-        action="gateway.change",
+        action=audit_log.CHANGE_GATEWAY,
         subject=name,
         event_id=None,
         change=msgspec.to_builtins(profile),

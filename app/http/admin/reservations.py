@@ -1,7 +1,4 @@
-"""Everybody's reservations, for admins: look one up, cancel it or give its money back.
-
-An admin's cancel goes down the lane like a buyer's, and is written to the trail before it is sent.
-"""
+"""Everybody's reservations, for admins: look one up, cancel all or some of it, or give its money back."""
 
 from __future__ import annotations
 
@@ -14,11 +11,10 @@ from starlette.responses import Response
 
 from app.domain.reservation import Reservation, ReservationStatus
 from app.domain.ticket import account_holder, holder_text
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.kit import shapes
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
-from app.http.kit.bodies import decode, read_body
 from app.http.kit.paging import (
     PAGE,
     Cursor,
@@ -31,15 +27,12 @@ from app.http.kit.paging import (
     no_nul,
     page_start_of,
 )
-from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Shape
+from app.http.shop import cancelling
 from app.http.shop import rules as shop
+from app.http.shop.cancelling import CancelBody, read_cancel
 from app.http.state import State
-from app.lane.commands import Cancel, OutcomeStatus
-from app.ledger import audit_log, reservation_search, reservations, users
-
-CANCEL = "reservation.cancel"
-REFUND = "reservation.refund"
+from app.ledger import reservation_search, users
 
 
 class ReservationQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -102,15 +95,6 @@ class ReservationDetail(Shape, frozen=True, kw_only=True):
     reservation: AdminReservation
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Why, for the trail."""
-
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
-
-
-_reason_decoder = msgspec.json.Decoder(Reason)
-
-
 async def wanted_of(state: State, query: ReservationQuery) -> reservation_search.ReservationFilter:
     """The query as the store is asked; an email is every name its account reserves under."""
     no_nul(query.id, query.event_id, query.holder, query.email)
@@ -144,85 +128,50 @@ async def page_of(state: State, query: ReservationQuery) -> ReservationPage:
 
 async def detail(state: State, reservation_id: str) -> dict[str, Any]:
     """A reservation as its buyer sees it, with whose it is and its money. Raises Problem 404."""
-    found = await _known(state, reservation_id)
+    found = await cancelling.known(state, reservation_id)
     paid = await reservation_search.paid(state["db"], found.id)
     return {
-        **await shop.described(state, found),
+        **(await shop.described(state, [found]))[0],
         "holder": found.holder,
         "email": await reservation_search.email_of(state["db"], found.holder),
-        "number": found.number,
+        "number": _shown_number(state, found),
         "createdAt": found.created_at.isoformat(),
         "payments": [msgspec.convert(one, ReservationPayment, from_attributes=True) for one in paid],
     }
 
 
-async def _known(state: State, reservation_id: str) -> Reservation:
-    found = None if "\x00" in reservation_id else await reservations.get(state["db"], reservation_id)
-    if found is None:
-        raise Problem("reservation_unknown.admin", reservation_id=reservation_id[:40])
-    return found
-
-
-async def end(state: State, who: str, reservation_id: str, action: str, reason: str) -> str:
-    """Cancel a hold, or refund what was paid; a repeat changes nothing. What became of it; raises Problem.
-
-    `reservation.refund` refuses what is not paid, so that nobody refunds a hold that its buyer is about to pay.
-    """
-    found = await _known(state, reservation_id)
-    if action == REFUND and found.status not in (ReservationStatus.confirmed, ReservationStatus.refunded):
-        raise Problem("not_paid", status=found.status)
-    if found.status is ReservationStatus.expired:
-        raise Problem("reservation_over", status=found.status)
-    change = {"status": found.status.value, "totalPrice": found.total_price, "reason": reason}
-    asked = await _record(state, who, action, found, change)
-    try:
-        cancel = Cancel(id=f"cancel:{found.id}:desk", reservation_id=found.id)
-        outcome = await shop.submit(state, found.event_id, cancel)
-    except Problem as problem:  # sent or not, it may be carried out yet
-        await _record(state, who, audit_log.UNANSWERED, found, {"of": asked, "why": problem.code})
-        raise
-    if outcome.status is not OutcomeStatus.cancelled or outcome.reservation is None:
-        await _record(state, who, audit_log.REFUSED, found, {"of": asked, "why": outcome.status.value})
-        raise Problem("reservation_over.meanwhile")
-    return outcome.reservation.status.value
-
-
-async def _record(state: State, who: str, action: str, found: Reservation, change: dict[str, Any]) -> int:
-    return await audit_log.record(
-        state["db"],
-        who=who,
-        action=action,
-        subject=found.id,
-        event_id=found.event_id,
-        change=change,
-        now=state["clock"].now(),
-    )
+def _shown_number(state: State, found: Reservation) -> int | None:
+    """The number that the buyer sees; in a line that was drawn it is not the one that was given."""
+    line = state["rooms"].views.get(found.event_id)
+    if found.number is None or line is None or line.epoch != found.epoch:
+        return found.number
+    return line.rank_of(found.number)
 
 
 async def search(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer(await page_of(request.state, query_of(request, ReservationQuery)))
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer({"reservation": await detail(request.state, request.path_params["reservation_id"])})
 
 
 async def cancel(request: Request[State]) -> Response:
-    return await _end(request, CANCEL)
+    return await _end(request, cancelling.CANCEL)
 
 
 async def refund(request: Request[State]) -> Response:
-    return await _end(request, REFUND)
+    return await _end(request, cancelling.REFUND)
 
 
 async def _end(request: Request[State], action: str) -> Response:
-    admin = require_admin(request.state["tokens"], request.scope)
-    body = await read_body(request.receive)
-    reason = decode(body, _reason_decoder).reason if body else ""
-    became = await end(request.state, admin.email, request.path_params["reservation_id"], action, reason)
-    return json_answer({"message": f"The reservation is {became} and its seats are free again."})
+    admin = await require_admin(request)
+    wanted = await read_cancel(request)
+    reservation_id = request.path_params["reservation_id"]
+    became = await cancelling.as_admin(request.state, admin.email, reservation_id, action, wanted)
+    return json_answer({"message": cancelling.words(became)})
 
 
 _ONE = "/api/admin/reservations/{reservation_id}"
@@ -244,10 +193,10 @@ routes = [
             endpoint,
             summary=summary,
             who=Who.admin,
-            body=Reason,
+            body=CancelBody,
             body_required=False,
             answers={200: Message},
-            refusals=("not_paid", "reservation_over", "event_begun", "lane_busy"),
+            refusals=("not_paid", "reservation_over", "seat_unknown", "payment_under_way", "lane_busy"),
         )
         for verb, endpoint, summary in (
             ("cancel", cancel, "Cancel for its buyer; paid money goes back"),

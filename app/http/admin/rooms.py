@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.admin.feeds import admin_feed
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
@@ -37,13 +37,13 @@ async def _shown(state: State, event_id: str) -> Response:
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return await _shown(request.state, request.path_params["event_id"])
 
 
 async def change(request: Request[State]) -> Response:
     """Felt by the next admission tick; recorded with who and when."""
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     event_id = request.path_params["event_id"]
     wanted = decode(await read_body(request.receive), _wanted_decoder)
     try:

@@ -10,6 +10,7 @@ import asyncio
 import csv
 import io
 import re
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -20,8 +21,10 @@ from starlette.responses import Response
 from app.domain.labels import PARTS_MAX, Dimension
 from app.domain.seatfile import Sheet, clean, read_sheet
 from app.domain.seatfile_errors import Fault
-from app.domain.seatplan import GRADES_MAX, LENGTH_MAX, Given, Reading, SeatPlan, price_of, read_plan, rows_of
-from app.http.accounts.credentials import require_admin
+from app.domain.seatplan import GRADES_MAX, LENGTH_MAX, Given, Reading, SeatPlan, read_plan
+from app.domain.seatrows import rows_of
+from app.domain.seatvalues import price_of
+from app.http.accounts.admins import require_admin
 from app.http.events import cache as catalog
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
@@ -77,13 +80,34 @@ class FaultTold(Shape, frozen=True, kw_only=True):
     reason: str
 
 
+class ColumnTwice(Shape, frozen=True, kw_only=True):
+    """Two columns that mean the same `field`: the heading that was taken, and the one that was not."""
+
+    field: str
+    taken: str
+    left: str
+
+
+class LineSkipped(Shape, frozen=True, kw_only=True):
+    """A line that is no seat: a title, a rule, a total."""
+
+    line: int
+    text: str
+
+
 class FileRead(Shape, frozen=True, kw_only=True):
-    """How the file was understood: its columns, what divides its labels, and what the first label was taken for."""
+    """How the file was understood: its columns, what divides its labels, and what the first label was taken for.
+
+    `ignored`: headings that name nothing known. The first lines that are no seats are told, all are counted.
+    """
 
     kind: str
     encoding: str
     fields: list[str]
     ignored: list[str]
+    twice: list[ColumnTwice]
+    skipped: list[LineSkipped]
+    skipped_total: int
     separator: str | None
     dimensions: list[str]
     example: dict[str, str]
@@ -92,6 +116,7 @@ class FileRead(Shape, frozen=True, kw_only=True):
 class SeatReport(Shape, frozen=True, kw_only=True):
     """`imported`: whether this is the event's map now. With faults, nothing is; the first are told, all are counted.
 
+    `blocked`: seats that are not put on sale, by their state or type; `marks`: how many seats have each.
     `grades_gone`: those of the event that no seat of the file has; with their seats they go, and their prices.
     """
 
@@ -104,12 +129,14 @@ class SeatReport(Shape, frozen=True, kw_only=True):
     faults: list[FaultTold]
     faults_total: int
     version: int | None = None
+    blocked: int = 0
+    marks: dict[str, int] = msgspec.field(default_factory=dict)
     grades_gone: tuple[str, ...] = ()
 
 
 async def upload(request: Request[State]) -> Response:
     """201 with what was made; 200 with what would be for `?check=1`; 422 with every bad line otherwise."""
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     event_id = request.path_params["event_id"]
     await require_replaceable(request.state, event_id)
     query = query_of(request, UploadQuery)
@@ -251,6 +278,8 @@ def report_of(sheet: Sheet, reading: Reading, version: int | None = None) -> Sea
         imported=version is not None,
         version=version,
         seats=len(plan.seats) if plan else 0,
+        blocked=len(plan.blocked) if plan else 0,
+        marks=dict(Counter(mark for seat in plan.seats for mark in seat.marks)) if plan else {},
         grades=[GradeTold(name=name, price=price, seats=by_grade[name]) for name, price in grades],
         sections=[SectionTold(name=s.name, rows=s.rows, seats=s.seats) for s in sections[:SECTIONS_TOLD_MAX]],
         sections_total=len(sections),
@@ -259,6 +288,9 @@ def report_of(sheet: Sheet, reading: Reading, version: int | None = None) -> Sea
             encoding=sheet.encoding,
             fields=list(sheet.fields),
             ignored=list(sheet.ignored),
+            twice=[ColumnTwice(field=field, taken=taken, left=left) for field, taken, left in sheet.twice],
+            skipped=[LineSkipped(line=line, text=text) for line, text in sheet.skipped.kept],
+            skipped_total=sheet.skipped.total,
             separator=scheme.separator if scheme else None,
             dimensions=[kind.value for kind in scheme.dimensions] if scheme else [],
             example=reading.example[1] if reading.example else {},
@@ -281,7 +313,7 @@ async def download(request: Request[State]) -> Response:
     """The map as CSV, to be changed and uploaded again. UTF-8 with its mark, so that Excel reads the Korean. Who took
     it is kept in the trail, as of every export.
     """
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     event_id = request.path_params["event_id"]
     now = await seat_maps.current(request.state["db"], event_id)
     if now is None:
@@ -305,7 +337,7 @@ async def download(request: Request[State]) -> Response:
 
 def _as_csv(plan: SeatPlan) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows_of(plan.seats))
+    csv.writer(text).writerows(rows_of(plan))
     return text.getvalue().encode("utf-8-sig")
 
 

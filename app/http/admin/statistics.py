@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.reservation import ReservationStatus
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.admin.export import BOM, CSV, attachment, lines
 from app.http.admin.feeds import admin_feed
 from app.http.kit.answers import json_answer
@@ -73,7 +73,7 @@ async def stats_of(state: State) -> Stats:
     """Never older than `KEPT_S`."""
 
     async def load() -> Stats:
-        return await _made(state, await statistics.read(state["db"]))
+        return await _made(state, await statistics.read(state["db"], state["clock"].now()))
 
     found: Stats = await state["cache"].get("desk:stats", ("desk:stats",), KEPT_S, load)
     return found
@@ -82,7 +82,7 @@ async def stats_of(state: State) -> Stats:
 async def _made(state: State, report: Report) -> Stats:
     views = state["rooms"].views
     try:
-        let_in = await state["room_control"].let_in()
+        let_in = {**report.admitted, **await state["room_control"].let_in()}
     except RoomUnavailable:
         let_in = {}  # what SQL knows can be told without
     told = []
@@ -115,7 +115,7 @@ def _figures(sales: Sales, admitted: int | None, waiting: int) -> Figures:
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer(StatsAnswer(stats=await stats_of(request.state)))
 
 
@@ -126,7 +126,7 @@ async def feed(request: Request[State]) -> Response:
 
 async def sales_csv(request: Request[State]) -> Response:
     """A line for each event and grade. Who took it is kept in the audit log."""
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     await audit_log.record(
         request.state["db"],
         who=admin.email,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.audit import trace as tracing
 from app.audit.trace import NumberNeverGiven, StoresAway, Trace, UnknownRoom
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.problems import Problem
@@ -31,7 +31,7 @@ async def trace_of(state: State, event_id: str, number: str) -> Trace:
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     found = await trace_of(request.state, request.path_params["event_id"], request.path_params["number"])
     return json_answer(found)
 

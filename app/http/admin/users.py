@@ -1,12 +1,12 @@
-"""Accounts over the admin API: find them, disable and enable them, change their role.
+"""Accounts over the admin API: find them, disable and enable them, verify them, change their role.
 
-Shutting somebody out ends their sessions at once, and so does another role: the old one is in their session.
+Shutting somebody out ends their sessions at once, and so does what their sessions say no longer rightly: another role,
+or that the account is verified no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -14,7 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.accounts.sessions import end_account
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
@@ -25,6 +25,7 @@ from app.http.kit.shapes import Shape
 from app.http.state import State
 from app.ledger import account_admin
 from app.ledger.account_admin import AccountChange, Role
+from config.demo import DEMO_EMAILS
 
 
 class UserQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,6 +33,7 @@ class UserQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     q: Words | None = None
     role: Role | None = None
+    verified: bool | None = None
     cursor: Cursor | None = None
     limit: PageSize = PAGE
 
@@ -43,6 +45,7 @@ class ListedUser(Shape, frozen=True, kw_only=True):
     role: Role
     created_at: datetime
     disabled_at: datetime | None
+    verified_at: datetime | None
 
 
 class UserPage(Shape, frozen=True, kw_only=True):
@@ -66,7 +69,12 @@ _role_decoder = msgspec.json.Decoder(RoleBody)
 async def page_of(state: State, query: UserQuery) -> UserPage:
     no_nul(query.q)
     found = await account_admin.search(
-        state["db"], words=query.q, role=query.role, after=page_start_of(query.cursor), limit=query.limit + 1
+        state["db"],
+        words=query.q,
+        role=query.role,
+        verified=query.verified,
+        after=page_start_of(query.cursor),
+        limit=query.limit + 1,
     )
     shown = found[: query.limit]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
@@ -84,7 +92,6 @@ async def user_of(state: State, user_id: str) -> ListedUser:
 async def disable(state: State, who: str, user_id: str) -> ListedUser:
     """No log-in any more, and every session ends. Safe to repeat. Raises Problem."""
     user = await user_of(state, user_id)
-    await _end_early(state, user.id)
     _check(await account_admin.disable(state["db"], user.id, who=who, now=state["clock"].now()))
     await end_account(state, user.id)
     return await user_of(state, user.id)
@@ -96,24 +103,38 @@ async def enable(state: State, who: str, user_id: str) -> ListedUser:
     return await user_of(state, user.id)
 
 
-async def set_role(state: State, who: str, user_id: str, role: Role) -> ListedUser:
-    """Their sessions end, since the old role is in them: they log in again with the new one. Safe to repeat, so that
-    sessions which could not be ended the first time are ended then. Raises Problem."""
+async def verify(state: State, who: str, user_id: str) -> ListedUser:
+    """From the next log-in on it is a verified account. Safe to repeat. Raises Problem."""
+    _grants(state, who)
     user = await user_of(state, user_id)
-    await _end_early(state, user.id, only_if_others=role != "admin")
+    await account_admin.verify(state["db"], user.id, who=who, now=state["clock"].now())
+    return await user_of(state, user.id)
+
+
+async def unverify(state: State, who: str, user_id: str) -> ListedUser:
+    """It is no verified account any more: its sessions, which say so, end. Safe to repeat. Raises Problem."""
+    user = await user_of(state, user_id)
+    await account_admin.unverify(state["db"], user.id, who=who, now=state["clock"].now())
+    await end_account(state, user.id)
+    return await user_of(state, user.id)
+
+
+async def set_role(state: State, who: str, user_id: str, role: Role) -> ListedUser:
+    """Their sessions end, since the old role is in them: they log in again with the new one. Safe to repeat.
+
+    Raises Problem."""
+    if role == "admin":
+        _grants(state, who)
+    user = await user_of(state, user_id)
     _check(await account_admin.set_role(state["db"], user.id, role, who=who, now=state["clock"].now()))
     await end_account(state, user.id)
     return await user_of(state, user.id)
 
 
-async def _end_early(state: State, user_id: str, *, only_if_others: bool = True) -> None:
-    """End their sessions before the change as well: killed right after its commit, this process tells nobody, and the
-    others would trust the old role for as long as a session lasts. Raises Problem 409 for the last admin.
-    """
-    if only_if_others and await account_admin.is_last_admin(state["db"], user_id):
-        _check(AccountChange.last_admin)
-    with suppress(Problem):  # cannot be told now: the change is still worth making, and its end is told after it
-        await end_account(state, user_id)
+def _grants(state: State, who: str) -> None:
+    """Raises Problem 403 for an admin of the demo: what it gave would still be given where there is no demo."""
+    if state["settings"].demo and who in DEMO_EMAILS:
+        raise Problem("demo_admin")
 
 
 def _check(change: AccountChange) -> None:
@@ -122,17 +143,17 @@ def _check(change: AccountChange) -> None:
 
 
 async def search(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer(await page_of(request.state, query_of(request, UserQuery)))
 
 
 async def show(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     return json_answer(UserAnswer(user=await user_of(request.state, request.path_params["user_id"])))
 
 
 async def change_role(request: Request[State]) -> Response:
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     role = decode(await read_body(request.receive), _role_decoder).role
     return json_answer(
         UserAnswer(user=await set_role(request.state, admin.email, request.path_params["user_id"], role))
@@ -141,7 +162,7 @@ async def change_role(request: Request[State]) -> Response:
 
 def _verb(do: Callable[[State, str, str], Awaitable[ListedUser]]) -> Callable[[Request[State]], Awaitable[Response]]:
     async def endpoint(request: Request[State]) -> Response:
-        admin = require_admin(request.state["tokens"], request.scope)
+        admin = await require_admin(request)
         return json_answer(UserAnswer(user=await do(request.state, admin.email, request.path_params["user_id"])))
 
     return endpoint
@@ -167,9 +188,26 @@ routes = [
         summary="Shut an account out",
         who=Who.admin,
         answers=_ANSWERS,
-        refusals=("last_admin", "login_unavailable"),
+        refusals=("last_admin",),
     ),
     ApiRoute("POST", f"{_ONE}/enable", _verb(enable), summary="Let it in again", who=Who.admin, answers=_ANSWERS),
+    ApiRoute(
+        "POST",
+        f"{_ONE}/verify",
+        _verb(verify),
+        summary="Verify an account",
+        who=Who.admin,
+        answers=_ANSWERS,
+        refusals=("demo_admin",),
+    ),
+    ApiRoute(
+        "POST",
+        f"{_ONE}/unverify",
+        _verb(unverify),
+        summary="Take its verification back",
+        who=Who.admin,
+        answers=_ANSWERS,
+    ),
     ApiRoute(
         "POST",
         f"{_ONE}/role",
@@ -178,6 +216,6 @@ routes = [
         who=Who.admin,
         body=RoleBody,
         answers=_ANSWERS,
-        refusals=("last_admin", "login_unavailable"),
+        refusals=("last_admin", "demo_admin"),
     ),
 ]

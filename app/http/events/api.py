@@ -9,10 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.sale import SaleStatus
-from app.http.events.cache import Answer, cached_event, cached_list
+from app.http.events.cache import Answer, cached_event, cached_list, seats_left
 from app.http.events.shapes import EventDetail, EventList, event_list
 from app.http.kit.api import ApiRoute, query_of
-from app.http.shop.rules import seat_view
 from app.http.state import State
 from app.ledger import events
 from app.ledger.events import PAGE_MAX, Search
@@ -40,11 +39,10 @@ async def list_events(request: Request[State]) -> Response:
 
 
 async def show_event(request: Request[State]) -> Response:
-    """From memory: what was written of the event is cached, free seats are those of the map."""
-    event_id = request.path_params["event_id"]
-    cached = await cached_event(request.state, event_id)
-    view = await seat_view(request.state, event_id)
-    return cached.answer(view, request.state["clock"].now()).response(request)
+    """From memory: what was written of the event is cached, free seats are those of the map if it is open."""
+    cached = await cached_event(request.state, request.path_params["event_id"])
+    left = await seats_left(request.state, cached.event)
+    return cached.answer(left, request.state["clock"].now()).response(request)
 
 
 routes = [

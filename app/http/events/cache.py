@@ -4,7 +4,7 @@ say is added at every answer. A change is felt in all processes at once, through
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -20,7 +20,6 @@ from app.http.events.shapes import detail, event_list
 from app.http.kit.problems import Problem
 from app.http.state import State
 from app.lane.errors import LaneUnavailable
-from app.lane.view import SeatView
 from app.ledger import events
 
 EVENT_TTL_S = 60.0
@@ -80,8 +79,7 @@ class CachedEvent:
         self._said: object = None
         self._answer: Answer | None = None
 
-    def answer(self, view: SeatView, now: datetime) -> Answer:
-        left = view.left()
+    def answer(self, left: Mapping[str, int], now: datetime) -> Answer:
         saying = (left, phase(self.event, now))
         if self._answer is None or self._said != saying:
             self._answer = Answer(detail(self.event, left, now))
@@ -112,7 +110,7 @@ async def cached_event(state: State, event_id: str) -> CachedEvent:
     """Raises Problem 404 for an unknown event."""
 
     async def load() -> CachedEvent | None:
-        event = await events.counted(state["db"], event_id)
+        event = await events.get(state["db"], event_id)
         return None if event is None else CachedEvent(event)
 
     found = await state["cache"].get(f"event:{event_id}", (event_tag(event_id),), EVENT_TTL_S, load)
@@ -135,18 +133,29 @@ async def cached_list(state: State) -> CachedList:
 
 async def supplies(state: State, listed: Sequence[events.Event]) -> dict[str, Supply]:
     """What there is to be had of each of the events: of an open map as it is now, of any other some seconds late."""
+    return {event.id: supply(event, await seats_left(state, event)) for event in listed}
 
-    async def load() -> dict[str, bool]:
-        return await events.without_free_seats(state["db"], state["clock"].now())
 
-    bare = await state["cache"].get("without_free_seats", (EVENTS,), SUPPLY_TTL_S, load)
-    views = {event.id: state["seats"].get(event.id) for event in listed}
-    return {
-        event_id: supply_of(has_seats=bare.get(event_id, True), has_free=event_id not in bare)
-        if view is None
-        else supply_of(has_seats=bool(view.seats), has_free=any(view.left().values()))
-        for event_id, view in views.items()
-    }
+def supply(event: events.Event, left: Mapping[str, int]) -> Supply:
+    """What there is to be had of an event with so many free seats per grade."""
+    return supply_of(has_seats=any(grade.seats_total for grade in event.grades), has_free=any(left.values()))
+
+
+async def seats_left(state: State, event: events.Event) -> Mapping[str, int]:
+    """Free seats per grade: from its map if that is open, else from the counts. No map is opened for it.
+
+    The counts of events on sale are at most SUPPLY_TTL_S old, those of others as old as the cached event: they change
+    only when an admin cancels something.
+    """
+    view = state["seats"].get(event.id)
+    if view is not None:
+        return view.left()
+
+    async def load() -> dict[str, dict[str, int]]:
+        return await events.free_seats(state["db"], state["clock"].now())
+
+    on_sale = await state["cache"].get("free_seats", (EVENTS,), SUPPLY_TTL_S, load)
+    return on_sale.get(event.id) or {grade.name: grade.seats_left for grade in event.grades if grade.seats_total}
 
 
 def is_known(if_none_match: str, etag: str) -> bool:

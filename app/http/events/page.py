@@ -46,7 +46,7 @@ async def index(request: Request[State]) -> Response:
     asked = {"q": wanted.text, "status": wanted.status.value if wanted.status else ""}
     end = wanted.offset + PAGE_MAX
     context = {
-        "events": [event_view(event, room_of(state, event.id), None, now, lang, supply[event.id]) for event in listed],
+        "events": [event_view(event, room_of(state, event), None, now, lang, supply[event.id]) for event in listed],
         "statuses": [status.value for status in SaleStatus],
         "searched": any(asked.values()),
         "next_url": f"/?{urlencode({**asked, 'from': end})}" if end < total else "",

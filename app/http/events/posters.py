@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.domain.pictures import PictureFault, UploadStatus, look
-from app.http.accounts.credentials import require_admin
+from app.http.accounts.admins import require_admin
 from app.http.events import cache as catalog
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
@@ -52,7 +52,7 @@ class UploadAnswer(Shape, frozen=True, kw_only=True):
 
 async def upload(request: Request[State]) -> Response:
     """202 with where to ask; a picture that is none is refused at once."""
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     event = await catalog.known_event(request.state, request.path_params["event_id"])
     sent = await read_upload(request, request.state["settings"].poster_bytes_max, ACCEPTED)
     told = await take_picture(request.state, event.id, sent, admin.email)
@@ -86,7 +86,7 @@ def told_of(row: UploadRow) -> UploadTold:
 
 
 async def show_upload(request: Request[State]) -> Response:
-    require_admin(request.state["tokens"], request.scope)
+    await require_admin(request)
     row = await posters.upload(request.state["db"], request.path_params["upload_id"])
     if row is None:
         raise Problem("upload_unknown")
@@ -94,7 +94,7 @@ async def show_upload(request: Request[State]) -> Response:
 
 
 async def remove(request: Request[State]) -> Response:
-    admin = require_admin(request.state["tokens"], request.scope)
+    admin = await require_admin(request)
     await take_away(request.state, request.path_params["event_id"], admin.email)
     return json_answer(Message(message="The event has no poster any more."))
 

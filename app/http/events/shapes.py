@@ -15,7 +15,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from slugify import slugify
 
+from app.domain.line import LOBBY_MINUTES_MAX, Door, Opening
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX, ZONE_CHARS_MAX, BadTime, moment_of, zone_of
+from app.domain.reservation import SEATS_PER_BUYER, SingleSeats
 from app.domain.sale import SaleStatus, status_of
 from app.http.kit.fields import MANY_LINES, ONE_LINE
 from app.http.kit.problems import Problem
@@ -34,6 +36,7 @@ Moment = Annotated[str, msgspec.Meta(max_length=MOMENT_CHARS_MAX, pattern=MOMENT
 ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=ZONE_CHARS_MAX)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Admission = Literal["room", "open"]
+SeatsPerBuyer = Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None
 
 
 class Words(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -50,7 +53,11 @@ class Translations(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class EventShown(Shape, frozen=True, kw_only=True):
-    """Times are UTC; `time_zone` says how to show them. `status` is by the clock at the moment of the answer."""
+    """Times are UTC; `time_zone` says how to show them. `status` is by the clock at the moment of the answer.
+
+    `seats_per_buyer`: how many seats one person may hold and buy in all; null: no limit. `single_seats`: whether who
+    picks seats may leave one alone between others.
+    """
 
     id: str
     title: str
@@ -61,6 +68,8 @@ class EventShown(Shape, frozen=True, kw_only=True):
     sale_closes_at: datetime | None
     time_zone: str
     admission: Admission
+    seats_per_buyer: int | None
+    single_seats: SingleSeats
     status: SaleStatus
     cancelled_at: datetime | None
     translations: dict[str, dict[str, str]]
@@ -98,7 +107,9 @@ class RoomWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rate_per_second: Annotated[float, msgspec.Meta(ge=0.1, le=10_000)] = 10.0
     burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10
     max_active: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
-    accounts_only: bool = False
+    door: Door = Door.open
+    opening: Opening = Opening.draw
+    lobby_minutes: Annotated[int, msgspec.Meta(ge=0, le=LOBBY_MINUTES_MAX)] = 0
 
 
 Prices = Annotated[tuple[PriceWanted, ...], msgspec.Meta(max_length=GRADES_MAX)]
@@ -115,6 +126,8 @@ class EventWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     time_zone: ZoneName = "Asia/Seoul"
     description: Description = ""
     admission: Admission = "room"
+    seats_per_buyer: SeatsPerBuyer = SEATS_PER_BUYER
+    single_seats: SingleSeats = "allowed"
     ticket_types: Prices = ()
     room: RoomWanted = RoomWanted()
     translations: Translations = Translations()
@@ -131,6 +144,8 @@ class EventEdit(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     time_zone: ZoneName | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     admission: Admission | UnsetType = UNSET
+    seats_per_buyer: SeatsPerBuyer | UnsetType = UNSET
+    single_seats: SingleSeats | UnsetType = UNSET
     ticket_types: Prices | UnsetType = UNSET
     translations: Translations | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -147,6 +162,8 @@ def shown(event: Event, now: datetime) -> EventShown:
         sale_closes_at=event.closes_at,
         time_zone=event.time_zone,
         admission="open" if event.admission == "open" else "room",
+        seats_per_buyer=event.seats_per_buyer,
+        single_seats=event.single_seats,
         status=status_of(event, now),
         cancelled_at=event.cancelled_at,
         translations={lang: dict(words) for lang, words in event.details.items()},
@@ -158,7 +175,7 @@ def shown(event: Event, now: datetime) -> EventShown:
 def detail(event: Event, left: Mapping[str, int], now: datetime) -> EventDetail:
     """`left`: free seats per grade."""
     kinds = [
-        TicketType(grade=g.name, price=g.price, total=g.seats_total or 0, available=left.get(g.name, 0))
+        TicketType(grade=g.name, price=g.price, total=g.seats_total, available=left.get(g.name, 0))
         for g in event.grades
     ]
     return EventDetail(event=shown(event, now), ticket_types=kinds)
@@ -185,6 +202,8 @@ def new_event(wanted: EventWanted, event_id: str, now: datetime) -> EventSpec:
         closes_at=None if wanted.sale_closes_at is None else _moment("saleClosesAt", wanted.sale_closes_at, zone),
         time_zone=zone,
         admission=wanted.admission,
+        seats_per_buyer=wanted.seats_per_buyer,
+        single_seats=wanted.single_seats,
         grades=_prices(wanted.ticket_types),
         seats=(),
         details=_details(wanted.translations),
@@ -194,7 +213,11 @@ def new_event(wanted: EventWanted, event_id: str, now: datetime) -> EventSpec:
 
 def _room(wanted: RoomWanted) -> dict[str, Any]:
     config: dict[str, Any] = msgspec.structs.asdict(wanted)
-    return {"rate_per_s" if name == "rate_per_second" else name: value for name, value in config.items()}
+    minutes = config.pop("lobby_minutes")
+    return {
+        **{"rate_per_s" if name == "rate_per_second" else name: value for name, value in config.items()},
+        "lobby_ms": minutes * 60_000,
+    }
 
 
 def edit_of(wanted: EventEdit, zone_now: str, version: int | None) -> Edit:
@@ -213,8 +236,9 @@ def edit_of(wanted: EventEdit, zone_now: str, version: int | None) -> Edit:
             values[column] = None if text is None else _moment(_camel(name), text, zone)
     if wanted.time_zone is not UNSET:
         values["time_zone"] = zone
-    if wanted.admission is not UNSET:
-        values["admission"] = wanted.admission
+    for name in ("admission", "seats_per_buyer", "single_seats"):
+        if (value := getattr(wanted, name)) is not UNSET:
+            values[name] = value
     if wanted.translations is not UNSET:
         values["details"] = _details(wanted.translations)
     grades = None if wanted.ticket_types is UNSET else _prices(wanted.ticket_types)

@@ -12,7 +12,7 @@ from app.http.kit.i18n import Lang
 from app.http.kit.shapes import Poster, poster_of
 from app.ledger.events import Event
 
-RoomWord = Literal["scheduled", "open", "paused", "draining", "closed", "recovering", "direct"]
+RoomWord = Literal["scheduled", "lobby", "open", "paused", "draining", "closed", "recovering", "direct"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,11 @@ class EventView:
         if self.status is not SaleStatus.on_sale or self.supply == "some":
             return ""
         return "no_seats" if self.supply == "none" else "sold_out"
+
+    @property
+    def lacks_a_grade(self) -> bool:
+        """Whether it is on sale and a grade is sold out."""
+        return self.status is SaleStatus.on_sale and any(grade.left == 0 for grade in self.grades)
 
     @property
     def price_from(self) -> int | None:

@@ -9,17 +9,22 @@ ordinary way, refusals too. Built on the inside of uvicorn's protocol, so pyproj
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import count
 from typing import Any, cast
 
-from starlette.responses import Response
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.middleware.proxy_headers import _TrustedHosts
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.http.accounts.guest_merge import has_guest_place
-from app.http.hot.front import HOT_LOGGED_ONE_IN, with_security
+from app.http.hot.front import HOT_LOGGED_ONE_IN
+from app.http.hot.guarded import HEAD_BYTES_MAX, HEADERS_MAX, GuardedProtocol, Headers, block, parts
+from app.http.kit.cookies import own_cookies
 from app.http.kit.csrf import is_foreign
+from app.http.kit.hosts import is_our_host
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
+from app.http.line.door import CAPTCHA_HEADER, REFUSED_AFTER_S, REFUSED_LATE, forwarded_host
 from app.http.state import State
 from app.room.view import LineView
 
@@ -27,9 +32,13 @@ from app.room.view import LineView
 # by whoever stands before us.
 PLAIN = re.compile(
     rb"(?:GET /api/queue/([a-z0-9-]+)/position|POST /api/queue/([a-z0-9-]+)/join) HTTP/1\.1"
-    rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*)*)\r\n\r\n"
+    rb"((?:\r\n[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~]*+){0,%d}+)\r\n\r\n" % HEADERS_MAX
 )
-HEADER = re.compile(rb"\r\n([^:]+):[\t ]*([^\r]*)")
+# Without those that browsers send and no position and no join reads.
+HEADER = re.compile(
+    rb"\r\n(?!(?=[aprsu])(?:accept|priority:|referer:|sec-ch-|sec-fetch-[dmu]|user-agent:))([^:]+):[\t ]*+([^\r]*+)",
+    re.IGNORECASE,
+)
 FRAMING = {  # header → the only value with which a request is plain
     b"connection": b"keep-alive",
     b"content-length": b"0",
@@ -37,9 +46,6 @@ FRAMING = {  # header → the only value with which a request is plain
     b"expect": None,
     b"upgrade": None,
 }
-PIPELINED_MAX = 32  # requests that wait on one connection; 64 kB of them would be 6 MB of waiting requests
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class _Answering:
@@ -57,25 +63,33 @@ class _Answering:
         """uvicorn wakes a request whose client went; this one waits for its number only."""
 
 
-class FastProtocol(HttpToolsProtocol):
-    """One connection. `_parsing` from a request's first byte to its last; `_served` by the application now, where
-    `cycle` is the last one parsed; `_asked_s` is when the last position was answered here."""
+class FastProtocol(GuardedProtocol):
+    """One connection. `_asked_s` is when the last position was answered here."""
 
-    _calls = 0
+    __slots__ = ("_asked_s",)
+    _calls = count(1)  # whatever is set on a class makes Python look up anew what it remembers of it
     _head_of: Headers | None = None  # the headers that `_head` was made with: uvicorn makes new ones each second
     _head = b""  # of a position, up to the length of its body
-    _parsing = False
-    _served: RequestResponseCycle | None = None
-    _asked_s = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._asked_s = 0.0
 
     def data_received(self, data: bytes) -> None:
-        if not (self._is_idle() and self._answer(data)):
+        if self._is_idle() and len(data) <= HEAD_BYTES_MAX and self._answer(data):
+            if self._progress is not None:
+                self._came_whole()
+        else:
             super().data_received(data)
 
     def _is_idle(self) -> bool:
-        """Everything asked before is answered and taken, and no further request has begun."""
+        """Everything asked before is answered and taken, and no further request has begun.
+
+        Never so on one of the last descriptors.
+        """
         answered = self.cycle is None or self.cycle.response_complete
-        return answered and not (self._parsing or self.flow.write_paused or self.transport.is_closing())
+        is_over = self._refused or self.transport.is_closing()
+        return answered and not (self._parsing or self.flow.write_paused or is_over or self._is_late)
 
     def _answer(self, data: bytes) -> bool:
         """Answer a plain request; every so many are not, to be logged."""
@@ -83,43 +97,21 @@ class FastProtocol(HttpToolsProtocol):
         if found is None:
             return False
         position, join, lines = found.groups()
-        view = cast(State, self.app_state)["rooms"].views.get((position or join).decode())
-        FastProtocol._calls += 1
-        if view is None or FastProtocol._calls % HOT_LOGGED_ONE_IN == 0:
+        view = self.app_state["rooms"].views.get((position or join).decode())
+        if view is None or next(self._calls) % HOT_LOGGED_ONE_IN == 0:
             return False
+        settings = self.app_state["settings"]
         headers: Headers = []
         for name, value in HEADER.findall(lines):
             name = name.lower()
             if name in FRAMING and FRAMING[name] != value.lower():
                 return False
+            if name == b"host" and not is_our_host(value, settings.public_url):
+                return False
             headers.append((name, value))
+        if settings.secure_cookies:
+            headers = own_cookies(headers)
         return self._position(view, headers) if position else self._join(view, headers)
-
-    def on_message_begin(self) -> None:
-        self._parsing = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= PIPELINED_MAX:
-            self.transport.abort()  # what else was sent together with it is parsed, and dropped
-        else:
-            super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._parsing = False
-        super().on_message_complete()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._served = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """uvicorn tells the last request only; the one being served would write to nobody, which raises."""
-        self.pipeline.clear()
-        if self._served is not None and not self._served.response_complete:
-            self._served.disconnected = True
-            self._served.message_event.set()
-        super().connection_lost(exc)
 
     def timeout_keep_alive_handler(self) -> None:
         """Positions leave the timer as it is: whether the connection was idle is looked at when it is over."""
@@ -131,46 +123,76 @@ class FastProtocol(HttpToolsProtocol):
 
     def _position(self, view: LineView, headers: Headers) -> bool:
         try:
-            body = queue.position_body(cast(State, self.app_state), headers, view)
+            body = queue.position_body(self.app_state, headers, view)
         except Problem:
             return False
         if FastProtocol._head_of is not self.server_state.default_headers:
             FastProtocol._head_of = self.server_state.default_headers
-            FastProtocol._head = STATUS_LINE[200] + _block([*FastProtocol._head_of, *queue.JSON_HEADERS])
+            FastProtocol._head = STATUS_LINE[200] + block([*FastProtocol._head_of, *queue.JSON_HEADERS])
         self.transport.write(b"%scontent-length: %d\r\n\r\n%s" % (FastProtocol._head, len(body), body))
+        self._answered()
+        return True
+
+    def _answered(self) -> None:
+        """Note a request that was answered at once."""
         self.server_state.total_requests += 1
         self._asked_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_handler()
-        return True
 
     def _join(self, view: LineView, headers: Headers) -> bool:
-        state = cast(State, self.app_state)
+        state = self.app_state
         if view.unproven or is_foreign(headers, state["settings"].public_url):
             return False
-        if has_guest_place(state, headers, view.event_id):
+        if has_guest_place(state, headers) or any(name == CAPTCHA_HEADER for name, _ in headers):
             return False
         try:
-            arrival = queue.request_number(state, headers, view, None)
-        except Problem:
-            return False
+            arrival = queue.request_number(state, headers, self._host(state, headers), view, None, view.made_in)
+        except Problem as problem:
+            if problem.code not in REFUSED_LATE:
+                return False
+            self._say_no(self._begin(), problem)
+            return True
+        cycle = self._begin()
+        arrival.joining.add_done_callback(lambda _: self._joined(cycle, arrival))
+        return True
+
+    def _begin(self) -> _Answering:
         cycle = _Answering()
         self.cycle = cast(Any, cycle)
         self._unset_keepalive_if_required()
-        arrival.joining.add_done_callback(lambda _: self._joined(cycle, arrival))
-        return True
+        return cycle
+
+    def _host(self, state: State, headers: Headers) -> str:
+        """The address of who asks, read as it is for a request that goes the ordinary way."""
+        host = self.client[0] if self.client else ""
+        trusted = state["settings"].trusted_proxies
+        return forwarded_host(_trusted(trusted), host, headers) if trusted else host
 
     def _joined(self, cycle: _Answering, arrival: queue.Arrival) -> None:
         if cycle.disconnected or self.transport.is_closing():
             return
         try:
-            answer = queue.joined_answer(cast(State, self.app_state), arrival)
-            status, body = 201 if answer.created else 200, answer.body
-            headers = queue.json_headers(body, answer.cookies)
+            answer = queue.joined_answer(self.app_state, arrival)
+            body = answer.body
+            told = 201 if answer.created else 200, queue.json_headers(body, answer.cookies), body
         except Problem as problem:
-            status, headers, body = _parts(problem_response(problem))
+            self._say_no(cycle, problem)
+            return
         except Exception as error:
-            status, headers, body = _parts(crash_response(f"/api/queue/{arrival.view.event_id}/join", error))
+            told = parts(crash_response(f"/api/queue/{arrival.view.event_id}/join", error))
+        self._end(cycle, *told)
+
+    def _say_no(self, cycle: _Answering, problem: Problem) -> None:
+        answer = parts(problem_response(problem))
+        if problem.code in REFUSED_LATE:
+            self.loop.call_later(REFUSED_AFTER_S, self._end, cycle, *answer)
+        else:
+            self._end(cycle, *answer)
+
+    def _end(self, cycle: _Answering, status: int, headers: Headers, body: bytes) -> None:
+        if cycle.disconnected or self.transport.is_closing():
+            return
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
         self._write(status, headers, body)
@@ -179,14 +201,7 @@ class FastProtocol(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    def _write(self, status: int, headers: Headers, body: bytes) -> None:
-        head = _block([*self.server_state.default_headers, *headers])
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], head, body))
 
-
-def _block(headers: Headers) -> bytes:
-    return b"".join([b"%s: %s\r\n" % header for header in headers])
-
-
-def _parts(response: Response) -> tuple[int, Headers, bytes]:
-    return response.status_code, with_security(list(response.raw_headers)), bytes(response.body)
+@lru_cache(maxsize=8)
+def _trusted(text: str) -> _TrustedHosts:
+    return _TrustedHosts(text)

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import request_id
+from app.http.kit.cookies import own_cookies
 from app.http.kit.csrf import refuse_foreign
 from app.http.kit.headers import PAGE_HEADERS
+from app.http.kit.hosts import check_host
 from app.http.kit.problems import Problem, problem_response
 from app.http.line import api as queue
+from app.limits.addresses import network_of
 
 HOT = ("/position", "/join")
 STREAM = re.compile(r"/api/queue/([^/]+)/stream")
 HOT_LOGGED_ONE_IN = 1_000
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-PROBES = ("/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz", "/status", "/metrics")
 NOT_READY = 503
+HSTS = (b"strict-transport-security", b"max-age=31536000")  # a year: browsers come by HTTPS only
 
 log = structlog.get_logger()
 _API_HEADERS = [(b"x-content-type-options", b"nosniff")]
@@ -35,16 +39,22 @@ class Front:
     def __init__(self, app: ASGIApp, public_url: str = "") -> None:
         self._app = app
         self._public_url = public_url
+        self._is_https = public_url.startswith("https://")
         self._hot_calls = 0
         self._probed: dict[str, int] = {}  # a probe → its last answer, from the first time it was ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._is_https and "headers" in scope:
+            scope["headers"] = own_cookies(scope["headers"])
+        if "headers" in scope and not scope["path"].endswith(HOT):  # those are answered without one in hot/fast.py too
+            request_id.begin(scope["headers"])
         if scope["type"] != "http":
             await (self._socket if scope["type"] == "websocket" else self._app)(scope, receive, send)
             return
         if scope["method"] == "GET" and (stream := STREAM.fullmatch(scope["path"])):
             scope["path_params"] = {"event_id": stream[1]}
             try:
+                check_host(scope["headers"], self._public_url)
                 await queue.stream(scope, receive, send)
             except Problem as problem:
                 await problem_response(problem)(scope, receive, send)
@@ -60,26 +70,30 @@ class Front:
             log.info("socket", path=scope["path"], s=round(time.perf_counter() - started_s, 1))
 
     async def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started_s = time.perf_counter()
+        started_s = began_s = time.perf_counter()
         status = 0
 
         async def watched(message: Message) -> None:
-            nonlocal status
+            nonlocal status, began_s
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message = {**message, "headers": with_security(list(message.get("headers", [])))}
+                status, began_s = message["status"], time.perf_counter()
+                message = {**message, "headers": self._secured(with_security(list(message.get("headers", []))))}
             await send(message)
 
         try:
+            check_host(scope["headers"], self._public_url)
             if scope["method"] not in SAFE and scope["path"].startswith("/api/"):
                 refuse_foreign(scope["headers"], self._public_url)  # pages say it as a page: kit/routing.py
             await self._app(scope, receive, watched)
         except Problem as problem:
             await problem_response(problem)(scope, receive, watched)
         finally:
-            took_s = time.perf_counter() - started_s
-            _count(scope, status, took_s)
-            self._log(scope, status, took_s * 1000)
+            ended_s = time.perf_counter()
+            _count(scope, status, (began_s if status else ended_s) - started_s)  # a stream ends when its reader goes
+            self._log(scope, status, (ended_s - started_s) * 1000)
+
+    def _secured(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        return [*headers, HSTS] if self._is_https else headers
 
     def _log(self, scope: Scope, status: int, ms: float) -> None:
         path = scope["path"]
@@ -88,7 +102,7 @@ class Front:
             if self._hot_calls % HOT_LOGGED_ONE_IN:
                 return
         say = log.debug if path in PROBES and not self.is_news(path, status) else log.info
-        say("request", method=scope["method"], path=path, status=status, ms=round(ms, 2))
+        say("request", method=scope["method"], path=path, status=status, ms=round(ms, 2), **_who(scope))
 
     def is_news(self, path: str, status: int) -> bool:
         """Whether a probe, asked every few seconds for ever, is answered otherwise than before. That we are not ready
@@ -101,6 +115,14 @@ class Front:
         return status != before
 
 
+def _who(scope: Scope) -> dict[str, str]:
+    """The client's network, and the account that was logged in, by a keyed hash."""
+    state, client = scope["state"], scope.get("client")
+    known = {"network": network_of(client[0])} if client else {}
+    visitor = state["visitor_of"](scope["headers"])
+    return known if visitor is None else known | {"account": state["account_macs"].logged(visitor.email)}
+
+
 def _count(scope: Scope, status: int, took_s: float) -> None:
     """By the route's template, never by what was asked for: whatever no route takes is one."""
     route = scope.get("route")
@@ -109,8 +131,8 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
 
 
 def with_security(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers with those added that an answer of its kind must have."""
+    """The headers with those added that an answer of its kind must have, and the request's id."""
     names = {name for name, _ in headers}
     is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
-    added: Any = _PAGE_HEADERS if is_page else _API_HEADERS
+    added = [*(_PAGE_HEADERS if is_page else _API_HEADERS), *request_id.told()]
     return [*headers, *(pair for pair in added if pair[0] not in names)]

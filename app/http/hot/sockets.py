@@ -7,6 +7,7 @@ transport and never waits. Built on the inside of uvicorn's protocol, as fast.py
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
@@ -34,9 +35,16 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class SocketProtocol(WSProtocol):
-    """`received`: whether the client sent anything, a pong for example, since somebody set it to False."""
+    """`received`: whether the client sent anything, a pong for example, since somebody set it to False. `on_lost` is
+    called when the connection is.
+    """
 
     received = True
+    on_lost: Callable[[], None] = staticmethod(lambda: None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.on_lost()
+        super().connection_lost(exc)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

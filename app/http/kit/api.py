@@ -28,8 +28,8 @@ class Who(StrEnum):
 
     all = "all"
     ticket = "ticket"  # a place in line: X-Queue-Ticket or its cookie
-    buyer = "buyer"  # a pass, or a browser's own id where there is no line
-    owner = "owner"  # whoever holds the thing: by session, ticket, pass or browser id
+    buyer = "buyer"  # a pass and its holder, or a holder where there is no line
+    owner = "owner"  # whoever holds the thing: by session, or the secret of a browser
     session = "session"  # somebody logged in
     admin = "admin"
 
@@ -45,14 +45,25 @@ _UNKNOWN = {  # the part of a path that names something → what is said where t
     "upload_id": "upload_unknown",
     "method": "method_unknown",
     "provider": "provider_unknown",
+    "origin_id": "origin_unknown",
+    "room_id": "room_unknown",
 }
 SESSION_REFUSALS = ("session_invalid", "session_expired", "session_ended")
-_TICKET = ("ticket_missing", "ticket_invalid", "ticket_foreign_event", "ticket_old_epoch")
-_PASS = ("pass_missing", "pass_invalid", "pass_foreign_event", "pass_expired", "pass_spent", "holder_missing")
+_TICKET = ("ticket_missing", "ticket_invalid", "ticket_foreign_event", "ticket_old_epoch", "place_taken_over")
+HOLDER_REFUSALS = ("holder_other", *SESSION_REFUSALS)
+_PASS = (
+    "pass_missing",
+    "pass_invalid",
+    "pass_foreign_event",
+    "pass_expired",
+    "pass_spent",
+    "place_taken_over",
+    "holder_missing",
+)
 _BY_WHO: dict[Who, tuple[str, ...]] = {
     Who.all: (),
     Who.ticket: _TICKET,
-    Who.buyer: (*_PASS, *SESSION_REFUSALS),
+    Who.buyer: (*_PASS, *HOLDER_REFUSALS),
     Who.owner: SESSION_REFUSALS,
     Who.session: ("login_required", *SESSION_REFUSALS),
     Who.admin: ("login_required", *SESSION_REFUSALS, "admin_only"),

@@ -43,6 +43,18 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise Problem("payload_malformed", why=error) from None
 
 
+def decode_optional(body: bytes, decoder: msgspec.json.Decoder[T], absent: T) -> T:
+    """`decode` for a body that may be left out: then `absent`. Raises Problem 422 also if it is not JSON."""
+    if not body:
+        return absent
+    try:
+        return decode(body, decoder)
+    except Problem as problem:
+        if problem.code == "payload_malformed":
+            raise Problem("payload_invalid.body", why="it is not JSON") from None
+        raise
+
+
 def _why(error: msgspec.ValidationError, body: bytes, kind: type) -> str:
     try:
         value = msgspec.json.decode(body)

@@ -32,7 +32,6 @@ COOKIE_CHARS_MAX = 64
 TOKEN_BYTES = 16
 FIELD = "csrf"
 OURS = (b"same-origin", b"none")  # none: typed into the address bar, or a bookmark
-PROVEN_BY_HEADER = (b"authorization", b"x-queue-ticket")
 _DRAWN = "tiketi.form_cookie"  # where a cookie made for this answer waits in the scope
 
 
@@ -43,8 +42,8 @@ class Csrf:
         self._keys = [keys[kid], *(key for name, key in keys.items() if name != kid)]
 
     def learn(self, keys: Mapping[int, bytes]) -> None:
-        """Check with these as well from now on."""
-        self._keys += [key for key in keys.values() if key not in self._keys]
+        """Check with these, and with the one that signs here, from now on."""
+        self._keys = [self._keys[0], *(key for key in keys.values() if key != self._keys[0])]
 
     def token(self, browser: bytes, session: bytes) -> str:
         """Another one each time, of the same MAC: the length of a packed page would else give it away (BREACH)."""
@@ -97,8 +96,10 @@ def form_cookies(request: Request[Any]) -> list[tuple[bytes, bytes]]:
 
 
 def check_csrf(request: Request[Any], token: str) -> None:
-    """Raises Problem 403 if the form was not made for this browser and session."""
+    """Raises Problem 403 if the form was not made for this browser and session, or the browser keeps no cookies."""
     headers = request.scope["headers"]
+    if all(name != b"cookie" for name, _ in headers):
+        raise Problem("cookies_needed")
     browser = _browser(headers)
     session = cookie(headers, SESSION_COOKIE) or b""
     if browser is None or not request.state["csrf"].is_good(token, browser, session):
@@ -112,8 +113,13 @@ def _browser(headers: Headers) -> bytes | None:
 
 def refuse_foreign(headers: Headers, public_url: str) -> None:
     """Raises Problem 403 for a request that a page of another site made the browser send."""
-    if is_foreign(headers, public_url) and not any(name in PROVEN_BY_HEADER for name, _ in headers):
+    if is_foreign(headers, public_url) and not any(_is_proof(name, value) for name, value in headers):
         raise Problem("cross_site")
+
+
+def _is_proof(name: bytes, value: bytes) -> bool:
+    """A browser adds `Authorization: Basic` by itself, for an address with a name and password in it."""
+    return name == b"x-queue-ticket" or (name == b"authorization" and value[:7].lower() == b"bearer ")
 
 
 def is_foreign(headers: Headers, public_url: str) -> bool:

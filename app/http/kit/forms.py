@@ -46,6 +46,9 @@ def first(form: Form, name: str) -> str:
     return form.get(name, [""])[0]
 
 
+_ADJACENT: dict[str, str | bool] = {"": False, "no": False, "yes": True}  # "yes": of a page that was open before
+
+
 def wish_of(form: Form) -> Wish | None:
     """The seats that the form asks for; None when no quantity was chosen. Raises Problem 422 for what is no wish."""
     quantity = first(form, "quantity")
@@ -54,7 +57,7 @@ def wish_of(form: Form) -> Wish | None:
     fields = {
         "quantity": quantity,
         "grades": list(dict.fromkeys(form.get("grade", []))),
-        "adjacent": "adjacent" in form,
+        "adjacent": _ADJACENT.get(first(form, "adjacent"), first(form, "adjacent")),
     }
     try:
         return msgspec.convert(fields, Wish, strict=False)

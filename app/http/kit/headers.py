@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def content_security_policy(form_origins: Iterable[str] = ()) -> str:
-    """`form_origins`: other sites to which a form of the page may lead, such as a payment provider's page."""
+def content_security_policy(form_origins: Iterable[str] = (), captcha_origins: Iterable[str] = ()) -> str:
+    """`form_origins`: other sites to which a form of the page may lead, such as a payment provider's page.
+    `captcha_origins`: those from which a CAPTCHA's script and frame come, and to which they speak.
+    """
+    captcha = [*captcha_origins]
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
+            " ".join(["script-src 'self'", *captcha]),
             "style-src 'self'",
             "img-src 'self'",
-            "connect-src 'self'",
+            " ".join(["connect-src 'self'", *captcha]),
+            *([" ".join(["frame-src", *captcha])] if captcha else []),
+            "worker-src 'self'",
             " ".join(["form-action 'self'", *form_origins]),
             "base-uri 'none'",
             "frame-ancestors 'none'",

@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 from binascii import Error as BinasciiError
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+from starlette.requests import Request
 
 from app.http.kit.problems import Problem
 from app.ledger.reservation_search import PageStart
 
 PAGE_MAX = 100
 PAGE = 50
+OFFSET_DIGITS_MAX = 6
 INT_MAX = 2**63 - 1
 
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)]
@@ -52,6 +54,12 @@ def page_start_of(cursor: str | None) -> PageStart | None:
         return moment.astimezone(UTC), name
     except (BinasciiError, ValueError, OverflowError):
         raise _not_ours(cursor) from None
+
+
+def offset_of(request: Request[Any]) -> int:
+    """How many rows `?from=` says were shown before; 0 if it says nothing of use."""
+    at = request.query_params.get("from", "0")
+    return int(at) if at.isascii() and at.isdecimal() and len(at) < OFFSET_DIGITS_MAX else 0
 
 
 def _not_ours(cursor: str) -> Problem:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app import request_id
 from app.cache.cache import LoadTooLate
 from app.http.kit.answers import json_answer
 from app.http.kit.refusals import REFUSALS, code_of
@@ -59,6 +60,8 @@ def problem_response(problem: Problem) -> Response:
         "next": problem.next,
         **problem.extra,
     }
+    if asked := request_id.current():
+        body["requestId"] = asked
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     if problem.status in RETRY_AFTER_S:
         headers["retry-after"] = str(problem.extra.get("retryAfterSeconds", RETRY_AFTER_S[problem.status]))

@@ -9,42 +9,36 @@ in the reader's language, by the text `kit.error.CODE`, which every code has unl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from string import Formatter
 
-AGAIN = "Send the same request again after the seconds in Retry-After."
-CORRECT = "Correct what the detail names and send the request again."
-LOG_IN = "Log in (POST /api/auth/login) and send the request again with the new token."
-JOIN = "Join the line (POST /api/queue/EVENT/join) to get a place and a ticket."
-CLAIM = "Wait for your turn, claim it (POST /api/queue/EVENT/claim) and send the pass that this gives."
-OTHER_SEATS = "Read the map of the seats again and choose others."
-LOOK_UP = "Look the name up in the list it came from; it may be gone."
-STAY_OUT = "Nothing can be done about it: the event is over for buyers."
-WAIT_FOR_SALE = "Ask again when the sale is open; the event says when that is."
-SHOW_AGAIN = "Read the reservation again: its status says what became of it."
-NEW_FORM = "Open the page again and send its form from there."
-READ_EVENT = "Read the event again and make the change to what it is now."
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """`detail` says why in a sentence or two, `next` what the client can do now. `api_only`: no page can show it."""
-
-    status: int
-    detail: str
-    next: str
-    api_only: bool = False
-    words: frozenset[str] = field(init=False)  # the names in `detail`
-
-    def __post_init__(self) -> None:
-        names = frozenset(name for _, name, _, _ in Formatter().parse(self.detail) if name)
-        object.__setattr__(self, "words", names)
-
+from app.http.kit.admin_refusals import ADMIN_REFUSALS
+from app.http.kit.refusal import (
+    AGAIN,
+    CLAIM,
+    CORRECT,
+    JOIN,
+    JOIN_PLAIN,
+    LOG_IN,
+    LOOK_UP,
+    NEW_FORM,
+    OTHER_SEATS,
+    SHOW_AGAIN,
+    STAY_OUT,
+    WAIT_FOR_SALE,
+    Kind,
+)
 
 _REQUEST = {
     "body_incomplete": Kind(400, "The request ended before its body did.", "Send the whole request again.", True),
     "body_too_large": Kind(413, "A request may carry at most {limit} bytes.", "Send less."),
     "body_too_large.file": Kind(413, "A file may have at most {limit} bytes.", "Send a smaller file."),
+    "connections_full": Kind(
+        429, "As many connections as one address may have are open.", "Use the connections that are open.", True
+    ),
+    "cookies_needed": Kind(
+        403,
+        "This browser keeps no cookies for this shop, so it could not keep a place.",
+        "Allow cookies and try again.",
+    ),
     "cross_site": Kind(403, "This request was sent from another site.", "Send it from a page of this shop."),
     "cross_site.header": Kind(403, "Send the header X-Requested-With: tiketi.", "Send the request with that header."),
     "cross_site.socket": Kind(403, "This connection was opened by another site.", "Open it from a page of this shop."),
@@ -55,6 +49,11 @@ _REQUEST = {
     "form_malformed": Kind(400, "The form cannot be read: {why}.", "Send the form as a browser would encode it."),
     "form_stale": Kind(403, "This form is not from this browser, or from before you logged in or out.", NEW_FORM),
     "form_stale.session": Kind(403, "The session this form was made in has ended.", "Log in and send the form again."),
+    "head_too_large": Kind(431, "The request line and the headers may have {limit} bytes.", "Send less.", True),
+    "head_too_large.headers": Kind(431, "A request may have {limit} headers.", "Send fewer.", True),
+    "host_unknown": Kind(
+        421, "This shop is not called {host}.", "Use the address in TIKETI_PUBLIC_URL, or this machine's own.", True
+    ),
     "internal_error": Kind(
         500, "Something broke on our side. It was recorded; try again.", "Try again; tell the shop if it stays so."
     ),
@@ -75,6 +74,8 @@ _REQUEST = {
     "payload_invalid.quantity": Kind(422, "Say how many seats.", "Send the form with a quantity."),
     "payload_malformed": Kind(400, "The request is not JSON: {why}.", "Send a body of JSON in UTF-8.", True),
     "refused": Kind(400, "{why}", "Check the request against /api/openapi.json.", True),
+    "request_too_slow": Kind(408, "The request did not come in time.", "Send it again, in one go.", True),
+    "server_full": Kind(503, "This server has as many connections as it can serve.", AGAIN, True),
     "store_unavailable": Kind(503, "The shop's database does not answer just now. Nothing was lost; try again.", AGAIN),
     "value_refused": Kind(
         422, "A value is too long, too large or has a character that cannot be kept.", "Shorten it or take it out."
@@ -88,10 +89,12 @@ _ACCOUNTS = {
     "admin_only": Kind(403, "Only an admin may do this.", "Log in as an admin."),
     "busy": Kind(503, "Too many people are logging in at once. Try again.", AGAIN),
     "busy.ids": Kind(503, "No free id was found. Try again.", AGAIN),
-    "email_invalid": Kind(422, "This is not an email address.", "Send another address."),
-    "email_taken": Kind(
-        409, "This email cannot be used for a new account. Log in, or use another.", "Log in with this email."
+    "demo_admin": Kind(
+        403,
+        "The demo's admin makes nobody an admin and verifies no account: everybody may know its password.",
+        "Make an admin of your own with the command tiketi admin create, or tiketi admin promote.",
     ),
+    "email_invalid": Kind(422, "This is not an email address.", "Send another address."),
     "last_admin": Kind(409, "This is the last admin. Make somebody else one first.", "Give another account the role."),
     "login_refused": Kind(401, "No account has this email and password.", "Check both, or register."),
     "login_required": Kind(401, "Log in first.", LOG_IN),
@@ -103,30 +106,79 @@ _ACCOUNTS = {
     "login_unavailable": Kind(503, "Nobody can log in or out right now ({why}). Try again.", AGAIN),
     "metrics_refused": Kind(
         403,
-        "Only an admin, or who has the metrics token, may read the metrics.",
+        "Only an admin, or who has the metrics token, may read this.",
         "Send the token of TIKETI_METRICS_TOKEN.",
         True,
     ),
     "name_invalid": Kind(422, "A name has 1 to 80 characters.", "Send such a name, without control characters."),
+    "openid_away": Kind(
+        503, "The organiser's log-in does not answer. Try again in a minute, or log in with a password.", AGAIN
+    ),
+    "openid_denied": Kind(403, "You were not logged in: the organiser's log-in was left.", "Log in again."),
+    "openid_email_taken": Kind(
+        409,
+        "There is an account with this email and a password. Log in to it, then connect the two on its page.",
+        "Log in with the password first, or take a separate account.",
+    ),
+    "openid_refused": Kind(
+        403, "The organiser's log-in could not show who you are. Nothing was changed.", "Log in again."
+    ),
+    "openid_stale": Kind(403, "This log-in was begun elsewhere, or too long ago. Try again.", "Log in again."),
+    "password_none": Kind(
+        403, "This account has no password: it is opened by the organiser's log-in.", "Use the organiser's log-in."
+    ),
     "password_too_long": Kind(422, "A password has at most 200 characters.", "Choose a shorter one."),
     "password_too_plain": Kind(
         422,
-        "Choose a password that is not your name or email, and not one character repeated.",
-        "Choose one that nobody can guess from your name.",
+        "Choose a password that is not among the commonest, not your name or email, and not one character repeated.",
+        "Choose one that nobody would try first.",
     ),
-    "password_too_short": Kind(422, "A password has at least 8 characters.", "Choose a longer one."),
+    "password_too_short": Kind(422, "A password has at least 10 characters.", "Choose a longer one."),
+    "password_wrong": Kind(403, "The old password is wrong.", "Check it."),
     "session_ended": Kind(401, "You were logged out. Log in again.", LOG_IN),
     "session_expired": Kind(401, "You were logged in for so long that it ended. Log in again.", LOG_IN),
     "session_invalid": Kind(401, "This log-in is not one of ours. Log in.", LOG_IN),
     "too_many_at_once": Kind(429, "Too many people log in from your network at once. Try again.", AGAIN),
     "too_many_attempts": Kind(429, "Too many attempts. Try again in {wait_s} s.", AGAIN),
+    "verification_required": Kind(
+        403,
+        "This line is for verified accounts, and yours is not. Ask the organiser; once it is verified, log in again.",
+        "Log in again once the organiser has verified the account.",
+    ),
     "user_unknown": Kind(404, "There is no account {user_id!r}.", LOOK_UP),
 }
 
 _LINE = {
+    "captcha_refused": Kind(422, "The check that you are a person did not work.", JOIN_PLAIN),
+    "challenge_required": Kind(
+        428,
+        "Many people join from your network, or join at once. A place takes a little work of your computer first.",
+        "Solve the challenge and send the request again with X-Challenge-Solution, or X-Captcha-Token.",
+    ),
+    "challenges_short": Kind(429, "Many people join from your network at once. Try again.", AGAIN),
+    "solution_expired": Kind(410, "The challenge was to be solved within five minutes.", JOIN_PLAIN),
+    "solution_foreign": Kind(403, "This solution is for another line or another address.", JOIN_PLAIN),
+    "solution_invalid": Kind(422, "This does not solve a challenge of ours.", JOIN_PLAIN),
+    "solution_spent": Kind(409, "This solution was used before.", JOIN_PLAIN),
+    "invitation_required": Kind(
+        403, "This line is for people who were invited.", "Open the line by the link in the invitation."
+    ),
+    "invitation_expired": Kind(403, "This invitation has expired.", "Ask the organiser for a new one."),
+    "invitation_foreign": Kind(403, "This invitation is for another event.", "Show the invitation to this event."),
+    "invitation_unread": Kind(503, "The keys of invitations are being asked for. Try again.", AGAIN),
+    "invitation_invalid": Kind(403, "This is not an invitation of the organiser's.", "Ask the organiser for one."),
+    "holder_other": Kind(
+        403,
+        "This place in line belongs to another browser. Come back in the one you joined with, or join again.",
+        "Send the tiketi_holder cookie that was set when this ticket was made.",
+    ),
+    "holder_other.account": Kind(403, "This place in line belongs to an account. Log in, or join again.", LOG_IN),
     "line_unavailable": Kind(503, "The line cannot be reached just now. Nothing was lost; try again.", AGAIN),
     "line_unavailable.changing": Kind(503, "The room is changing. Nothing was lost: try again.", AGAIN),
     "line_unavailable.joining": Kind(503, "{why}. Nothing was lost: try again.", AGAIN),
+    "line_unavailable.memory": Kind(
+        503, "The line has no memory for further people just now. Whoever is in it goes on; try again later.", AGAIN
+    ),
     "line_unavailable.new": Kind(503, "The line is being made. Nothing was lost: try again.", AGAIN),
     "line_unavailable.restored": Kind(
         503, "The line was lost and is being made again. No place is lost: try again.", AGAIN
@@ -143,6 +195,7 @@ _LINE = {
     "pass_missing": Kind(401, "Seats are sold to people with a pass. Join the line and claim your turn.", CLAIM),
     "pass_spent": Kind(410, "This pass is used up. Join the line again.", JOIN),
     "place_given_up": Kind(410, "This place in line is over. Join the line again.", JOIN),
+    "place_taken_over": Kind(410, "This place in line belongs to an account since somebody logged in. Log in.", LOG_IN),
     "room_closed": Kind(410, "This line takes nobody any more.", STAY_OUT),
     "room_not_open": Kind(409, "The line opens at {opens}.", "Join after that time."),
     "streams_full": Kind(
@@ -151,11 +204,22 @@ _LINE = {
         "Ask for GET /api/queue/EVENT/position every pollAfterMs.",
         True,
     ),
+    "streams_full.address": Kind(
+        429,
+        "As many streams as one address may have are open: poll your position instead.",
+        "Ask for GET /api/queue/EVENT/position every pollAfterMs.",
+        True,
+    ),
     "ticket_foreign_event": Kind(403, "This ticket is for another event.", JOIN),
     "ticket_invalid": Kind(401, "This ticket is not one of ours. Join the line to get one.", JOIN),
     "ticket_missing": Kind(401, "Send your ticket as a cookie or as X-Queue-Ticket, or join the line.", JOIN),
     "ticket_old_epoch": Kind(410, "That line is over. Join again to get a place in the new one.", JOIN),
     "turn_lapsed": Kind(410, "Your turn has passed. Join the line again.", JOIN),
+}
+
+_ORIGINS = {
+    "origin_unknown": Kind(404, "There is no origin {origin_id!r}.", LOOK_UP, True),
+    "room_unknown": Kind(404, "There is no room {room_id!r}.", LOOK_UP),
 }
 
 _SHOP = {
@@ -177,7 +241,7 @@ _SHOP = {
     "grade_unknown": Kind(422, "This event has no grade {unknown!r}.", "Choose among the grades of the event."),
     "hold_over": Kind(
         410,
-        "The hold ended before you paid. Nothing was charged; choose seats again.",
+        "The hold ended before you paid. If money was taken, it comes back by itself; choose seats again.",
         OTHER_SEATS,
     ),
     "holder_missing": Kind(
@@ -217,10 +281,33 @@ _SHOP = {
     "sale_ended": Kind(409, "The sale ended at {ended}.", STAY_OUT),
     "sale_not_open": Kind(409, "The sale opens at {opens}.", WAIT_FOR_SALE),
     "seat_unknown": Kind(422, "One of these seats is not in this hall.", OTHER_SEATS),
+    "seat_unknown.reservation": Kind(422, "One of these seats is not in this reservation.", SHOW_AGAIN),
+    "buyer_limit": Kind(
+        409,
+        "One person may have {most} seats of this event in all, held and bought.",
+        "Ask for no more seats than `left`, or cancel what you hold.",
+    ),
+    "leaves_single_seat": Kind(
+        409,
+        "These seats would leave a free seat alone, which this event does not allow.",
+        "Choose seats beside the one that is named, or the next ones.",
+    ),
+    "leaves_single_seat.asked": Kind(
+        409, "These seats would leave a free seat alone.", "Choose others, or send leaveSingle: true."
+    ),
+    "seats_not_chosen": Kind(422, "Choose the seats to give back.", "Send the form with at least one seat."),
     "seats_left": Kind(409, "There are seats for this wish: no need to wait for some.", "Reserve them now."),
     "seats_too_few": Kind(409, "This event does not have so many seats to wait for.", "Wait for fewer seats."),
     "seats_unavailable": Kind(409, "Someone else has one of these seats.", OTHER_SEATS),
+    "seats_unavailable.together": Kind(
+        409,
+        "So many seats side by side are not left.",
+        "Ask for as many as leftTogether says, or with adjacent: preferred.",
+    ),
     "sockets_full": Kind(503, "Too many watch the seats here. Try again, or ask with ?since=.", AGAIN, True),
+    "sockets_full.address": Kind(
+        429, "As many sockets as one address may have are open. Close one, or ask with ?since=.", AGAIN, True
+    ),
     "too_many_seats": Kind(422, "At most {most} seats at once.", "Ask for fewer seats."),
     "waitlist_bought": Kind(
         409,
@@ -263,51 +350,24 @@ _PAYMENTS = {
         "The payment service cannot be reached. Nothing was charged. Try again, or pay another way.",
         AGAIN,
     ),
+    "payment_under_way": Kind(
+        409, "A payment for all of these seats is being checked. Wait for it, or cancel all of them.", SHOW_AGAIN
+    ),
     "provider_unknown": Kind(
         404, "There is no payment provider {given!r}.", "Send webhooks to the address of the provider.", True
     ),
     "signature_invalid": Kind(
         401, "The signature is missing, wrong or too old.", "Sign the body again with the shared secret.", True
     ),
+    "webhook_not_understood": Kind(
+        422, "This webhook is not understood: {why}.", "Send a kind and a format that this shop knows.", True
+    ),
     "too_many_payments": Kind(
         409, "Too many attempts to pay for these seats. Cancel them.", "Cancel the reservation and choose seats again."
     ),
 }
 
-_ADMIN = {
-    "admission_fixed": Kind(
-        409, "How people are let in is decided when an event is made.", "Make another event, and cancel this one."
-    ),
-    "change_refused": Kind(409, "{why}.", "Read the room again and make the change to what it is now.", True),
-    "dimensions_invalid": Kind(422, "The dimensions are some of {allowed}, each once, divided by commas.", CORRECT),
-    "event_cancelled.admin": Kind(
-        409, "This event is cancelled: nothing of it can be changed.", "Make another event instead."
-    ),
-    "event_changed": Kind(409, "Someone else changed this event meanwhile. Look at it again.", READ_EVENT),
-    "event_has_reservations": Kind(
-        409,
-        "Seats of this event have been reserved, so its map cannot change any more.",
-        "Make another event with the other map.",
-    ),
-    "grade_in_use": Kind(409, "A grade that has seats cannot be taken away.", "Leave the grade in the list."),
-    "grade_invalid": Kind(422, "A grade's name has at most {limit} visible characters.", CORRECT),
-    "grade_twice": Kind(422, "A grade is listed twice; each has one price.", "Send each grade once."),
-    "payload_invalid.version": Kind(422, "If-Match must be the version of the event.", READ_EVENT),
-    "picture_refused": Kind(422, "{why}", "Choose another picture.", True),
-    "poster_unknown": Kind(404, "There is no such poster.", "Read the event again: it says where its poster is.", True),
-    "prices_invalid": Kind(422, "{given!r} is not a grade and its price. Say it as VIP=150000.", CORRECT),
-    "prices_invalid.many": Kind(422, "There may be {limit} grades.", "Send fewer grades."),
-    "sale_window_empty": Kind(422, "The sale must open before it closes and before the event begins.", CORRECT),
-    "seat_file_invalid": Kind(422, "{why}", "Correct the lines that `faults` names and send the file again.", True),
-    "time_invalid": Kind(422, "{where}: {why}.", "Send a time such as 2026-05-01T09:00+09:00."),
-    "time_skipped": Kind(422, "{where}: {why}.", "Send another time, or one with its offset."),
-    "time_twice": Kind(422, "{where}: {why}.", "Send the time with its offset, which says which of the two is meant."),
-    "upload_unknown": Kind(404, "There is no such upload, or it was too long ago.", "Send the file again.", True),
-    "uploads_full": Kind(503, "Too many pictures wait to be worked on. Try again in a minute.", AGAIN),
-    "zone_unknown": Kind(422, "{where}: {why}.", "Send the name of an IANA time zone such as Asia/Seoul."),
-}
-
-REFUSALS: Mapping[str, Kind] = {**_REQUEST, **_ACCOUNTS, **_LINE, **_SHOP, **_PAYMENTS, **_ADMIN}
+REFUSALS: Mapping[str, Kind] = {**_REQUEST, **_ACCOUNTS, **_LINE, **_ORIGINS, **_SHOP, **_PAYMENTS, **ADMIN_REFUSALS}
 
 
 def code_of(name: str) -> str:

@@ -7,6 +7,7 @@ template is named by its capability and file: `line/wait.html` is app/http/line/
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -19,12 +20,15 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
+from app.http.kit.cookies import set_cookie
 from app.http.kit.csrf import csrf_field, form_cookies
 from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, Lang, Texts, texts_for
 from app.http.kit.menu import menu_of
 from app.http.kit.static_files import STATIC_URL
 
 LANG_COOKIE_S = 365 * 24 * 3600
+GZIP_LEVEL = 1  # of a page of 20 kB a millisecond, for a quarter of its bytes
 
 HTTP = Path(__file__).parent.parent
 
@@ -63,22 +67,39 @@ def page(
     section = str(context.get("section", request.url.path))
     defaults |= {"section": section, "current": partial(_current, section)}
     defaults |= {"in_language": partial(_in_language, request), "menu": partial(menu_of, request)}
+    defaults["site"] = request.state["settings"].public_url or str(request.base_url).rstrip("/")
     html = _templates.get_template(template).render({**defaults, **context})
-    response = HTMLResponse(html, status)
+    response = _packed(request, html.encode(), status)
     response.raw_headers.extend(form_cookies(request))
     if request.query_params.get("lang") in LANGS:
-        response.set_cookie(LANG_COOKIE, t.lang, max_age=LANG_COOKIE_S, httponly=True, samesite="lax")
+        secure = request.state["settings"].secure_cookies
+        response.raw_headers.append(set_cookie(LANG_COOKIE.encode(), t.lang, life_s=LANG_COOKIE_S, secure=secure))
     return response
 
 
+def _packed(request: Request[Any], html: bytes, status: int) -> HTMLResponse:
+    """The answer, compressed if it is worth it and the browser accepts that: not everybody has a proxy that does it.
+
+    A secret in a page is another one in each answer (csrf.py), so the length of a compressed page tells nothing of it.
+    """
+    headers = {"Vary": "Accept-Encoding"}
+    if len(html) >= PACKED_FROM_BYTES and takes_gzip(request.headers.get("accept-encoding", "")):
+        html = gzip.compress(html, GZIP_LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return HTMLResponse(html, status, headers)
+
+
 class Visitor(Protocol):
-    """Somebody logged in, as far as the header of every page needs to know them."""
+    """Somebody logged in, as far as pages need to know them."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def role(self) -> str: ...
+
+    @property
+    def verified(self) -> bool: ...
 
 
 def _account(request: Request[Any]) -> Visitor | None:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app import request_id
 from app.http.kit import problems
 from app.http.kit.csrf import FIELD, check_csrf, refuse_foreign
 from app.http.kit.forms import first, read_form
@@ -32,8 +33,11 @@ def page_route(
     method: str = "GET",
     form: Literal["ours", "checked_by_page"] = "ours",
     menu: Link | None = None,
+    stale: Callable[[Request[Any], Problem], Awaitable[Response]] | None = None,
 ) -> PageRoute:
     """A route whose Problems are answered with an error page.
+
+    `stale` answers a form from before a log-in or log-out in another tab instead.
 
     Every POST must carry the token of csrf.py in its form; with `form="checked_by_page"` the page checks it itself,
     because its body is no plain form.
@@ -47,6 +51,8 @@ def page_route(
                     check_csrf(request, first(await read_form(request), FIELD))
             return await show(request)
         except Problem as problem:
+            if problem.code == "form_stale" and stale is not None:
+                return await stale(request, problem)
             request.state["meters"].refused(problem.code)
             return error_page(request, problem)
 
@@ -69,6 +75,7 @@ def error_page(request: Request[Any], problem: Problem) -> Response:
         "heading": problem_words(t, problem) if known else t("kit.error.title"),
         "detail": "" if known else problem.detail,
         "event_id": None if problem.status == 404 else request.path_params.get("event_id"),
+        "request_id": request_id.current() if problem.status >= 500 else "",
     }
     response = page(request, "kit/error.html", context, status=problem.status)
     if problem.status in RETRY_AFTER_S:
@@ -78,7 +85,7 @@ def error_page(request: Request[Any], problem: Problem) -> Response:
 
 async def on_http_exception(request: Request[Any], error: Exception) -> Response:
     """Answer an address that no route has, or a method that it does not take."""
-    if not _browses(request) or not isinstance(error, HTTPException) or error.status_code not in NOTHING_HERE:
+    if not browses(request) or not isinstance(error, HTTPException) or error.status_code not in NOTHING_HERE:
         return await problems.on_http_exception(request, error)
     problem = Problem("not_found")
     problem.status = error.status_code
@@ -87,7 +94,7 @@ async def on_http_exception(request: Request[Any], error: Exception) -> Response
 
 async def on_store_error(request: Request[Any], error: Exception) -> Response:
     """Answer when the database or Redis cannot be reached, is too busy, or rejects a value."""
-    if not _browses(request):
+    if not browses(request):
         return await problems.on_store_error(request, error)
     return error_page(request, problems.store_problem(error))
 
@@ -95,10 +102,11 @@ async def on_store_error(request: Request[Any], error: Exception) -> Response:
 async def on_crash(request: Request[Any], error: Exception) -> Response:
     """Answer an exception that nobody expected, which is a bug; it is logged with its trace."""
     answer = await problems.on_crash(request, error)
-    if not _browses(request):
+    if not browses(request):
         return answer
     return error_page(request, Problem("internal_error"))
 
 
-def _browses(request: Request[Any]) -> bool:
+def browses(request: Request[Any]) -> bool:
+    """Whether a person with a browser asks for a page."""
     return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")

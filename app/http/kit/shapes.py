@@ -14,6 +14,7 @@ import msgspec
 from app.domain.line import Place, RoomState
 from app.domain.pictures import SIZES, fitted
 from app.domain.reservation import ReservationStatus
+from app.domain.seatvalues import SeatMark
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -22,7 +23,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class Refusal(Shape, frozen=True, kw_only=True):
     """RFC 9457. `code` is stable and for programs; `detail` is a sentence for people that says why, and `next` one that
-    says what to do. More members may follow."""
+    says what to do. `requestId` finds the request in the log. More members may follow."""
 
     type: str
     title: str
@@ -30,6 +31,7 @@ class Refusal(Shape, frozen=True, kw_only=True):
     code: str
     detail: str
     next: str
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Range(Shape, frozen=True, kw_only=True):
@@ -40,7 +42,9 @@ class Range(Shape, frozen=True, kw_only=True):
 
 
 class ReservedSeat(Shape, frozen=True, kw_only=True):
-    """One seat of a reservation, with the price it was reserved at."""
+    """One seat of a reservation, with the price it was reserved at. `name`: what is written on it, if not its number;
+    `marks`: what a buyer must know.
+    """
 
     id: str
     section: str
@@ -48,18 +52,26 @@ class ReservedSeat(Shape, frozen=True, kw_only=True):
     number: int
     grade: str
     price: int
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    marks: list[SeatMark] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReservationMoney(Shape, frozen=True, kw_only=True):
-    """Where the money for a reservation is: captured, pending, failed, refund_due or refunded."""
+    """Where the money for a reservation is: captured, pending, failed (nothing was taken), given_up (what
+    was taken goes back), refund_due or refunded. Of seats that were given
+    back while it went on, `returning` is to be refunded and `returned` has been."""
 
     status: str
     method: str
     amount: int
+    returning: int | msgspec.UnsetType = msgspec.UNSET
+    returned: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Reservation(Shape, frozen=True, kw_only=True):
-    """Seats held for or sold to one buyer. `expires_at` ends the hold unless it is paid before."""
+    """Seats held for or sold to one buyer. `expires_at` ends the hold unless it is paid before. `groups`: how many the
+    seats make, each side by side; `together`: it is one.
+    """
 
     id: str
     event_id: str
@@ -67,20 +79,27 @@ class Reservation(Shape, frozen=True, kw_only=True):
     seats: list[ReservedSeat]
     total_price: int
     expires_at: datetime
+    together: bool | msgspec.UnsetType = msgspec.UNSET
+    groups: int | msgspec.UnsetType = msgspec.UNSET
     payment: ReservationMoney | msgspec.UnsetType = msgspec.UNSET
 
 
 class Position(Shape, frozen=True, kw_only=True):
     """A place in line. `wish` says why a wish found no seats; `full` that nobody more fits in, so that the line moves
     when somebody finishes; `claim_before` until when a turn must be taken up; `reason` why the room is closed, if not
-    by an admin."""
+    by an admin. In the lobby there is no number yet, but which `entry` it is, how many `entries` have not been given
+    up, and `opens_at`; `drawn_of` says how many were drawn at the opening."""
 
     state: Place
     room: RoomState
-    number: int
-    ahead: int
-    eta_seconds: Range | None
     poll_after_ms: int
+    number: int | msgspec.UnsetType = msgspec.UNSET
+    ahead: int | msgspec.UnsetType = msgspec.UNSET
+    eta_seconds: Range | msgspec.UnsetType | None = msgspec.UNSET
+    entry: int | msgspec.UnsetType = msgspec.UNSET
+    entries: int | msgspec.UnsetType = msgspec.UNSET
+    opens_at: datetime | msgspec.UnsetType = msgspec.UNSET
+    drawn_of: int | msgspec.UnsetType = msgspec.UNSET
     message: str | msgspec.UnsetType = msgspec.UNSET
     reason: Literal["sale_ended", "event_cancelled"] | msgspec.UnsetType = msgspec.UNSET
     full: Literal[True] | msgspec.UnsetType = msgspec.UNSET

@@ -6,57 +6,105 @@ process's memory, like a poll.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.line import Place, RoomState
+from app.domain.line import ACCOUNT_DOORS, Door, Opening, Place, RoomState
+from app.domain.reservation import ReservationStatus
 from app.domain.ticket import Ticket
-from app.http.accounts.credentials import require_ticket
-from app.http.accounts.owners import remember_browser
+from app.domain.wish import Wish
+from app.http.accounts.owners import own_ticket, remember_browser
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
 from app.http.events.view import event_view
-from app.http.kit.forms import read_form, wish_of
+from app.http.kit.forms import first, read_form, wish_of
+from app.http.kit.headers import content_security_policy
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
-from app.http.kit.routing import page_route
+from app.http.kit.routing import page_route, problem_words
 from app.http.line import api as queue
 from app.http.line import turns as turn
-from app.http.line.lookup import room_of, wish_of_place
-from app.http.line.position import encode_position
+from app.http.line.door import host_of, is_invited_here, show_invitation, wait_cookie, wait_left_s
+from app.http.line.lookup import room_of, view_of, wish_of_place
+from app.http.line.position import BEFORE_TURN, encode_position
 from app.http.line.view import no_place_view, wait_view, wish_words
 from app.http.shop import rules as shop
 from app.http.shop.shown import own_of
 from app.http.state import State
+from app.http.waitlist.entry import why_no_entry
 from app.room.view import LineView
 
 log = structlog.get_logger()
-SHOWN_AGAIN = frozenset({"room_not_open", "room_closed", "login_required"})  # the event page says why
+ASKS_TO_WAIT = frozenset({"challenge_required", "challenges_short", "solution_spent"})
+SHOWN_AGAIN = frozenset(
+    {"room_not_open", "room_closed", "login_required", "invitation_required"}
+)  # the event page says why
 
 
 async def event_page(request: Request[State]) -> Response:
+    return await _event(request)
+
+
+async def _event(request: Request[State], refused: Problem | None = None) -> Response:
     event = await shown_event(request)
     line = request.state["rooms"].views.get(event.event_id)
-    in_line = _is_in_line(request, line)
+    place = _place_of(request, line)
+    own = [] if place in BEFORE_TURN else await own_of(request, event)
+    held = next((one for one in own if place is Place.claimed and one.status is ReservationStatus.pending), None)
+    barred = why_no_entry(request, event.event_id)
     context = {
         "event": event,
-        "accounts_only": line is not None and line.accounts_only,
-        "in_line": in_line,
-        "own": [] if in_line else await own_of(request, event),
+        "accounts_only": line is not None and line.door in ACCOUNT_DOORS,
+        "invited_only": line is not None and line.door is Door.invited,
+        "is_invited": line is not None and is_invited_here(request.state, request.scope["headers"], line),
+        "invitation_wrong": problem_words(texts_for(request), refused) if refused else "",
+        "verified_only": line is not None and line.door is Door.verified,
+        "place": place or "",
+        "held": held,
+        "own": [one for one in own if one is not held],
+        "barred": "" if barred is None else problem_words(texts_for(request), barred),
         "seats_max": request.state["settings"].seats_per_buyer_max,
         "draw_s": request.state["settings"].opening_draw_s,
+        "drawn": line is not None and line.opening is Opening.draw,
     }
     version = (await known_event(request.state, event.event_id)).version
     script = {"eventId": event.event_id, "version": version, "status": event.status, "room": event.room}
     response = page(
-        request, "line/event.html", context, script=script, words=("events.join.", "events.soldout", "kit.error.")
+        request,
+        "line/event.html",
+        context,
+        script=script,
+        words=("events.join.", "events.soldout", "kit.error."),
+        status=200 if refused is None else refused.status,
     )
     remember_browser(request, response)
+    return _with_captcha(request.state, response)
+
+
+async def show(request: Request[State]) -> Response:
+    """Take an invitation that was pasted, or that the script found behind the link's #; it is in no address."""
+    event_id, text = request.path_params["event_id"], first(await read_form(request), "invitation")
+    line = await view_of(request.state, event_id)
+    token = "".join(text.rpartition("invitation=")[2].split())  # of a whole link, or one that a letter has broken
+    try:
+        _, proof = show_invitation(request.state, line, token)
+    except Problem as problem:
+        return await _event(request, problem)
+    return _with_cookies(see_other(f"/events/{event_id}"), [proof])
+
+
+def _with_captcha(state: State, response: Response) -> Response:
+    """The page with leave to load the CAPTCHA, if one is asked for."""
+    captcha = state["entrance"].captcha
+    if captcha is not None:
+        response.headers["Content-Security-Policy"] = content_security_policy(captcha_origins=captcha.origins)
     return response
 
 
@@ -64,14 +112,18 @@ def _ticket_of(request: Request[State], line: LineView | None) -> Ticket | None:
     if line is None:
         return None
     try:
-        return require_ticket(request.state["tickets"], request.scope["headers"], line)
+        return own_ticket(request.state, request.scope["headers"], line)
     except Problem:
         return None  # to a page, a ticket of no use is no ticket: it offers to join
 
 
-def _is_in_line(request: Request[State], line: LineView | None) -> bool:
+def _place_of(request: Request[State], line: LineView | None) -> Place | None:
+    """Where who asks stands; None for who does not stand in this line any more, or never did."""
     ticket = _ticket_of(request, line)
-    return line is not None and ticket is not None and line.place(ticket.number) not in (Place.left, Place.lapsed)
+    if line is None or ticket is None:
+        return None
+    place = line.position(ticket.number).place
+    return None if place in (Place.left, Place.lapsed) else place
 
 
 async def wait_page(request: Request[State]) -> Response:
@@ -80,7 +132,7 @@ async def wait_page(request: Request[State]) -> Response:
     if line is None:
         return see_other(f"/events/{event.id}")
     t, lang = texts_for(request), lang_of(request)
-    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang)
+    shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang)
     ticket = _ticket_of(request, line)
     position: dict[str, Any] | None = None
     wish = ""
@@ -89,26 +141,71 @@ async def wait_page(request: Request[State]) -> Response:
         if line.place(ticket.number) is Place.left or line.state is RoomState.closed:
             bought = await shop.reservation_of(request.state, event.id, ticket.epoch, ticket.number)
             if bought is not None:  # paying ends the place in line as leaving does
-                return see_other(f"/reservations/{bought['id']}")
-        request.state["presence"].see(line, ticket.number, ticket.holder)
+                told = "?said=pass_spent" if bought["status"] == ReservationStatus.confirmed else ""
+                return see_other(f"/reservations/{bought['id']}{told}")
+        request.state["presence"].see(line, ticket.number, ticket.holder, wishes=ticket.wish)
         position = msgspec.json.decode(encode_position(line, ticket.number, request.state["reservation_member"]))
         view = wait_view(t, position, shown.zone)
         wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
     script = {"eventId": event.id, "zone": shown.zone, "position": position}
     words = ("line.", "kit.error.")
-    return page(request, "line/wait.html", {"event": shown, "view": view, "wish": wish}, script=script, words=words)
+    return page(
+        request,
+        "line/wait.html",
+        {"event": shown, "view": view, "wish": wish, "drawn": line.opening is Opening.draw},
+        script=script,
+        words=words,
+    )
 
 
 async def join(request: Request[State]) -> Response:
     event_id = request.path_params["event_id"]
     wish = wish_of(await read_form(request))
     try:
-        answer = await queue.join_line(request.state, request.scope["headers"], event_id, wish)
+        answer = await queue.join_line(request.state, request.scope["headers"], host_of(request.scope), event_id, wish)
     except Problem as problem:
+        if problem.code in ASKS_TO_WAIT:
+            return await _ask_to_wait(request, event_id, wish)
         if problem.code in SHOWN_AGAIN:
             return see_other(f"/events/{event_id}")
         raise
     return _with_cookies(see_other(f"/events/{event_id}/wait"), answer.cookies)
+
+
+async def _ask_to_wait(request: Request[State], event_id: str, wish: Wish | None) -> Response:
+    """Send who joined without a script to the page that has them wait, from now on or for what is left of it."""
+    line, headers, host = await view_of(request.state, event_id), request.scope["headers"], host_of(request.scope)
+    response = see_other(f"/events/{event_id}/check?{urlencode(_fields_of(wish))}")
+    if not wait_left_s(request.state, headers, host, line):
+        response.raw_headers.append(wait_cookie(request.state, host, line))
+    return response
+
+
+def _fields_of(wish: Wish | None) -> list[tuple[str, str]]:
+    """The fields of the form that say this wish."""
+    if wish is None:
+        return []
+    adjacent = [("adjacent", "required" if wish.is_required else "preferred")] if wish.adjacent else []
+    return [("quantity", str(wish.quantity)), *(("grade", grade) for grade in wish.grades), *adjacent]
+
+
+async def check_page(request: Request[State]) -> Response:
+    """Where a browser without scripts waits for its place; one with them works for it instead."""
+    event, event_id = await shown_event(request), request.path_params["event_id"]
+    line = await view_of(request.state, event_id)
+    left_s = wait_left_s(request.state, request.scope["headers"], host_of(request.scope), line)
+    if left_s is None:
+        return see_other(f"/events/{event_id}")
+    form: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        form.setdefault(name, []).append(value)
+    wish = wish_of(form)
+    context = {"event": event, "left_s": ceil(left_s), "wished": _fields_of(wish)}
+    context["again"] = f"/events/{event_id}/check?{urlencode(_fields_of(wish))}"
+    has_captcha = request.state["entrance"].captcha is not None
+    script = {"eventId": event_id, "wish": wish, "leftS": ceil(left_s), "captcha": has_captcha}
+    response = page(request, "line/check.html", context, script=script, words=("events.door.", "kit.error."))
+    return _with_captcha(request.state, response)
 
 
 async def claim(request: Request[State]) -> Response:
@@ -117,7 +214,7 @@ async def claim(request: Request[State]) -> Response:
     try:
         answer = await turn.claim_turn(request.state, request.scope["headers"], event_id)
     except Problem as problem:
-        if problem.status in (401, 409, 410):
+        if problem.status in (401, 403, 409, 410):
             return see_other(f"/events/{event_id}/wait")
         raise
     held = answer.reservation
@@ -138,7 +235,9 @@ def _with_cookies(response: Response, cookies: list[tuple[bytes, bytes]]) -> Res
 
 routes = [
     page_route("/events/{event_id}", event_page),
+    page_route("/events/{event_id}/check", check_page),
     page_route("/events/{event_id}/wait", wait_page),
+    page_route("/events/{event_id}/invitation", show, "POST"),
     page_route("/events/{event_id}/join", join, "POST"),
     page_route("/events/{event_id}/claim", claim, "POST"),
     page_route("/events/{event_id}/leave", leave, "POST"),

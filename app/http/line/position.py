@@ -13,6 +13,7 @@ import msgspec
 from app.domain.line import Place
 from app.room.view import LineView, Position
 
+BEFORE_TURN = (Place.waiting, Place.lobby)  # nothing is reserved for who stands there
 Extra = Callable[[str, int, int], bytes]  # (event_id, epoch, number) → `,"reservation":{…}` or nothing
 
 _messages: dict[str, tuple[str, str, bytes]] = {}  # event id → message, reason and their members, encoded once
@@ -24,24 +25,40 @@ def encode_position(view: LineView, number: int, reservation: Extra) -> bytes:
 
 def position_members(view: LineView, number: int, position: Position, reservation: Extra) -> bytes:
     """The members of the position object, without its braces."""
-    place, ahead, eta_s, poll_after_ms, until_ms = position
+    place, rank, ahead, eta_s, poll_after_ms, until_ms = position
     tail = _message(view) if view.message or view.reason else b""
-    if place is not Place.waiting:
+    if place is Place.waiting:
+        if view.full:
+            tail += b',"full":true'
+        if view.drawn:
+            tail += b',"drawnOf":%d' % view.drawn_of
+    elif place is Place.lobby:
+        return b'"state":"lobby","room":"lobby","entry":%d,"entries":%d,"opensAt":"%s","pollAfterMs":%d%s' % (
+            rank,
+            ahead,
+            iso_ms(view.opens_ms),
+            poll_after_ms,
+            tail,
+        )
+    else:
         if place is Place.admitted:
             tail += b',"claimBefore":"%s"' % iso_ms(until_ms)
         tail += reservation(view.event_id, view.epoch, number)
-    elif view.full:
-        tail += b',"full":true'
     eta = b'{"low":%d,"high":%d}' % eta_s if eta_s is not None else b"null"
     return b'"state":"%s","room":"%s","number":%d,"ahead":%d,"etaSeconds":%s,"pollAfterMs":%d%s' % (
         place.encode(),
         view.state.encode(),
-        number,
+        rank,
         ahead,
         eta,
         poll_after_ms,
         tail,
     )
+
+
+def tell_nothing(_event_id: str, _epoch: int, _number: int) -> bytes:
+    """What is reserved, for anybody but its holder."""
+    return b""
 
 
 def iso_ms(at_ms: int) -> bytes:

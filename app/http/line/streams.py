@@ -19,6 +19,7 @@ from starlette.types import Receive, Send
 
 from app.domain.line import Place, RoomState
 from app.domain.ticket import Ticket
+from app.http.hot.connections import Shares
 from app.http.line.position import Extra, position_members
 from app.lane.commands import Outcome
 from app.room.follow import Rooms
@@ -54,6 +55,7 @@ class Stream:
         "next_s",
         "number",
         "place",
+        "reservation",
         "rev",
         "send",
         "taken_s",
@@ -61,12 +63,15 @@ class Stream:
         "view",
     )
 
-    def __init__(self, view: LineView, ticket: Ticket, send: Send, now_s: float, life_s: float) -> None:
+    def __init__(
+        self, view: LineView, ticket: Ticket, send: Send, reservation: Extra, now_s: float, life_s: float
+    ) -> None:
         self.view = view
         self.epoch = ticket.epoch
         self.number = ticket.number
         self.holder = ticket.holder
         self.send = send
+        self.reservation = reservation
         self.place = Place.unknown
         self.message = ""
         self.rev = -1
@@ -78,13 +83,13 @@ class Stream:
 
 
 class Hub:
-    def __init__(self, rooms: Rooms, reservation: Extra, life_s: int, streams_max: int) -> None:
+    def __init__(self, rooms: Rooms, life_s: int, streams_max: int, shares: Shares) -> None:
         self.streams: dict[Stream, None] = {}
         self.streams_max = streams_max
+        self.shares = shares
         self.opened = self.messages = self.dropped = 0
         self._of_ticket: dict[tuple[str, int], list[Stream]] = {}
         self._rooms = rooms
-        self._reservation = reservation
         self._life_s = life_s
         self._changed = asyncio.Event()
         rooms.on_change(lambda _view: self._changed.set())
@@ -108,10 +113,11 @@ class Hub:
             stream.next_s = 0.0
             self._changed.set()
 
-    async def serve(self, view: LineView, ticket: Ticket, receive: Receive, send: Send) -> None:
-        """One stream, from its first message until the client goes or its life ends."""
+    async def serve(self, view: LineView, ticket: Ticket, receive: Receive, send: Send, *, reservation: Extra) -> None:
+        """One stream, from its first message until the client goes or its life ends. `reservation`: what may be told
+        now of what is reserved for the place."""
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-        stream = Stream(view, ticket, send, time.monotonic(), self._life_s)
+        stream = Stream(view, ticket, send, reservation, time.monotonic(), self._life_s)
         key = (view.event_id, ticket.number)
         self._of_ticket.setdefault(key, []).append(stream)
         self.streams[stream] = None
@@ -169,15 +175,19 @@ class Hub:
             return True
         if stream.rev == view.rev and stream.next_s > 0.0:
             return False
+        if view.is_taken(stream.number, stream.holder):  # this browser has another ticket now, or nobody is here
+            return True
         if stream.message != view.message or view.state is RoomState.closed:
             return True
         number = stream.number
-        if number <= view.cursor or number in view.ended:
+        if stream.place is Place.lobby and not view.in_lobby(number):
+            return True
+        if view.rank_of(number) <= view.cursor or number in view.ended:
             return stream.next_s == 0.0 or view.place(number) is not stream.place
         return now_s >= stream.next_s
 
     def _write(self, stream: Stream, now_s: float) -> None:
-        over = now_s >= stream.ends_s
+        over = now_s >= stream.ends_s or stream.view.is_taken(stream.number, stream.holder)
         told = stream.place, stream.message, stream.rev
         text = b"event: reconnect\ndata: {}\n\n" if over else self._text(stream, now_s)
         closing = over or self._is_final(stream)
@@ -206,7 +216,7 @@ class Hub:
         if stream.epoch != view.epoch:
             return b'{"reason":"room_closed"}'
         said = b',"message":%s' % msgspec.json.encode(view.message) if view.message else b""
-        said += self._reservation(view.event_id, stream.epoch, stream.number)
+        said += stream.reservation(view.event_id, stream.epoch, stream.number)
         return b'{"reason":"%s"%s}' % (view.reason.encode() or b"room_closed", said)
 
     def _text(self, stream: Stream, now_s: float) -> bytes:
@@ -215,15 +225,17 @@ class Hub:
         if stream.epoch != view.epoch or view.state is RoomState.closed:
             return b"event: closed\ndata: %s\n\n" % self._why(stream)
         position = view.position(number)
-        body = position_members(view, number, position, self._reservation)
+        body = position_members(view, number, position, stream.reservation)
         turned = position.place is Place.admitted and stream.place is not Place.admitted
         text = b"id: %d\nevent: %s\ndata: {%s}\n\n" % (view.rev, b"admitted" if turned else b"position", body)
+        if view.drawn and stream.place is Place.lobby and position.place is not Place.lobby:
+            text = b"event: drawn\ndata: {%s}\n\n" % body + text
         if view.message != stream.message and stream.place is not Place.unknown:
             text += b'event: message\ndata: {"message":%s}\n\n' % msgspec.json.encode(view.message)
         if position.place in (Place.left, Place.lapsed):
             text += b'event: closed\ndata: {"reason":"%s"}\n\n' % position.place.encode()
         stream.place, stream.message, stream.rev = position.place, view.message, view.rev
-        stream.next_s = now_s + (PUMP_GAP_S / 2 if position.ahead <= NEAR else FAR_S)
+        stream.next_s = now_s + (FAR_S if position.ahead > NEAR or position.place is Place.lobby else PUMP_GAP_S / 2)
         return text
 
 

@@ -12,19 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.ticket import Ticket, holder_text
-from app.http.accounts.credentials import pass_cookie, require_ticket
+from app.http.accounts.credentials import pass_cookie
+from app.http.accounts.owners import own_ticket, owns
 from app.http.accounts.tokens import AdmissionPass
 from app.http.kit.answers import json_answer
-from app.http.kit.api import ApiRoute, Who
+from app.http.kit.api import HOLDER_REFUSALS, ApiRoute, Who
 from app.http.kit.cookies import set_cookie
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Claimed, Nothing
 from app.http.line.api import closed_problem
 from app.http.line.lookup import view_of
-from app.http.line.position import encode_position
+from app.http.line.position import encode_position, tell_nothing
 from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import ReleasePlace
+from app.ledger import reservations
 from app.room.answers import ClaimStatus, LeaveStatus
 from app.room.view import LineView
 
@@ -42,8 +44,12 @@ class ClaimAnswer:
 async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> ClaimAnswer:
     """Take the turn up; a repeat gives the same pass. Raises Problem if it is not one's turn, RoomUnavailable."""
     view = await view_of(state, event_id)
-    ticket = require_ticket(state["tickets"], headers, view)
-    status, expires_ms = await state["scripts"].claim(event_id, ticket.epoch, ticket.number)
+    ticket = own_ticket(state, headers, view)
+    room = state["origins"].rooms.get(event_id)
+    place = event_id, ticket.epoch, ticket.number, holder_text(ticket.holder)
+    status, expires_ms = await state["scripts"].claim(
+        *place, made_in=view.made_in, pass_s=None if room is None else room.pass_s
+    )
     state["meters"].claimed(event_id, status)
     if status is not ClaimStatus.claimed:
         raise _claim_refusal(view, ticket.number, status)
@@ -71,6 +77,7 @@ async def _held(state: State, ticket: Ticket) -> dict[str, Any] | None:
     seats = state["seats"].get(ticket.event_id)
     if found is not None or not ticket.wish or (seats and seats.answer(ticket.epoch, ticket.number)):
         return found
+    await state["lane"].wake(ticket.event_id, f"claim-{ticket.epoch}-{ticket.number}")  # claiming may have sent it
     await state["lane"].outcome(ticket.event_id, f"wish:{ticket.epoch}:{ticket.number}", LANE_WAIT_S)
     return await reservation_of(state, ticket.event_id, ticket.epoch, ticket.number)
 
@@ -81,12 +88,14 @@ def _claim_refusal(view: LineView, number: int, status: ClaimStatus) -> Problem:
             return Problem("turn_lapsed")
         case ClaimStatus.left if number not in view.unproven:
             return Problem("place_given_up")
+        case ClaimStatus.taken:
+            return Problem("place_taken_over")
         case ClaimStatus.closed | ClaimStatus.old_epoch:
             return closed_problem(view, view.state)
         case ClaimStatus.missing:
             return _lost()
         case _:
-            here = msgspec.Raw(encode_position(view, number, lambda *_: b""))
+            here = msgspec.Raw(encode_position(view, number, tell_nothing))
             return Problem("not_admitted", position=here)
 
 
@@ -105,16 +114,22 @@ async def claim(request: Request[State]) -> Response:
 async def leave_line(state: State, headers: list[tuple[bytes, bytes]], event_id: str) -> None:
     """Give the place up for good, and the seats held for it. Idempotent. Raises Problem, RoomUnavailable."""
     view = await view_of(state, event_id)
-    ticket = require_ticket(state["tickets"], headers, view)
+    ticket = own_ticket(state, headers, view)
     release_id = f"leave:{ticket.epoch}:{ticket.number}:{secrets.token_hex(8)}"  # the place may come back after a loss
     with state["lane"].expected(event_id, release_id) as answer:
-        left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, release_id=release_id)
+        holder = holder_text(ticket.holder)
+        left = await state["scripts"].leave(event_id, ticket.epoch, ticket.number, holder, release_id=release_id)
         if left.lane_entry:
             await state["lane"].hurry(event_id, left.lane_entry, answer, LANE_WAIT_S)
     if left.status is LeaveStatus.missing:
         raise _lost()
+    if left.status is LeaveStatus.taken:
+        raise Problem("place_taken_over")
     has_ended = left.status in (LeaveStatus.already, LeaveStatus.closed)
     if has_ended and ticket.number <= view.cursor:  # what a pass holds outlives its turn
+        held = await reservations.by_number(state["db"], event_id, ticket.epoch, ticket.number)
+        if held is not None and not await owns(state, headers, held):
+            raise Problem("place_taken_over")
         await submit(state, event_id, ReleasePlace(id=release_id, epoch=ticket.epoch, number=ticket.number))
 
 
@@ -131,7 +146,7 @@ routes = [
         summary="Take my turn up; a repeat gives the same pass.",
         who=Who.ticket,
         answers={200: Claimed},
-        refusals=("not_admitted", "turn_lapsed", "place_given_up", "room_closed", "event_cancelled"),
+        refusals=(*HOLDER_REFUSALS, "not_admitted", "turn_lapsed", "place_given_up", "room_closed", "event_cancelled"),
     ),
     ApiRoute(
         "POST",
@@ -140,5 +155,6 @@ routes = [
         summary="Give my place up for good.",
         who=Who.ticket,
         answers={200: Nothing},
+        refusals=HOLDER_REFUSALS,
     ),
 ]

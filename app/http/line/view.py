@@ -23,13 +23,17 @@ LineWord = RoomWord | Literal["full"]  # an open room that nobody more fits into
 class WaitView:
     """A place in line in words, for the page as the server draws it; a script keeps it fresh afterwards."""
 
-    state: str  # waiting | admitted | claimed | lapsed | left | closed | none
+    state: str  # lobby | waiting | admitted | claimed | lapsed | left | closed | none
     room: LineWord
     title: str
     number: int = 0
     ahead: int = 0
+    entries: int = 0  # in the lobby
+    opens_at: datetime | None = None
+    drawn_of: int = 0
     eta: str = ""
     message: str = ""
+    closed_key: str = "line.closed"  # of the texts that say why the room is closed
     lead: str = ""  # what to do at the turn
     claim_before: str = ""
     refresh_s: int = 0
@@ -38,20 +42,29 @@ class WaitView:
 def wait_view(t: Texts, position: Mapping[str, Any], zone: str) -> WaitView:
     """The waiting page's values from a position answer."""
     state, room = position["state"], line_word(position)
-    if room == "closed" and state in ("waiting", "admitted"):
+    if room == "closed" and state in ("lobby", "waiting", "admitted"):
         state = "closed"
+    closed_key = f"line.closed.{position.get('reason')}"
+    if not t.has(f"{closed_key}.title"):
+        closed_key = "line.closed"  # an admin closed it
     before = position.get("claimBefore")
     return WaitView(
         state=state,
         room=room,
-        title=t("line.title") if state == "waiting" else t(f"line.{state}.title"),
-        number=position["number"],
-        ahead=position["ahead"],
+        closed_key=closed_key,
+        title=t("line.title")
+        if state == "waiting"
+        else t(f"{closed_key if state == 'closed' else f'line.{state}'}.title"),
+        number=position.get("number", 0),
+        ahead=position.get("ahead", 0),
+        entries=position.get("entries", 0),
+        opens_at=datetime.fromisoformat(position["opensAt"]) if "opensAt" in position else None,
+        drawn_of=position.get("drawnOf", 0),
         eta=eta_words(t, position.get("etaSeconds"), room),
         message=position.get("message") or "",
         lead=t(turn_key(position)),
         claim_before=t.time(datetime.fromisoformat(before), zone) if before else "",
-        refresh_s={"waiting": WAITING_REFRESH_S, "admitted": TURN_REFRESH_S}.get(state, 0),
+        refresh_s={"lobby": WAITING_REFRESH_S, "waiting": WAITING_REFRESH_S, "admitted": TURN_REFRESH_S}.get(state, 0),
     )
 
 
@@ -73,7 +86,8 @@ def wish_words(t: Texts, wish: Wish | None) -> str:
     if wish is None:
         return ""
     grades = ", ".join(wish.grades) or t("line.wish.any")
-    together = [t("events.wish.adjacent")] if wish.adjacent and wish.quantity > 1 else []
+    word = "required" if wish.is_required else "preferred"
+    together = [t(f"events.wish.adjacent.{word}")] if wish.adjacent and wish.quantity > 1 else []
     return " · ".join([t("common.seats", n=wish.quantity), grades, *together])
 
 

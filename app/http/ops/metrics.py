@@ -1,56 +1,20 @@
-"""`GET /metrics`: the numbers of every process of this machine, for Prometheus.
-
-They say how a sale goes, so not everybody is told. With TIKETI_METRICS_TOKEN whoever sends it as a Bearer token, and
-always a logged-in admin. Without a token and without a public address, whoever asks from this machine.
-"""
+"""`GET /metrics`: the numbers of every process of this machine, for Prometheus."""
 
 from __future__ import annotations
-
-import hmac
-from ipaddress import ip_address
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.http.accounts.credentials import session_of
-from app.http.kit.cookies import header
-from app.http.kit.problems import Problem
+from app.http.ops.readers import require_reader
 from app.http.state import State
-
-FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 
 
 async def show(request: Request[State]) -> Response:
-    _require_reader(request)
+    await require_reader(request)
     body = await request.state["metrics"].exchange.text()
     return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
-
-
-def _require_reader(request: Request[State]) -> None:
-    state, headers = request.state, request.scope["headers"]
-    token = state["settings"].metrics_token
-    given = header(headers, b"authorization") or b""
-    if token and hmac.compare_digest(given, b"Bearer " + token.encode()):
-        return
-    found = session_of(state["tokens"], headers)
-    if found is not None and found[0].role == "admin":
-        return
-    if given or found is not None:
-        raise Problem("metrics_refused")
-    if token or state["settings"].public_url or not _is_near(request):
-        raise Problem("login_required.metrics")
-
-
-def _is_near(request: Request[State]) -> bool:
-    """Whether who asks sits on this machine, and not behind a proxy that does."""
-    if request.client is None or any(name in FORWARDED for name, _ in request.scope["headers"]):
-        return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
 
 
 routes = [Route("/metrics", show, methods=["GET"])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,16 +22,16 @@ from app.http.state import State
 from app.lane.errors import LaneUnavailable
 from app.ledger.charges import Money, money_of
 from app.payments.checkout import Paid, PaidStatus
-from app.payments.provider import BodyInvalid, SignatureInvalid
+from app.payments.provider import SignatureInvalid, WebhookNotUnderstood
 from app.payments.providers.simulator import SIGNATURE_HEADER, SimulatorWebhook
 from app.payments.registry import UnknownMethod
 
 
 class PayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """`paymentMethod` is one of GET /api/payments/methods."""
+    """`paymentMethod` is one of GET /api/payments/methods; not needed where the total is 0."""
 
     reservation_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] = ""
 
 
 class PaymentView(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,6 +58,7 @@ class WebhookAnswer(msgspec.Struct, frozen=True):
     received: bool
 
 
+log = structlog.get_logger()
 _pay_decoder = msgspec.json.Decoder(PayBody)
 
 REFUSALS = {
@@ -66,14 +68,17 @@ REFUSALS = {
     PaidStatus.declined: "payment_declined",
     PaidStatus.given_up: "payment_given_up",
     PaidStatus.key_reused: "key_reused.payment",
+    PaidStatus.hold_over: "hold_over",
     PaidStatus.too_many: "too_many_payments",
 }
 
 
 async def pay(state: State, headers: Headers, reservation_id: str, method: str) -> PaymentView:
-    """Take the money, then sell the seats; money whose hold is over goes back. A repeat gives the same payment."""
+    """Take the money, if any is asked, then sell the seats; money whose hold is over goes back. A repeat gives the same
+    payment."""
     reservation = await shop.own(state, headers, reservation_id)
-    await _check_payable(state, reservation)
+    if await _begins(state, reservation):
+        await shop.check_bought(state, headers, reservation)
     try:
         paid = await state["checkout"].pay(reservation, method, idempotency_key(headers, reservation.holder))
     except UnknownMethod:
@@ -90,19 +95,20 @@ async def pay(state: State, headers: Headers, reservation_id: str, method: str) 
             raise Problem(REFUSALS[paid.status])
 
 
-async def _check_payable(state: State, reservation: Reservation) -> None:
-    """Raises Problem for a reservation that nobody may pay for any more, saying where its money is."""
+async def _begins(state: State, reservation: Reservation) -> bool:
+    """Whether money is asked for now, and not looked for that was asked for before.
+
+    Raises Problem for a reservation that nobody may pay for any more, saying where its money is.
+    """
     if reservation.status is ReservationStatus.confirmed:
-        return
+        return False
     money = (await money_of(state["db"], [reservation.id])).get(reservation.id)
     owed = money is not None and money.status in ("refund_due", "refunded")
     if reservation.status is ReservationStatus.pending:
-        if (
-            reservation.expires_at > state["checkout"].now()
-            or owed
-            or (money is not None and money.status == "pending")
-        ):
-            return
+        if owed or (money is not None and money.status == "pending"):
+            return False
+        if reservation.ends_at > state["checkout"].now():
+            return True
         raise Problem("hold_over")
     if owed and money is not None and reservation.status is not ReservationStatus.refunded:
         raise _too_late(money.status, money)
@@ -146,11 +152,14 @@ async def webhook(request: Request[State]) -> Response:
     body = await read_body(request.receive)
     try:
         event = await provider.read_webhook(request.headers, body)
+        known = event is None or await request.state["checkout"].handle_webhook(name, event)
     except SignatureInvalid:
         raise Problem("signature_invalid") from None
-    except BodyInvalid as error:
-        raise Problem("payload_invalid", why=str(error).removesuffix(".")) from None
-    if event is not None and not await request.state["checkout"].handle_webhook(name, event):
+    except WebhookNotUnderstood as error:
+        log.error("webhook_not_understood", provider=name, error=str(error))
+        raise Problem("webhook_not_understood", why=str(error).removesuffix(".")) from None
+    if event is not None and not known:
+        log.error("webhook_of_unknown_charge", provider=name, charge_id=event.charge_id[:40])
         raise Problem("charge_unknown")
     return json_answer(WebhookAnswer(received=True))
 
@@ -166,6 +175,7 @@ routes = [
         answers={201: PaymentAnswer, 202: PaymentAnswer},
         refusals=(
             "reservation_unknown",
+            "buyer_limit",
             "payment_declined",
             "already_paid",
             "payment_given_up",
@@ -188,7 +198,7 @@ routes = [
         summary="The webhook of the simulated payment provider, at its first address.",
         body=SimulatorWebhook,
         answers={200: WebhookAnswer},
-        refusals=("signature_invalid", "charge_unknown"),
+        refusals=("signature_invalid", "charge_unknown", "webhook_not_understood"),
         headers={SIGNATURE_HEADER: "`t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>`."},
     ),
     ApiRoute(
@@ -197,6 +207,6 @@ routes = [
         webhook,
         summary="The webhook of a payment provider: what became of a charge, in its own format and signed its own way.",
         answers={200: WebhookAnswer},
-        refusals=("signature_invalid", "charge_unknown", "payload_malformed", "body_too_large", "payload_invalid"),
+        refusals=("signature_invalid", "charge_unknown", "webhook_not_understood", "body_too_large"),
     ),
 ]

@@ -10,7 +10,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
 from app.http.kit.routing import page_route
 from app.http.payments import api as payments
-from app.http.shop.shown import back_to_reservation
+from app.http.shop.shown import back_to_reservation, renewed
 from app.http.state import State
 
 
@@ -24,4 +24,4 @@ async def pay(request: Request[State]) -> Response:
     return see_other(paid.redirect_url or f"/reservations/{reservation_id}")
 
 
-routes = [page_route("/reservations/{reservation_id}/pay", pay, "POST")]
+routes = [page_route("/reservations/{reservation_id}/pay", pay, "POST", stale=renewed)]

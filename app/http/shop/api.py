@@ -9,8 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.wish import GRADES_PER_WISH_MAX, SEATS_PER_WISH_MAX, Wish
-from app.http.accounts.owners import owned_by
+from app.domain.seatvalues import SeatMark
+from app.domain.wish import GRADES_PER_WISH_MAX, SEATS_PER_WISH_MAX, Adjacent, Wish
+from app.http.accounts.admins import require_admin
+from app.http.accounts.credentials import session_if_any
+from app.http.accounts.owners import holders_of
 from app.http.events import cache as catalog
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
@@ -19,15 +22,20 @@ from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
 from app.http.kit.paging import PAGE_MAX, Cursor, PageSize, cursor_of, page_start_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Message, Reservation, Shape
+from app.http.shop import cancelling
 from app.http.shop import rules as shop
+from app.http.shop.cancelling import CancelBody, read_cancel
+from app.http.shop.rules import SeatIds
 from app.http.state import State
 from app.ledger import reservations
 
-SeatIds = Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=100)]
-
 
 class ReserveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Either `seatIds`, or a `quantity` with the grades in order of preference."""
+    """Either `seatIds`, or a `quantity` with the grades in order of preference.
+
+    `adjacent`: `required` takes seats side by side or none; `preferred` (or true) others too, if there are none; false
+    does not look. `leaveSingle`: false refuses seats that needlessly leave a free seat alone; an event may always do.
+    """
 
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
     seat_ids: SeatIds | None = None
@@ -35,7 +43,8 @@ class ReserveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     grades: Annotated[
         list[Annotated[str, msgspec.Meta(min_length=1, max_length=40)]], msgspec.Meta(max_length=GRADES_PER_WISH_MAX)
     ] = []
-    adjacent: bool = True
+    adjacent: Adjacent = True
+    leave_single: bool = True
 
 
 class SeatMapQuery(msgspec.Struct, frozen=True):
@@ -43,10 +52,10 @@ class SeatMapQuery(msgspec.Struct, frozen=True):
 
 
 class MapSeat(Shape, frozen=True, kw_only=True):
-    """With `since`, only `id` and `status`."""
+    """With `since`, only `id` and `status`; `blocked` is not on sale. `name`: what the seat says, if not its number."""
 
     id: str
-    status: Literal["available", "held", "sold"]
+    status: Literal["available", "held", "sold", "blocked"]
     section: str | msgspec.UnsetType = msgspec.UNSET
     row: str | msgspec.UnsetType = msgspec.UNSET
     number: int | msgspec.UnsetType = msgspec.UNSET
@@ -54,6 +63,8 @@ class MapSeat(Shape, frozen=True, kw_only=True):
     price: int | msgspec.UnsetType = msgspec.UNSET
     x: float | msgspec.UnsetType = msgspec.UNSET
     y: float | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    marks: list[SeatMark] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SeatMap(Shape, frozen=True, kw_only=True):
@@ -65,8 +76,11 @@ class SeatMap(Shape, frozen=True, kw_only=True):
 
 
 class Held(Shape, frozen=True, kw_only=True):
+    """`single_seat_ids`: free seats that the chosen ones leave alone."""
+
     reservation: Reservation
     expires_at: datetime
+    single_seat_ids: list[str]
 
 
 class Shown(Shape, frozen=True, kw_only=True):
@@ -113,13 +127,19 @@ async def seat_map(request: Request[State]) -> Response:
 
 async def reserve(request: Request[State]) -> Response:
     body = decode(await read_body(request.receive), _reserve_decoder)
-    if (body.seat_ids is None) == (body.quantity is None):
-        raise Problem("payload_invalid", why="Send either seatIds or a quantity")
-    wish = None
-    if body.quantity is not None:
-        wish = Wish(quantity=body.quantity, grades=tuple(body.grades), adjacent=body.adjacent)
-    made = await shop.reserve(request.state, request.scope["headers"], body.event_id, body.seat_ids, wish)
-    return json_answer({"reservation": made, "expiresAt": made["expiresAt"]}, 201)
+    wanted = _wanted(body)
+    await shop.count_hold(request, body.event_id)
+    made, singles = await shop.reserve(request.state, request.scope["headers"], body.event_id, wanted)
+    return json_answer({"reservation": made, "expiresAt": made["expiresAt"], "singleSeatIds": singles}, 201)
+
+
+def _wanted(body: ReserveBody) -> shop.Picked | Wish:
+    match body.seat_ids, body.quantity:
+        case list(seat_ids), None:
+            return shop.Picked(tuple(seat_ids), body.leave_single)
+        case None, int(quantity):
+            return Wish(quantity=quantity, grades=tuple(body.grades), adjacent=body.adjacent)
+    raise Problem("payload_invalid", why="Send either seatIds or a quantity")
 
 
 async def show_reservation(request: Request[State]) -> Response:
@@ -129,21 +149,28 @@ async def show_reservation(request: Request[State]) -> Response:
 
 
 async def my_reservations(request: Request[State]) -> Response:
-    """Those of the account and of the browsers it took over, or of this browser, and those of the places in line that
-    a ticket or a pass proves. A page at a time.
-    """
+    """Those of the account and of the browsers it took over, or of this browser. A page at a time."""
     query = query_of(request, MineQuery)
     after = page_start_of(query.cursor)
-    holders, places = await owned_by(request)
-    found = await reservations.by_holders(request.state["db"], holders, query.limit + 1, after, places)
+    found = await reservations.by_holders(request.state["db"], await holders_of(request), query.limit + 1, after)
     shown = found[: query.limit]
     last = cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
     return json_answer({"reservations": await shop.with_money(request.state, shown), "next": last})
 
 
 async def cancel(request: Request[State]) -> Response:
-    await shop.cancel(request.state, request.scope["headers"], request.path_params["reservation_id"])
-    return json_answer({"message": "The reservation is cancelled and its seats are free again."})
+    """The buyer's own reservation; for an admin, anybody's."""
+    wanted = await read_cancel(request)
+    state, headers, name = request.state, request.scope["headers"], request.path_params["reservation_id"]
+    try:
+        outcome = await cancelling.as_buyer(state, headers, name, wanted)
+    except Problem as problem:
+        session = session_if_any(state["tokens"], headers) if problem.code == "reservation_unknown" else None
+        if session is None or session.role != "admin":
+            raise
+        admin = await require_admin(request)
+        outcome = await cancelling.as_admin(state, admin.email, name, cancelling.CANCEL, wanted)
+    return json_answer({"message": cancelling.words(outcome)})
 
 
 routes = [
@@ -167,6 +194,7 @@ routes = [
             "event_unknown",
             "already_holding",
             "seats_unavailable",
+            "leaves_single_seat",
             "sale_ended",
             "sale_not_open",
             "reservation_over",
@@ -174,6 +202,8 @@ routes = [
             "seat_unknown",
             "grade_unknown",
             "too_many_seats",
+            "buyer_limit",
+            "too_many_attempts",
             "key_reused",
             "lane_busy",
         ),
@@ -208,9 +238,11 @@ routes = [
         "POST",
         "/api/reservations/{reservation_id}/cancel",
         cancel,
-        summary="Give the seats back, and the money if it was paid.",
+        summary="Give all or some of the seats back, and their money if it was paid; an admin may for everybody.",
         who=Who.owner,
+        body=CancelBody,
+        body_required=False,
         answers={200: Message},
-        refusals=("event_begun", "reservation_over", "lane_busy"),
+        refusals=("event_begun", "reservation_over", "seat_unknown", "payment_under_way", "lane_busy"),
     ),
 ]

@@ -20,7 +20,9 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
 from app.domain.reservation import SeatStatus, seat_id
+from app.http.hot.connections import Shares
 from app.http.hot.sockets import PING, WIRE, SocketProtocol, text_frame
+from app.http.kit.hosts import check_host
 from app.http.kit.problems import Problem, problem_response, stores_refused
 from app.lane.seats import SeatViews, UnknownEvent
 from app.lane.view import SeatView
@@ -68,12 +70,14 @@ class SeatReleased(Message, frozen=True, kw_only=True, tag="seat-released"):
     seat_ids: list[str]
 
 
-class TicketUpdated(Message, frozen=True, kw_only=True, tag="ticket-updated"):
-    """The last message of every version that is told: free seats per grade, and seats that are sold now."""
+class TicketUpdated(Message, frozen=True, kw_only=True, tag="ticket-updated", omit_defaults=True):
+    """The last message of every version that is told: free seats per grade, seats that are sold now, and seats that are
+    not on sale any more."""
 
     since: int
     available: dict[str, int]
     sold: list[str]
+    blocked: list[str] = []
 
 
 class Reload(Message, frozen=True, kw_only=True, tag="reload"):
@@ -104,7 +108,8 @@ def news(view: SeatView, since: int) -> bytes:
         told.append(SeatLocked(since=since, version=version, seat_ids=locked))
     if released := now[SeatStatus.available]:
         told.append(SeatReleased(since=since, version=version, seat_ids=released))
-    told.append(TicketUpdated(since=since, version=version, available=view.left(), sold=now[SeatStatus.sold]))
+    sold, blocked = now[SeatStatus.sold], now[SeatStatus.blocked]
+    told.append(TicketUpdated(since=since, version=version, available=view.left(), sold=sold, blocked=blocked))
     return b"".join(map(frame, told))
 
 
@@ -157,7 +162,14 @@ class LiveSeats:
     """Of one process. `written` (messages) and `dropped` (slow readers) only grow. `run` must be running."""
 
     def __init__(
-        self, seats: SeatViews, *, life_s: float, sockets_max: int, origins: frozenset[str], clock: Callable[[], float]
+        self,
+        seats: SeatViews,
+        *,
+        life_s: float,
+        sockets_max: int,
+        shares: Shares,
+        origins: frozenset[str],
+        clock: Callable[[], float],
     ) -> None:
         self.written = 0
         self.dropped = 0
@@ -165,6 +177,7 @@ class LiveSeats:
         self._seats = seats
         self._life_s = life_s
         self.sockets_max = sockets_max
+        self.shares = shares
         self._origins = origins
         self._clock = clock
         self._opened = 0
@@ -182,16 +195,29 @@ class LiveSeats:
         """One socket, from its handshake to its end, or its refusal."""
         await receive()  # the request to connect
         try:
+            check_host(scope["headers"], scope["state"]["settings"].public_url)
             event_id = _event_of(scope["path"])
             since = self._asked(scope)
             view = await self._view(event_id)
             if len(self.sockets) >= self.sockets_max:
                 raise Problem("sockets_full")
+            client = scope.get("client")
+            address = self.shares.take(client[0] if client else "")
+            if address is None:
+                raise Problem("sockets_full.address")
         except Problem as problem:
             await refuse(problem, send)
             return
+        try:
+            await self._tell(scope["extensions"][WIRE], view, since, receive, send)
+        finally:
+            self.shares.give(address)
+
+    async def _tell(
+        self, wire: SocketProtocol, view: SeatView, since: int | None, receive: Receive, send: Send
+    ) -> None:
         await send({"type": "websocket.accept"})
-        socket = self._join(scope["extensions"][WIRE], view, since)
+        socket = self._join(wire, view, since)
         try:
             while (await receive())["type"] != "websocket.disconnect":
                 socket.wire.end(*ONLY_TELLS)

@@ -10,11 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.charge import SIMULATOR
-from app.domain.line import Place
 from app.domain.reservation import ReservationStatus
-from app.http.accounts.credentials import require_pass
 from app.http.accounts.owners import holders_of, kept_id, remember_browser
-from app.http.accounts.tokens import AdmissionPass
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
 from app.http.events.view import event_view
@@ -25,10 +22,13 @@ from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.line.lookup import room_of
+from app.http.shop import cancelling
 from app.http.shop import rules as shop
-from app.http.shop.shown import back_to_reservation, own_of
-from app.http.shop.view import MOVING, left_words, payment_words, refusal_words, reservation_view
+from app.http.shop.cancelling import CancelBody
+from app.http.shop.shown import back_to_reservation, is_inside, may_choose, own_of, pass_of, renewed
+from app.http.shop.view import MOVING, left_words, payment_words, refusal_words, reservation_view, returned_words
 from app.http.state import State
+from app.http.waitlist.entry import why_no_entry
 from app.http.waitlist.waiting import waiting_of
 from app.ledger import reservations
 from app.ledger.charges import Money
@@ -41,19 +41,21 @@ async def seats_page(request: Request[State]) -> Response:
 async def _seats(request: Request[State], refused: Problem | None = None) -> Response:
     """The map; after a refused form, with the reason and the form's status."""
     event, t = await shown_event(request), texts_for(request)
-    shown = _pass_of(request, event.event_id)
-    admission = shown if shown is not None and _is_inside(request.state, shown) else None
+    shown = pass_of(request, event.event_id)
+    admission = shown if shown is not None and is_inside(request.state, shown) else None
     seats_max = request.state["settings"].seats_per_buyer_max
     is_let_in = event.room == "direct" or admission is not None
     may_hold = is_let_in and not event.stopped
-    notice = "" if refused is None else " ".join([problem_words(t, refused), left_words(t, refused.extra.get("left"))])
+    notice = "" if refused is None else " ".join([problem_words(t, refused), left_words(t, refused.extra)])
+    own = await own_of(request, event)
     context = {
         "event": event,
         "seats_max": seats_max,
         "is_let_in": is_let_in,
         "was_let_in": shown is not None,
         "may_hold": may_hold,
-        "own": await own_of(request, event),
+        "own": own,
+        "offers_list": event.lacks_a_grade and why_no_entry(request, event.event_id) is None,
         "pass_until": admission.expires_at if admission else None,
         "notice_text": notice.strip(),
     }
@@ -64,6 +66,7 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
         "status": event.status,
         "grades": [grade.name for grade in event.grades],
         "notice": notice,
+        "has": bool(own),
     }
     status = 200 if refused is None else refused.status
     response = page(
@@ -79,21 +82,6 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
     return response
 
 
-def _pass_of(request: Request[State], event_id: str) -> AdmissionPass | None:
-    try:
-        return require_pass(request.state["tokens"], request.scope["headers"], event_id)
-    except Problem:
-        return None  # the map may be looked at without one
-
-
-def _is_inside(state: State, admission: AdmissionPass) -> bool:
-    """Whether the pass still opens anything: paying and leaving end the place in line before the pass's own time."""
-    line = state["rooms"].views.get(admission.event_id)
-    if line is None or line.epoch != admission.epoch:
-        return False
-    return line.place(admission.number) not in (Place.left, Place.lapsed)
-
-
 async def reserve(request: Request[State]) -> Response:
     """Best available from a plain form."""
     event_id = request.path_params["event_id"]
@@ -101,10 +89,11 @@ async def reserve(request: Request[State]) -> Response:
         wish = wish_of(await read_form(request))
         if wish is None:
             raise Problem("payload_invalid.quantity")
-        made = await shop.reserve(request.state, request.scope["headers"], event_id, None, wish)
+        await shop.count_hold(request, event_id)
+        made, _ = await shop.reserve(request.state, request.scope["headers"], event_id, wish)
     except Problem as problem:
         if problem.code == "already_holding":
-            return see_other(f"/reservations/{problem.extra['reservation']['id']}")
+            return see_other(f"/reservations/{problem.extra['reservation']['id']}?said={problem.code}")
         if problem.status == 404:
             raise
         return await _seats(request, problem)
@@ -117,22 +106,28 @@ async def reservation_page(request: Request[State]) -> Response:
     (answer,) = await shop.with_money(request.state, [found])
     payment: Money | None = answer.get("payment")
     event = await known_event(request.state, found.event_id)
-    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang_of(request))
+    shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang_of(request))
     asked, providers = request.query_params, request.state["providers"]
     method_name = partial(providers.method_name, language=lang_of(request))
     method = asked.get("method") or (payment.method if payment else "")
     kept = found.status is ReservationStatus.confirmed and await shop.has_begun(request.state, found.event_id)
+    said = refusal_words(texts_for(request), asked.get("said", ""), found.status, payment)
+    unreached = bool(said) and asked.get("said") == "payment_unreachable"
+    says_of_money = unreached or (bool(said) and payment is not None and payment.status == "failed")
     context = {
         "event": shown,
         "reservation": reservation_view(answer),
         "can_cancel": found.live and not kept,
+        "may_choose": not found.live and may_choose(request, shown),
         "methods": [(method, method_name(method)) for method in providers.methods],
         "chosen": method if method in providers.methods else providers.methods[0],
         "simulated": any(providers.for_method(method).name == SIMULATOR for method in providers.methods),
         "payment": payment,
-        "payment_text": payment_words(texts_for(request), payment, method_name),
-        "payment_moves": payment is not None and payment.status in MOVING,
-        "notice_text": refusal_words(texts_for(request), asked.get("said", ""), found.status, payment),
+        "payment_text": "" if says_of_money else payment_words(texts_for(request), payment, method_name),
+        "returned_text": returned_words(texts_for(request), payment),
+        "payment_moves": _moves(payment) and not unreached,
+        "gives_up_payment": payment is not None and payment.status == "pending" and not unreached,
+        "notice_text": said,
     }
     response = page(request, "shop/reservation.html", context, script={}, words=("shop.reservation.",))
     response.raw_headers.extend(kept_id(request.state, request.scope["headers"], [found]))
@@ -141,10 +136,20 @@ async def reservation_page(request: Request[State]) -> Response:
     return response
 
 
+def _moves(payment: Money | None) -> bool:
+    """Whether money is on its way, so that the page waits for news of it."""
+    return payment is not None and (payment.status in MOVING or payment.returning > 0)
+
+
 async def cancel(request: Request[State]) -> Response:
     reservation_id = request.path_params["reservation_id"]
     try:
-        await shop.cancel(request.state, request.scope["headers"], reservation_id)
+        form = await read_form(request)
+        chosen = form.get("seat", [])
+        if "choose" in form and not chosen:
+            raise Problem("seats_not_chosen")
+        wanted = CancelBody(seat_ids=chosen or None)
+        await cancelling.as_buyer(request.state, request.scope["headers"], reservation_id, wanted)
     except Problem as problem:
         return back_to_reservation(request, problem)
     return see_other(f"/reservations/{reservation_id}")
@@ -192,5 +197,5 @@ routes = [
     page_route("/events/{event_id}/seats", seats_page),
     page_route("/events/{event_id}/reserve", reserve, "POST"),
     page_route("/reservations/{reservation_id}", reservation_page),
-    page_route("/reservations/{reservation_id}/cancel", cancel, "POST"),
+    page_route("/reservations/{reservation_id}/cancel", cancel, "POST", stale=renewed),
 ]

@@ -1,6 +1,6 @@
 """Reservations as buyers see them: held, paid, cancelled. The API and the pages call the same functions.
 
-Whoever holds the place in line (ticket, pass or browser id) owns what was reserved with it. Every change goes down
+What was reserved belongs to the holder it was made for (accounts/owners.py). Every change goes down
 the lane; nothing here writes.
 """
 
@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+import structlog
+from starlette.requests import Request
 
 from app.domain.line import Place
-from app.domain.reservation import Reservation, ReservationStatus
+from app.domain.reservation import Reservation, ReservationStatus, seat_id
 from app.domain.sale import SaleStatus, sale_ends_at, status_of
+from app.domain.ticket import holder_bytes
 from app.domain.wish import Wish
-from app.http.accounts.credentials import require_pass
-from app.http.accounts.owners import buyer_of, owns
+from app.http.accounts.attempts import take
+from app.http.accounts.owners import buyer_of, own_pass, owned, owns
 from app.http.events.cache import known_event
 from app.http.kit.cookies import Headers
 from app.http.kit.idempotency import idempotency_key
@@ -26,13 +29,16 @@ from app.http.kit.problems import Problem
 from app.http.line.lookup import view_of
 from app.http.line.position import Extra
 from app.http.state import State
-from app.lane.commands import Cancel, Command, Held, Hold, Outcome, OutcomeStatus
+from app.lane.commands import Command, Hold, Outcome, OutcomeStatus
 from app.lane.errors import LaneUnavailable
 from app.lane.seats import SeatViews, UnknownEvent
-from app.lane.view import SeatView
+from app.lane.view import SeatView, describe
 from app.ledger import charges, events, reservations
+from app.limits.limits import Limit, LimitsUnavailable
 
 DIGEST_CHARACTERS = 16
+SeatIds = Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=100)]
+log = structlog.get_logger()
 
 
 def member_of(seats: SeatViews) -> Extra:
@@ -60,20 +66,28 @@ async def seat_view(state: State, event_id: str) -> SeatView:
 async def reservation_of(state: State, event_id: str, epoch: int, number: int) -> dict[str, Any] | None:
     """The live reservation of a place in line."""
     found = await reservations.by_number(state["db"], event_id, epoch, number)
-    return await described(state, found) if found is not None and found.live else None
+    return (await described(state, [found]))[0] if found is not None and found.live else None
 
 
-async def described(state: State, reservation: Reservation | Held, event_id: str | None = None) -> dict[str, Any]:
-    if event_id is None:
-        assert isinstance(reservation, Reservation)
-        event_id = reservation.event_id
-    return (await seat_view(state, event_id)).describe(reservation)
+async def described(state: State, found: Sequence[Reservation]) -> list[dict[str, Any]]:
+    """As the API shows them. Where the map is not open, their seats are read from SQL and it stays closed."""
+    views = {one.event_id: state["seats"].get(one.event_id) for one in found}
+    unknown = [one.id for one in found if views[one.event_id] is None]
+    seats = await reservations.seats_of(state["db"], unknown) if unknown else {}
+    return [
+        describe(one.event_id, one, seats[one.id]) if (view := views[one.event_id]) is None else view.describe(one)
+        for one in found
+    ]
 
 
 async def with_money(state: State, found: Sequence[Reservation]) -> list[dict[str, Any]]:
     """The reservations as shown to their owner: `payment` says where the money is, if any was asked for."""
     money = await charges.money_of(state["db"], [one.id for one in found])
-    return [await described(state, one) | ({"payment": money[one.id]} if one.id in money else {}) for one in found]
+    shown = await described(state, found)
+    return [
+        answer | ({"payment": money[one.id]} if one.id in money else {})
+        for one, answer in zip(found, shown, strict=True)
+    ]
 
 
 async def submit(state: State, event_id: str, command: Command) -> Outcome:
@@ -92,53 +106,121 @@ def command_id(headers: Headers, holder: str, kind: str) -> str:
     return f"{kind}:{idempotency_key(headers, holder) or secrets.token_urlsafe(16)}"
 
 
+async def count_hold(request: Request[State], event_id: str) -> None:
+    """Count who holds seats of an event without a line by their address: a browser's id costs nothing, so without this
+    one address could hold a whole hall. While Redis is away nobody is counted. Raises Problem 429.
+    """
+    state, host = request.state, request.client.host if request.client else ""
+    network = state["entrance"].addresses.counted(host)
+    if not network or (await known_event(state, event_id)).admission != "open":
+        return
+    settings = state["settings"]
+    limit = Limit(name="holds", times=settings.holds_per_address_max, window_s=settings.hold_s)
+    try:
+        await take(state, [(limit, f"{event_id} {network}")])
+    except LimitsUnavailable as error:
+        log.warning("holds_not_counted", event_id=event_id, error=str(error))
+
+
+class Picked(NamedTuple):
+    """Seats that were picked by hand. `leave_single`: even if they leave a free seat alone needlessly."""
+
+    seat_ids: tuple[str, ...]
+    leave_single: bool = True
+
+
 async def reserve(
-    state: State, headers: Headers, event_id: str, seat_ids: list[str] | None, wish: Wish | None
-) -> dict[str, Any]:
-    """Hold seats for who asks. Answers the reservation; raises Problem, with what is left or what is held already."""
+    state: State, headers: Headers, event_id: str, wanted: Picked | Wish
+) -> tuple[dict[str, Any], list[str]]:
+    """Hold seats for who asks. Answers the reservation, and the ids of free seats that it leaves alone. Raises Problem,
+    with what is left or what is held already.
+    """
     view = await seat_view(state, event_id)
     holder, number, epoch = await _buyer(state, headers, event_id)
-    check_quantity(state, len(seat_ids or ()))
-    if wish is not None:
-        await check_wish(state, event_id, wish)
+    picked = wanted if isinstance(wanted, Picked) else None
+    if isinstance(wanted, Wish):
+        await check_wish(state, event_id, wanted)
+    else:
+        check_quantity(state, len(wanted.seat_ids))
     keyed = idempotency_key(headers, holder) is not None
     hold = Hold(
         id=command_id(headers, holder, "hold"),
         holder=holder,
         number=number,
         epoch=epoch,
-        seat_ids=seat_ids,
-        wish=wish,
-        asked=_digest(seat_ids, wish) if keyed else "",
+        seat_ids=None if picked is None else list(picked.seat_ids),
+        wish=wanted if isinstance(wanted, Wish) else None,
+        leave_single=picked is None or picked.leave_single,
+        asked=_digest(wanted) if keyed else "",
     )
     outcome = await submit(state, event_id, hold)
     if outcome.asked != hold.asked:
         raise Problem("key_reused")
     match outcome.status:
         case OutcomeStatus.held if outcome.reservation is not None:
-            return await _as_it_is(state, outcome.reservation.id) if keyed else view.describe(outcome.reservation)
+            made = await _as_it_is(state, outcome.reservation.id) if keyed else view.describe(outcome.reservation)
+            return made, [seat_id(idx) for idx in outcome.singles]
         case OutcomeStatus.already_holding if outcome.reservation is not None:
             shown = view.describe(outcome.reservation)
             raise Problem("already_holding", reservation=shown)
         case OutcomeStatus.unknown_seat:
-            raise Problem("seat_unknown", seatIds=seat_ids)
+            raise Problem("seat_unknown", seatIds=hold.seat_ids)
+        case OutcomeStatus.leaves_single:
+            singles = [seat_id(idx) for idx in outcome.singles]
+            may = (await known_event(state, event_id)).single_seats == "allowed"
+            raise Problem("leaves_single_seat.asked" if may else "leaves_single_seat", seatIds=singles, mayHold=may)
+        case OutcomeStatus.buyer_limit:
+            raise await _over_limit(state, event_id, outcome.may_add or 0)
         case OutcomeStatus.not_on_sale:
             raise await not_sold(state, event_id)
+        case _ if outcome.left_together is not None:
+            left, together = outcome.left or {}, outcome.left_together
+            raise Problem("seats_unavailable.together", left=left, leftTogether=together)
         case _:
             raise Problem("seats_unavailable", left=outcome.left or {})
 
 
-def _digest(seat_ids: list[str] | None, wish: Wish | None) -> str:
+async def _over_limit(state: State, event_id: str, left: int) -> Problem:
+    most = (await known_event(state, event_id)).seats_per_buyer
+    return Problem("buyer_limit", most=most, left=left)
+
+
+async def check_limit(state: State, event_id: str, quantity: int, holders: Sequence[str]) -> None:
+    """Raises Problem if a person with these holder ids would have more seats of the event than one may."""
+    most = (await known_event(state, event_id)).seats_per_buyer
+    if most is None:
+        return
+    has = sum(len(one.seats) for one in await reservations.live_of(state["db"], event_id, holders))
+    if has + quantity > most:
+        raise Problem("buyer_limit", most=most, left=max(0, most - has))
+
+
+async def check_bought(state: State, headers: Headers, reservation: Reservation) -> None:
+    """Raises Problem if this person would have bought more seats of the event than one may: who held some in a browser
+    and some in an account, and then logged in there, is one person from then on.
+
+    The first that a person pays for is never refused: it was within the limit when it was held.
+    """
+    most = (await known_event(state, reservation.event_id)).seats_per_buyer
+    if most is None:
+        return
+    mine = await reservations.live_of(state["db"], reservation.event_id, await owned(state, headers))
+    bought = sum(len(one.seats) for one in mine if one.status is ReservationStatus.confirmed)
+    if bought and bought + len(reservation.seats) > most:
+        raise Problem("buyer_limit", most=most, left=max(0, most - bought))
+
+
+def _digest(wanted: Picked | Wish) -> str:
     """Tells what one request wants from what another does."""
-    wanted = msgspec.json.encode((None if seat_ids is None else sorted(set(seat_ids)), wish))
-    return hashlib.sha256(wanted).hexdigest()[:DIGEST_CHARACTERS]
+    said = sorted(set(wanted.seat_ids)) if isinstance(wanted, Picked) else wanted
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:DIGEST_CHARACTERS]
 
 
 async def _as_it_is(state: State, reservation_id: str) -> dict[str, Any]:
     """The reservation that a key once made. Raises Problem if it is over: its seats are not held any more."""
     found = await reservations.get(state["db"], reservation_id)
     assert found is not None, "a reservation is never deleted"
-    shown = await described(state, found)
+    (shown,) = await described(state, [found])
     if not found.live:
         raise Problem("reservation_over.key", status=found.status, reservation=shown)
     return shown
@@ -169,9 +251,13 @@ def check_quantity(state: State, seats: int) -> None:
 
 
 async def check_wish(state: State, event_id: str, wish: Wish) -> None:
-    """Raises Problem for a wish that no seat of the event could ever fit. From memory: no store is asked."""
+    """Raises Problem for a wish that the event could never grant. From memory: no store is asked."""
     check_quantity(state, wish.quantity)
-    unknown = set(wish.grades) - (await seat_view(state, event_id)).left().keys()
+    event = await known_event(state, event_id)
+    most = event.seats_per_buyer
+    if most is not None and wish.quantity > most:
+        raise Problem("buyer_limit", most=most, left=most)
+    unknown = set(wish.grades) - {grade.name for grade in event.grades if grade.seats_total}
     if unknown:
         raise Problem("grade_unknown", unknown=min(unknown), grade=min(unknown))
 
@@ -184,9 +270,11 @@ async def _buyer(state: State, headers: Headers, event_id: str) -> tuple[str, in
             raise Problem("holder_missing")
         return holder, None, None
     line = await view_of(state, event_id)
-    admission = require_pass(state["tokens"], headers, event_id)
+    admission = own_pass(state, headers, event_id)
     if admission.epoch != line.epoch or line.place(admission.number) in (Place.left, Place.lapsed):
         raise Problem("pass_spent")
+    if line.is_taken(admission.number, holder_bytes(admission.holder) or b""):
+        raise Problem("place_taken_over")
     return admission.holder, admission.number, admission.epoch
 
 
@@ -196,22 +284,6 @@ async def own(state: State, headers: Headers, reservation_id: str) -> Reservatio
     if found is None or not await owns(state, headers, found):
         raise Problem("reservation_unknown")
     return found
-
-
-async def cancel(state: State, headers: Headers, reservation_id: str) -> None:
-    """Give the seats back; the lane notes money that was paid as due back. A repeat changes nothing."""
-    reservation = await own(state, headers, reservation_id)
-    if reservation.status is ReservationStatus.confirmed and await has_begun(state, reservation.event_id):
-        raise begun()
-    outcome = await submit(
-        state,
-        reservation.event_id,
-        Cancel(id=f"cancel:{reservation.id}", reservation_id=reservation.id, holder=reservation.holder),
-    )
-    if outcome.status is OutcomeStatus.event_begun:
-        raise begun()
-    if outcome.status is not OutcomeStatus.cancelled:
-        raise over(reservation.status)
 
 
 async def has_begun(state: State, event_id: str) -> bool:

@@ -8,10 +8,13 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.line import Place
 from app.domain.reservation import Reservation
 from app.domain.sale import SaleStatus
-from app.http.accounts.owners import holders_of
+from app.http.accounts.owners import holders_of, own_pass
+from app.http.accounts.tokens import AdmissionPass
 from app.http.events.view import EventView
+from app.http.kit.forms import first, read_form
 from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
 from app.http.shop.view import REFUSALS
@@ -37,6 +40,29 @@ async def own_of(request: Request[State], event: EventView) -> list[Reservation]
         return []
 
 
+def pass_of(request: Request[State], event_id: str) -> AdmissionPass | None:
+    try:
+        return own_pass(request.state, request.scope["headers"], event_id)
+    except Problem:
+        return None  # the map may be looked at without one
+
+
+def is_inside(state: State, admission: AdmissionPass) -> bool:
+    """Whether the pass still opens anything: paying and leaving end the place in line before the pass's own time."""
+    line = state["rooms"].views.get(admission.event_id)
+    if line is None or line.epoch != admission.epoch:
+        return False
+    return line.place(admission.number) not in (Place.left, Place.lapsed)
+
+
+def may_choose(request: Request[State], event: EventView) -> bool:
+    """Whether who asks may hold seats of the event now."""
+    if event.status is not SaleStatus.on_sale:
+        return False
+    admission = pass_of(request, event.event_id)
+    return event.room == "direct" or (admission is not None and is_inside(request.state, admission))
+
+
 def back_to_reservation(request: Request[State], refused: Problem, **chosen: str) -> Response:
     """Back to the reservation, where a reload or another language repeats no form; the address names the reason."""
     if refused.code not in REFUSALS:
@@ -44,3 +70,9 @@ def back_to_reservation(request: Request[State], refused: Problem, **chosen: str
     request.state["meters"].refused(refused.code)
     told = urlencode({"said": refused.code, **chosen})
     return see_other(f"/reservations/{request.path_params['reservation_id']}?{told}")
+
+
+async def renewed(request: Request[State], stale: Problem) -> Response:
+    """The reservation anew, with the way to pay that was chosen, for who logged in or out in another tab meanwhile."""
+    method = first(await read_form(request), "method")
+    return back_to_reservation(request, stale, **({"method": method} if method else {}))

@@ -6,7 +6,6 @@ stand in line: only whom the line has moved past already may join, or anybody wh
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 
 import msgspec
@@ -14,24 +13,21 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.line import RoomState
 from app.domain.reservation import ReservationStatus
 from app.domain.sale import SaleStatus, status_of
-from app.domain.ticket import HOLDER_BYTES, holder_text
-from app.domain.waitlist import LIVE_STATES, ListState, fits, may_join
-from app.domain.wish import Wish
+from app.domain.waitlist import LIVE_STATES, ListState, fits
+from app.domain.wish import Adjacent, Wish
 from app.http.accounts.attempts import count_newcomer
-from app.http.accounts.credentials import HOLDER_COOKIE, require_ticket, session_if_any
-from app.http.accounts.owners import buyer_of, holders_of
-from app.http.events.cache import known_event
+from app.http.accounts.owners import buyer_of, holders_of, new_browser
+from app.http.events.cache import known_event, seats_left
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
-from app.http.kit.cookies import COOKIE_LIFE_S, set_cookie
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Nothing, Shape
 from app.http.shop import rules as shop
 from app.http.state import State
+from app.http.waitlist.entry import why_no_entry
 from app.lane.commands import Cancel, OfferToWaitlist
 from app.lane.errors import LaneUnavailable
 from app.ledger import events, reservations, waitlist
@@ -49,7 +45,7 @@ class WaitlistBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WishShown(Shape, frozen=True, kw_only=True):
     quantity: int
     grades: tuple[str, ...]
-    adjacent: bool
+    adjacent: Adjacent
 
 
 class WaitlistEntry(Shape, frozen=True, kw_only=True):
@@ -77,12 +73,14 @@ async def join_list(request: Request[State], event_id: str, wish: Wish) -> tuple
     state = request.state
     event = await known_event(state, event_id)
     await _check_wish(state, event, wish)
-    _check_line(request, event_id)
+    await shop.check_limit(state, event_id, wish.quantity, await holders_of(request))
+    refused = why_no_entry(request, event_id)
+    if refused is not None:
+        raise refused
     holder, cookies = buyer_of(state, request.scope["headers"]), []
     if holder is None:
-        holder = holder_text(os.urandom(HOLDER_BYTES))
-        secure = state["settings"].secure_cookies
-        cookies = [set_cookie(HOLDER_COOKIE, holder, life_s=COOKIE_LIFE_S, secure=secure)]
+        holder, cookie = new_browser(state)
+        cookies = [cookie]
     await count_newcomer(request, event_id, holder)
     try:
         entry, new = await waitlist.join(state["db"], event_id, holder, wish, state["clock"].now())
@@ -105,33 +103,12 @@ async def _check_wish(state: State, event: events.Event, wish: Wish) -> None:
     if status_of(event, state["clock"].now()) is not SaleStatus.on_sale:
         raise Problem("not_on_sale")
     await shop.check_wish(state, event.id, wish)
-    view = await shop.seat_view(state, event.id)
-    if not fits(wish, view.totals):  # before its map is there as well: the list would take the hall when it comes
-        raise Problem("seats_too_few", seats=view.totals)
-    left = view.left()
+    totals = {grade.name: grade.seats_total for grade in event.grades if grade.seats_total}
+    if not fits(wish, totals):  # before its map is there as well: the list would take the hall when it comes
+        raise Problem("seats_too_few", seats=totals)
+    left = await seats_left(state, event)
     if fits(wish, left):
         raise Problem("seats_left", left=left)
-
-
-def _check_line(request: Request[State], event_id: str) -> None:
-    """Raises Problem while somebody stands in line whom the list would put this person before, and where only people
-    with an account may join that line.
-    """
-    line = request.state["rooms"].views.get(event_id)
-    if line is None or line.state is RoomState.closed:
-        return
-    try:
-        number = require_ticket(request.state["tickets"], request.scope["headers"], line).number
-    except Problem:
-        number = None  # a ticket of no use is none: it is said below what to do
-    if (
-        number is None
-        and line.accounts_only
-        and session_if_any(request.state["tokens"], request.scope["headers"]) is None
-    ):
-        raise Problem("login_required.list")
-    if not may_join(number=number, cursor=line.cursor, people_waiting=line.waiting):
-        raise Problem("line_first")
 
 
 async def own_entry(request: Request[State], event_id: str) -> waitlist.Entry:
@@ -197,11 +174,14 @@ routes = [
             "seats_left",
             "line_first",
             "login_required",
+            "verification_required",
+            "invitation_required",
             "line_unavailable",
             "waitlist_full",
             "too_many_attempts",
             "grade_unknown",
             "too_many_seats",
+            "buyer_limit",
         ),
     ),
     ApiRoute(

@@ -15,6 +15,7 @@ from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.state import State
 from app.http.waitlist import api as waitlist
+from app.http.waitlist.entry import why_no_entry
 from app.ledger import waitlist as ledger
 
 
@@ -25,12 +26,16 @@ async def list_page(request: Request[State]) -> Response:
 async def _shown(request: Request[State], refused: Problem | None = None) -> Response:
     event, t = await shown_event(request), texts_for(request)
     entry = await ledger.own(request.state["db"], event.event_id, await holders_of(request))
+    barred = why_no_entry(request, event.event_id)
+    says_so = refused is not None and barred is not None and refused.code == barred.code
     context = {
         "event": event,
+        "barred": "" if barred is None else problem_words(t, barred),
+        "may_log_in": barred is not None and barred.status == 401,
         "entry": entry,
         "live": entry is not None and entry.state in LIVE_STATES,
         "seats_max": request.state["settings"].seats_per_buyer_max,
-        "notice_text": problem_words(t, refused) if refused else "",
+        "notice_text": problem_words(t, refused) if refused and not says_so else "",
     }
     script = {"eventId": event.event_id, "state": entry.state.value if entry else "none"}
     if entry is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,14 +26,9 @@ def browser(system: Up) -> Iterator[Browser]:
         yield client
 
 
-def register(browser: Browser, email: str, **more: str) -> None:
-    made = browser.submit("/register", {"name": "Ann <b>Lee", "email": email, "password": PASSWORD, **more})
-    assert made.status_code == 303, made.text
-
-
 def test_an_account_is_in_the_header_of_every_page_and_leaves_it_again(browser: Browser) -> None:
     assert 'href="/login?next=/events/demo"' in browser.get("/events/demo").text
-    register(browser, "header@example.com", next="/events/demo")
+    browser.enter("header@example.com", PASSWORD, name="Ann <b>Lee", onward="/events/demo")
     for path in ("/", "/events/demo", "/events/demo/wait", "/events/demo/seats", "/reservations", "/nowhere/at/all"):
         page = browser.get(path, headers={"Accept": "text/html"}).text
         assert "Ann &lt;b&gt;Lee" in page, path
@@ -43,7 +39,7 @@ def test_an_account_is_in_the_header_of_every_page_and_leaves_it_again(browser: 
 
 
 def test_after_logging_in_one_is_where_one_came_from(browser: Browser) -> None:
-    register(browser, "onward@example.com")
+    browser.enter("onward@example.com", PASSWORD, name="Ann <b>Lee")
     browser.submit("/logout")
     entered = browser.submit("/login", {"email": "onward@example.com", "password": PASSWORD, "next": "/events/small"})
     assert (entered.status_code, entered.headers["location"]) == (303, "/events/small")
@@ -73,22 +69,31 @@ def test_what_was_typed_wrongly_is_said_and_the_rest_is_kept_but_never_the_passw
     refused = browser.submit("/register", {"name": "Ann", "email": "short@example.com", "password": "1234567"})
     assert refused.status_code == 422
     assert 'role="alert"' in refused.text
-    assert "at least 8 characters" in refused.text
+    assert "at least 10 characters" in refused.text
     assert 'value="short@example.com"' in refused.text
     assert "1234567" not in refused.text
     wrong = browser.submit("/login", {"email": "short@example.com", "password": "not this one"})
     assert wrong.status_code == 401
     assert "not this one" not in wrong.text
-    register(browser, "taken@example.com")
-    browser.submit("/logout")
-    taken = browser.submit("/register", {"name": "Bob", "email": "taken@example.com", "password": PASSWORD})
-    assert taken.status_code == 409
-    assert "tiketi_session" not in browser.cookies
+
+
+def test_registering_leads_to_the_log_in_and_looks_alike_for_an_email_that_has_an_account(browser: Browser) -> None:
+    def registered(email: str) -> str:
+        made = browser.submit("/register", {"name": "Bo", "email": email, "password": PASSWORD, "next": "/events/demo"})
+        assert (made.status_code, "set-cookie" in made.headers) == (200, False)
+        assert 'role="status"' in made.text
+        assert 'name="next" value="/events/demo"' in made.text
+        assert f'value="{email}"' in made.text
+        return re.sub(r'name="csrf" value="[^"]+"', "", made.text).replace(email, "")
+
+    first = registered("pages@example.com")
+    assert registered("pages@example.com") == first == registered("other@example.com")
+    assert 'href="/login' in browser.get("/").text, "nobody is logged in by it"
 
 
 def test_what_an_account_reserved_is_seen_wherever_it_is_logged_in(browser: Browser, system: Up) -> None:
     assert "There are no reservations yet." in browser.get("/reservations").text
-    register(browser, "mine@example.com")
+    browser.enter("mine@example.com", PASSWORD, name="Ann <b>Lee")
     made = browser.submit("/events/open-air/reserve", {"quantity": "2", "adjacent": "yes"}).headers["location"]
     assert f'href="{made}"' in browser.get("/reservations").text
     with Browser(base_url=f"http://{system.netloc}", timeout=30) as phone:
@@ -101,3 +106,17 @@ def test_what_an_account_reserved_is_seen_wherever_it_is_logged_in(browser: Brow
     browser.submit("/logout")
     assert browser.get(made).status_code == 404, "the next person at this browser sees nothing of it"
     assert made not in browser.get("/reservations").text
+
+
+def test_the_password_is_changed_on_a_page_of_its_own(browser: Browser, system: Up) -> None:
+    assert browser.get("/account/password").headers["location"] == "/login?next=/account/password"
+    browser.enter("changing@example.com", PASSWORD, name="Ann <b>Lee")
+    with Browser(base_url=f"http://{system.netloc}", timeout=30) as phone:
+        phone.submit("/login", {"email": "changing@example.com", "password": PASSWORD})
+        wrong = browser.submit("/account/password", {"old": "wrong horse", "new": "another horse"})
+        assert (wrong.status_code, "The old password is wrong." in wrong.text) == (403, True)
+        short = browser.submit("/account/password", {"old": PASSWORD, "new": "short"})
+        assert (short.status_code, "at least 10 characters" in short.text) == (422, True)
+        assert browser.submit("/account/password", {"old": PASSWORD, "new": "another horse"}).status_code == 303
+        assert "Ann &lt;b&gt;Lee" in browser.get("/").text
+        assert "Ann &lt;b&gt;Lee" not in phone.get("/").text

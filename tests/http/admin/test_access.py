@@ -68,7 +68,8 @@ async def ask(client: httpx2.AsyncClient, method: str, address: str) -> httpx2.R
 
 
 async def moment(system: System) -> list[object]:
-    """What a refused request must not change: the trail, the users, the events."""
+    """What a refused request must not change: the trail, the users, the events, the rooms but for how far they are."""
+    settings = select(rooms_table.c.event_id, rooms_table.c.epoch, rooms_table.c.config)
     async with system.db.read() as tx:
-        rows = [(await tx.execute(select(table))).all() for table in (users_table, events_table, rooms_table)]
+        rows = [(await tx.execute(query)).all() for query in (select(users_table), select(events_table), settings)]
     return [*rows, await audit_log.listed(system.db, audit_log.AuditFilter(), 100)]

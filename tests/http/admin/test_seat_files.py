@@ -86,6 +86,34 @@ async def test_an_uploaded_map_is_sold_by_every_process(system: System, event_id
         assert held["totalPrice"] == 100_000
 
 
+async def test_states_types_and_names_of_seats_are_kept_and_what_was_not_used_is_told(
+    system: System, event_id: str
+) -> None:
+    lines = [
+        "Sale of May,,,,,",
+        "section_id,section_name,row,seat,status,type",
+        "7,North,A,12,,",
+        "7,North,A,12A,,wheelchair",
+    ]
+    lines += ["7,North,A,13,house,", "Total,,,3,,"]
+    answer = await send(system, event_id, "\n".join(lines), prices=PRICES, grade="R")
+    assert answer.status_code == 201, answer.text
+    report = answer.json()
+    assert (report["blocked"], report["marks"]) == (1, {"wheelchair": 1})
+    assert report["read"]["twice"] == [{"field": "section", "taken": "section_name", "left": "section_id"}]
+    assert [skipped["line"] for skipped in report["read"]["skipped"]] == [1, 6]
+    seats = (await map_of(system.web, event_id))["seats"]
+    assert [seat["status"] for seat in seats] == ["available", "available", "blocked"]
+    assert [seat.get("name") for seat in seats] == [None, "12A", "13"]
+    assert seats[1]["marks"] == ["wheelchair"]
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        assert assert_problem(await ann.reserve(seatIds=["s2"]), 409, "seats_unavailable")["left"] == {"R": 2}
+        assert (await ann.hold(seatIds=["s1"]))["seats"][0]["name"] == "12A"
+        kinds = (await ann.client.get(f"/api/events/{event_id}")).json()["ticketTypes"]
+        assert (kinds[0]["total"], kinds[0]["available"]) == (3, 1)
+
+
 async def test_nothing_changes_once_a_seat_was_reserved(system: System, event_id: str) -> None:
     async with buyer(system, event_id) as ann:
         await ann.enter()

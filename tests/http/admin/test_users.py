@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy
 
 from app.ledger import account_admin, audit_log, users
 from app.ledger.account_admin import AccountChange
-from tests.http.buyer import assert_problem
+from config.demo import ACCOUNTS
+from tests.http.buyer import assert_problem, make_account
 from tests.http.forms import send
 from tests.http.system import ADMIN, System
 from tests.waiting import wait_until
@@ -24,9 +23,7 @@ USERS = "/api/admin/users"
 async def registered(system: System, name: str) -> dict[str, Any]:
     """A new account: its token and user."""
     async with system.web.client() as client:
-        body = {"name": name, "email": f"{name}@people.example", "password": f"{name}-password-1"}
-        answer = await client.post("/api/auth/register", json=body)
-    assert answer.status_code in (200, 201), answer.text
+        answer = await make_account(client, f"{name}@people.example", f"{name}-password-1", name)
     made: dict[str, Any] = answer.json()
     return made
 
@@ -89,41 +86,39 @@ async def test_another_role_ends_the_sessions_that_hold_the_old_one(system: Syst
         assert (await client.post(role, json={"role": "buyer"})).json()["user"]["role"] == "buyer"
 
 
-async def test_whom_a_process_shut_out_and_died_is_out_everywhere_once_another_starts(system: System) -> None:
-    """Killed between the commit and its word to the others."""
-    out, demoted, later = [await registered(system, name) for name in ("unheard", "demoted", "later")]
+async def test_whom_a_process_shut_out_and_died_is_out_everywhere(system: System) -> None:
+    """Killed between the commit and its word to the others, who read it from SQL."""
+    names = ("unheard", "demoted", "later", "doubted", "stolen")
+    out, demoted, later, doubted, stolen = [await registered(system, name) for name in names]
     now = datetime.now(UTC)
     await account_admin.disable(system.db, out["user"]["id"], who="t", now=now)
     await account_admin.set_role(system.db, demoted["user"]["id"], "admin", who="t", now=now)
     await account_admin.disable(system.db, later["user"]["id"], who="t", now=now - timedelta(hours=1))
     await account_admin.enable(system.db, later["user"]["id"], who="t", now=now - timedelta(minutes=59))
-    assert await status_of(system, out) == 403
-    await system.another_web()
+    await account_admin.verify(system.db, doubted["user"]["id"], who="t", now=now - timedelta(hours=1))
+    await account_admin.unverify(system.db, doubted["user"]["id"], who="t", now=now)
+    await account_admin.set_password(system.db, stolen["user"]["id"], "a hash", who="t", now=now)
+    await ends(system, stolen)
     await ends(system, out)
     await ends(system, demoted)
+    await ends(system, doubted)
     await account_admin.set_role(system.db, demoted["user"]["id"], "buyer", who="t", now=now)
     assert await status_of(system, later) == 403, "a session from after it goes on"
 
 
-@pytest.mark.parametrize("verb", ["disable", "role"])
-async def test_sessions_end_before_the_change_is_kept(system: System, verb: str) -> None:
-    """Whoever is killed in between has shut them out of every process already."""
-    made = await registered(system, f"early-{verb}")
-    user_id = made["user"]["id"]
-    were_over: list[bool] = []
-
-    def look(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("UPDATE users"):
-            were_over.append(system.state["revoked_sessions"].is_over("any", user_id, time.time() - 3600))
-
-    engine = system.state["db"].engines[0]
-    sqlalchemy.event.listen(engine, "before_cursor_execute", look)
-    async with system.web.client(headers=await system.bearer()) as client:
-        body = {"role": "admin"} if verb == "role" else None
-        assert (await client.post(f"{USERS}/{user_id}/{verb}", json=body)).status_code == 200
-        sqlalchemy.event.remove(engine, "before_cursor_execute", look)
-        assert (await client.post(f"{USERS}/{user_id}/role", json={"role": "buyer"})).status_code == 200
-    assert were_over == [True]
+async def test_an_admin_whose_password_is_public_gives_nothing_that_outlives_the_demo(system: System) -> None:
+    made = await registered(system, "befriended")
+    (demo,) = (account for account in ACCOUNTS if account.role == "admin")
+    who = {"user_id": demo.id, "email": demo.email, "name": "D", "password": demo.password}
+    await users.create(system.db, **who, role="admin", now=datetime.now(UTC))
+    one = f"{USERS}/{made['user']['id']}"
+    async with system.web.client(headers=await system.bearer((demo.email, demo.password))) as client:
+        assert_problem(await client.post(f"{one}/role", json={"role": "admin"}), 403, "demo_admin")
+        assert_problem(await client.post(f"{one}/verify"), 403, "demo_admin")
+        assert (await client.post(f"{one}/role", json={"role": "buyer"})).status_code == 200
+        assert (await client.get(one)).json()["user"]["role"] == "buyer"
+    assert await status_of(system, made) in (401, 403)
+    await account_admin.set_role(system.db, demo.id, "buyer", who="t", now=datetime.now(UTC))
 
 
 async def test_the_last_admin_stays(system: System) -> None:

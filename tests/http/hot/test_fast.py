@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 from app.http.hot import fast
+from app.http.hot.guarded import Headers
 from app.room.view import LineView
 from tests.http.system import System, Web
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-HOLDER = "tiketi_holder=AAAAAAAAAAAAAAAAAAAAAA"
 VARIES = [
     (re.compile(rb"date: [^\r]+"), b"date: -"),
     (re.compile(rb"[A-Za-z0-9+/]{72,}"), b"TICKET"),  # a ticket says when it was issued
@@ -66,17 +66,22 @@ def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-async def ticket_of(system: System, event_id: str) -> str:
+def holder_of(system: System) -> str:
+    return f"tiketi_holder={system.browser()['tiketi_holder']}"
+
+
+async def ticket_of(system: System, event_id: str, holder: str) -> str:
     async with system.web.client() as client:
-        return str((await client.post(f"/api/queue/{event_id}/join", headers={"cookie": HOLDER})).json()["ticket"])
+        return str((await client.post(f"/api/queue/{event_id}/join", headers={"cookie": holder})).json()["ticket"])
 
 
 async def test_both_ways_give_the_same_bytes(system: System, ordinary: Web, event_id: str) -> None:
     await system.change(event_id, state="paused")
     await ordinary.state["rooms"].reload(event_id)
-    ticket = await ticket_of(system, event_id)
+    holder = holder_of(system)
+    ticket = await ticket_of(system, event_id, holder)
     position, join = f"/api/queue/{event_id}/position", f"/api/queue/{event_id}/join"
-    cookies = f"Cookie: other=1; {HOLDER}; tiketi_ticket_{event_id}={ticket}"
+    cookies = f"Cookie: other=1; {holder}; tiketi_ticket_{event_id}={ticket}"
     requests = [
         request("GET", position, cookies),
         request("GET", position, f"X-Queue-Ticket: {ticket}"),
@@ -88,11 +93,12 @@ async def test_both_ways_give_the_same_bytes(system: System, ordinary: Web, even
         request("GET", "/api/queue/later/position", cookies),
         request("POST", position, cookies, "Content-Length: 0"),
         request("POST", join, cookies),
-        request("POST", join, f"Cookie: {HOLDER}", "Content-Length: 0"),
+        request("POST", join, f"Cookie: {holder}", "Content-Length: 0"),
         request("POST", join, cookies, "Content-Length: 2", body=b"{}"),
         request("POST", join, cookies, "Content-Length: 3", body=b"{x}"),
-        request("POST", "/api/queue/later/join", f"Cookie: {HOLDER}"),
+        request("POST", "/api/queue/later/join", f"Cookie: {holder}"),
         request("POST", "/api/queue/nowhere/join"),
+        request("GET", position, f"Cookie: tiketi_holder=AAAA; tiketi_ticket_{event_id}={ticket}"),
         request("GET", join, cookies),
         request("GET", position, cookies, "Connection: Keep-Alive", "Accept: a, \tb ", "X-Empty:"),
         request("GET", position, "cookie: a=b", cookies),
@@ -102,7 +108,9 @@ async def test_both_ways_give_the_same_bytes(system: System, ordinary: Web, even
         request("GET", position, cookies, "Content-Length: 2", body=b"{}"),
         request("GET", position, cookies, "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
         request("POST", join, cookies, "Origin: https://elsewhere.example"),
-        request("POST", join, f"Cookie: {HOLDER}", "Sec-Fetch-Site: cross-site"),
+        request("POST", join, cookies).replace(b"localhost", b"rebound.example"),
+        request("GET", position, cookies).replace(b"localhost", b"rebound.example"),
+        request("POST", join, f"Cookie: {holder}", "Sec-Fetch-Site: cross-site"),
         request("POST", join, cookies, "Authorization: Bearer nonsense"),
         request("POST", join, cookies, "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
     ]
@@ -115,7 +123,8 @@ async def test_whatever_stands_in_the_lines_of_a_request_both_ways_read_it_alike
     """A request that only one of them takes, or takes to end elsewhere, is how two servers in a row are played off."""
     await system.change(event_id, state="paused")
     await ordinary.state["rooms"].reload(event_id)
-    ticket = await ticket_of(system, event_id)
+    holder = holder_of(system)
+    ticket = await ticket_of(system, event_id, holder)
     names = ["Content-Length", "Transfer-Encoding", "Connection", "Expect", "Cookie", "X-Queue-Ticket", "Upgrade", "A"]
     odd = ["", "", "", "", " ", "\t", "\0", "(", "\r\n", ":"]
     colons = [": ", ":", ":\t", " :", ""]
@@ -134,7 +143,8 @@ async def test_whatever_stands_in_the_lines_of_a_request_both_ways_read_it_alike
 
 
 async def test_a_request_in_pieces_or_with_others_behind_it_is_answered_in_order(system: System, event_id: str) -> None:
-    ticket = await ticket_of(system, event_id)
+    holder = holder_of(system)
+    ticket = await ticket_of(system, event_id, holder)
     asked = request("GET", f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {ticket}")
     status = request("GET", f"/api/queue/{event_id}/status")
     async with connection(system.web) as (reader, writer):
@@ -149,13 +159,14 @@ async def test_a_request_in_pieces_or_with_others_behind_it_is_answered_in_order
 async def test_the_plain_requests_are_answered_before_the_application(
     system: System, ordinary: Web, event_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticket = await ticket_of(system, event_id)
+    holder = holder_of(system)
+    ticket = await ticket_of(system, event_id, holder)
     calls: list[str] = []
 
-    def noting(name: str) -> Callable[[fast.FastProtocol, LineView, fast.Headers], bool]:
+    def noting(name: str) -> Callable[[fast.FastProtocol, LineView, Headers], bool]:
         answer = getattr(fast.FastProtocol, name)
 
-        def noted(self: fast.FastProtocol, view: LineView, headers: fast.Headers) -> bool:
+        def noted(self: fast.FastProtocol, view: LineView, headers: Headers) -> bool:
             answered: bool = answer(self, view, headers)
             calls.extend([name] if answered else [])
             return answered
@@ -197,10 +208,11 @@ async def test_requests_behind_a_join_on_one_connection_wait_for_it(system: Syst
 
 
 async def test_a_last_request_is_answered_and_the_connection_closed(system: System, event_id: str) -> None:
-    ticket = await ticket_of(system, event_id)
+    holder = holder_of(system)
+    ticket = await ticket_of(system, event_id, holder)
     for asked in (
         request("GET", f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {ticket}", "Connection: close"),
-        request("POST", f"/api/queue/{event_id}/join", f"X-Queue-Ticket: {ticket}", "Connection: close"),
+        request("POST", f"/api/queue/{event_id}/join", f"Cookie: {holder}", "Connection: close"),
     ):
         async with connection(system.web) as (reader, writer):
             writer.write(asked)
@@ -214,7 +226,7 @@ async def test_a_client_that_goes_before_its_number_comes_harms_nobody(system: S
     async with connection(system.web) as (_, writer):
         writer.write(request("POST", f"/api/queue/{event_id}/join"))
         await writer.drain()
-    assert await ticket_of(system, event_id)
+    assert await ticket_of(system, event_id, holder_of(system))
 
 
 async def test_a_server_that_stops_finishes_a_join_and_says_that_it_is_the_last(system: System, event_id: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from app.http.hot.fast import PIPELINED_MAX
+from app.http.hot.guarded import PIPELINED_MAX
 from tests.http.system import System
 from tests.waiting import wait_until
 
@@ -191,3 +191,29 @@ async def _has_begun(connection: Any) -> bool:
 
 async def _is_idle(system: System) -> bool:
     return not system.web.server.server_state.tasks
+
+
+async def test_a_client_of_http_1_0_gets_no_chunks_and_an_end(system: System, event_id: str) -> None:
+    """A health check or an old proxy reads until the connection ends; to it a chunk's length is part of the answer."""
+    async with system.web.client() as client:
+        ticket = (await client.post(f"/api/queue/{event_id}/join")).json()["ticket"]
+        browser = f"Cookie: tiketi_holder={client.cookies['tiketi_holder']}"
+    bearer = (await system.bearer())["authorization"]
+    asked = (
+        ("/api/admin/export/sales.csv", f"Authorization: {bearer}"),  # of a length that nobody knows beforehand
+        (f"/events/{event_id}", "Accept: text/html"),
+    )
+    for path, header in asked:
+        raw = request("GET", path, header).replace(b"HTTP/1.1", b"HTTP/1.0")
+        head, _, body = (await told(system, raw, end=False)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        assert b"transfer-encoding" not in head.lower()
+        assert b"connection: close" in head.lower()
+        assert body.startswith((b"\xef\xbb\xbfevent,", b"<!doctype html>")), body[:20]
+        assert not body.endswith(b"0\r\n\r\n")
+    async with connected(system) as (reader, writer):
+        path = f"/api/queue/{event_id}/stream"
+        writer.write(request("GET", path, f"X-Queue-Ticket: {ticket}", browser).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        async with asyncio.timeout(ANSWER_S):
+            assert b"transfer-encoding" not in (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert (await reader.readline()).startswith(b"retry: ")

@@ -18,10 +18,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from app import VERSION
 from app.http.kit.api import ApiRoute
 from app.http.kit.openapi import describe
 from app.http.routes import api_routes
-from app.main import VERSION
 from tests.http.system import ADMIN, BUYER, System
 
 EXAMPLES = 25  # requests of each kind per operation

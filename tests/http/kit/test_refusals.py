@@ -86,7 +86,7 @@ def test_a_time_that_cannot_be_meant_has_its_refusals() -> None:
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_page_can_say_every_refusal_that_it_can_show(lang: Lang) -> None:
-    of_the_page = {"title", "home", "back"}
+    of_the_page = {"title", "home", "back", "request_id"}
     said = {key.removeprefix("kit.error.") for key in TEXTS[lang].under("kit.error.")} - of_the_page
     api_only = {code for code in CODES if REFUSALS[code].api_only}
     assert said == CODES - api_only

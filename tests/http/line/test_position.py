@@ -24,6 +24,8 @@ class Standing(LineView):
     def __init__(self, event_id: str, state: RoomState, message: str, position: Position, reason: str = "") -> None:
         super().__init__(event_id)
         self.state, self.message, self.given, self.reason = state, message, position, reason
+        self.drawn = self.drawn_of = 0
+        self.opens_ms = 0
 
     def position(self, number: int) -> Position:
         return self.given
@@ -41,6 +43,8 @@ class Standing(LineView):
     until_ms=MS,
     reservation=st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
     full=st.booleans(),
+    drawn_of=st.integers(0, 2**31),
+    opens_ms=MS,
 )
 def test_a_position_is_what_an_encoder_would_give(
     state: RoomState,
@@ -54,9 +58,13 @@ def test_a_position_is_what_an_encoder_would_give(
     until_ms: int,
     reservation: dict[str, str] | None,
     full: bool,
+    drawn_of: int,
+    opens_ms: int,
 ) -> None:
-    view = Standing("gig", state, message, Position(place, ahead, eta, poll_after_ms, until_ms), reason)
+    view = Standing("gig", state, message, Position(place, number, ahead, eta, poll_after_ms, until_ms), reason)
     view.full = full
+    view.drawn = view.drawn_of = drawn_of
+    view.opens_ms = opens_ms
     member = b"" if reservation is None else b',"reservation":%s' % msgspec.json.encode(reservation)
     expected: dict[str, Any] = {
         "state": place.value,
@@ -66,6 +74,10 @@ def test_a_position_is_what_an_encoder_would_give(
         "etaSeconds": None if eta is None else {"low": eta[0], "high": eta[1]},
         "pollAfterMs": poll_after_ms,
     }
+    if place is Place.lobby:
+        opens_at = datetime.fromtimestamp(opens_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        expected = {"state": "lobby", "room": "lobby", "entry": number, "entries": ahead, "opensAt": opens_at}
+        expected["pollAfterMs"] = poll_after_ms
     if message:
         expected["message"] = message
     if reason:
@@ -74,8 +86,10 @@ def test_a_position_is_what_an_encoder_would_give(
         expected["full"] = True
     if place is Place.admitted:
         expected["claimBefore"] = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    if place is not Place.waiting and reservation is not None:
+    if place not in (Place.lobby, Place.waiting) and reservation is not None:
         expected["reservation"] = reservation
+    if place is Place.waiting and drawn_of:
+        expected["drawnOf"] = drawn_of
     body = encode_position(view, number, lambda *_: member)
     assert body == msgspec.json.encode(expected)
     assert json.loads(body) == expected
@@ -83,7 +97,7 @@ def test_a_position_is_what_an_encoder_would_give(
 
 @given(first=st.text(max_size=20), second=st.text(max_size=20))
 def test_a_new_message_replaces_the_one_before_it(first: str, second: str) -> None:
-    position = Position(Place.waiting, 0, None, 1000, 0)
+    position = Position(Place.waiting, 1, 0, None, 1000, 0)
     for message in (first, second, first):
         body = json.loads(encode_position(Standing("gig", RoomState.open, message, position), 1, lambda *_: b""))
         assert body.get("message", "") == message

@@ -267,7 +267,7 @@ async def test_a_slow_reader_is_skipped_and_dropped_and_holds_nobody_up(system: 
     await system.change(event_id, state="paused")
     hub, view = system.state["hub"], system.state["rooms"].views[event_id]
     slow = Slow()
-    serving = asyncio.create_task(hub.serve(view, SOMEBODY, slow.receive, slow.send))
+    serving = asyncio.create_task(hub.serve(view, SOMEBODY, slow.receive, slow.send, reservation=lambda *_: b""))
     async with buyer(system, event_id) as ann:
         await ann.join()
         async with ann.stream() as stream:
@@ -287,7 +287,7 @@ async def test_a_slow_reader_is_let_go_at_the_end_of_its_life(system: System, ev
     await system.change(event_id, state="paused")
     hub, view = system.state["hub"], system.state["rooms"].views[event_id]
     slow = Slow()
-    serving = asyncio.create_task(hub.serve(view, SOMEBODY, slow.receive, slow.send))
+    serving = asyncio.create_task(hub.serve(view, SOMEBODY, slow.receive, slow.send, reservation=lambda *_: b""))
 
     async def has_begun() -> bool:
         return len(slow.taken) == 2

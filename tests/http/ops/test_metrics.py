@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import platform
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Message, Receive, Scope, Send
 
+from app import VERSION
+from app.http.hot import front
 from app.metrics.catalogue import CATALOGUE, exposed
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import BUYER, System
@@ -63,7 +70,26 @@ async def test_a_sale_can_be_followed_in_the_metrics(system: System, event_id: s
     assert grown("tiketi_request_seconds_count", **route) == 1
     assert now["tiketi_redis_up{}"] == now["tiketi_sql_up{}"] == now["tiketi_redis_aof_ok{}"] == 1
     assert now[f"tiketi_room_waiting{{event_id={event_id}}}"] == 0
+    build = f"tiketi_build_info{{python={platform.python_version()},version={VERSION}}}"
+    assert now[build] >= 1, "one for each process"
     assert now["tiketi_process_resident_memory_bytes{}"] > 0
+
+
+async def test_a_machine_whose_stores_are_elsewhere_needs_no_data_folder(system: System, tmp_path: Path) -> None:
+    web = await system.another_web(
+        data_dir=tmp_path / "none",
+        database_url=system.settings.database,
+        keys_file=system.settings.data_dir / "keys.json",
+    )
+    async with web.client() as client:
+        assert "tiketi_redis_up 1.0" in (await client.get("/metrics")).text
+        assert (await client.get("/status")).status_code == 200
+
+        async def is_ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        await wait_until(is_ready, description="the process is ready")
+    assert not (tmp_path / "none").exists()
 
 
 async def test_nothing_is_told_that_the_catalogue_does_not_have(system: System) -> None:
@@ -81,6 +107,33 @@ async def test_strangers_add_no_series(system: System) -> None:
         routes = [key for key in await scraped(client) if key.startswith("tiketi_request_seconds_count")]
     assert [key for key in routes if "unknown" in key and "GET" in key and "404" in key]
     assert not [key for key in routes if "no-such" in key or "/no/" in key or "METHOD" in key]
+
+
+async def test_a_stream_took_as_long_as_its_answer_took_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends when its reader goes: an admin who looks on for an hour is no slow request."""
+    now_s = [100.0]
+    told: list[float] = []
+    monkeypatch.setattr(time, "perf_counter", lambda: now_s[0])
+
+    async def streaming(scope: Scope, receive: Receive, send: Send) -> None:
+        now_s[0] += 0.25
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        now_s[0] += 3_600
+        await send({"type": "http.response.body", "body": b"data: 1"})
+
+    async def taken(_: Message) -> None: ...
+
+    requests = SimpleNamespace(add=lambda labels, seconds: told.append(seconds))
+    state = {"meters": SimpleNamespace(requests=requests), "visitor_of": lambda _: None}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/admin/dashboard/stats/stream",
+        "headers": [],
+        "state": state,
+    }
+    await front.Front(streaming)(scope, cast(Receive, None), taken)
+    assert told == [0.25]
 
 
 async def test_with_a_token_only_who_sends_it_reads_the_metrics(system: System, tmp_path: Path) -> None:

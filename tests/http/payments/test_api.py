@@ -149,10 +149,27 @@ async def test_a_webhook_is_believed_only_when_signed_lately(system: System, eve
         assert (await shown(ann, reservation_id))["status"] == "pending"
         unknown = msgspec.json.encode({**event, "chargeId": "c_none"})
         assert_problem(await tell(system, unknown), 404, "charge_unknown")
-        assert (await tell(system, b"[]")).status_code == 422
+        assert_problem(await tell(system, b"[]"), 422, "webhook_not_understood")
         for _ in range(2):
             assert (await tell(system, body)).json() == {"received": True}
         await sold(ann, reservation_id)
+
+
+async def test_a_charge_back_is_acted_on_and_admins_see_it(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann, system.web.client() as client:
+        reservation_id = await holding(ann)
+        payment = (await ann.pay(reservation_id)).json()["payment"]
+        event = {"chargeId": payment["id"], "status": "refunded", "reference": "x", "amount": payment["amount"]}
+        assert (await tell(system, msgspec.json.encode(event))).json() == {"received": True}
+
+        async def is_refunded() -> bool:
+            now = await shown(ann, reservation_id)
+            return (now["status"], now["payment"]["status"]) == ("refunded", "refunded")
+
+        await wait_until(is_refunded, description="the reservation is refunded")
+        trail = await client.get("/api/admin/trail", params={"subject": reservation_id}, headers=await system.bearer())
+        (entry,) = trail.json()["entries"]
+        assert (entry["who"], entry["action"]) == ("simulator", "payment.returned")
 
 
 async def test_paid_money_goes_back_after_cancelling_and_the_buyer_sees_it(system: System, event_id: str) -> None:
@@ -196,6 +213,28 @@ async def test_the_form_says_why_a_payment_failed_and_offers_the_others(system: 
         await behaves(system)
         assert (await ann.pay(reservation_id)).status_code == 201
         assert "was declined" not in (await ann.client.get(back, headers={"accept-language": "en"})).text
+
+
+async def test_a_gateway_that_cannot_be_reached_is_told_and_not_that_a_payment_is_being_checked(
+    system: System, event_id: str
+) -> None:
+    async with buyer(system, event_id) as ann:
+        page = f"/reservations/{await holding(ann)}"
+        await behaves(system, network=1.0)
+        for lang, words in (
+            ("en", "The payment service cannot be reached."),
+            ("ko", "결제 서비스에 연결할 수 없습니다."),
+        ):
+            said = {"accept-language": lang}
+            token = re.findall(r'name="csrf" value="([^"]+)"', (await ann.client.get(page)).text)[-1]
+            answer = await ann.client.post(f"{page}/pay", data={"method": "kakao_pay", "csrf": token}, headers=said)
+            back = answer.headers["location"]
+            assert (answer.status_code, back) == (303, f"{page}?said=payment_unreachable&method=kakao_pay")
+            shown_page = (await ann.client.get(back, headers=said)).text
+            assert words in shown_page
+            assert 'id="payment"' not in shown_page, "nothing reached it, so nothing is being checked"
+            assert f'content="60; url={page}"' in shown_page
+        await behaves(system)
 
 
 async def test_admins_turn_the_gateways_moods_and_nobody_else(system: System, event_id: str) -> None:

@@ -107,8 +107,11 @@ async def test_each_provider_is_believed_at_its_own_address_with_its_own_secret(
         ):
             assert_problem(await webhook(system, provider, body, headers), 401, "signature_invalid")
         assert_problem(await webhook(system, "nobody", body, signed), 404, "provider_unknown")
-        assert_problem(await webhook(system, "simulator", body, simulated), 422, "payload_invalid")
-        other = b'{"type": "SOMETHING_ELSE"}'
+        assert_problem(await webhook(system, "simulator", body, simulated), 422, "webhook_not_understood")
+        new = b'{"type": "SOMETHING_NEW"}'
+        answer = await webhook(system, "acme", new, {SIGNATURE: ACME.sign(new)})
+        assert_problem(answer, 422, "webhook_not_understood")
+        other = b'{"type": "REPORT_READY"}'
         assert (await webhook(system, "acme", other, {SIGNATURE: ACME.sign(other)})).status_code == 200
         assert (await webhook(system, "acme", body, signed)).status_code == 200
         await becomes(ann, reservation_id, "confirmed", "captured")

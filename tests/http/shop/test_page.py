@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
 
+from app.cache.tags import EVENTS
 from app.http.accounts.credentials import BUYER_COOKIE_LIFE_S
 from app.http.kit.cookies import COOKIE_LIFE_S
 from app.ledger import events
-from tests.http.buyer import Buyer, buyer
+from tests.http.buyer import buyer
+from tests.http.pages import page, send, visitor
 from tests.http.system import STARTS_IN, System
 from tests.waiting import wait_until
 
-ENGLISH = {"accept-language": "en"}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@contextlib.asynccontextmanager
-async def visitor(system: System, event_id: str, **options: Any) -> AsyncIterator[Buyer]:
-    """A buyer who reads English."""
-    async with buyer(system, event_id, headers=ENGLISH, **options) as one:
-        yield one
-
-
-async def page(one: Buyer, path: str = "") -> str:
-    """A page of the buyer's event, or another path."""
-    answer = await one.client.get(path if path.startswith("/") else f"/events/{one.event_id}{path and '/' + path}")
-    assert answer.status_code == 200, answer.text
-    return answer.text
-
-
-async def send(one: Buyer, path: str, **fields: str) -> httpx2.Response:
-    """A form, with the token that every form of a page has."""
-    found = re.search(r'name="csrf" value="([^"]+)"', (await one.client.get("/login")).text)
-    assert found is not None
-    return await one.client.post(path, data={**fields, "csrf": found[1]})
 
 
 async def test_a_full_room_says_so_and_promises_no_wait(system: System, event_id: str) -> None:
@@ -82,8 +61,8 @@ async def test_a_sold_out_event_offers_its_waiting_list_first(system: System, ev
         card = (await page(late, "/")).partition(f'href="/events/{event_id}"')
         assert "sale-sold_out" in card[0].rpartition("<li")[2]
         assert "from ₩" not in card[2].partition("</li>")[0]
-    bare = await events.without_free_seats(system.db, datetime.now(UTC))
-    assert bare[event_id], "as who never opened its map sees it"
+    left = await events.free_seats(system.db, datetime.now(UTC))
+    assert not any(left[event_id].values()), "as who never opened its map sees it"
 
 
 async def test_an_event_without_seats_invites_nobody(system: System) -> None:
@@ -119,7 +98,8 @@ async def test_a_guest_who_bought_keeps_the_tickets_until_long_after_the_event(s
         await other.client.get("/events/direct")
         assert kept_for_s(await other.client.get("/reservations")) is None, "who has nothing is forgotten as before"
         fields = {"name": "Gil", "email": "gil@example.com", "password": "long-enough", "next": held}
-        assert (await send(guest, "/register", **fields)).headers["location"] == held
+        assert (await send(guest, "/register", **fields)).status_code == 200
+        assert (await send(guest, "/login", **fields)).headers["location"] == held
         shown = await guest.client.get(held)
         assert 'data-status="confirmed"' in shown.text
         assert "/register?" not in shown.text
@@ -157,8 +137,30 @@ async def test_what_was_asked_for_is_shown_while_waiting(system: System, event_i
     async with visitor(system, event_id) as one, visitor(system, event_id) as other:
         await one.join({"quantity": 2, "grades": ["R", "S"], "adjacent": True})
         await other.join()
-        assert "2 seats · R, S · Seats side by side" in await page(one, "wait")
+        assert "2 seats · R, S · Side by side if possible" in await page(one, "wait")
         assert 'id="wish"' not in await page(other, "wait")
+
+
+async def test_a_reservation_in_several_groups_says_so(system: System, event_id: str) -> None:
+    """Rows of six: the middle of each is taken, so four people sit in two pairs."""
+    async with visitor(system, event_id) as first, visitor(system, event_id) as one:
+        await first.enter()
+        await first.hold(seatIds=["s2", "s3", "s8", "s9"])
+        await one.enter()
+        held = await one.hold(quantity=4)
+        assert (held["together"], held["groups"]) == (False, 2)
+        assert "yours are in 2 groups close to each other" in await page(one, f"/reservations/{held['id']}")
+
+
+async def test_required_neighbours_that_are_not_left_are_refused_on_the_page_with_what_is(
+    system: System, event_id: str
+) -> None:
+    """Rows of six, in an event of its own: what other tests buy changes what is left side by side."""
+    async with visitor(system, event_id) as one:
+        await one.enter()
+        refused = await send(one, f"/events/{event_id}/reserve", quantity="8", adjacent="required")
+        assert refused.status_code == 409
+        assert "Side by side still: R: 6 seats left" in refused.text
 
 
 async def test_cancelling_what_was_paid_says_what_becomes_of_the_money(system: System) -> None:
@@ -172,4 +174,23 @@ async def test_cancelling_what_was_paid_says_what_becomes_of_the_money(system: S
 
 async def test_who_counts_down_is_told_that_the_places_are_drawn(system: System) -> None:
     async with system.web.client(headers={"accept-language": "en"}) as client:
-        assert "within the first 2 seconds is put in random order" in (await client.get("/events/later")).text
+        assert "is put in random order by one draw" in (await client.get("/events/later")).text
+
+
+async def test_only_the_map_itself_and_buying_open_a_map(system: System, event_id: str) -> None:
+    """A map has tens of thousands of seats: who looks at an event, or at what they bought, needs a few of them."""
+    seats = system.state["seats"]
+    async with visitor(system, event_id) as ann:
+        await ann.enter()
+        held = await ann.hold(quantity=2)
+        assert (await ann.pay(held["id"])).status_code == 201
+        paths = (f"/api/reservations/{held['id']}", "/api/reservations/my", f"/api/events/{event_id}")
+        open_map = [(await ann.client.get(path)).json() for path in paths]
+        seats._close(event_id)
+        await system.state["cache"].invalidate(EVENTS)
+        assert [(await ann.client.get(path)).json() for path in paths] == open_map, "from SQL they are the same"
+        for path in ("/", f"/events/{event_id}", "/reservations", f"/reservations/{held['id']}"):
+            await page(ann, path)
+        assert seats.get(event_id) is None
+        await ann.client.get(f"/api/seats/events/{event_id}")
+        assert seats.get(event_id) is not None

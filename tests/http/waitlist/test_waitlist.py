@@ -102,7 +102,7 @@ async def test_nobody_joins_the_list_past_people_in_line(system: System, event_i
 
 async def test_the_list_of_a_line_for_accounts_is_for_accounts(system: System, event_id: str) -> None:
     (ann, _), _ = await sell_out(system, event_id)
-    await system.change(event_id, accounts_only=True)
+    await system.change(event_id, door="accounts")
     async with system.web.client() as eve:
         assert_problem(await eve.post(at(event_id), json=wishing()), 401, "login_required")
         eve.headers.update(await system.bearer(BUYER))

@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
 
 const SPAN_MS = 600000;
+const ADDRESSES_EVERY_MS = 3000;
 const HEADERS = { "X-Requested-With": "tiketi" }; // a cookie alone must not change anything
 const url = `/api/admin/events/${data.eventId}/admission`;
 let numbers = data.numbers;
@@ -29,6 +30,20 @@ function timeToEmpty({ waiting, etaSeconds }) {
   return typeof seconds === "number" ? duration(seconds) : t("admin.room.empty.never");
 }
 
+/** How far the opening is; the countdown goes on between two samples. */
+function opening() {
+  const { draw, state, waiting, drawn, opensAt } = numbers;
+  const left = (Date.parse(opensAt) - now()) / 1000;
+  let text = drawn ? t("admin.room.stage.drawn", { n: drawn }) : "";
+  if (draw === "closed") text = t("admin.room.stage.closed");
+  else if (opensAt && ["scheduled", "lobby"].includes(state)) {
+    const key = left <= 0 ? "now" : state === "lobby" ? "lobby" : "ahead";
+    text = t(`admin.room.stage.${key}`, { n: waiting, time: duration(left) });
+  }
+  $("opening").hidden = !text;
+  if ($("opening").textContent !== text) $("opening").textContent = text;
+}
+
 function render(sample) {
   numbers = { ...numbers, ...sample };
   const perSecond = (value) => show(Math.round((value ?? 0) * 10) / 10);
@@ -43,6 +58,7 @@ function render(sample) {
   badge.textContent = t(`line.room.${numbers.state}`);
   $("full").hidden = !(numbers.waiting && numbers.admitted + numbers.active >= numbers.maxActive);
   buttons();
+  opening();
   for (const form of document.querySelectorAll("form[data-field]")) {
     const input = form.querySelector("input, textarea");
     const server = String(numbers[form.dataset.field] ?? "");
@@ -52,8 +68,11 @@ function render(sample) {
 }
 
 function buttons() {
-  for (const button of document.querySelectorAll("[data-accounts]")) {
-    button.setAttribute("aria-pressed", button.dataset.accounts === String(numbers.accountsOnly));
+  for (const button of document.querySelectorAll("[data-door]")) {
+    button.setAttribute("aria-pressed", button.dataset.door === numbers.door);
+  }
+  for (const button of document.querySelectorAll("[data-opening]")) {
+    button.setAttribute("aria-pressed", button.dataset.opening === numbers.opening);
   }
   for (const button of document.querySelectorAll("[data-state]:is(button)")) {
     button.disabled = button.dataset.state === numbers.state;
@@ -68,7 +87,7 @@ function record(sample) {
   for (const chart of charts) chart.show(samples);
 }
 
-const inWord = (field, value) => (field === "state" ? t(`line.room.${value}`) : typeof value === "boolean" ? t(value ? "admin.room.yes" : "admin.room.no") : show(value));
+const inWord = (field, value) => (field === "state" ? t(`line.room.${value}`) : ["door", "opening"].includes(field) ? t(`admin.room.${field}.${value}`) : show(value));
 const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.room.field.${field}`)}: ${inWord(field, value)}`).join(", ");
 
 function showChanges(changes) {
@@ -120,8 +139,33 @@ for (const button of document.querySelectorAll("button[data-state]")) {
     change({ state: button.dataset.state }, $("state-said"));
   });
 }
-for (const button of document.querySelectorAll("[data-accounts]")) {
-  button.addEventListener("click", () => change({ accountsOnly: button.dataset.accounts === "true" }, $("accounts-said")));
+for (const button of document.querySelectorAll("[data-door]")) {
+  button.addEventListener("click", () => change({ door: button.dataset.door }, button.getAttribute("aria-describedby") === "raise-said" ? $("raise-said") : $("door-said")));
+}
+
+for (const button of document.querySelectorAll("[data-opening]")) {
+  button.addEventListener("click", () => change({ opening: button.dataset.opening }, $("opening-said")));
+}
+
+/** Who takes the places now: a flood shows while it happens. */
+async function showAddresses() {
+  try {
+    const { pressed, addresses } = await call("GET", `/api/admin/events/${data.eventId}/door`);
+    $("pressed").hidden = !pressed;
+    if (!addresses.length) return;
+    $("addresses").replaceChildren(...addresses.map(({ network, took, asked }) => {
+      const row = document.createElement("tr");
+      row.insertCell().textContent = network;
+      for (const count of [took, asked]) {
+        const cell = row.insertCell();
+        cell.className = "number";
+        cell.textContent = show(count);
+      }
+      return row;
+    }));
+  } finally {
+    setTimeout(() => showAddresses().catch(console.warn), ADDRESSES_EVERY_MS);
+  }
 }
 
 /** What another admin changed is in the list as well. */
@@ -147,5 +191,7 @@ new Feed({
   },
   onRefused: () => location.assign("/admin/login"),
 }).start();
+showAddresses().catch(console.warn);
 render(numbers);
+setInterval(opening, 1000);
 for (const chart of charts) chart.show(samples);

@@ -17,7 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.domain import local_time
+from app.domain.line import Door, Opening
 from app.domain.local_time import local_text
+from app.domain.reservation import SEATS_PER_BUYER
 from app.domain.sale import status_of
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
@@ -32,6 +34,7 @@ from app.http.kit.fields import Misfit, Reason, misfit_of
 from app.http.kit.forms import Form, first, read_form
 from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.menu import Link
+from app.http.kit.paging import offset_of
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
@@ -43,18 +46,19 @@ from app.ledger.events import PAGE_MAX, Event, Search
 LIST = "/admin/events"
 SPARE_ROWS = 3  # empty lines for more grades
 TIMES = (("event_date", "eventDate"), ("opens", "saleOpensAt"), ("closes", "saleClosesAt"))
-BLANK = {"time_zone": "Asia/Seoul", "admission": "room", "rate": "10", "burst": "10", "max_active": "100"}
+_BLANK_ROOM = {"admission": "room", "rate": "10", "burst": "10", "max_active": "100", "door": Door.open.value}
+_BLANK_ROOM |= {"opening": Opening.draw.value, "lobby_minutes": "0"}
+BLANK = {"time_zone": "Asia/Seoul", "seats_per_buyer": str(SEATS_PER_BUYER), "single_seats": "allowed", **_BLANK_ROOM}
 T = TypeVar("T")
 
 
 async def list_page(request: Request[State], _: Session) -> Response:
     """Every event, a page at a time; `?q=` searches as everybody's list does."""
-    text, at = request.query_params.get("q", "").strip()[:100], request.query_params.get("from", "0")
-    offset = int(at) if at.isascii() and at.isdecimal() and len(at) < 6 else 0
+    text, offset = request.query_params.get("q", "").strip()[:100], offset_of(request)
     now = request.state["clock"].now()
     found, total = await events.search(request.state["db"], Search(text=text, offset=offset), now)
     lang = lang_of(request)
-    rows = [event_view(event, room_of(request.state, event.id), None, now, lang) for event in found]
+    rows = [event_view(event, room_of(request.state, event), None, now, lang) for event in found]
     more = offset + PAGE_MAX if offset + PAGE_MAX < total else None
     return page(request, "admin/events.html", {"rows": rows, "q": text, "total": total, "more": more, "wide": True})
 
@@ -97,7 +101,7 @@ async def cancel_page(request: Request[State], _: Session) -> Response:
 
 async def _cancelling(request: Request[State], refused: Problem | None = None) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
-    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang_of(request))
+    shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang_of(request))
     words = "" if refused is None else problem_words(texts_for(request), refused)
     status = 200 if refused is None else refused.status
     return page(request, "admin/event_cancel.html", {"event": shown, "notice_text": words}, status=status)
@@ -129,6 +133,8 @@ def values_of(event: Event) -> dict[str, str]:
         "opens": local_text(event.opens_at, event.time_zone),
         "closes": "" if event.closes_at is None else local_text(event.closes_at, event.time_zone),
         "admission": event.admission,
+        "seats_per_buyer": str(event.seats_per_buyer or ""),
+        "single_seats": event.single_seats,
         "version": str(event.version),
     }
     for row, grade in enumerate(event.grades):
@@ -141,7 +147,7 @@ def _given(form: Form) -> dict[str, str]:
 
 
 def _words(form: Form, event: Event | None = None) -> dict[str, Any]:
-    """Texts, zone and prices of a form, as the API takes them. Other languages than English stay as they are."""
+    """What a form says besides its times, as the API takes it. Other languages than English stay as they are."""
     english = {name: first(form, f"en_{name}").strip() for name in ("title", "venue", "description")}
     others = {} if event is None else {lang: words for lang, words in event.details.items() if lang != "en"}
     rows = [(first(form, f"grade{row}").strip(), first(form, f"price{row}").strip()) for row in _filled(form)]
@@ -150,6 +156,8 @@ def _words(form: Form, event: Event | None = None) -> dict[str, Any]:
         "venue": first(form, "venue").strip(),
         "description": first(form, "description").replace("\r\n", "\n").strip(),
         "timeZone": first(form, "time_zone").strip(),
+        "seatsPerBuyer": first(form, "seats_per_buyer").strip() or None,
+        "singleSeats": first(form, "single_seats") or "allowed",
         "translations": {**others, "en": {name: text.replace("\r\n", "\n") for name, text in english.items() if text}},
         "ticketTypes": [{"grade": grade, "price": price} for grade, price in rows],
     }
@@ -161,9 +169,15 @@ def _filled(form: Form) -> list[int]:
 
 
 def _room(form: Form) -> dict[str, Any]:
-    fields = (("rate", "ratePerSecond"), ("burst", "burst"), ("max_active", "maxActive"))
+    fields = (
+        ("rate", "ratePerSecond"),
+        ("burst", "burst"),
+        ("max_active", "maxActive"),
+        ("lobby_minutes", "lobbyMinutes"),
+    )
     given: dict[str, Any] = {name: first(form, field) for field, name in fields if first(form, field)}
-    return {"room": {**given, "accountsOnly": first(form, "accounts_only") == "yes"}}
+    words = {"door": first(form, "door") or Door.open, "opening": first(form, "opening") or Opening.draw}
+    return {"room": {**given, **words}}
 
 
 def _times(form: Form, event: Event) -> dict[str, Any]:
@@ -270,8 +284,7 @@ def _kept(path: str, save: AdminPage) -> Route:
             event_id = request.path_params.get("event_id")
             event = None if event_id is None else await known_event(request.state, event_id)
             return _form(request, event, _given(form), problem)
-        if found[0].role != "admin":
-            raise Problem("admin_only")
+        await request.state["admins"].check(found[0])
         return await save(request, found[0])
 
     return page_route(path, guarded, "POST", "checked_by_page")
@@ -279,15 +292,20 @@ def _kept(path: str, save: AdminPage) -> Route:
 
 _FIELDS = (
     *("title", "venue", "description", "en_title", "en_venue", "en_description", "time_zone", "version"),
-    *("event_date", "opens", "closes", "admission", "rate", "burst", "max_active", "accounts_only"),
+    *("seats_per_buyer", "single_seats"),
+    *("event_date", "opens", "closes", "admission", "rate", "burst", "max_active", "door"),
+    *("opening", "lobby_minutes"),
     *(f"{name}{row}" for row in range(GRADES_MAX) for name in ("grade", "price")),
 )
 _ROW = re.compile(r"(grade|price)(\d+)")
 _INPUTS = {"timeZone": "time_zone", "eventDate": "event_date", "saleOpensAt": "opens", "saleClosesAt": "closes"} | {
     "ratePerSecond": "rate",
     "maxActive": "max_active",
+    "seatsPerBuyer": "seats_per_buyer",
+    "lobbyMinutes": "lobby_minutes",
 }
 _LABELS = {"ratePerSecond": "admin.room.rate", "burst": "admin.room.burst", "maxActive": "admin.room.capacity"}
+_LABELS |= {"lobbyMinutes": "admin.room.lobby"}
 _ZONES = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix")))
 
 routes = [

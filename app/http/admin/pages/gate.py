@@ -15,7 +15,6 @@ from starlette.responses import Response
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
 from app.http.kit.menu import Link, PageRoute
-from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
 from app.http.kit.routing import page_route
 from app.http.state import State
@@ -42,8 +41,7 @@ def admin_route(
         if found is None:
             return see_other(LOGIN)
         session, _ = found
-        if session.role != "admin":
-            raise Problem("admin_only")
+        await request.state["admins"].check(session)
         return await show(request, session)
 
     return page_route(path, guarded, method, form, menu)

@@ -28,6 +28,8 @@ from app.http.kit.menu import Link
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import problem_words
+from app.http.shop import cancelling
+from app.http.shop.cancelling import CancelBody
 from app.http.state import State
 from app.ledger.reservation_search import titles as titles_of
 
@@ -111,18 +113,22 @@ async def _reservation(request: Request[State], refused: Problem | None = None) 
 
 
 async def cancel(request: Request[State], admin: Session) -> Response:
-    return await _end(request, admin, reservations.CANCEL)
+    return await _end(request, admin, cancelling.CANCEL)
 
 
 async def refund(request: Request[State], admin: Session) -> Response:
-    return await _end(request, admin, reservations.REFUND)
+    return await _end(request, admin, cancelling.REFUND)
 
 
 async def _end(request: Request[State], admin: Session, action: str) -> Response:
     reservation_id = request.path_params["reservation_id"]
-    reason = first(await read_form(request), "reason")[:REASON_CHARS_MAX]
+    form = await read_form(request)
+    chosen = form.get("seat", [])
+    wanted = CancelBody(seat_ids=chosen or None, reason=first(form, "reason")[:REASON_CHARS_MAX])
     try:
-        await reservations.end(request.state, admin.email, reservation_id, action, reason)
+        if "choose" in form and not chosen:
+            raise Problem("seats_not_chosen")
+        await cancelling.as_admin(request.state, admin.email, reservation_id, action, wanted)
     except Problem as problem:
         if problem.status == 404:
             raise

@@ -12,21 +12,26 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.line import RoomState
 from app.http.accounts.sessions import log_in
 from app.http.accounts.tokens import Session
 from app.http.admin.pages.gate import LOGIN, admin_route
-from app.http.admin.pages.view import change_words, is_full, number_cells, stamp
+from app.http.admin.pages.view import change_words, is_full, number_cells, opening_words, stamp
 from app.http.events.cache import known_event
 from app.http.events.view import event_view
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.menu import Link
+from app.http.kit.paging import offset_of
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.line.lookup import room_of
 from app.http.state import State
-from app.ledger import events
+from app.ledger import reservation_search
+from app.room.view import LineView
+
+ROOMS_PER_PAGE = 20
 
 
 async def login_page(request: Request[State]) -> Response:
@@ -59,17 +64,22 @@ async def _numbers(state: State, event_id: str) -> dict[str, Any]:
 
 
 async def rooms_page(request: Request[State], _: Session) -> Response:
-    listed = [e for e in await events.listed(request.state["db"]) if e.id in request.state["rooms"].views]
-    lang, now = lang_of(request), request.state["clock"].now()
+    """The rooms, a page at a time: those in which something happens, then those to come, then those that are closed."""
+    start, views = offset_of(request), sorted(request.state["rooms"].views.values(), key=_urgency)
+    shown = [view.event_id for view in views[start : start + ROOMS_PER_PAGE]]
+    titles = await reservation_search.titles(request.state["db"], shown, lang_of(request))
     rooms = [
-        {
-            "event_id": event.id,
-            "title": event_view(event, room_of(request.state, event.id), None, now, lang).title,
-            "numbers": await _numbers(request.state, event.id),
-        }
-        for event in listed
+        {"event_id": event_id, "title": titles[event_id], "numbers": await _numbers(request.state, event_id)}
+        for event_id in shown
+        if event_id in titles
     ]
-    return page(request, "admin/rooms.html", {"rooms": rooms}, script={}, words=("line.room.",))
+    more = start + ROOMS_PER_PAGE if start + ROOMS_PER_PAGE < len(views) else None
+    return page(request, "admin/rooms.html", {"rooms": rooms, "more": more}, script={}, words=("line.room.",))
+
+
+def _urgency(view: LineView) -> tuple[int, int, str]:
+    group = {RoomState.scheduled: 1, RoomState.closed: 2}.get(view.state, 0)
+    return group, view.opens_ms, view.event_id
 
 
 async def room_page(request: Request[State], _: Session) -> Response:
@@ -77,7 +87,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
     if await request.state["rooms"].find(event.id) is None:
         raise Problem("event_unknown.no_room", event_id=event.id)
     t, lang = texts_for(request), lang_of(request)
-    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang)
+    shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang)
     numbers = await _numbers(request.state, event.id)
     past = await request.state["room_control"].history(event.id)
     changes = [
@@ -94,6 +104,7 @@ async def room_page(request: Request[State], _: Session) -> Response:
         "numbers": numbers,
         "cells": number_cells(t, numbers),
         "full": is_full(numbers),
+        "opening": opening_words(t, numbers, request.state["clock"].now()),
         "changes": changes,
     }
     script = {"eventId": event.id, "zone": shown.zone, "numbers": numbers, "past": msgspec.to_builtins(past)}

@@ -16,7 +16,7 @@ from app.http.accounts.tokens import Session
 from app.http.admin import seat_files as seatmaps
 from app.http.admin.pages.gate import admin_route
 from app.http.admin.pages.preview import preview
-from app.http.admin.seat_files import Taken, UploadQuery
+from app.http.admin.seat_files import SeatReport, Taken, UploadQuery
 from app.http.events import cache as catalog
 from app.http.events import posters
 from app.http.events.view import event_view
@@ -32,6 +32,7 @@ from app.ledger import posters as posters_ledger
 from app.ledger import seat_maps
 
 SECTIONS_SHOWN_MAX = 60
+SKIPPED_SHOWN_MAX = 5
 REFRESH_S = 2  # while a worker has a picture
 NO_OPTIONS = UploadQuery()
 
@@ -60,7 +61,7 @@ async def _show(
     status = refused.status if refused else 422 if taken and taken.faults else 200
     shown = (taken.plan if taken else None) or now
     context = {
-        "event": event_view(event, room_of(state, event.id), None, state["clock"].now(), lang_of(request)),
+        "event": event_view(event, room_of(state, event), None, state["clock"].now(), lang_of(request)),
         "fixed": event.cancelled_at is not None or await seat_maps.is_reserved(state["db"], event.id),
         "map": _map(shown),
         "drawing": preview(shown),
@@ -69,6 +70,7 @@ async def _show(
         "seats_refused": problem_words(t, seats) if seats else "",
         "poster_refused": _poster_words(t, poster) if poster else "",
         "example": _example(t, taken) if taken else "",
+        "told": _told(t, taken.report) if taken else [],
         "options": options,
         "imported": taken.report.seats if taken and taken.report.imported else _imported(request),
         "working": working,
@@ -94,6 +96,23 @@ def _example(t: Texts, taken: Taken) -> str:
     return ", ".join(f"{t(f'admin.files.field.{kind}')} {value}" for kind, value in taken.report.read.example.items())
 
 
+def _told(t: Texts, report: SeatReport) -> list[str]:
+    """What became of parts of the file that are no seats on sale, in sentences."""
+    read, found = report.read, []
+    if read.ignored:
+        found.append(t("admin.files.report.ignored", text=", ".join(read.ignored)))
+    for each in read.twice:
+        field = t(f"admin.files.field.{each.field}")
+        found.append(t("admin.files.report.twice", field=field, taken=each.taken, left=each.left))
+    if read.skipped_total:
+        lines = "; ".join(f"{skipped.line}: {skipped.text}" for skipped in read.skipped[:SKIPPED_SHOWN_MAX])
+        found.append(t("admin.files.report.skipped", n=read.skipped_total, text=lines))
+    if report.blocked:
+        found.append(t("admin.files.report.blocked", n=report.blocked))
+    found += [f"{t(f'shop.seats.mark.{mark}')}: {t('common.seats', n=count)}" for mark, count in report.marks.items()]
+    return found
+
+
 def _poster_words(t: Texts, problem: Problem) -> str:
     reason = problem.extra.get("reason")
     return t(f"events.picture.{reason}") if problem.code == "picture_refused" else problem_words(t, problem)
@@ -117,7 +136,7 @@ async def send_seats(request: Request[State], who: Session) -> Response:
         if problem.status in (403, 404):
             raise
         return await _show(request, seats=problem, options=options)
-    if taken.report.imported and not taken.report.grades_gone:
+    if taken.report.imported and not taken.report.grades_gone and not _told(texts_for(request), taken.report):
         return see_other(f"/admin/events/{event_id}/files?imported={taken.report.seats}")
     return await _show(request, taken=taken, options=options)
 

@@ -34,7 +34,7 @@ async def trace_page(request: Request[State], _: Session) -> Response:
     """The steps; for a number that nobody has, the form again, with why."""
     event, number = await known_event(request.state, request.path_params["event_id"]), request.path_params["number"]
     t, lang = texts_for(request), lang_of(request)
-    shown = event_view(event, room_of(request.state, event.id), None, request.state["clock"].now(), lang)
+    shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang)
     context = {"section": "/admin", "event": shown, "number": number[:DIGITS_MAX], "trace": None}
     try:
         found = await trace_of(request.state, event.id, number)

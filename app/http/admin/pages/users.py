@@ -1,4 +1,4 @@
-"""Accounts as an admin's pages: find one, shut it out, let it in, change its role. Plain links and forms."""
+"""Accounts as an admin's pages: find one, shut it out, let it in, verify it, change its role. Plain links and forms."""
 
 from __future__ import annotations
 
@@ -56,6 +56,10 @@ async def change(request: Request[State], admin: Session) -> Response:
                 await users.disable(request.state, admin.email, user_id)
             case "enable":
                 await users.enable(request.state, admin.email, user_id)
+            case "verify":
+                await users.verify(request.state, admin.email, user_id)
+            case "unverify":
+                await users.unverify(request.state, admin.email, user_id)
             case "buyer" | "admin":
                 await users.set_role(request.state, admin.email, user_id, do)
             case _:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.domain.line import DrawStage, RoomState
 from app.http.kit.i18n import Texts
 
 
@@ -39,6 +40,19 @@ def number_cells(t: Texts, numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def opening_words(t: Texts, numbers: Mapping[str, Any], now: datetime) -> str:
+    """How far a room's opening is; nothing to say of a line without one ahead or behind it."""
+    if numbers["draw"] == DrawStage.closed:
+        return t("admin.room.stage.closed")
+    if numbers["state"] in (RoomState.scheduled, RoomState.lobby) and numbers["opensAt"]:
+        left_s = (datetime.fromisoformat(numbers["opensAt"]) - now).total_seconds()
+        key = "admin.room.stage.lobby" if numbers["state"] == RoomState.lobby else "admin.room.stage.ahead"
+        if left_s <= 0:
+            return t("admin.room.stage.now", n=numbers["waiting"])
+        return t(key, n=numbers["waiting"], time=duration_words(t, left_s))
+    return t("admin.room.stage.drawn", n=numbers["drawn"]) if numbers["drawn"] else ""
+
+
 def is_full(numbers: Mapping[str, Any]) -> bool:
     """Whether capacity, not the rate, is what people wait for."""
     inside: int = numbers["admitted"] + numbers["active"]
@@ -65,8 +79,10 @@ def _field(t: Texts, field: str) -> str:
 
 
 def _value(t: Texts, field: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(change_parts(t, value))
     if field == "state" and t.has(f"line.room.{value}"):
         return t(f"line.room.{value}")
-    if isinstance(value, bool):
-        return t("admin.room.yes" if value else "admin.room.no")
+    if field in ("door", "opening") and t.has(f"admin.room.{field}.{value}"):
+        return t(f"admin.room.{field}.{value}")
     return t.number(value) if isinstance(value, int | float) else str(value)

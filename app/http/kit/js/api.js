@@ -1,5 +1,7 @@
 // Calls to our own API: JSON in, JSON out, a time limit on each, refusals as one kind of error with a stable code.
 
+import { now, setClock } from "./page.js";
+
 const TIMEOUT_MS = 12000;
 
 export class Refused extends Error {
@@ -16,7 +18,9 @@ export async function call(method, url, body, { headers = {}, timeout = TIMEOUT_
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
+  const asked = now();
   const response = await fetch(url, options);
+  setClock(response.headers.get("Date"), asked);
   const type = response.headers.get("Content-Type") || "";
   const answer = type.includes("json") ? await response.json() : {};
   if (!response.ok) throw new Refused(response.status, answer, Number(response.headers.get("Retry-After")) || 0);

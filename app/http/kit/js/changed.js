@@ -1,5 +1,7 @@
 // Watches what a page was drawn from, and draws the page anew when that is no longer so.
 
+import { onWake } from "./page.js";
+
 const LOOK_MS = 60000; // as many look as have the page open
 const GONE = [401, 403, 404];
 export const jitter = (ms) => ms * (0.75 + Math.random() / 2);
@@ -26,4 +28,5 @@ export function watch(url, differs, everyMs = LOOK_MS) {
   };
   timer = setTimeout(look, jitter(everyMs));
   document.addEventListener("visibilitychange", look);
+  onWake(look);
 }

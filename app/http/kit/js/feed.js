@@ -1,6 +1,8 @@
 // News about one thing over a stream, or by polling when streaming is impossible; back to the stream later.
 // One tab per line holds a stream (browsers allow six connections per site); the other tabs poll.
 
+import { now, onWake } from "./page.js";
+
 const QUIET_MS = 45000; // a stream that said nothing for so long is checked with one poll
 const STREAM_AGAIN_MS = 60000;
 const OPENING_MS = 10000;
@@ -16,10 +18,10 @@ export class Feed {
     this.pollAfterMs = POLL_MS;
     this.failures = 0;
     this.stopped = false;
-    this.heardAt = performance.now();
+    this.heardAt = now();
     this.onOffline = () => this.onLive("lost");
     this.onOnline = () => this.poll();
-    this.onVisible = () => { if (!document.hidden && performance.now() - this.heardAt > 5000) this.poll(); };
+    this.onVisible = () => { if (!document.hidden && now() - this.heardAt > 5000) this.poll(); };
   }
 
   start() {
@@ -27,6 +29,7 @@ export class Feed {
     window.addEventListener("online", this.onOnline);
     window.addEventListener("offline", this.onOffline);
     this.watch = setInterval(() => this.check(), 5000);
+    onWake(() => this.poll());
     this.tryStream();
   }
 
@@ -61,7 +64,7 @@ export class Feed {
       clearTimeout(this.pollTimer);
       this.pollTimer = 0;
       this.failures = 0;
-      this.heardAt = performance.now();
+      this.heardAt = now();
       this.onLive("stream");
     };
     source.onerror = () => {
@@ -132,12 +135,12 @@ export class Feed {
 
   heard(name, news) {
     if (this.stopped) return;
-    this.heardAt = performance.now();
+    this.heardAt = now();
     if (news.pollAfterMs) this.pollAfterMs = news.pollAfterMs;
     this.onNews(name, news);
   }
 
   check() {
-    if (this.source && performance.now() - this.heardAt > Math.max(QUIET_MS, this.pollAfterMs * 2)) this.poll();
+    if (this.source && now() - this.heardAt > Math.max(QUIET_MS, this.pollAfterMs * 2)) this.poll();
   }
 }

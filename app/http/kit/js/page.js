@@ -36,7 +36,35 @@ export function clock(seconds) {
 let offset = 0;
 const arrived = performance.getEntriesByType("navigation")[0]?.responseStart || 0;
 if (data.now) offset = Date.parse(data.now) - (performance.timeOrigin + arrived);
-export const now = () => performance.timeOrigin + performance.now() + offset;
+const steady = () => performance.timeOrigin + performance.now();
+const JUMP_MS = 1000;
+let ahead = Date.now() - steady(); // of the wall clock: it grows while the device sleeps, when browsers stop the steady one
+
+/** The server's time in Unix ms, also right after the device slept. */
+export function now() {
+  const gap = Date.now() - steady();
+  if (gap - ahead > JUMP_MS) offset += gap - ahead; // if the clock was only set, the next answer puts it right
+  ahead = gap;
+  return steady() + offset;
+}
+
+/** Set the clock from an answer's Date header, which says the second (and is up to another old), if it cannot be right. */
+export function setClock(date, askedMs) {
+  const told = Date.parse(date);
+  if (!told) return;
+  const [least, most] = [told, told + 2000 + (now() - askedMs)];
+  offset += Math.max(least - now(), 0) + Math.min(most - now(), 0);
+}
+
+/** Call `listener` within a second of this page's going on after a sleep, of the device or of the tab. */
+export function onWake(listener) {
+  let beat = now();
+  setInterval(() => {
+    const slept = now() - beat > 3 * JUMP_MS;
+    beat = now();
+    if (slept && !document.hidden) listener();
+  }, JUMP_MS);
+}
 
 /** Call `tick(secondsLeft)` every second until the moment has passed (the last call has 0); returns a stop function. */
 export function countdown(until, tick) {
@@ -45,7 +73,7 @@ export function countdown(until, tick) {
   const step = () => {
     const left = (end - now()) / 1000;
     tick(Math.max(0, left));
-    if (left > 0) timer = setTimeout(step, (left * 1000) % 1000 || 1000);
+    if (left > 0) timer = setTimeout(step, (left * 1000) % 1000 || 1000); // a sleep leaves at most a second of it
   };
   step();
   return () => clearTimeout(timer);
@@ -68,4 +96,4 @@ export function notice(element, text, kind) {
   if (kind) element.className = `notice ${kind}`;
 }
 
-for (const element of document.querySelectorAll("[data-script-only]")) element.hidden = false;
+for (const element of document.querySelectorAll("[data-script-only]")) element.removeAttribute("data-script-only");

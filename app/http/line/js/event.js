@@ -1,6 +1,7 @@
 // The event page: the countdown to the opening, and joining: by itself at the opening, and again while the door is busy.
 import { $, clock, countdown, data, kept, now, notice, t } from "./page.js";
-import { call, insist, Refused } from "./api.js";
+import { call, Refused } from "./api.js";
+import { join as takePlace, keepsCookies } from "./door.js";
 import { jitter, watch } from "./changed.js";
 
 const AGAIN_MS = 500; // a door that is to be open by now opens within a few ticks; as many ask as have counted down
@@ -14,7 +15,7 @@ function wish() {
   const quantity = Number(fields.get("quantity"));
   if (!quantity) return undefined;
   const grades = [...new Set(fields.getAll("grade").filter(Boolean))];
-  return { quantity, grades, adjacent: fields.has("adjacent") };
+  return { quantity, grades, adjacent: fields.get("adjacent") === "no" ? false : fields.get("adjacent") };
 }
 
 async function join() {
@@ -25,8 +26,7 @@ async function join() {
   notice($("join-notice"), t("events.join.joining"), "info");
   const chosen = wish();
   try {
-    const url = `/api/queue/${data.eventId}/join`;
-    await insist(() => call("POST", url, chosen ? { wish: chosen } : {}), () => notice($("join-notice"), t("common.busy"), "warn"));
+    await takePlace(chosen, () => notice($("join-notice"), t("common.busy"), "warn"));
     location.assign(`/events/${data.eventId}/wait`);
   } catch (error) {
     joining = false;
@@ -41,7 +41,8 @@ function refused(error) {
     notice($("join-notice"), t("events.join.waiting"), "info");
     return waitFor(Math.max(Date.parse(opensAt), now() + jitter(AGAIN_MS)));
   }
-  if (error.code === "login_required") return void location.reload(); // since this page was made; it says what to do
+  if (error.code === "challenge_required") return void form.submit(); // the page that follows asks to wait
+  if (["login_required", "invitation_required"].includes(error.code)) return void location.reload(); // since this page was made; it says what to do
   const known = `kit.error.${error.code}`;
   notice($("join-notice"), data.texts[known] ? t(known) : error.message || t("common.failed"), "warn");
 }
@@ -57,7 +58,21 @@ function waitFor(opensAt) {
   });
 }
 
+/** The invitation of a link stands behind its #, which no server sees: send it by the form, and leave it nowhere. */
+function showInvitation() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("invitation");
+  const shown = $("invitation");
+  if (!token || !shown) return;
+  history.replaceState(null, "", location.pathname);
+  shown.elements.invitation.value = token;
+  shown.submit();
+}
+
+showInvitation();
+window.addEventListener("hashchange", showInvitation);
+
 if (form) {
+  if (!keepsCookies()) notice($("join-notice"), t("kit.error.cookies_needed"), "warn");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const auto = $("join-auto");
@@ -86,7 +101,7 @@ async function differs() {
   const { event, ticketTypes } = await call("GET", `/api/events/${data.eventId}`);
   const room = data.room === "direct" ? data.room : (await call("GET", `/api/queue/${data.eventId}/status`)).state;
   showLeft(ticketTypes);
-  const opens = room === "open" || (room === "scheduled" && event.status === "on_sale");
+  const opens = room === "open" || room === "lobby" || (room === "scheduled" && event.status === "on_sale");
   const opened = $("opening") && opens && !STOPPED.includes(event.status);
   if (opened && $("join-auto").checked) return void join();
   const redrawn = event.version !== data.version || (!opened && (event.status !== data.status || room !== data.room));

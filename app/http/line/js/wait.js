@@ -15,11 +15,13 @@ let state = shell.dataset.state;
 let room = data.position && lineWord(data.position);
 let turn = null; // while it is the buyer's turn: stop functions
 let claiming = false;
+let opening = ""; // when the lobby ends, as it is counted down to
+let opens = null; // stops that countdown
 let spokenAt = 0;
 
 function panel(name) {
   for (const part of shell.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== name;
-  $("room-says").hidden = name !== "waiting"; // it is about the line, and this place is no longer in it
+  $("room-says").hidden = !["waiting", "lobby"].includes(name); // it is about the line, and this place is no longer in it
   shell.dataset.state = name;
 }
 
@@ -44,7 +46,22 @@ function showMessage(text) {
   box.append(line);
 }
 
-function showPlace({ number, ahead, etaSeconds }) {
+/** The countdown to the opening, and how many are here; then the order is drawn. */
+function showLobby({ entries, opensAt }) {
+  $("entries").textContent = show(entries);
+  if (opensAt === opening) return;
+  opening = opensAt;
+  opens?.();
+  opens = countdown(opensAt, (left) => {
+    $("lobby-label").textContent = t(left ? "line.lobby.opens" : "line.lobby.drawing");
+    $("lobby-left").textContent = left ? clock(left) : "";
+  });
+}
+
+function showPlace({ number, ahead, etaSeconds, drawnOf }) {
+  opens?.();
+  $("drawn").hidden = !drawnOf;
+  if (drawnOf) $("drawn").textContent = t("line.drawn", { n: show(drawnOf) });
   const eta = waitInWords(etaSeconds, room);
   $("ahead").textContent = show(ahead);
   $("ahead-label").textContent = t(ahead ? "line.ahead" : "line.next");
@@ -117,21 +134,23 @@ async function enter() {
   }
 }
 
-function over(name) {
+function over(name, key = `line.${name}`) {
   turn?.();
   state = name;
   feed.stop();
   live("off");
+  $(`${name}-title`).textContent = t(`${key}.title`);
+  $(`${name}-lead`).textContent = t(`${key}.lead`);
   panel(name);
-  document.title = `${t(`line.${name}.title`)} · ${plainTitle}`;
-  $(`${name}-title`)?.focus();
+  document.title = `${t(`${key}.title`)} · ${plainTitle}`;
+  $(`${name}-title`).focus();
 }
 
 /** The room has closed: seats held before can still be paid, and everyone is told why it closed. */
 function close({ reservation, reason }) {
-  over("closed");
+  const key = `line.closed.${reason}`;
+  over("closed", data.texts[`${key}.title`] ? key : "line.closed");
   if (reservation?.status === "pending" && reason !== "event_cancelled") location.assign(`/reservations/${reservation.id}`);
-  else if (data.texts[`line.closed.${reason}`]) $("closed-lead").textContent = t(`line.closed.${reason}`);
 }
 
 /** The place ended in another tab, by leaving or by paying: the server knows which. */
@@ -146,9 +165,10 @@ function news(name, position) {
   if (name === "closed") return position.reason === "lapsed" ? over("lapsed") : close(position);
   showRoom(lineWord(position));
   showMessage(position.message);
-  if (["waiting", "admitted"].includes(position.state) && position.room === "closed") return close(position);
+  if (["lobby", "waiting", "admitted"].includes(position.state) && position.room === "closed") return close(position);
   const changed = position.state !== state;
   state = position.state;
+  if (state === "lobby") showLobby(position);
   if (state === "waiting") { turn?.(); showPlace(position); }
   if (changed) panel(state);
   if (state === "admitted") beginTurn(position);
@@ -176,9 +196,10 @@ auto.checked = kept.get("auto", true);
 auto.addEventListener("change", () => kept.set("auto", auto.checked));
 soundButton();
 $("claim").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
-if (state === "waiting" || state === "admitted") {
+if (["lobby", "waiting", "admitted"].includes(state)) {
   if (data.position) {
     if (state === "admitted") beginTurn(data.position);
+    else if (state === "lobby") showLobby(data.position);
     else showPlace(data.position);
   }
   feed.start();

@@ -1,5 +1,7 @@
 // An event's seats live: over a WebSocket that says what was missed, by polling while there is none, and back to it later.
 
+import { now, onWake } from "./page.js";
+
 const POLL_MS = 2000;
 const AGAIN_MAX_MS = 60000;
 const QUIET_MS = 45000; // a socket that said nothing for so long is checked with one poll
@@ -20,12 +22,13 @@ export class LiveSeats {
   }
 
   start() {
-    this.heardAt = performance.now();
+    this.heardAt = now();
     window.addEventListener("offline", () => { this.onLive("lost"); this.drop(); this.later(); });
     window.addEventListener("online", () => { if (!this.socket) this.open(); });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.check(POLL_MS); });
     window.addEventListener("pagehide", () => this.drop());
     setInterval(() => this.check(QUIET_MS), 5000);
+    onWake(() => this.check(0));
     this.open();
   }
 
@@ -68,7 +71,7 @@ export class LiveSeats {
   }
 
   heard(message) {
-    this.heardAt = performance.now();
+    this.heardAt = now();
     if (message.type === "hello") {
       this.failures = 0;
       this.polling = false;
@@ -84,6 +87,7 @@ export class LiveSeats {
     if (message.version <= known) return;
     const ids = message.seatIds ?? message.sold;
     this.seats.push(...ids.map((id) => ({ id, status: STATUS[message.type] })));
+    this.seats.push(...(message.blocked ?? []).map((id) => ({ id, status: "blocked" })));
     if (message.type !== "ticket-updated") return; // it ends what is told of a version
     const seats = this.seats;
     this.seats = [];
@@ -107,8 +111,8 @@ export class LiveSeats {
 
   /** A connection may die without a word: if a poll knows more than a quiet socket, another is opened. */
   async check(quietMs) {
-    if (!this.socket || this.polling || document.hidden || performance.now() - this.heardAt < quietMs) return;
-    this.heardAt = performance.now();
+    if (!this.socket || this.polling || document.hidden || now() - this.heardAt < quietMs) return;
+    this.heardAt = now();
     const { socket } = this;
     const known = this.version();
     await this.catchUp();

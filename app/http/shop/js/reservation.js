@@ -5,7 +5,7 @@ import { $, clock, countdown, notice, t } from "./page.js";
 
 const MONEY_MS = 2000; // between looks while money is on its way
 const HELD_MS = 5000; // so few hold seats at a time
-const { id, status, payment } = $("reservation").dataset;
+const { id, status, payment, returning } = $("reservation").dataset;
 const url = `/reservations/${id}`;
 
 const hold = $("hold");
@@ -27,7 +27,8 @@ const moves = Boolean(document.querySelector("[data-moves]"));
 if (moves || OPEN.includes(status)) {
   watch(url, async () => {
     const { reservation } = await call("GET", `/api${url}`);
-    const differs = reservation.status !== status || (reservation.payment?.status ?? "") !== payment;
+    const differs = reservation.status !== status || (reservation.payment?.status ?? "") !== payment
+      || (reservation.payment?.returning ?? 0) !== Number(returning);
     return differs && !document.querySelector("form[data-sent]");
   }, moves ? MONEY_MS : status === "pending" ? HELD_MS : undefined);
 }

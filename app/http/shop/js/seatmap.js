@@ -96,7 +96,7 @@ export class SeatMap {
   /** Bring one seat's look and name up to date. */
   show(seat) {
     const taken = seat.status !== "available" && !seat.mine;
-    const look = `seat ${taken ? "taken" : `g${this.grades.get(seat.grade) ?? 7}`}${seat.mine ? " mine" : ""}`;
+    const look = `seat ${taken ? "taken" : `g${this.grades.get(seat.grade) ?? 7}`}${seat.mine ? " mine" : ""}${seat.marks?.length ? " marked" : ""}`;
     const element = seat.element;
     element.setAttribute("class", look);
     element.setAttribute("aria-selected", String(Boolean(seat.mine)));
@@ -106,7 +106,8 @@ export class SeatMap {
 
   label(seat) {
     const status = t(`shop.seats.status.${seat.mine ? "selected" : seat.status}`);
-    return t("shop.seats.seat.label", { ...seat, price: money(seat.price), number: String(seat.number), status });
+    const label = t("shop.seats.seat.label", { ...seat, price: money(seat.price), number: seat.name ?? String(seat.number), status });
+    return [label, ...(seat.marks ?? []).map((mark) => t(`shop.seats.mark.${mark}`))].join(", ");
   }
 
   listen() {
@@ -117,7 +118,8 @@ export class SeatMap {
       if (seat) { this.focus(seat, false); this.onToggle(seat); }
     });
     this.svg.addEventListener("pointerover", (event) => this.onPoint(seatOf(event) ?? null));
-    this.svg.addEventListener("focusin", (event) => this.onPoint(seatOf(event) ?? null));
+    // Not on the drawing: Chromium makes one that listens for the focus a stop of its own, before the first seat.
+    this.box.addEventListener("focusin", (event) => this.onPoint(seatOf(event) ?? null));
     this.svg.addEventListener("keydown", (event) => this.key(event, seatOf(event)));
     this.box.addEventListener("wheel", (event) => {
       if (!event.ctrlKey) return; // a plain wheel scrolls; pinching a touch pad arrives as ctrl + wheel

@@ -6,17 +6,18 @@ import { LiveSeats } from "./live.js";
 import { SeatMap } from "./seatmap.js";
 
 const LOOK_MS = 1000;
-const STATUSES = ["available", "held", "sold"];
-const FIXED = ["section", "row", "number", "grade", "price", "x", "y"]; // what news of a seat never changes
+const STATUSES = ["available", "held", "sold", "blocked"];
+const FIXED = ["section", "row", "number", "name", "grade", "price", "x", "y", "marks"]; // what news of a seat never changes
 const url = `/api/seats/events/${data.eventId}`;
 const chosen = new Set();
 let map = null;
 let version = 0;
 let holding = false;
+let singleSaid = ""; // the choice of which was said that it leaves a seat alone
 let pointed = null; // the seat the caption is about
 
 const word = (status) => (typeof status === "number" ? STATUSES[status] : status);
-const short = (seat) => t("shop.seats.seat.short", { ...seat, number: String(seat.number) });
+const short = (seat) => t("shop.seats.seat.short", { ...seat, number: seat.name ?? String(seat.number) });
 const names = (seats) => seats.map(short).join(", ");
 const total = () => [...chosen].reduce((sum, seat) => sum + seat.price, 0);
 
@@ -28,7 +29,7 @@ function changesOf(answer) {
 
 /** Whether these are the seats the map was drawn from. A replaced map gives the same ids to other seats. */
 const isSameHall = (seats) => seats.length === map.seats.length
-  && seats.every((told) => FIXED.every((name) => told[name] === map.byId.get(told.id)?.[name]));
+  && seats.every((told) => FIXED.every((name) => String(told[name]) === String(map.byId.get(told.id)?.[name])));
 
 /** Take news in: from a message, or from an answer that may be the whole map. News from before what is shown is old. */
 function apply(answer) {
@@ -120,7 +121,7 @@ async function reserve(body, button) {
 
 async function refused(error, { seatIds = [] }) {
   const held = error.body?.reservation?.id;
-  if (held) return void location.assign(`/reservations/${held}`);
+  if (held) return void location.assign(`/reservations/${held}?said=${error.code}`);
   let text = t(error instanceof Refused ? "common.failed" : "shop.seats.offline");
   if (error.code === "seats_unavailable" || error.code === "unavailable") {
     const before = seatIds.map((id) => map?.byId.get(id)).filter(Boolean);
@@ -129,8 +130,13 @@ async function refused(error, { seatIds = [] }) {
     gone.forEach(drop);
     list();
     text = gone.length ? t("shop.seats.gone", { seats: names(gone) }) : t("shop.seats.unavailable");
-    const left = Object.entries(error.body?.left ?? {}).filter(([, n]) => n).map(([grade, n]) => t("shop.seats.left", { grade, n })).join(", ");
-    if (left && !seatIds.length) text += ` ${t("shop.seats.unavailable.left", { left })}`;
+    const { left: all, leftTogether: together } = error.body ?? {};
+    const left = Object.entries(together ?? all ?? {}).filter(([, n]) => n).map(([grade, n]) => t("shop.seats.left", { grade, n })).join(", ");
+    if (left && !seatIds.length) text += ` ${t(together ? "shop.seats.unavailable.together" : "shop.seats.unavailable.left", { left })}`;
+  } else if (error.code === "leaves_single_seat") {
+    const alone = error.body.seatIds.map((id) => map.byId.get(id)).filter(Boolean);
+    if (error.body.mayHold) singleSaid = seatIds.join(); // pressed again, they are held
+    text = t(error.body.mayHold ? "shop.seats.single.asked" : "shop.seats.single.refused", { seats: names(alone) });
   } else if (data.texts[`kit.error.${error.code}`]) text = t(`kit.error.${error.code}`);
   else if (error.body?.detail) text = error.message;
   notice($("seats-notice"), text, "warn");
@@ -139,7 +145,7 @@ async function refused(error, { seatIds = [] }) {
 
 function passCountdown() {
   const pass = $("pass");
-  if (!pass.dataset.until) return void (pass.hidden = true);
+  if (!pass) return;
   countdown(pass.dataset.until, (left) => {
     $("pass-left").textContent = clock(left);
     pass.classList.toggle("urgent", left < 60);
@@ -179,12 +185,15 @@ async function start() {
   new LiveSeats({ eventId: data.eventId, version: () => version, onNews: apply, read, onLive: live }).start();
 }
 
-$("hold").addEventListener("click", () => reserve({ seatIds: [...chosen].map((seat) => seat.id).sort() }, $("hold")));
+$("hold").addEventListener("click", () => {
+  const seatIds = [...chosen].map((seat) => seat.id).sort();
+  reserve({ seatIds, leaveSingle: seatIds.join() === singleSaid }, $("hold"));
+});
 $("best").addEventListener("submit", (event) => {
   event.preventDefault();
   const fields = new FormData(event.target);
   const grade = fields.get("grade");
-  reserve({ quantity: Number(fields.get("quantity")), grades: grade ? [grade] : [], adjacent: fields.has("adjacent") }, event.submitter);
+  reserve({ quantity: Number(fields.get("quantity")), grades: grade ? [grade] : [], adjacent: fields.get("adjacent") === "no" ? false : fields.get("adjacent") }, event.submitter);
 });
 passCountdown();
 start();
@@ -193,5 +202,5 @@ watch(`/events/${data.eventId}/seats`, async () => {
   const wasOpened = status === "on_sale" && data.status === "upcoming"; // then what was chosen already stays
   return status !== data.status && !holding && !(wasOpened && chosen.size);
 });
-if (data.mayHold && $("pass").dataset.until && !data.notice) lookForHeld(3);
+if (data.mayHold && $("pass") && !data.notice && !data.has) lookForHeld(3); // who came back is shown what they hold
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

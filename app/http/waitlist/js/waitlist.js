@@ -1,5 +1,5 @@
 // The waiting list's page: asks how it stands, and says so when seats are offered, also in the tab's title.
-import { $, data, notice, show, t } from "./page.js";
+import { $, data, notice, onWake, show, t } from "./page.js";
 import { call } from "./api.js";
 import { renew } from "./changed.js";
 
@@ -40,3 +40,4 @@ function told(next) {
 
 if (LIVE.includes(state)) timer = setTimeout(ask, ASK_MS);
 document.addEventListener("visibilitychange", () => { if (!document.hidden && LIVE.includes(state)) ask(); });
+onWake(() => { if (LIVE.includes(state)) ask(); });

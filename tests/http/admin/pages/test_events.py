@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
+from app.http.admin.pages import rooms
 from app.ledger import events
 from tests.http.system import ADMIN, System
 
@@ -59,6 +60,29 @@ async def made(client: httpx2.AsyncClient) -> str:
     return answer.headers["location"].split("/")[3]
 
 
+async def test_the_rooms_are_listed_a_page_at_a_time_those_where_people_are_first(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "ROOMS_PER_PAGE", 2)
+    views = system.state["rooms"].views
+    over = await system.event()
+    await system.change(over, state="closed")
+    listed: list[str] = []
+    async with admin(system) as client:
+        at: str | None = "/admin"
+        while at is not None:
+            html = (await client.get(at)).text
+            shown = re.findall(r'<tr data-event="([^"]+)"', html)
+            assert 0 < len(shown) <= 2
+            listed += shown
+            more = re.search(r'rel="next" href="([^"]+)"', html)
+            at = more[1] if more else None
+    assert sorted(listed) == sorted(views)
+    is_closed = [views[event_id].state == "closed" for event_id in listed]
+    assert is_closed == sorted(is_closed)
+    assert is_closed[-1]
+
+
 async def test_a_form_makes_an_event_and_shows_it_as_it_was_typed(system: System) -> None:
     async with admin(system) as client:
         event_id = await made(client)
@@ -75,6 +99,21 @@ async def test_a_form_makes_an_event_and_shows_it_as_it_was_typed(system: System
         public = (await client.get(f"/events/{event_id}")).text
         assert "Tue 1 Apr 2031, 09:00 (EDT, America/New_York)" in public
         assert "Not on sale yet" in public
+
+
+async def test_the_seats_per_person_are_typed_and_left_empty_for_no_limit(system: System) -> None:
+    async with admin(system) as client:
+        event_id = await made(client)
+        shown = f"/admin/events/{event_id}/edit"
+        for typed, limit in (("3", 3), ("", None)):
+            page = (await client.get(shown)).text
+            fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page)) | {"seats_per_buyer": typed}
+            await submit(client, shown, shown, {name: each for name, each in fields.items() if name != "csrf"})
+            event = await events.get(system.db, event_id)
+            assert event is not None
+            assert event.seats_per_buyer == limit
+        refused = await submit(client, shown, shown, {**fields, "seats_per_buyer": "0"})
+        assert (refused.status_code, "Seats per person: 1 is the least." in refused.text) == (422, True)
 
 
 async def test_a_form_changes_an_event_and_leaves_untouched_times_alone(system: System, event_id: str) -> None:

@@ -54,6 +54,20 @@ async def test_a_file_is_checked_then_imported(admin: httpx2.AsyncClient, event_
     assert (await admin.get(f"/api/admin/events/{event_id}/seats")).headers["content-type"].startswith("text/csv")
 
 
+async def test_what_of_a_file_was_not_used_is_told_after_the_import(admin: httpx2.AsyncClient, event_id: str) -> None:
+    lines = b"zone_id,zone,row,seat,status,colour\n1,North,A,1,sold,red\n1,North,A,2,,red\n1,North,A,3,,\nTotal,,,3,,\n"
+    made = await upload(admin, event_id, "seats", lines, prices="R=1", grade="R")
+    assert made.status_code == 200
+    for words in (
+        "3 seats were imported.",
+        "Columns that were not used: colour",
+        "was taken, \u201czone_id\u201d was not",
+        "1 line is no seat and was left out: 5: Total",
+        "1 seat is not put on sale",
+    ):
+        assert words in made.text
+
+
 async def test_every_bad_line_is_told_in_the_readers_language(admin: httpx2.AsyncClient, event_id: str) -> None:
     bad = LABELS + b"VIP-1F-A-1-x\n<script>alert(1)</script>-1F-A-1-2\n"
     for lang, words in (("en", "2 lines are wrong"), ("ko", "2줄에 문제가 있어")):

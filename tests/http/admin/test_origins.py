@@ -1,0 +1,258 @@
+"""An admin makes and changes origins and their rooms; secrets are shown once and stored so that they tell nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from app.domain.line import RoomState
+from app.ledger import audit_log, origins
+from app.ledger.tables.origins import origins as table
+from tests.http.buyer import assert_problem, buyer
+from tests.http.system import System
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SHOP = {
+    "name": "A shop",
+    "hosts": ["shop.example", "http://localhost:3000"],
+    "targetUrl": "https://shop.example/sale",
+}
+ROOM = {"name": "Sale", "ratePerSecond": 7, "burst": 8, "maxActive": 9, "door": "challenge", "passSeconds": 60}
+
+
+async def asked(system: System, method: str, path: str, body: Any = None) -> httpx2.Response:
+    async with system.web.client(headers=await system.bearer()) as client:
+        return await client.request(method, f"/api/admin{path}", json=body)
+
+
+async def made(system: System, name: str) -> dict[str, Any]:
+    """A new origin of this name, with its secret and key."""
+    answer = await asked(system, "POST", "/origins", {**SHOP, "id": name})
+    assert answer.status_code == 201, answer.text
+    content: dict[str, Any] = answer.json()
+    return content
+
+
+async def test_an_origin_is_made_and_its_secret_is_shown_once(system: System) -> None:
+    shop = await made(system, "once")
+    assert len(shop["secret"]) == 72
+    assert len(shop["apiKey"]) == 64
+    listed = await asked(system, "GET", "/origins")
+    shown = await asked(system, "GET", "/origins/once")
+    assert shown.json()["origin"] in listed.json()["origins"]
+    assert shown.json()["origin"] == shop["origin"]
+    assert shop["origin"]["hosts"] == ["http://localhost:3000", "shop.example"]
+    assert shop["secret"] not in listed.text + shown.text
+    assert shop["apiKey"] not in listed.text + shown.text
+
+
+async def test_neither_the_database_nor_the_audit_log_has_a_secret_that_can_be_used(system: System) -> None:
+    shop = await made(system, "sealed")
+    rotated = (await asked(system, "POST", "/origins/sealed/rotate")).json()
+    async with system.db.read() as tx:
+        row = (await tx.execute(select(table).where(table.c.id == "sealed"))).mappings().one()
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject="sealed"), 10)
+    assert [entry.action for entry in entries] == ["origin.rotate", "origin.create"]
+    kept = repr(dict(row)) + repr(entries)
+    for secret in (shop["secret"], shop["apiKey"], rotated["secret"], rotated["apiKey"]):
+        assert secret not in kept
+        assert secret.encode() not in row["secret"] + row["api_key"]
+
+
+async def test_what_was_before_a_rotation_is_good_for_a_day(system: System) -> None:
+    shop = await made(system, "rotated")
+    after = (await asked(system, "POST", "/origins/rotated/rotate")).json()
+    assert shop["secret"] != after["secret"]
+    now_s = datetime.now(UTC).timestamp()
+    known = system.state["origins"].origins["rotated"]
+    assert known.secrets_at(now_s) == [after["secret"], shop["secret"]]
+    assert known.has_key(shop["apiKey"], now_s)
+    assert known.has_key(after["apiKey"], now_s)
+    day_s = timedelta(hours=24).total_seconds() + 60
+    assert known.secrets_at(now_s + day_s) == [after["secret"]]
+    assert not known.has_key(shop["apiKey"], now_s + day_s)
+    await asked(system, "POST", "/origins/rotated/rotate")
+    assert not system.state["origins"].origins["rotated"].has_key(shop["apiKey"], now_s)
+
+
+async def test_an_origin_s_key_is_not_another_s(system: System) -> None:
+    ours, theirs = await made(system, "ours"), await made(system, "theirs")
+    known = system.state["origins"].origins
+    now_s = datetime.now(UTC).timestamp()
+    assert known["ours"].has_key(ours["apiKey"], now_s)
+    assert not known["ours"].has_key(theirs["apiKey"], now_s)
+    assert not known["ours"].has_key("", now_s)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": "Upper"},
+        {"id": "a_b"},
+        {"id": "a~b"},
+        {"id": "-a"},
+        {"id": "a" * 41},
+        {"id": ""},
+        {"hosts": []},
+        {"hosts": ["https://shop.example"]},
+        {"hosts": ["*.example"]},
+        {"hosts": ["shop.example/"]},
+        {"name": " "},
+        {"customerId": "x"},
+    ],
+)
+async def test_an_origin_that_is_none_is_refused(system: System, wrong: dict[str, Any]) -> None:
+    assert_problem(await asked(system, "POST", "/origins", {**SHOP, "id": "x", **wrong}), 422, "payload_invalid")
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//shop.example", "javascript:alert(1)", "/sale"])
+async def test_visitors_go_to_the_origin_s_own_hosts_only(system: System, target: str) -> None:
+    refused = await asked(system, "POST", "/origins", {**SHOP, "id": "x", "targetUrl": target})
+    assert_problem(refused, 422, "target_foreign")
+
+
+async def test_an_origin_is_changed_from_the_version_that_was_read(system: System) -> None:
+    await made(system, "changed")
+    after = await asked(system, "PUT", "/origins/changed", {"name": "Other", "version": 1})
+    assert after.json()["origin"]["name"] == "Other"
+    assert after.json()["origin"]["version"] == 2
+    assert_problem(await asked(system, "PUT", "/origins/changed", {"name": "A", "version": 1}), 409, "origin_changed")
+    foreign = await asked(system, "PUT", "/origins/changed", {"hosts": ["other.example"]})
+    assert_problem(foreign, 422, "target_foreign")
+    assert_problem(await asked(system, "PUT", "/origins/nobody", {"name": "A"}), 404, "origin_unknown")
+
+
+async def test_an_origin_is_deleted_once_it_has_no_rooms(system: System) -> None:
+    await made(system, "empty")
+    assert (await asked(system, "DELETE", "/origins/empty")).status_code == 200
+    assert_problem(await asked(system, "GET", "/origins/empty"), 404, "origin_unknown")
+    assert "empty" not in system.state["origins"].origins
+    await made(system, "full")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "full-room", "origin": "full"})
+    assert_problem(await asked(system, "DELETE", "/origins/full"), 409, "origin_has_rooms")
+    assert_problem(await asked(system, "DELETE", "/origins/nobody"), 404, "origin_unknown")
+
+
+async def test_a_room_of_an_origin_opens_at_once_with_what_was_set(system: System) -> None:
+    await made(system, "with-room")
+    answer = await asked(system, "POST", "/rooms", {**ROOM, "id": "its-room", "origin": "with-room"})
+    assert answer.status_code == 201, answer.text
+    room = answer.json()["room"]
+    assert ROOM.items() <= room.items()
+    view = system.state["rooms"].views["its-room"]
+    assert (view.state, view.rate_per_s, view.burst, view.max_active) == (RoomState.open, 7, 8, 9)
+    assert view.closes_ms == 0
+    assert room in (await asked(system, "GET", "/rooms")).json()["rooms"]
+    assert (await asked(system, "GET", "/rooms/its-room")).json()["room"] == room
+    known = system.state["origins"].rooms["its-room"]
+    assert (known.origin.id, known.target_url, known.pass_s) == ("with-room", SHOP["targetUrl"], 60)
+
+
+async def test_a_pass_of_an_origin_s_room_lasts_as_long_as_was_set(system: System) -> None:
+    await made(system, "passing")
+    room = {**ROOM, "id": "passing-sale", "origin": "passing", "door": "open", "passSeconds": 90}
+    assert (await asked(system, "POST", "/rooms", room)).status_code == 201
+    async with buyer(system, "passing-sale") as ann:
+        began = datetime.now(UTC)
+        ends = datetime.fromisoformat((await ann.enter())["expiresAt"])
+    assert timedelta(seconds=89) < ends - began < timedelta(seconds=system.state["settings"].pass_s)
+
+
+async def test_the_rooms_of_events_and_of_origins_share_their_ids(system: System) -> None:
+    await made(system, "sharing")
+    taken = await asked(system, "POST", "/rooms", {**ROOM, "id": "event-0", "origin": "sharing"})
+    assert_problem(taken, 409, "id_taken")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "shared", "origin": "sharing"})
+    again = await asked(system, "POST", "/rooms", {**ROOM, "id": "shared", "origin": "sharing"})
+    assert_problem(again, 409, "id_taken")
+
+
+async def test_a_room_is_changed_and_its_line_with_it(system: System) -> None:
+    await made(system, "moving")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "moved", "origin": "moving"})
+    later = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
+    wanted = {"name": "Other", "closesAt": later.isoformat(), "ratePerSecond": 3, "door": "open"}
+    after = (await asked(system, "PUT", "/rooms/moved", wanted)).json()["room"]
+    assert (after["name"], after["ratePerSecond"], after["door"], after["burst"]) == ("Other", 3, "open", 8)
+    assert datetime.fromisoformat(after["closesAt"]) == later
+    view = system.state["rooms"].views["moved"]
+    assert (view.rate_per_s, view.closes_ms) == (3, later.timestamp() * 1000)
+    empty = await asked(system, "PUT", "/rooms/moved", {"closesAt": "2020-01-01T00:00:00Z"})
+    assert_problem(empty, 422, "room_window_empty")
+    stale = await asked(system, "PUT", "/rooms/moved", {"name": "A", "version": 1})
+    assert_problem(stale, 409, "origin_changed")
+    foreign = await asked(system, "PUT", "/rooms/moved", {"targetUrl": "https://evil.example/"})
+    assert_problem(foreign, 422, "target_foreign")
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject="moved"), 10)
+    assert [entry.action for entry in entries] == ["room.change", "origin_room.edit", "origin_room.create"]
+
+
+async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_end(system: System) -> None:
+    await made(system, "timed")
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    body = {**ROOM, "id": "timed-room", "origin": "timed", "opensAt": later}
+    await asked(system, "POST", "/rooms", body)
+    view = system.state["rooms"].views["timed-room"]
+    assert view.state == "scheduled"
+    await system.change("timed-room", state=RoomState.open)
+    room = (await asked(system, "GET", "/rooms/timed-room")).json()["room"]
+    assert datetime.fromisoformat(room["opensAt"]) <= datetime.now(UTC)
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    await asked(system, "PUT", "/rooms/timed-room", {"closesAt": soon})
+
+    async def is_closed() -> bool:
+        return view.state is RoomState.closed
+
+    await wait_until(is_closed, description="the room has closed by itself")
+    await asked(system, "PUT", "/rooms/timed-room", {"closesAt": None})
+
+    async def is_open() -> bool:
+        return view.state is RoomState.open
+
+    await wait_until(is_open, description="the room goes on")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "code"),
+    [
+        ({"id": "Upper"}, 422, "payload_invalid"),
+        ({"door": "accounts"}, 422, "payload_invalid"),
+        ({"mode": "standby"}, 422, "payload_invalid"),
+        ({"passSeconds": 0}, 422, "payload_invalid"),
+        ({"origin": "nobody"}, 404, "origin_unknown"),
+        ({"targetUrl": "https://evil.example/"}, 422, "target_foreign"),
+        ({"opensAt": "2026-01-02T00:00:00Z", "closesAt": "2026-01-01T00:00:00Z"}, 422, "room_window_empty"),
+        ({"opensAt": "2026-13-02T00:00:00Z"}, 422, "time_invalid"),
+    ],
+)
+async def test_a_room_that_cannot_be_is_refused(system: System, wrong: dict[str, Any], status: int, code: str) -> None:
+    if "refusing" not in system.state["origins"].origins:
+        await made(system, "refusing")
+    answer = await asked(system, "POST", "/rooms", {**ROOM, "id": "x", "origin": "refusing", **wrong})
+    assert_problem(answer, status, code)
+
+
+async def test_another_process_learns_of_an_origin_by_itself(system: System) -> None:
+    web = await system.another_web()
+    await made(system, "told")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "told-room", "origin": "told"})
+
+    async def is_known() -> bool:
+        return "told-room" in web.state["origins"].rooms
+
+    await wait_until(is_known, description="the other process knows the room")
+
+
+async def test_there_are_no_more_than_every_process_can_keep(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    await made(system, "last")
+    monkeypatch.setattr(origins, "ORIGINS_MAX", 1)
+    monkeypatch.setattr(origins, "ROOMS_MAX", 0)
+    assert_problem(await asked(system, "POST", "/origins", {**SHOP, "id": "more"}), 409, "too_many_origins")
+    body = {**ROOM, "id": "more", "origin": "last"}
+    assert_problem(await asked(system, "POST", "/rooms", body), 409, "too_many_origins")

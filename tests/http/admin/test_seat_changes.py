@@ -1,0 +1,101 @@
+"""Seats are blocked, released, regraded and marked during a sale, and what is reserved stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.audit.invariants import book_violations
+from app.ledger import audit, audit_log
+from tests.http.buyer import assert_problem, buyer
+from tests.http.system import System
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def change(system: System, event_id: str, action: str, *seats: str, **more: Any) -> httpx2.Response:
+    async with system.web.client(headers=await system.bearer()) as client:
+        path = f"/api/admin/events/{event_id}/seats/changes"
+        return await client.post(path, json={"action": action, "seatIds": list(seats), **more})
+
+
+async def books_agree(system: System, event_id: str) -> None:
+    async for books in audit.books(system.db, event_id, system.web.state["clock"].now()):
+        assert book_violations(books) == []
+
+
+async def test_a_blocked_seat_is_not_sold_and_a_released_one_is(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann, buyer(system, event_id) as ben:
+        await ann.enter()
+        await ben.enter()
+        await ann.hold(seatIds=["s1"])
+        done = (await change(system, event_id, "block", "s0", "s1", "s2")).json()
+        assert (done["changed"], done["reservedSeatIds"]) == (2, ["s1"])
+        statuses = await ben.seat_statuses()
+        assert [statuses[name] for name in ("s0", "s1", "s2", "s3")] == ["blocked", "held", "blocked", "available"]
+        assert_problem(await ben.reserve(seatIds=["s0"]), 409, "seats_unavailable")
+        assert (await change(system, event_id, "release", "s0", "s3")).json()["changed"] == 1
+        assert [seat["id"] for seat in (await ben.hold(seatIds=["s0"]))["seats"]] == ["s0"]
+        kinds = (await ben.client.get(f"/api/events/{event_id}")).json()["ticketTypes"]
+        assert {kind["grade"]: kind["available"] for kind in kinds} == {"R": 3, "S": 6}
+    await books_agree(system, event_id)
+
+
+async def test_a_regraded_seat_costs_what_its_new_grade_does_and_a_held_one_what_it_did(
+    system: System, event_id: str
+) -> None:
+    async with buyer(system, event_id) as ann, buyer(system, event_id) as ben:
+        await ann.enter()
+        await ben.enter()
+        held = await ann.hold(seatIds=["s0"])
+        done = (await change(system, event_id, "regrade", "s0", "s1", grade="S")).json()
+        assert (done["changed"], done["reservedSeatIds"]) == (1, ["s0"])
+        taken = await ben.hold(quantity=7, grades=["S"])
+        assert "s1" in [seat["id"] for seat in taken["seats"]]
+        assert {seat["grade"] for seat in taken["seats"]} == {"S"}
+        assert (await ann.pay(held["id"])).json()["payment"]["amount"] == held["totalPrice"]
+    assert_problem(await change(system, event_id, "regrade", "s5", grade="ZZ"), 422, "grade_unknown")
+    await books_agree(system, event_id)
+
+
+async def test_marks_are_shown_and_open_pages_are_told_to_read_the_map(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        before = (await ann.client.get(f"/api/seats/events/{event_id}")).json()["version"]
+        await change(system, event_id, "mark", "s4", marks=["restricted_view", "wheelchair"])
+
+        async def is_shown() -> bool:
+            seats = (await ann.client.get(f"/api/seats/events/{event_id}?since={before}")).json()["seats"]
+            return bool(seats[4].get("marks") == ["wheelchair", "restricted_view"]) if len(seats) > 4 else False
+
+        await wait_until(is_shown, description="who has the map of before gets the whole one")
+
+
+async def test_changes_and_holds_at_once_leave_books_that_agree(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        answers = await asyncio.gather(
+            ann.reserve(seatIds=["s3"]),
+            *(change(system, event_id, action, "s2", "s3", "s4") for action in ("block", "release", "block")),
+        )
+    assert answers[0].status_code in (201, 409)
+    assert [answer.status_code for answer in answers[1:]] == [200] * 3
+    await books_agree(system, event_id)
+
+
+async def test_what_cannot_be_meant_is_refused_and_the_trail_tells_the_rest(system: System, event_id: str) -> None:
+    assert_problem(await change(system, event_id, "block", "s99"), 422, "seat_unknown")
+    assert_problem(await change(system, event_id, "block", "x"), 422, "seat_unknown")
+    assert_problem(await change(system, event_id, "paint", "s1"), 422, "payload_invalid")
+    assert_problem(await change(system, event_id, "mark", "s1", marks=["gold"]), 422, "payload_invalid")
+    assert_problem(await change(system, "nowhere", "block", "s1"), 404, "event_unknown")
+    async with buyer(system, event_id) as ann:
+        path = f"/api/admin/events/{event_id}/seats/changes"
+        refused = await ann.client.post(path, json={"action": "block", "seatIds": ["s1"]})
+        assert refused.status_code in (401, 403)
+    assert (await change(system, event_id, "block", "s1")).status_code == 200
+    entry = (await audit_log.listed(system.db, audit_log.AuditFilter(subject=event_id), 1))[0]
+    assert (entry.action, entry.change["action"], entry.change["seats"]) == ("seats.change", "block", [1])

@@ -1,0 +1,41 @@
+"""What keeps a poll cheap, as far as it can be seen without measuring time; `make bench` measures it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.http.hot import fast
+from tests.http.hot.test_fast import connection, holder_of, one_answer, request, ticket_of
+from tests.http.system import System
+
+SHARED_MAX = 30  # attributes of an instance beside its slots: CPython shares and specializes no more
+EACH_SECOND = ("_head", "_head_of")
+
+
+def test_no_code_reads_a_header_that_the_fast_path_leaves_out() -> None:
+    sources = [path.read_bytes() for path in Path("app").rglob("*.py")]
+    names = {name for source in sources for name in re.findall(rb'\bb"([a-z][a-z0-9-]*)"', source)}
+    assert {b"cookie", b"x-queue-ticket", b"authorization", b"sec-fetch-site", b"x-challenge-solution"} <= names
+    assert [name for name in names if not fast.HEADER.findall(b"\r\n" + name + b": x")] == []
+    assert not fast.HEADER.findall(b"\r\nAccept-Language: ko\r\nUSER-AGENT: x\r\nsec-ch-ua: y\r\nSec-Fetch-Mode: cors")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_polls_set_nothing_on_a_class_and_a_connection_has_few_attributes(system: System, event_id: str) -> None:
+    holder = holder_of(system)
+    asked = request(
+        "GET", f"/api/queue/{event_id}/position", f"X-Queue-Ticket: {await ticket_of(system, event_id, holder)}"
+    )
+    async with connection(system.web) as (reader, writer):
+        seen = []
+        for _ in range(2):
+            writer.write(asked)
+            assert b'"number"' in await one_answer(reader)
+            seen.append({name: value for name, value in vars(fast.FastProtocol).items() if name not in EACH_SECOND})
+        assert seen[0] == seen[1]
+        ours = [each for each in system.web.server.server_state.connections if isinstance(each, fast.FastProtocol)]
+        assert ours
+        assert all(len(vars(each)) <= SHARED_MAX for each in ours)
