@@ -12,10 +12,17 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from config.keys import KeysError, rotate
-from config.settings import Settings, SettingsError, load
+from app import VERSION
+from config.keys import KeysError
+from config.settings import Settings, SettingsError, load, unknown
+
+if TYPE_CHECKING:
+    from app.run.telling import Tell
 
 Run = Callable[[Settings, argparse.Namespace], int]
 
@@ -24,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     run: Run = args.run
     os.umask(0o077)  # only this user may read the files that we write
+    for name, nearest in unknown(os.environ).items():
+        _complain(f"{name} is no setting and changes nothing.{f' Did you mean {nearest}?' if nearest else ''}")
     try:
         return run(load(os.environ), args)
     except (SettingsError, KeysError) as error:
@@ -34,11 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tiketi", description="A waiting room and the ticket shop behind it.")
+    parser.add_argument("--version", action="version", version=f"tiketi {VERSION}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, run: Run, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
+        if run in TELLING:
+            command.add_argument("--json", action="store_true", help="one object a line, with codes instead of words")
         return command
 
     add("up", _up, "start everything on this machine; Ctrl-C stops it")
@@ -48,17 +60,33 @@ def make_parser() -> argparse.ArgumentParser:
     add("worker", _worker, "run one worker").add_argument("--name", default="worker", help="its name in the log")
     add("migrate", _migrate, "create or update the database's tables; safe to repeat")
     add("seed", _seed, "create or update the tables and, unless TIKETI_DEMO=0, create the demo events")
-    keys = add("keys", _keys, "add new keys for signing; what the old ones signed stays valid")
-    keys.add_argument("action", choices=["rotate"])
+    keys = add("keys", _keys, "make the key file, list its keys, add new ones for signing, or remove an old one")
+    keys.add_argument("action", choices=["create", "list", "rotate", "retire"])
+    keys.add_argument("kid", nargs="?", default="", help="the old key that retire removes")
+    admin = add(
+        "admin",
+        _admin,
+        "make an admin; give an account another password, let it in again, or verify it",
+    )
+    admin.add_argument("action", choices=["create", "promote", "password", "unlock", "verify", "unverify"])
+    admin.add_argument("email")
+    admin.add_argument("--name", default="", help="of a new admin; by default the email's first part")
+    admin.add_argument("--password-file", type=Path, help="a file with the password, which is asked for otherwise")
     add("clean-data", _clean_data, "delete every event, place in line and reservation in the data folder")
+    add("backup", _backup, "write a backup into a new folder, while all runs").add_argument("folder", type=Path)
+    add("restore", _restore, "fill empty stores from a backup, while nothing runs").add_argument("folder", type=Path)
+    pruned = add("prune", _prune, "delete what ended sales leave beside their orders, and old audit log entries")
+    pruned.add_argument("--dry-run", action="store_true", help="only say how much that is")
+    pruned.add_argument("--yes", action="store_true", help="without being asked")
     add("status", _status, "show the waiting rooms").add_argument("event", nargs="?", help="the id of one event")
     add("check", _check, "check the invariants of all events; exit code 1 if one is broken")
     add("watch", _watch, "show a waiting room once a second").add_argument("event")
     trace = add("trace", _trace, "show every step of one number in line, for a buyer who says they lost their place")
     trace.add_argument("event")
     trace.add_argument("number", type=int, help="the number in line")
-    trace.add_argument("--json", action="store_true", help="one line of JSON with codes instead of words")
     _add_changes(add)
+    shell = add("completion", _completion, "print a script with which a shell completes all of this: see the docs")
+    shell.add_argument("shell", choices=["bash", "zsh", "fish"])
     return parser
 
 
@@ -67,6 +95,7 @@ def _add_changes(add: Callable[[str, Run, str], argparse.ArgumentParser]) -> Non
         ("rate", float, "set how many people are let in per second"),
         ("burst", int, "set how many people may be let in at once"),
         ("capacity", int, "set how many people may be inside the shop at a time"),
+        ("lobby", int, "set how many minutes before the next opening people may come and wait"),
     ):
         command = add(name, _change, text)
         command.add_argument("event")
@@ -81,10 +110,18 @@ def _add_changes(add: Callable[[str, Run, str], argparse.ArgumentParser]) -> Non
         command = add(name, _change, text)
         command.add_argument("event")
         command.set_defaults(what=name, value=None)
-    command = add("accounts", _change, "set who may join the line: only people with an account, or all")
+        if name == "close":
+            command.add_argument("--yes", action="store_true", help="also while people are in it, without being asked")
+    command = add(
+        "door", _change, "set what a new place takes: nothing, a challenge, an account, a verified one or an invitation"
+    )
     command.add_argument("event")
-    command.add_argument("value", choices=["only", "all"])
-    command.set_defaults(what="accounts")
+    command.add_argument("value", choices=["open", "challenge", "accounts", "verified", "invited"])
+    command.set_defaults(what="door")
+    command = add("opening", _change, "set the order at the next opening: by one draw, or first come, first served")
+    command.add_argument("event")
+    command.add_argument("value", choices=["draw", "first"])
+    command.set_defaults(what="opening")
     command = add("message", _change, "show a message to everyone in line; an empty text removes it")
     command.add_argument("event")
     command.add_argument("value", metavar="text")
@@ -103,13 +140,15 @@ def _up(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _web(settings: Settings, args: argparse.Namespace) -> int:
-    from app.run.supervisor import StartError
+    from app.run.supervisor import StartError, listen
     from app.run.web import serve
     from config.logging import logged
 
-    if (code := _ready(settings)) != 0:
-        return code
     try:
+        if args.fd is None:
+            listen(settings.host, settings.port).socket.close()  # if it is taken, that is said before any waiting
+        if (code := _ready(settings, args.name) or _stored(lambda: _unpublished(settings))) != 0:
+            return code
         with logged(settings, args.name):
             serve(settings, args.fd, args.name)
     except StartError as error:
@@ -117,10 +156,18 @@ def _web(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def _unpublished(settings: Settings) -> int:
+    """0 unless others can reach us while everybody knows a password; else 1, after what to do."""
+    from app.run.accounts import why_not_public
+
+    why_not = asyncio.run(why_not_public(settings))
+    return _refuse(why_not, 1) if why_not else 0
+
+
 def _worker(settings: Settings, args: argparse.Namespace) -> int:
     """Replace this process by a worker, which is a separate program that nothing in `app` imports."""
     command = [sys.executable, "-P", "-m", "workers", "--name", args.name]
-    return _ready(settings) or os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+    return _ready(settings, args.name) or os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
 def _seed(settings: Settings, _: argparse.Namespace) -> int:
@@ -129,53 +176,75 @@ def _seed(settings: Settings, _: argparse.Namespace) -> int:
     return _stored(lambda: _logged(settings, "seed", lambda: asyncio.run(prepare(settings))))
 
 
-def _migrate(settings: Settings, _: argparse.Namespace) -> int:
+def _migrate(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.database import migrate
 
     def work() -> int:
         taken = asyncio.run(migrate(settings))
-        _say(f"Applied: {', '.join(taken)}." if taken else "The database's tables are up to date.")
+        said = f"Applied: {', '.join(taken)}." if taken else "The database's tables are up to date."
+        _tell(args)({"applied": taken}, said)
         return 0
 
     return _stored(work)
 
 
-def _ready(settings: Settings) -> int:
-    """0 if the database has the tables that we need; else 1, after an error that says what to do."""
-    from app.run.database import require_tables
+def _ready(settings: Settings, process: str) -> int:
+    """0 once the stores are there, with the tables that we need; 1, after an error that says what to do, if waiting
+    cannot help."""
+    from app.run.data_folder import use
+    from app.run.database import wait_for_stores
 
-    def work() -> int:
-        asyncio.run(require_tables(settings))
-        return 0
-
-    return _stored(work)
+    use(settings.data_dir)
+    return _stored(lambda: _logged(settings, process, lambda: asyncio.run(wait_for_stores(settings))))
 
 
 def _stored(work: Callable[[], int]) -> int:
-    """Do work that needs the database; returns its exit code, or 1 after an error of the database."""
+    """Do work that needs the stores; returns its exit code, or 1 after an error of theirs."""
+    from app.connections import RedisRefused
     from app.ledger.errors import StoreError
     from app.ledger.migrations import SchemaError
 
     try:
         return work()
-    except (StoreError, SchemaError) as error:
+    except (StoreError, SchemaError, RedisRefused) as error:
         return _refuse(str(error), 1)
 
 
-def _keys(settings: Settings, _: argparse.Namespace) -> int:
-    keys = rotate(settings.data_dir, settings.keys_file)
-    _say(f"Ticket key {keys.ticket_kid} and signing key {keys.signing_kid} are used from the next start on.")
+def _keys(settings: Settings, args: argparse.Namespace) -> int:
+    from app.run.key_file import keys
+
+    keys(settings, args.action, args.kid, _tell(args))
     return 0
+
+
+def _admin(settings: Settings, args: argparse.Namespace) -> int:
+    from app.run import accounts
+    from app.run.console import ConsoleError
+
+    def work() -> int:
+        if args.action in accounts.PLAIN:
+            return _asked(accounts.PLAIN[args.action](settings, args.email, _say))
+        try:
+            password = accounts.password_from(args.password_file, getpass)
+        except ConsoleError as error:
+            return _refuse(str(error), 2)
+        except EOFError:
+            return _refuse("No password was given.", 2)
+        if args.action == "create":
+            return _asked(accounts.create(settings, args.email, args.name, password, _say))
+        return _asked(accounts.set_password(settings, args.email, password, _say))
+
+    return _stored(work)
 
 
 def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
     from app.run.data_folder import FolderError, delete_data
 
     try:
-        others = delete_data(settings.data_dir)
+        deleted, others = delete_data(settings.data_dir)
     except FolderError as error:
         return _refuse(str(error), 1)
-    _say(f"Deleted the data in {settings.data_dir}.")
+    _say(f"Deleted in {settings.data_dir}: {', '.join(deleted) or 'nothing, there was nothing'}.")
     if others:
         _say(f"Not deleted, because Tiketi did not make it: {', '.join(others)}.")
     for name, elsewhere in (("REDIS_URL", settings.redis_url), ("DATABASE_URL", settings.database_url)):
@@ -184,31 +253,60 @@ def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(settings: Settings, args: argparse.Namespace) -> int:
+    from app.run.backup import backup
+
+    return _stored(lambda: _asked(backup(settings, args.folder, _say)))
+
+
+def _restore(settings: Settings, args: argparse.Namespace) -> int:
+    from app.run.backup import restore
+    from app.run.data_folder import FolderError
+
+    try:
+        return _stored(lambda: _asked(restore(settings, args.folder, _say)))
+    except FolderError as error:
+        return _refuse(str(error), 1)
+
+
+def _prune(settings: Settings, args: argparse.Namespace) -> int:
+    from app.run.prune import prune
+
+    return _stored(lambda: _asked(prune(settings, args.dry_run, partial(_sure, args), _tell(args))))
+
+
 def _status(settings: Settings, args: argparse.Namespace) -> int:
     from app.run import console
 
-    return _asked(console.status(settings, args.event, _say))
+    return _asked(console.status(settings, args.event, _tell(args)))
 
 
 def _watch(settings: Settings, args: argparse.Namespace) -> int:
     from app.run import console
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it
-        return _asked(console.watch(settings, args.event, _say))
+        return _asked(console.watch(settings, args.event, _tell(args)))
     return 0
 
 
 def _trace(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.trace import trace
 
-    return _stored(lambda: _asked(trace(settings, args.event, args.number, _say, as_json=args.json)))
+    return _stored(lambda: _asked(trace(settings, args.event, args.number, _tell(args))))
 
 
-def _check(settings: Settings, _: argparse.Namespace) -> int:
+def _completion(_: Settings, args: argparse.Namespace) -> int:
+    from app.run.completion import script
+
+    _say(script(make_parser(), args.shell))
+    return 0
+
+
+def _check(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.check import BrokenError, check
 
     try:
-        return _asked(check(settings, _say))
+        return _asked(check(settings, _tell(args)))
     except BrokenError as error:
         return _refuse(str(error), 1)
 
@@ -219,27 +317,24 @@ def _change(settings: Settings, args: argparse.Namespace) -> int:
     from app.control.rooms import RoomChange
     from app.run import console
 
-    field = {"rate": "ratePerSecond", "capacity": "maxActive"}.get(args.what, args.what)
+    names = {"rate": "ratePerSecond", "capacity": "maxActive", "lobby": "lobbyMinutes"}
+    field = names.get(args.what, args.what)
     given: dict[str, Any] = {field: args.value}
     if args.what in console.STATES:
         given = {"state": console.STATES[args.what]}
-    elif args.what == "accounts":
-        given = {"accountsOnly": args.value == "only"}
     try:
         wanted = msgspec.convert(given, RoomChange)
     except msgspec.ValidationError as error:
-        return _refuse(f"{args.what} {args.value}: {_limit(str(error))}.", 2)
-    return _asked(console.change(settings, args.event, wanted, _say))
+        return _refuse(f"{args.what} {args.value}: {console.limit_of(str(error))}.", 2)
+    return _asked(console.change(settings, args.event, wanted, _tell(args), lambda cost: _sure(args, cost)))
 
 
-def _limit(error: str) -> str:
-    """The limit of a value in words, from msgspec's sentence ("Expected `float` >= 0.1 - at `$.ratePerSecond`")."""
-    said = error.split(" - at")[0]
-    for sign, words in ((">=", "the minimum is"), ("length <=", "the maximum length is"), ("<=", "the maximum is")):
-        if sign in said:
-            limit = said.rpartition(" ")[2]
-            return f"{words} {limit}{' characters' if 'length' in sign else ''}"
-    return said
+def _sure(args: argparse.Namespace, cost: str) -> bool:
+    """Whether to go on: by `--yes`, or by who is asked at a terminal."""
+    if args.yes:
+        return True
+    _complain(cost)
+    return sys.stdin.isatty() and input("Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _asked(question: Coroutine[Any, Any, None]) -> int:
@@ -266,6 +361,12 @@ def _logged(settings: Settings, process: str, work: Callable[[], None]) -> int:
     return 0
 
 
+def _tell(args: argparse.Namespace) -> Tell:
+    from app.run.telling import Tell
+
+    return Tell(_say, args.json)
+
+
 def _say(line: str) -> None:
     try:
         print(line, flush=True)
@@ -274,8 +375,15 @@ def _say(line: str) -> None:
 
 
 def _refuse(sentence: str, code: int) -> int:
-    print(f"tiketi: {sentence}", file=sys.stderr)
+    _complain(sentence)
     return code
+
+
+def _complain(sentence: str) -> None:
+    print(f"tiketi: {sentence}", file=sys.stderr, flush=True)
+
+
+TELLING = (_migrate, _keys, _prune, _status, _watch, _trace, _check, _change)  # these take --json
 
 
 if __name__ == "__main__":

@@ -6,30 +6,42 @@ in the opposite order. A follower that ends by itself is a bug and ends the proc
 
 from __future__ import annotations
 
+import resource
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from importlib import metadata
-from typing import Protocol, TypeVar
 
 import structlog
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from app import jobs
+from app import VERSION, jobs
 from app.cache.cache import Cache
-from app.connections import Follower, open_redis, open_store, running, timing
+from app.connections import Follower, closed_with, make_processes, make_rooms, open_stores, running, until_stores_work
 from app.control.rooms import RoomControl
+from app.control.sale_schedule import reserve_numbers
 from app.control.seat_map_warmer import SeatMapWarmer
+from app.domain.browser import Browsers
+from app.domain.invited import Invited
 from app.domain.ticket import TicketSigner
+from app.door.captcha import Captcha
+from app.door.challenges import Challenges
+from app.door.entrance import Entrance
+from app.door.invitations import BadKeys, Invitations, remote_keys
+from app.door.waits import Waits
+from app.http.accounts.account_macs import AccountMacs
+from app.http.accounts.admins import Admins
 from app.http.accounts.credentials import visitor_of
 from app.http.accounts.keyring import Keyring
 from app.http.accounts.revoked_sessions import RevokedSessions
+from app.http.accounts.shut_out import ShutOut
 from app.http.accounts.tokens import Tokens
 from app.http.events.poster_cache import PosterCache
+from app.http.hot.connections import Connections, Shares
 from app.http.hot.front import Front
 from app.http.kit.clock import Clock
 from app.http.kit.csrf import Csrf
@@ -37,80 +49,65 @@ from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
 from app.http.kit.routing import on_crash, on_http_exception, on_store_error
 from app.http.line.position import Extra
 from app.http.line.streams import Hub
+from app.http.ops.readiness import Readiness
 from app.http.routes import every_route
 from app.http.shop.live_seats import LiveSeats
 from app.http.shop.rules import member_of
 from app.http.shop.seat_map import PackedMaps
 from app.http.state import State
+from app.identity.subject import Client, Provider
 from app.lane.outcomes import Outcomes
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
-from app.ledger import account_admin, reservations
+from app.ledger import account_admin, reservations, users
 from app.ledger import posters as posters_ledger
 from app.ledger import seats as seats_ledger
 from app.ledger.database import Database
 from app.ledger.errors import StoreError
 from app.ledger.passwords import Passwords
+from app.limits.addresses import Addresses
 from app.limits.limits import Limits
 from app.limits.revocations import RevocationLog
+from app.metrics.status import StatusCheck
 from app.metrics.web import Meters, WebMetrics, WebSources
+from app.origins.directory import known_origins
+from app.outages import Outages
+from app.payments.webhook_signature import WebhookSecrets
 from app.payments.wiring import make_checkout, open_providers
+from app.processes.processes import Processes
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
+from app.room.memory import RedisMemory
 from app.room.presence import Presence
 from app.room.scripts import RoomScripts
-from config.keys import Keys, load_keys, path_of
-from config.settings import Settings
-
-VERSION = metadata.version("tiketi")
+from config.demo import DEMO_IDS
+from config.keys import KeyFingerprint, Keys, load_keys, path_of
+from config.settings import Settings, SettingsError
 
 log = structlog.get_logger()
-
-
-class Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-C = TypeVar("C", bound=Closable)
-
-
-def closed_with(stack: AsyncExitStack, thing: C) -> C:
-    """The same thing, which is closed when the stack is."""
-    stack.push_async_callback(thing.close)
-    return thing
 
 
 @asynccontextmanager
 async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIterator[State]:
     """Everything a web process holds, started; stopped when the block ends."""
     async with AsyncExitStack() as stack:
-        redis = open_redis(settings)
-        stack.push_async_callback(redis.aclose)
-        db = closed_with(stack, open_store(settings))
-        pool = await jobs.open_jobs(settings.redis)
-        stack.push_async_callback(pool.aclose)
-        cache = closed_with(stack, Cache(redis, time.monotonic, secrets.token_hex(8)))
-        scripts = RoomScripts(redis, timing(settings))
-        rooms = Rooms(redis, scripts)
-        outcomes = Outcomes()
-        seats = SeatViews(redis, lambda event_id: seats_ledger.load(db, event_id), outcomes)
-        lane = Lane(redis, partial(jobs.wake_allocator, pool), outcomes, seats.open, settings.lane_wait_s)
-        stack.push_async_callback(lane.close)
-        presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db))
-        presence.add_source(rooms.with_people_waiting)
-        joiner = closed_with(stack, Joiner(scripts, secrets.SystemRandom().shuffle))
-        member = member_of(seats)
-        hub, live = make_hubs(rooms, seats, member, settings)
-        presence.add_source(hub.here)
-        revoked = await revoked_sessions(RevocationLog(redis, settings.session_s), db, clock)
-        warmer = await discover(rooms, SeatMapWarmer(seats, db, lambda: live.watched, clock.now), clock.now())
+        outages, (redis, db, pool) = Outages(), await stack.enter_async_context(open_stores(settings))
+        cache = closed_with(stack, Cache(redis, time.monotonic, secrets.token_hex(8), outages))
+        scripts, rooms = make_rooms(redis, settings, clock.seconds, outages)
+        seats, lane = make_lane(stack, redis, db, partial(jobs.wake_allocator, pool), settings, outages)
+        member, addresses = member_of(seats), Addresses(settings.trusted_proxies, settings.door_free_networks)
+        hub, live = make_hubs(rooms, seats, member, settings, addresses)
+        presence = make_presence(scripts, rooms, hub, db, settings, outages)
+        revoked, shut_out = await revoked_sessions(redis, db, clock, settings, outages)
+        warmer = await discover(rooms, SeatMapWarmer(seats, db, clock.now, outages), clock.now())
         keys, keyring = read_keys(settings)
-        tickets, csrf, tokens = make_signers(keys, keyring, revoked, clock)
-        providers = open_providers(settings, keys, db, clock.now)
-        followers: dict[str, Follower] = {"rooms": rooms, "seats": seats, "presence": presence, "hub": hub}
-        followers |= {"cache": cache, "revoked": revoked, "live": live, "keyring": keyring, "warmer": warmer}
-        await stack.enter_async_context(running(**{name: each.run() for name, each in followers.items()}))
+        status = status_of(settings, redis, db, rooms, seats, announced(redis, settings, keys, outages, process), clock)
+        tickets, browsers, csrf, tokens = make_signers(keys, keyring, revoked, clock)
+        providers = open_providers(settings, webhook_secrets(keys, keyring), db, clock.now)
+        connections, memory = make_connections(addresses, settings), RedisMemory(redis)
+        await follow(stack, rooms, seats, presence, hub, cache, revoked, live, keyring, warmer, connections, memory)
+        await follow(stack, shut_out, closed_with(stack, status.processes))
         yield State(
             settings=settings,
             clock=clock,
@@ -118,12 +115,18 @@ async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIte
             db=db,
             scripts=scripts,
             rooms=rooms,
-            joiner=joiner,
+            joiner=closed_with(stack, Joiner(scripts, partial(reserve_numbers, scripts, db))),
+            redis_memory=memory,
             presence=presence,
+            connections=connections,
             hub=hub,
             live=live,
+            entrance=await make_entrance(stack, settings, addresses, keys, keyring, clock),
             tickets=tickets,
+            browsers=browsers,
             tokens=tokens,
+            admins=Admins(partial(account_admin.get, db)),
+            account_macs=AccountMacs(keys.holder_key, secrets.token_bytes),
             visitor_of=partial(visitor_of, tokens),
             room_control=RoomControl(redis, rooms, db, clock.now),
             lane=lane,
@@ -135,13 +138,30 @@ async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIte
             posters=PosterCache(partial(posters_ledger.read, db)),
             wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
             passwords=closed_with(stack, Passwords(settings.hashes_at_once)),
+            openid=make_openid(stack, settings, clock),
+            origins=await stack.enter_async_context(known_origins(db, keys.holder_key, outages)),
             limits=Limits(redis),
             revoked_sessions=revoked,
             csrf=csrf,
             reservation_member=member,
             meters=Meters(),
-            metrics=WebMetrics(settings, process, redis, db, rooms, clock.now),
+            readiness=Readiness(),
+            metrics=WebMetrics(settings, process, status),
         )
+
+
+@asynccontextmanager
+async def open_state_when_stores_work(settings: Settings, process: str, clock: Clock) -> AsyncIterator[State]:
+    """The same, however long its stores are away: the log says so."""
+    async with AsyncExitStack() as stack:
+        yield await until_stores_work(
+            Outages(), lambda: stack.enter_async_context(open_state(settings, process, clock))
+        )
+
+
+async def follow(stack: AsyncExitStack, *followers: Follower) -> None:
+    """Run these until the stack is closed."""
+    await stack.enter_async_context(running(**{type(each).__name__: each.run() for each in followers}))
 
 
 async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -> None:
@@ -152,13 +172,44 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
 
 
-async def revoked_sessions(revocations: RevocationLog, db: Database, clock: Clock) -> RevokedSessions:
+def announced(redis: Redis, settings: Settings, keys: Keys, outages: Outages, process: str) -> Processes:
+    """This process among the others."""
+    fingerprint = KeyFingerprint(path_of(settings.data_dir, settings.keys_file), keys)
+    return make_processes(redis, outages, process, "web", fingerprint)
+
+
+def status_of(
+    settings: Settings,
+    redis: Redis,
+    db: Database,
+    rooms: Rooms,
+    seats: SeatViews,
+    processes: Processes,
+    clock: Clock,
+) -> StatusCheck:
+    """What finds out what is wrong, with this process and with what all share."""
+    return StatusCheck(
+        redis=redis,
+        db=db,
+        rooms=rooms,
+        seats=seats,
+        processes=processes,
+        wait_max_s=settings.lane_wait_s,
+        data_dir=settings.data_dir,
+        now=clock.now,
+    )
+
+
+async def revoked_sessions(
+    redis: Redis, db: Database, clock: Clock, settings: Settings, outages: Outages
+) -> tuple[RevokedSessions, ShutOut]:
     """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
-    revoked = RevokedSessions(revocations, clock)
+    revocations = RevocationLog(redis, settings.session_s)
+    revoked = RevokedSessions(revocations, clock, frozenset() if settings.demo else DEMO_IDS, outages)
     await revoked.load()
-    found = await account_admin.ended_since(db, clock.now() - timedelta(seconds=revoked.session_s))
-    await revoked.learn({user_id: at.timestamp() for user_id, at in found.items()})
-    return revoked
+    shut_out = ShutOut(partial(account_admin.ended_since, db), revoked, clock, outages)
+    await shut_out.load()
+    return revoked, shut_out
 
 
 async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
@@ -169,35 +220,129 @@ async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[
         raise RoomUnavailable(type(error).__name__, str(error)) from error
 
 
+async def who_owns(db: Database, holders: Iterable[str]) -> dict[str, str]:
+    """The account of each holder that one took over. Raises RoomUnavailable while the shop cannot tell."""
+    try:
+        return await users.owners_of(db, holders)
+    except StoreError as error:
+        raise RoomUnavailable(type(error).__name__, str(error)) from error
+
+
 def read_keys(settings: Settings) -> tuple[Keys, Keyring]:
     """The keys there are, and what looks for more of them from now on."""
     keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
     return load_keys(settings.data_dir, settings.keys_file), keyring
 
 
+def webhook_secrets(keys: Keys, keyring: Keyring) -> WebhookSecrets:
+    """Those that webhooks may be signed with, now and after a rotation."""
+    known = WebhookSecrets(keys.webhook_secrets)
+    keyring.on_change(lambda more: known.learn(more.webhook_secrets))
+    return known
+
+
 def make_signers(
     keys: Keys, keyring: Keyring, revoked: RevokedSessions, clock: Clock
-) -> tuple[TicketSigner, Csrf, Tokens]:
+) -> tuple[TicketSigner, Browsers, Csrf, Tokens]:
     """Those who sign with the newest of the keys, and check with all that there are and will be."""
     tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
-    tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over, clock)
+    browsers = Browsers(keys.ticket_keys, keys.ticket_kid, keys.holder_key, secrets.token_bytes)
+    tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over, clock, revoked.session_s)
     keyring.on_change(lambda more: tickets.learn(more.ticket_keys))
+    keyring.on_change(lambda more: browsers.learn(more.ticket_keys))
     keyring.on_change(lambda more: csrf.learn(more.ticket_keys))
     keyring.on_change(lambda more: tokens.learn(more.signing_keys))
-    return tickets, csrf, tokens
+    return tickets, browsers, csrf, tokens
 
 
-def make_hubs(rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings) -> tuple[Hub, LiveSeats]:
+async def make_entrance(
+    stack: AsyncExitStack, settings: Settings, addresses: Addresses, keys: Keys, keyring: Keyring, clock: Clock
+) -> Entrance:
+    """What is asked of people at the doors of rooms."""
+    challenges = Challenges(keys.ticket_keys, keys.ticket_kid, secrets.randbelow)
+    waits = Waits(keys.ticket_keys, keys.ticket_kid, secrets.token_bytes)
+    keyring.on_change(lambda more: challenges.learn(more.ticket_keys))
+    keyring.on_change(lambda more: waits.learn(more.ticket_keys))
+    invited = Invited(keys.ticket_keys, keys.ticket_kid, keys.holder_key)
+    keyring.on_change(lambda more: invited.learn(more.ticket_keys))
+    invitations = make_invitations(stack, settings, clock)
+    await follow(stack, invitations)
+    captcha = None
+    if settings.captcha_verify_url:
+        asked = (settings.captcha_verify_url, settings.captcha_site_key, settings.captcha_secret)
+        captcha = Captcha(*asked, settings.captcha_script_url, time.monotonic)
+    return Entrance(
+        addresses=addresses,
+        challenges=challenges,
+        waits=waits,
+        captcha=captcha,
+        invited=invited,
+        invitations=invitations,
+    )
+
+
+def make_invitations(stack: AsyncExitStack, settings: Settings, clock: Clock) -> Invitations:
+    """Raises SettingsError if the keys that invitations are signed with cannot be used."""
+    remote = None
+    if settings.invitation_jwks_url:
+        remote, client = remote_keys(settings.invitation_jwks_url, time.monotonic)
+        stack.push_async_callback(client.aclose)
+    try:
+        return Invitations(settings.invitation_secret, settings.invitation_jwks, clock.seconds, remote)
+    except BadKeys as error:
+        raise SettingsError(f"TIKETI_INVITATION_SECRET_FILE, TIKETI_INVITATION_JWKS_FILE: {error}") from error
+
+
+def make_openid(stack: AsyncExitStack, settings: Settings, clock: Clock) -> Provider | None:
+    """The organiser's log-in, where one is set: only there its library, which takes long, is imported."""
+    if not settings.oidc_issuer:
+        return None
+    from app.identity.openid import OpenId
+
+    callback = f"{settings.buyers_url}/login/openid/callback"
+    client = Client(settings.oidc_client_id, settings.oidc_client_secret, callback)
+    return closed_with(stack, OpenId(settings.oidc_issuer, client, clock.seconds, time.monotonic))
+
+
+def make_lane(
+    stack: AsyncExitStack, redis: Redis, db: Database, wake: jobs.Wake, settings: Settings, outages: Outages
+) -> tuple[SeatViews, Lane]:
+    """The seats in memory, and the lane that hears of them first."""
+    outcomes = Outcomes()
+    seats = SeatViews(redis, partial(seats_ledger.load, db), outcomes, settings.seat_maps_mb * 2**20, outages)
+    return seats, closed_with(stack, Lane(redis, wake, outcomes, seats.open, settings.lane_wait_s))
+
+
+def make_presence(
+    scripts: RoomScripts, rooms: Rooms, hub: Hub, db: Database, settings: Settings, outages: Outages
+) -> Presence:
+    presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db), partial(who_owns, db), outages)
+    presence.add_source(rooms.with_people_waiting)
+    presence.add_source(hub.here)
+    return presence
+
+
+def make_connections(addresses: Addresses, settings: Settings) -> Connections:
+    """The limits of this process's connections; each of them is a descriptor."""
+    return Connections(addresses, settings.connections_per_address, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def make_hubs(
+    rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings, addresses: Addresses
+) -> tuple[Hub, LiveSeats]:
     """Those who tell the browsers: of their place in line, and of the seats."""
-    hub = Hub(rooms, member, settings.stream_life_s, settings.streams_max)
+    streams = Shares(addresses, settings.streams_per_address)
+    hub = Hub(rooms, settings.stream_life_s, settings.streams_max, streams)
     seats.on_outcome(hub.answered)
     live = LiveSeats(
         seats,
         life_s=settings.stream_life_s,
         sockets_max=settings.sockets_max,
+        shares=Shares(addresses, settings.sockets_per_address),
         origins=settings.own_origins,
         clock=time.monotonic,
     )
+    seats.watched = lambda: live.watched
     return hub, live
 
 
@@ -213,10 +358,12 @@ def measured(state: State) -> AbstractAsyncContextManager[None]:
     counted = WebSources(
         meters=state["meters"],
         joiner=state["joiner"],
+        connections=state["connections"],
         streams=state["hub"],
         sockets=state["live"],
         lane=state["lane"],
         cache=state["cache"],
+        seats=state["seats"],
     )
     return state["metrics"].published_for(counted)
 
@@ -224,7 +371,7 @@ def measured(state: State) -> AbstractAsyncContextManager[None]:
 def create_app(settings: Settings, process: str = "web", clock: Clock | None = None) -> Front:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        async with open_state(settings, process, clock or Clock()) as state, measured(state):
+        async with open_state_when_stores_work(settings, process, clock or Clock()) as state, measured(state):
             yield state
 
     app = Starlette(

@@ -37,7 +37,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEvent:
-    """An event and its hall. `prices` (KRW) lists the grades best first; without a `room` it is sold directly."""
+    """An event and its hall. `prices` (KRW) lists the grades best first; without a `room` it is sold directly.
+
+    `seats_per_buyer`: how many one person may hold and buy in all; None: no limit.
+    """
 
     id: str
     ko: Words
@@ -49,6 +52,7 @@ class DemoEvent:
     prices: Mapping[str, int]
     hall: Hall
     room: Pace | None
+    seats_per_buyer: int | None = 8
 
     @property
     def admission(self) -> Literal["room", "open"]:
@@ -70,6 +74,8 @@ ACCOUNTS = (
     DemoAccount(id="u_demo_admin", email="admin@tiketi.gg", password="admin123", name="운영자", role="admin"),  # noqa: S106 # public
     DemoAccount(id="u_demo_buyer", email="test@tiketi.gg", password="test1234", name="테스트", role="buyer"),  # noqa: S106 # public
 )
+DEMO_IDS = frozenset(account.id for account in ACCOUNTS)  # everybody knows their passwords
+DEMO_EMAILS = frozenset(account.email for account in ACCOUNTS)
 
 
 def demo_events(now: datetime) -> list[DemoEvent]:
@@ -172,6 +178,7 @@ def _riverside(now: datetime) -> DemoEvent:
             ],
         ),
         room=None,
+        seats_per_buyer=None,  # load scripts hold seats by the hundred with one cookie
     )
 
 

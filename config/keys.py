@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
+import hmac
 import json
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FILE_NAME = "keys.json"
 KEY_BYTES = 32
+WEBHOOK = "webhook"  # what the secret of webhooks before the last rotation is retired by
 TICKET_KEY_ID_MAX = 255  # one byte in every ticket
 
 
@@ -38,6 +40,14 @@ class Keys:
     signing_keys: dict[str, Ed25519PrivateKey] = field(repr=False)
     signing_kid: str
     webhook_secret: bytes = field(repr=False)  # shared with the payment gateway, which signs its webhooks with it
+    # hashes a browser's secret to a holder id; never rotated, or holders would change
+    holder_key: bytes = field(repr=False)
+    webhook_secret_before: bytes = field(default=b"", repr=False)  # good as well, until it is retired
+
+    @property
+    def webhook_secrets(self) -> tuple[bytes, ...]:
+        """Every secret that a webhook may be signed with, the one that signs first."""
+        return (self.webhook_secret, *filter(None, [self.webhook_secret_before]))
 
 
 def load_keys(data_dir: Path, keys_file: Path | None = None) -> Keys:
@@ -47,6 +57,28 @@ def load_keys(data_dir: Path, keys_file: Path | None = None) -> Keys:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(path, new_keys())
     return read_keys(path)
+
+
+def create(data_dir: Path, keys_file: Path | None = None) -> Path:
+    """Make a key file where there is none, to be copied to every machine. Raises KeysError if there is one."""
+    path = path_of(data_dir, keys_file)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            raise KeysError(f"The key file {path} is there already. Add new keys to it: tiketi keys rotate.")
+        _create(path, new_keys())
+    except OSError as error:
+        raise KeysError(f"The key file {path} cannot be made: {error.strerror}.") from error
+    return path
+
+
+def listed(keys: Keys) -> list[tuple[str, str, bool]]:
+    """(kind, id, whether it signs) of every key, as `retire` names them; no key itself."""
+    return [
+        *(("ticket", str(kid), kid == keys.ticket_kid) for kid in sorted(keys.ticket_keys)),
+        *(("signing", kid, kid == keys.signing_kid) for kid in sorted(keys.signing_keys)),
+        *([("webhook", WEBHOOK, False)] if keys.webhook_secret_before else []),
+    ]
 
 
 def path_of(data_dir: Path, keys_file: Path | None = None) -> Path:
@@ -66,6 +98,28 @@ def rotate(data_dir: Path, keys_file: Path | None = None) -> Keys:
     return rotated
 
 
+def retire(kid: str, data_dir: Path, keys_file: Path | None = None) -> None:
+    """Remove an old key: what it signed is believed no longer. Raises KeysError for one that signs, or is unknown."""
+    path = path_of(data_dir, keys_file)
+    load_keys(data_dir, keys_file)
+    with _alone(path):
+        keys = read_keys(path)
+        if kid in (str(keys.ticket_kid), keys.signing_kid):
+            raise KeysError(f"The key {kid} signs. Add another first: tiketi keys rotate.")
+        old = [*map(str, keys.ticket_keys), *keys.signing_keys, *([WEBHOOK] if keys.webhook_secret_before else [])]
+        if kid not in old:
+            known = ", ".join(old)
+            raise KeysError(f"There is no key {kid!r}; there are {known}.")
+        kept = replace(
+            keys,
+            ticket_keys={name: key for name, key in keys.ticket_keys.items() if str(name) != kid},
+            signing_keys={name: key for name, key in keys.signing_keys.items() if name != kid},
+            webhook_secret_before=b"" if kid == WEBHOOK else keys.webhook_secret_before,
+        )
+        _written_beside(path, _pack(kept)).replace(path)
+        _sync_folder(path.parent)
+
+
 def new_keys() -> Keys:
     """One new key of each kind, made at random."""
     private = Ed25519PrivateKey.generate()
@@ -76,6 +130,7 @@ def new_keys() -> Keys:
         signing_keys={kid: private},
         signing_kid=kid,
         webhook_secret=secrets.token_bytes(KEY_BYTES),
+        holder_key=secrets.token_bytes(KEY_BYTES),
     )
 
 
@@ -89,7 +144,45 @@ def added(keys: Keys) -> Keys:
         ticket_kid=kid,
         signing_keys={**keys.signing_keys, **fresh.signing_keys},
         signing_kid=fresh.signing_kid,
+        webhook_secret=fresh.webhook_secret,
+        webhook_secret_before=keys.webhook_secret,
     )
+
+
+def fingerprint(keys: Keys) -> str:
+    """What is the same for two processes that know the same keys, and tells nothing of them."""
+    known = [
+        *sorted(keys.ticket_keys.values()),
+        *sorted(each.private_bytes_raw() for each in keys.signing_keys.values()),
+    ]
+    return hmac.new(keys.holder_key, b"".join(known), hashlib.sha256).hexdigest()[:16]
+
+
+class KeyFingerprint:
+    """The fingerprint of the keys in a file, looked at again when the file is another one. Safe in any thread."""
+
+    def __init__(self, path: Path, keys: Keys) -> None:
+        self._path = path
+        self._seen = stamp(path)
+        self._found = fingerprint(keys)
+
+    def __call__(self) -> str:
+        """The newest there is: a file that is away or damaged changes nothing."""
+        seen = stamp(self._path)
+        if seen != self._seen and seen is not None:
+            self._seen = seen
+            with suppress(KeysError):  # said in the log by those who follow the file
+                self._found = fingerprint(read_keys(self._path))
+        return self._found
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What is another when the file was replaced; None if it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def thumbprint(private: Ed25519PrivateKey) -> str:
@@ -155,6 +248,8 @@ def _pack(keys: Keys) -> str:
             "signing_kid": keys.signing_kid,
             "signing_keys": {kid: _b64(key.private_bytes_raw()) for kid, key in keys.signing_keys.items()},
             "webhook_secret": _b64(keys.webhook_secret),
+            "webhook_secret_before": _b64(keys.webhook_secret_before),
+            "holder_key": _b64(keys.holder_key),
         },
         indent=2,
     )
@@ -173,6 +268,8 @@ def read_keys(path: Path) -> Keys:
             },
             signing_kid=str(raw["signing_kid"]),
             webhook_secret=_key_bytes(raw["webhook_secret"]) if "webhook_secret" in raw else b"",
+            holder_key=_key_bytes(raw["holder_key"]),
+            webhook_secret_before=_key_bytes(before) if (before := raw.get("webhook_secret_before")) else b"",
         )
     except OSError as error:
         raise KeysError(f"The key file {path} cannot be read: {error.strerror}.") from error

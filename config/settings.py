@@ -9,19 +9,26 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, inspect
 
-from config.urls import why_no_networks, why_not, why_not_database, with_password
+from config.redis_url import RedisAddress, RedisUrlError, read_redis_url
+from config.urls import why_no_networks, why_not, why_not_database, why_not_fetched, with_password
 
 WEB = ("http://", "https://")
 SOCKET_PATH_MAX = 100  # a unix socket's path may hold 107 bytes
+ISSUER_CHARS_MAX = 255
 TOKEN_CHARS_MIN = 16
-PLAIN_NAMES = ("HOST", "PORT", "WEB", "WORKERS", "REDIS_URL", "DATABASE_URL")  # the rest begin with TIKETI_
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PLAIN_NAMES = ("HOST", "PORT", "WEB", "WORKERS", "REDIS_URL", "DATABASE_URL")
+PREFIX = "TIKETI_"  # of the rest
 
 
 class SettingsError(ValueError):
@@ -38,6 +45,9 @@ class Settings:
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     data_dir: Path = Path("data")
     redis_url: str = field(default="", repr=False)  # may hold a password
+    redis_password_file: Path | None = None  # a file with the password, if REDIS_URL does not contain it
+    redis_sentinel_password_file: Path | None = None  # the same for the sentinels that it names
+    redis_memory_share: Annotated[float, Meta(ge=0.01, le=0.95)] = 0.5  # of the machine's, for the embedded Redis
     database_url: str = field(default="", repr=False)
     database_password_file: Path | None = None  # a file with the password, if DATABASE_URL does not contain it
     # per process, for requests; a PostgreSQL has four more for lanes and long reads
@@ -49,9 +59,10 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "pretty", "json"] = "auto"  # auto: pretty on a terminal, JSON otherwise
     demo: bool = True  # create the demo events and accounts at start
-    tick_ms: Annotated[int, Meta(ge=10, le=1000)] = 100  # how often a worker lets people in
+    tick_ms: Annotated[int, Meta(ge=10, le=100)] = 100  # how often a worker lets people in
     # people who join within this time after the opening get numbers in random order; 0: in order of arrival
     opening_draw_s: Annotated[float, Meta(ge=0, le=30)] = 2.0
+    beacon_url: str = ""  # a server of drand's quicknet, of which a round goes into each draw; empty: none does
     presence_window_s: Annotated[int, Meta(ge=1, le=3600)] = 120
     claim_window_s: Annotated[int, Meta(ge=1, le=3600)] = 120
     pass_s: Annotated[int, Meta(ge=1, le=86_400)] = 600
@@ -60,13 +71,26 @@ class Settings:
     waitlist_offer_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
     presence_flush_s: Annotated[float, Meta(ge=0.05, le=60)] = 5.0
     stream_life_s: Annotated[int, Meta(ge=5, le=86_400)] = 900
+    # how long a web process that was told to end says that it is not ready before it listens no longer
+    lame_duck_s: Annotated[float, Meta(ge=0, le=300)] = 0.0
     fast_path: bool = True  # answer the simplest position requests and joins before ASGI
     streams_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 18_000  # open streams per web process
+    # of one address, per web process; connections of a trusted proxy do not count
+    connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
+    streams_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    sockets_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
     sockets_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # open WebSockets of seat maps per web process
     socket_origins: str = ""  # of other sites whose pages may open them, separated by spaces
     lane_wait_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0  # how long a request waits for the allocator's answer
     # how many people may join one event's waiting list from one address within a day
+    # of one event without a line, within hold_s
+    holds_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 40
     waitlist_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    # after the end of a sale its unpaid holds and waiting list entries are deleted, and entries of the audit log that
+    # are not about money after theirs; 0: never
+    keep_sales_days: Annotated[int, Meta(ge=0, le=36_500)] = 180
+    keep_audit_days: Annotated[int, Meta(ge=0, le=36_500)] = 1_095
+    seat_maps_mb: Annotated[int, Meta(ge=16, le=1_000_000)] = 512  # of each web process's memory
     seats_per_buyer_max: Annotated[int, Meta(ge=1, le=100)] = 8
     worker_poll_s: Annotated[float, Meta(ge=0.001, le=1)] = 0.01  # how often arq looks for a wake-up
     session_s: Annotated[int, Meta(ge=60, le=30 * 86_400)] = 12 * 3600
@@ -77,6 +101,28 @@ class Settings:
     # passwords that a web process checks at the same time: 64 MiB each
     hashes_at_once: Annotated[int, Meta(ge=1, le=64)] = 2
     trusted_proxies: str = ""  # addresses or networks, comma-separated, whose X-Forwarded-For is believed
+    # addresses or networks, comma-separated, that no limit per address counts: load generators, a box office
+    door_free_networks: str = ""
+    # new places per address and room that are free within places_window_s; beyond them a place takes work
+    places_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    places_window_s: Annotated[int, Meta(ge=10, le=86_400)] = 600
+    # with more joins a second an open door asks everybody for work
+    door_pressure_per_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 5_000
+    captcha_verify_url: str = ""  # a CAPTCHA is asked for instead of work, if these four are set
+    captcha_site_key: str = ""
+    captcha_secret_file: Path | None = None
+    captcha_script_url: str = ""  # for pages; further origins that it loads from may follow, separated by spaces
+    # what signs invitations to lines: a secret of 32 bytes or more (HS256), or a JWKS (ES256, RS256, EdDSA)
+    invitation_secret_file: Path | None = None
+    invitation_jwks_file: Path | None = None
+    invitation_jwks_url: str = ""  # where that set is, instead of a file; by https, or on this machine
+    # the organiser's log-in by OpenID Connect, if it is set: as the provider spells it
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: Path | None = None  # None: a public client
+    oidc_name: str = ""  # what the log-in page calls it; empty: the issuer's host
+    # how long a payment that was begun in time keeps its hold; longer for methods that say so, as a bank transfer
+    payment_grace_s: Annotated[int, Meta(ge=0, le=3600)] = 120
     payment_providers: str = "simulator"  # by name, separated by spaces; of two with the same method, the first
     payment_providers_refund_only: str = ""  # take no new payments; old ones are still looked up, refunded, audited
     pay_webhook_url: str = ""  # where the simulated payment provider sends its webhooks; empty: this machine's web
@@ -96,13 +142,40 @@ class Settings:
                 f"TIKETI_PRESENCE_FLUSH_S={self.presence_flush_s} must be at most an eighth of "
                 f"TIKETI_PRESENCE_WINDOW_S={self.presence_window_s}, or people in line would look absent"
             )
+        if 0 < self.keep_audit_days * 86_400 < self.session_s:
+            raise SettingsError(
+                f"TIKETI_KEEP_AUDIT_DAYS={self.keep_audit_days} is shorter than TIKETI_SESSION_S={self.session_s}: "
+                "the log says which sessions were ended"
+            )
         if 0 < len(self.metrics_token) < TOKEN_CHARS_MIN or not self.metrics_token.isascii():
             raise SettingsError(f"TIKETI_METRICS_TOKEN must be at least {TOKEN_CHARS_MIN} ASCII characters")
-        _usable("REDIS_URL", self.redis_url and why_not(self.redis_url, ("redis://", "rediss://", "unix://")))
+        address = self._redis_address
+        if self.redis_sentinel_password_file and not address.service:
+            raise SettingsError("TIKETI_REDIS_SENTINEL_PASSWORD_FILE is set, but REDIS_URL names no sentinels")
         _usable("DATABASE_URL", self.database_url and why_not_database(self.database_url))
         _usable("TIKETI_PUBLIC_URL", self.public_url and why_not(self.public_url, WEB))
         _usable("TIKETI_TRUSTED_PROXIES", why_no_networks(self.trusted_proxies))
+        _usable("TIKETI_DOOR_FREE_NETWORKS", why_no_networks(self.door_free_networks))
         _usable("TIKETI_PAY_WEBHOOK_URL", self.pay_webhook_url and why_not(self.pay_webhook_url, WEB))
+        _usable("TIKETI_CAPTCHA_VERIFY_URL", self.captcha_verify_url and why_not(self.captcha_verify_url, WEB))
+        for url in self.captcha_script_url.split():
+            _usable("TIKETI_CAPTCHA_SCRIPT_URL", why_not(url, WEB))
+        _usable("TIKETI_BEACON_URL", self.beacon_url and why_not(self.beacon_url, WEB))
+        if self.beacon_url and find_spec("py_arkworks_bls12381") is None:
+            raise SettingsError("TIKETI_BEACON_URL needs the package py-arkworks-bls12381, which is not here")
+        captcha = (self.captcha_verify_url, self.captcha_site_key, self.captcha_secret_file, self.captcha_script_url)
+        if any(captcha) and not all(captcha):
+            raise SettingsError(
+                "TIKETI_CAPTCHA_VERIFY_URL, _SITE_KEY, _SECRET_FILE and _SCRIPT_URL are set together or not at all"
+            )
+        _usable("TIKETI_INVITATION_JWKS_URL", self.invitation_jwks_url and why_not_fetched(self.invitation_jwks_url))
+        if self.invitation_jwks_url and self.invitation_jwks_file:
+            raise SettingsError("TIKETI_INVITATION_JWKS_FILE and TIKETI_INVITATION_JWKS_URL are not set together")
+        _usable("TIKETI_OIDC_ISSUER", self.oidc_issuer and why_not_fetched(self.oidc_issuer))
+        if len(self.oidc_issuer) > ISSUER_CHARS_MAX:
+            raise SettingsError(f"TIKETI_OIDC_ISSUER has more than {ISSUER_CHARS_MAX} characters")
+        if bool(self.oidc_issuer) != bool(self.oidc_client_id):
+            raise SettingsError("TIKETI_OIDC_ISSUER and TIKETI_OIDC_CLIENT_ID are set together or not at all")
         for origin in self.socket_origins.split():
             _usable("TIKETI_SOCKET_ORIGINS", why_not(origin, WEB))
 
@@ -121,24 +194,66 @@ class Settings:
         return Path(tempfile.gettempdir()) / f"tiketi-{digest}" / "redis.sock"
 
     @property
-    def redis(self) -> str:
-        """The address of Redis: REDIS_URL, or the socket of the embedded one."""
-        return self.redis_url or f"unix://{self.redis_socket}"
+    def redis(self) -> RedisAddress:
+        """Where Redis is, with its password: what REDIS_URL says, or the socket of the embedded one.
+
+        Raises SettingsError if a file that it names cannot be read.
+        """
+        address = self._redis_address
+        if address.unreadable:
+            raise SettingsError(f"REDIS_URL names {address.unreadable[0]}, which cannot be read")
+        if self.embedded_redis:
+            return address
+        ours = _read("TIKETI_REDIS_PASSWORD_FILE", self.redis_password_file)
+        theirs = _read("TIKETI_REDIS_SENTINEL_PASSWORD_FILE", self.redis_sentinel_password_file)
+        password = address.password if ours is None else ours.strip()
+        return replace(address, password=password, sentinel_password=(theirs or "").strip())
+
+    @property
+    def _redis_address(self) -> RedisAddress:
+        if not self.redis_url:
+            return RedisAddress(path=str(self.redis_socket))
+        try:
+            return read_redis_url(self.redis_url)
+        except RedisUrlError as error:
+            raise SettingsError(f"REDIS_URL={error}") from None
 
     @property
     def database(self) -> str:
         """The database's URL with its password. Raises SettingsError if the password file cannot be read."""
         if not self.database_url:
             return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'tiketi.db'}"
-        if self.database_password_file is None:
-            return self.database_url
+        return _with_password(self.database_url, self.database_password_file, "TIKETI_DATABASE_PASSWORD_FILE")
+
+    @property
+    def captcha_secret(self) -> str:
+        """Raises SettingsError if the file cannot be read, or there is none."""
         try:
-            password = self.database_password_file.read_text().strip()
+            return (self.captcha_secret_file or Path()).read_text().strip()
         except OSError as error:
-            raise SettingsError(
-                f"TIKETI_DATABASE_PASSWORD_FILE={self.database_password_file} cannot be read: {error.strerror}"
-            ) from error
-        return with_password(self.database_url, password)
+            name = f"TIKETI_CAPTCHA_SECRET_FILE={self.captcha_secret_file}"
+            raise SettingsError(f"{name} cannot be read: {error.strerror}") from error
+
+    @property
+    def oidc_shown(self) -> str:
+        """What pages call the organiser's log-in."""
+        return self.oidc_name or urlsplit(self.oidc_issuer).hostname or ""
+
+    @property
+    def oidc_client_secret(self) -> str:
+        """Empty for a public client. Raises SettingsError if the file cannot be read."""
+        return (_read("TIKETI_OIDC_CLIENT_SECRET_FILE", self.oidc_client_secret_file) or "").strip()
+
+    @property
+    def invitation_secret(self) -> bytes | None:
+        """Raises SettingsError if the file cannot be read."""
+        text = _read("TIKETI_INVITATION_SECRET_FILE", self.invitation_secret_file)
+        return None if text is None else text.strip().encode()
+
+    @property
+    def invitation_jwks(self) -> str | None:
+        """Raises SettingsError if the file cannot be read."""
+        return _read("TIKETI_INVITATION_JWKS_FILE", self.invitation_jwks_file)
 
     @property
     def local_url(self) -> str:
@@ -161,15 +276,37 @@ class Settings:
         return frozenset({*self.socket_origins.split(), *([self.public_url.rstrip("/")] if self.public_url else [])})
 
     @property
+    def is_public(self) -> bool:
+        """Whether anybody but this machine may reach us, directly or through a proxy."""
+        return self.host not in LOOPBACK or bool(self.public_url)
+
+    @property
     def secure_cookies(self) -> bool:
         """Whether buyers reach us by HTTPS, so that cookies may be limited to it."""
         return self.public_url.startswith("https://")
 
 
+def _read(name: str, file: Path | None) -> str | None:
+    try:
+        return None if file is None else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}={file} cannot be read: {error}") from error
+
+
+def _with_password(url: str, file: Path | None, name: str) -> str:
+    """The address with the password in the file, if there is one. Raises SettingsError if it cannot be read."""
+    if file is None:
+        return url
+    try:
+        return with_password(url, file.read_text().strip())
+    except OSError as error:
+        raise SettingsError(f"{name}={file} cannot be read: {error.strerror}") from error
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting: `PORT`, but `TIKETI_HOLD_S`."""
     upper = name.upper()
-    return upper if upper in PLAIN_NAMES else f"TIKETI_{upper}"
+    return upper if upper in PLAIN_NAMES else f"{PREFIX}{upper}"
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -180,6 +317,13 @@ def load(environ: Mapping[str, str]) -> Settings:
         if text:
             given[each.name] = _parse(variable(each.name), text, each.default)
     return Settings(**given)  # type: ignore[arg-type]  # _parse gives each field its default's type
+
+
+def unknown(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that look like settings and are none, each with the setting it resembles most; "" if none does."""
+    known = [variable(each.name) for each in fields(Settings)]
+    strange = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    return {name: "".join(get_close_matches(name, known, n=1, cutoff=0.7)) for name in strange}
 
 
 def environment(settings: Settings) -> dict[str, str]:

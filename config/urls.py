@@ -1,16 +1,18 @@
-"""The addresses of the stores: which ones we take, the password of one read from a file, and how one is shown.
+"""Addresses of stores and other servers: which we take, the password of one read from a file, and how one is shown.
 
 Nothing here ever puts a password into a message.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 DATABASES = ("sqlite+aiosqlite:///", "postgresql://", "postgres://", "postgresql+asyncpg://")
-POSTGRES_OPTIONS = ("host", "port", "ssl", "sslmode")  # what may follow the ?
+POSTGRES_OPTIONS = ("host", "port", "ssl", "sslmode", "pooler")  # what may follow the ?
+POOLERS = ("pgbouncer",)
 HIDDEN = "***"
+URL_CHARS_MAX = 2_000
 
 
 def why_not(url: str, allowed: tuple[str, ...]) -> str:
@@ -19,6 +21,29 @@ def why_not(url: str, allowed: tuple[str, ...]) -> str:
         scheme, found, _ = url.partition("://")
         return f"{f'{scheme}://…' if found else '…'} must begin with one of {', '.join(allowed)}"
     return ""
+
+
+def why_not_fetched(url: str) -> str:
+    """Why nothing is asked of this address, or nothing."""
+    if not (url.isascii() and url.isprintable() and " " not in url and len(url) <= URL_CHARS_MAX):
+        return "it has characters that no address has"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "it is no address"
+    if not host or parts.username is not None or parts.password is not None:
+        return "it must name a host, and no user"
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host)):
+        return ""
+    return "it must begin with https://, or name this machine"
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def why_no_networks(text: str) -> str:
@@ -46,6 +71,9 @@ def why_not_database(url: str) -> str:
     strange = sorted({name for name, _ in parse_qsl(parts.query)} - set(POSTGRES_OPTIONS))
     if strange:
         return f"… may have {', '.join(POSTGRES_OPTIONS)} behind its ?, not {strange[0]}"
+    for name, value in parse_qsl(parts.query):
+        if name == "pooler" and value not in POOLERS:
+            return f"… may say pooler={' or '.join(POOLERS)}, not pooler={value}"
     return ""
 
 

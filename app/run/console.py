@@ -9,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom, open_room_control
-from app.domain.line import RoomState
+from app.domain.line import DrawStage, RoomState
 from app.room.errors import RoomUnavailable
-from app.run.children import Say
+from app.run.telling import Tell
 from config.settings import Settings
-from config.urls import shown
 
 WATCH_EVERY_S = 1.0
 
-COLUMNS = ("event", "state", "waiting", "in/s", "out/s", "admitted", "active", "oldest", "empty in", "rate/s", "burst")
-WIDTHS = (14, 10, 8, 7, 7, 9, 13, 8, 12, 7, 6)
+Sure = Callable[[str], bool]  # says what it costs, and whether to go on
+
+COLUMNS = (
+    *("event", "state", "waiting", "in/s", "out/s", "admitted", "active", "oldest", "empty in", "rate/s", "burst"),
+    "opening",
+)
+WIDTHS = (14, 10, 8, 7, 7, 9, 13, 8, 12, 7, 6, 14)
+IN_MINUTES_FROM_S, IN_HOURS_FROM_S = 300, 3 * 3600  # how precisely the time until an opening is shown
 
 
 class ConsoleError(Exception):
@@ -40,9 +46,16 @@ def who() -> str:
         return f"{os.getuid()}@cli"
 
 
-async def change(settings: Settings, event_id: str, wanted: RoomChange, say: Say) -> None:
+async def change(settings: Settings, event_id: str, wanted: RoomChange, tell: Tell, sure: Sure) -> None:
+    """Change a room; tells what is changed. `sure` is asked before people lose their place. Raises ConsoleError,
+    StoreError."""
     try:
         async with open_room_control(settings) as control:
+            if wanted.state is RoomState.closed:
+                here = await control.sample(event_id)
+                people = here.waiting + here.admitted + here.active
+                if people and not sure(f"In line and inside of {event_id}: {people}. They lose their place."):
+                    raise ConsoleError(f"Nothing was changed. To end the line: tiketi close {event_id} --yes")
             changed = await control.change(event_id, who(), wanted)
     except UnknownRoom:
         raise ConsoleError(no_room(event_id)) from None
@@ -50,28 +63,29 @@ async def change(settings: Settings, event_id: str, wanted: RoomChange, say: Say
         raise ConsoleError(f"Refused: {error}.") from None
     except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
-    say(f"{event_id}: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+    tell(changed, f"{event_id}: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
 
 
-async def status(settings: Settings, event_id: str | None, say: Say) -> None:
+async def status(settings: Settings, event_id: str | None, tell: Tell) -> None:
     """One table row for the event, or for every room."""
-    await _samples(settings, event_id, say, once=True)
+    await _samples(settings, event_id, tell, once=True)
 
 
-async def watch(settings: Settings, event_id: str, say: Say) -> None:
+async def watch(settings: Settings, event_id: str, tell: Tell) -> None:
     """A row each second until cancelled."""
-    await _samples(settings, event_id, say, once=False)
+    await _samples(settings, event_id, tell, once=False)
 
 
-async def _samples(settings: Settings, event_id: str | None, say: Say, *, once: bool) -> None:
+async def _samples(settings: Settings, event_id: str | None, tell: Tell, *, once: bool) -> None:
     try:
         async with open_room_control(settings) as control:
             wanted = [event_id] if event_id else await control.event_ids()
             widest = max(map(len, wanted), default=0)
-            say(row(COLUMNS, widest))
+            tell.words(row(COLUMNS, widest))
             while True:
                 for name in wanted:
-                    say(row(cells(await control.sample(name)), widest))
+                    sample = await control.sample(name)
+                    tell(sample, row(cells(sample, control.now()), widest))
                 if once:
                     return
                 await asyncio.sleep(WATCH_EVERY_S)
@@ -81,7 +95,7 @@ async def _samples(settings: Settings, event_id: str | None, say: Say, *, once: 
         raise NotRunningError(not_running(settings, error)) from error
 
 
-def cells(sample: Sample) -> tuple[str, ...]:
+def cells(sample: Sample, now: datetime) -> tuple[str, ...]:
     eta = sample.eta_seconds
     return (
         sample.event_id,
@@ -95,7 +109,22 @@ def cells(sample: Sample) -> tuple[str, ...]:
         f"{eta['low']}-{eta['high']} s" if eta else "-",
         f"{sample.rate_per_second:g}",
         str(sample.burst),
+        opening(sample, now),
     )
+
+
+def opening(sample: Sample, now: datetime) -> str:
+    """How far a room's opening is: when it is, that it is being drawn, or how many were drawn."""
+    if sample.draw is DrawStage.closed:
+        return "being drawn"
+    if sample.state in (RoomState.scheduled, RoomState.lobby) and sample.opens_at is not None:
+        left_s = round((sample.opens_at - now).total_seconds())
+        if left_s <= 0:
+            return "now"
+        if left_s < IN_MINUTES_FROM_S:
+            return f"in {left_s} s"
+        return f"in {left_s // 60} min" if left_s < IN_HOURS_FROM_S else f"in {left_s // 3600} h"
+    return f"{sample.drawn} drawn" if sample.drawn else "-"
 
 
 def row(values: Sequence[str], id_chars: int) -> str:
@@ -108,12 +137,22 @@ def row(values: Sequence[str], id_chars: int) -> str:
     return " ".join(cells).rstrip()
 
 
+def limit_of(error: str) -> str:
+    """The limit of a value in words, from msgspec's sentence ("Expected `float` >= 0.1 - at `$.ratePerSecond`")."""
+    said = error.split(" - at")[0]
+    for sign, words in ((">=", "the minimum is"), ("length <=", "the maximum length is"), ("<=", "the maximum is")):
+        if sign in said:
+            limit = said.rpartition(" ")[2]
+            return f"{words} {limit}{' characters' if 'length' in sign else ''}"
+    return said
+
+
 def no_room(event_id: str) -> str:
     return f"There is no waiting room for an event {event_id!r}; `tiketi status` lists all rooms."
 
 
 def not_running(settings: Settings, error: Exception) -> str:
-    return f"Redis does not answer at {shown(settings.redis)} ({error}). Is Tiketi running, with the same settings?"
+    return f"Redis does not answer at {settings.redis} ({error}). Is Tiketi running, with the same settings?"
 
 
 STATES = {

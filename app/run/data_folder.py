@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK_NAME = "tiketi.lock"
+USERS_NAME = "tiketi.users"  # every web process and worker has a share of its lock, whoever started it
 OURS = (  # everything that our processes write there; nothing else is ever deleted
     "keys.json",
     "keys.lock",
@@ -57,19 +58,45 @@ def private(folder: Path) -> None:
         )
 
 
-def delete_data(folder: Path) -> list[str]:
-    """Delete Tiketi's files in the folder; returns the names of all other files, which stay. Raises FolderError."""
+def use(folder: Path) -> None:
+    """Keep the folder's data from being deleted until this process ends, or what it becomes by exec. Does nothing for a
+    machine without a folder, whose stores are elsewhere."""
+    if folder.is_dir():
+        descriptor = os.open(folder / USERS_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.set_inheritable(descriptor, True)
+
+
+def delete_data(folder: Path) -> tuple[list[str], list[str]]:
+    """Delete Tiketi's files in the folder. Returns their names, and those of all other files, which stay.
+
+    Raises FolderError, also while a process of ours uses it.
+    """
     if not folder.exists():
-        return []
-    with held(folder):
-        for pattern in OURS:
-            for path in folder.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        (folder / LOCK_NAME).unlink()
+        return [], []
+    with held(folder), _unused(folder):
+        found = sorted({path for pattern in OURS for path in folder.glob(pattern)})
+        for path in found:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in (LOCK_NAME, USERS_NAME):
+            (folder / name).unlink()
     others = sorted(path.name for path in folder.iterdir())
     if not others and not folder.is_symlink():
         folder.rmdir()
-    return others
+    return [path.name for path in found], others
+
+
+@contextmanager
+def _unused(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder / USERS_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderError(f"A web process or a worker uses {folder}. Stop it first.") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _locked(path: Path) -> int:

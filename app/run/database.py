@@ -1,4 +1,4 @@
-"""Prepares the database for the other processes, and refuses one that is not prepared.
+"""Prepares the database for the other processes, and has a process that starts wait for stores that are away.
 
 Idempotent, and safe when several machines do it at once.
 """
@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from app.connections import open_store
+from app.connections import ask_redis, open_redis, open_store, until_stores_work
+from app.outages import Outages
 from app.run.demo import seed
 from config.settings import Settings
 
 
 async def prepare(settings: Settings) -> None:
-    """Bring the tables to the newest step and, unless switched off, create the demo. Raises SchemaError, StoreError."""
-    await migrate(settings)
+    """Wait for the stores, bring the tables to the newest step and, unless switched off, create the demo: its accounts,
+    whose passwords are published, only where nobody else can reach them. Raises SchemaError, StoreError, RedisRefused.
+    """
+    outages = Outages()
+    await until_stores_work(outages, lambda: migrate(settings))
+    if not settings.embedded_redis:
+        await until_stores_work(outages, lambda: _redis_answers(settings))
     if settings.demo:
         db = open_store(settings)
         try:
-            await seed(db, datetime.now(UTC))
+            await seed(db, datetime.now(UTC), with_accounts=not settings.is_public)
         finally:
             await db.close()
 
@@ -33,10 +39,24 @@ async def migrate(settings: Settings) -> list[str]:
         await db.close()
 
 
-async def require_tables(settings: Settings) -> None:
-    """Raise SchemaError if the tables are not those of the newest step, StoreError if they cannot be read."""
+async def wait_for_stores(settings: Settings) -> None:
+    """Return once both stores answer, however long that takes: the log says what is waited for.
+
+    Raises what no waiting ends: SchemaError if the tables are not those that we need, StoreUnusable, RedisRefused.
+    """
+    outages = Outages()
+    await until_stores_work(outages, lambda: _tables_are_there(settings))
+    await until_stores_work(outages, lambda: _redis_answers(settings))
+
+
+async def _tables_are_there(settings: Settings) -> None:
     db = open_store(settings)
     try:
         await db.require_tables()
     finally:
         await db.close()
+
+
+async def _redis_answers(settings: Settings) -> None:
+    async with open_redis(settings) as redis:
+        await ask_redis(redis, settings)

@@ -17,10 +17,10 @@ from config.demo import ACCOUNTS, DemoEvent, demo_events
 log = structlog.get_logger(__name__)
 
 
-async def seed(db: Database, now: datetime) -> list[str]:
+async def seed(db: Database, now: datetime, *, with_accounts: bool = True) -> list[str]:
     """Make the demo events and accounts that are missing; gives the ids of those made."""
     made = [event.id for event in demo_events(now) if await events.create(db, event_spec(event), now)]
-    for account in ACCOUNTS:
+    for account in ACCOUNTS if with_accounts else ():
         if await users.find(db, account.email) is not None:
             continue  # hashing a password only to find its account there would cost every start
         user = await users.create(
@@ -51,6 +51,7 @@ def event_spec(event: DemoEvent) -> events.EventSpec:
         closes_at=event.sale_closes_at,
         time_zone=event.zone,
         admission=event.admission,
+        seats_per_buyer=event.seats_per_buyer,
         grades=[events.GradeSpec(name=name, price=price) for name, price in event.prices.items()],
         seats=[events.SeatSpec(**asdict(seat)) for seat in event.hall.seats],
         focal=event.hall.focal,

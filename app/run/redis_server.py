@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ VERSION_WAIT_S = 10.0
 ANSWER_WAIT_S = 1.0
 POLL_S = 0.02
 LINE_BYTES_MAX = 1024
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 CONF = Path(config.__file__).with_name("redis.conf")
 
 Version = tuple[int, int]
@@ -78,9 +80,20 @@ def version_of(binary: Path) -> Version | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def command(binary: Path, folder: Path, socket: Path) -> list[str]:
+def command(binary: Path, folder: Path, socket: Path, memory_max_bytes: int = 0) -> list[str]:
     """The command line that serves `folder` on `socket` with the shipped configuration; it logs to its stdout."""
-    return [str(binary), str(CONF), "--dir", str(folder), "--unixsocket", str(socket)]
+    limit = ("--maxmemory", str(memory_max_bytes)) if memory_max_bytes else ()
+    return [str(binary), str(CONF), "--dir", str(folder), "--unixsocket", str(socket), *limit]
+
+
+def machine_memory_bytes(cgroup: Path = CGROUP_LIMIT) -> int:
+    """What this machine has, or the container that we run in may use."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = cgroup.read_text().strip()
+    except OSError:  # not in a container with a limit, or one of an older kind
+        return whole
+    return min(whole, int(limit)) if limit.isdecimal() else whole
 
 
 async def wait_until_answering(socket: Path, alive: Callable[[], bool]) -> bool:

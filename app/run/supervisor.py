@@ -22,10 +22,11 @@ from typing import TypeVar
 
 from app.run import data_folder as folder
 from app.run import redis_server as embedded
+from app.run.accounts import why_not_public
 from app.run.children import Child, RestartPolicy, Say, Spec, how_it_ended, spawn
 from config.demo import ACCOUNTS
 from config.keys import load_keys
-from config.settings import Settings, environment
+from config.settings import LOOPBACK, Settings, environment, unknown
 from config.urls import shown
 
 PROGRESS_S = 2.0  # a person is told what we wait for this often
@@ -35,9 +36,9 @@ READY_ANSWER_S = 1.0
 START_ENDINGS_MAX = 3  # a child that ends this often before we are ready will not get better
 BACKLOG = 4096  # connections the kernel keeps for us while a web process is restarted
 DEAD_CLIENT_MS = 45_000  # a client that confirms nothing for three heartbeats of a stream is gone, and so not in line
+STOP_GRACE_S = 10.0  # besides the time in which a web process says that it is not ready
 REDIS_LOG_LINES = 5
 DEMO_EVENT = "demo"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 T = TypeVar("T")
 Command = Callable[[str, int], tuple[str, ...]]
@@ -75,7 +76,7 @@ class Supervisor:
         self._settings = settings
         self._say = say
         self._command = command
-        self._restart_policy = restart_policy or RestartPolicy()
+        self._restart_policy = restart_policy or RestartPolicy(stop_grace_s=STOP_GRACE_S + settings.lame_duck_s)
         self._metrics_dir = settings.data_dir.resolve() / "metrics"
         self.children: list[Child] = []
         self._told_to_stop = asyncio.Event()
@@ -121,6 +122,8 @@ class Supervisor:
         stack.callback(listening.socket.close)
         store = await self._start_redis(stack) if settings.embedded_redis else "your Redis"
         await self._shown("Preparing the stores", self._prepare())
+        if why_not := await why_not_public(settings):
+            raise StartError(why_not)
         workers = [f"worker-{n}" for n in range(1, settings.workers + 1)]
         webs = [f"web-{n}" for n in range(1, settings.web + 1)]
         await self._shown(
@@ -165,7 +168,8 @@ class Supervisor:
         """What a child is told. They share a folder of numbers, so the metrics port of the first web tells of all."""
         port = self._settings.metrics_port if name == "web-1" else 0
         settings = replace(self._settings, metrics_dir=self._metrics_dir, metrics_port=port)
-        return {**os.environ, **environment(settings)}
+        said = unknown(os.environ)  # and need not be said by each child again
+        return {**{key: value for key, value in os.environ.items() if key not in said}, **environment(settings)}
 
     def _begin(self, stack: AsyncExitStack, children: Sequence[Child]) -> None:
         async def stop() -> None:
@@ -183,7 +187,8 @@ class Supervisor:
         binary = await asyncio.to_thread(embedded.find_server, data_dir)
         log = data_dir / "redis.log"
         log.unlink(missing_ok=True)
-        spec = Spec(name="redis", command=tuple(embedded.command(binary, data_dir, path)), log=log)
+        limit = int(embedded.machine_memory_bytes() * self._settings.redis_memory_share)
+        spec = Spec(name="redis", command=tuple(embedded.command(binary, data_dir, path, limit)), log=log)
         redis = Child(spec, self._say, self._restart_policy)
         self._begin(stack, [redis])
         answering = embedded.wait_until_answering(path, lambda: redis.endings == 0)
@@ -260,12 +265,12 @@ def banner(settings: Settings, url: str, store: str) -> str:
     if settings.demo:
         rows.append(("Demo sale", f"{url}/events/{DEMO_EVENT}"))
     rows.append(("Admin", f"{url}/admin"))
-    if settings.demo:
+    if settings.demo and not settings.is_public:
         admin = next(account for account in ACCOUNTS if account.role == "admin")
         rows.append(("Login", f"{admin.email} / {admin.password}"))
     lines = ["", "Tiketi is ready.", "", *(f"  {name:<10} {value}" for name, value in rows), ""]
-    if settings.demo and settings.host not in LOOPBACK:
-        lines.append("  Everybody knows the demo logins: set TIKETI_DEMO=0 before other people can reach this address.")
+    if settings.is_public:
+        lines.append("  Make the first admin: tiketi admin create EMAIL")
     lines.append(f"  {settings.web} web, {settings.workers} worker, {store}; {_kept(settings)}")
     lines.append("  Stop with Ctrl-C.")
     return "\n".join([*lines, ""])

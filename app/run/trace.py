@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
-
-import msgspec
 
 from app.audit import trace as tracing
 from app.audit.trace import NumberNeverGiven, StoresAway, Trace, UnknownRoom
@@ -15,13 +14,12 @@ from app.http.kit.i18n import TEXTS
 from app.ledger.errors import StoreError
 from app.room.follow import Rooms
 from app.room.scripts import RoomScripts
-from app.run.children import Say
 from app.run.console import ConsoleError, NotRunningError, no_room
+from app.run.telling import Tell
 from config.settings import Settings
-from config.urls import shown
 
 
-async def trace(settings: Settings, event_id: str, number: int, say: Say, *, as_json: bool) -> None:
+async def trace(settings: Settings, event_id: str, number: int, tell: Tell) -> None:
     """Print every step. Raises ConsoleError; NotRunningError at the end if a store did not answer."""
     try:
         found = await _read(settings, event_id, number)
@@ -34,16 +32,13 @@ async def trace(settings: Settings, event_id: str, number: int, say: Say, *, as_
             else f"Number {number} of {event_id} was never given; nobody has joined the line yet."
         ) from None
     except StoresAway:
-        where = shown(settings.redis)
+        where = settings.redis
         raise NotRunningError(
             f"Neither Redis at {where} nor the database answers. Is Tiketi running, with the same settings?"
         ) from None
-    if as_json:
-        say(msgspec.json.encode(found).decode())
-    else:
-        _say_words(found, say)
+    tell(found, *_words(found))
     if not found.is_whole:
-        raise NotRunningError(f"Steps may be missing: a store did not answer. Redis: {shown(settings.redis)}.")
+        raise NotRunningError(f"Steps may be missing: a store did not answer. Redis: {settings.redis}.")
 
 
 async def _read(settings: Settings, event_id: str, number: int) -> Trace:
@@ -58,15 +53,15 @@ async def _read(settings: Settings, event_id: str, number: int) -> Trace:
         return await tracing.trace(rooms, db, event_id, number, datetime.now(UTC))
 
 
-def _say_words(found: Trace, say: Say) -> None:
+def _words(found: Trace) -> Iterator[str]:
     t = TEXTS["en"]
-    say(f"{found.event_id}, number {found.number}: {standing_words(t, found, moment)}")
+    yield (f"{found.event_id}, number {found.number}: {standing_words(t, found, moment)}")
     told = rows(t, found, moment)
     widths = [max((len(row[column]) for row in told), default=0) for column in (0, 2)]
     for at, what, source in told:
-        say(f"{at:<{widths[0]}}  {source:<{widths[1]}}  {what}")
+        yield (f"{at:<{widths[0]}}  {source:<{widths[1]}}  {what}")
     for gap in found.gaps:
-        say(f"Missing: {gap_words(t, gap, moment)}")
+        yield (f"Missing: {gap_words(t, gap, moment)}")
 
 
 def moment(at: datetime) -> str:

@@ -136,6 +136,26 @@ def test_no_container_has_more_rights_than_it_needs(name: str) -> None:
     assert (service["restart"] == "no") == (name in RUN_ONCE)
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_takes_all_memory_or_fills_the_disk_with_its_log(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+m", plain(service["mem_limit"]))
+    assert service["pids_limit"] > 0
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+def test_the_database_is_not_taken_for_ready_while_it_is_being_made() -> None:
+    """The image's own server, which is there only for that, listens on a socket and not on a port."""
+    assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
+
+
+def test_redis_may_use_two_thirds_of_its_container() -> None:
+    assert (plain(SERVICES["redis"]["environment"]["MAXMEMORY"]), plain(SERVICES["redis"]["mem_limit"])) == (
+        "1gb",
+        "1536m",
+    )
+
+
 def test_there_are_two_of_what_may_die() -> None:
     assert all(SERVICES[name]["deploy"]["replicas"] == 2 for name in ("web", "worker"))
     connections = re.search(r"max_connections=(\d+)", SERVICES["postgres"]["command"])
@@ -169,12 +189,18 @@ def listened() -> int:
 
 
 def upstream() -> str:
-    return (NGINX / "upstream.conf").read_text()
+    return (ROOT / "config/compose/upstream.conf").read_text()
+
+
+def test_nginx_finds_the_containers_in_the_place_of_a_list() -> None:
+    assert "./config/compose/upstream.conf:/etc/tiketi/upstream.conf:ro" in SERVICES["nginx"]["volumes"]
+    assert (NGINX / "upstream.conf").is_file(), "there must be a file for the other to stand in the place of"
 
 
 @pytest.mark.skipif(why_no_nginx() != "", reason=why_no_nginx())
 def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
-    conf = written(tmp_path, port=0, upstreams=[1])
+    """As it is shipped, also an nginx as old as that of Debian 12."""
+    conf = written(tmp_path, port=0)
     said = subprocess.run([shutil.which("nginx") or "", "-t", "-c", conf], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert "[warn]" not in said.stderr

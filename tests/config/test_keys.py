@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from config.keys import Keys, KeysError, added, load_keys, new_keys, rotate
+from config.keys import Keys, KeysError, added, load_keys, new_keys, retire, rotate
 
 CONTENDERS = 16
 
@@ -124,5 +124,33 @@ def test_a_key_file_from_before_webhooks_gets_one_secret_and_keeps_its_keys(tmp_
     assert first.webhook_secret == second.webhook_secret
     assert len(first.webhook_secret) == 32
     assert (first.ticket_keys, first.signing_kid) == (made.ticket_keys, made.signing_kid)
-    assert rotate(tmp_path).webhook_secret == first.webhook_secret
+    assert rotate(tmp_path).webhook_secret_before == first.webhook_secret
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_old_key_is_removed_and_the_one_that_signs_never(tmp_path: Path) -> None:
+    before = load_keys(tmp_path)
+    with pytest.raises(KeysError, match="signs"):
+        retire("1", tmp_path)
+    after = rotate(tmp_path)
+    retire("1", tmp_path)
+    retire(before.signing_kid, tmp_path)
+    left = load_keys(tmp_path)
+    assert left.ticket_keys == {2: after.ticket_keys[2]}
+    assert list(left.signing_keys) == [after.signing_kid]
+    assert left.holder_key == before.holder_key
+    with pytest.raises(KeysError, match="There is no key '1'"):
+        retire("1", tmp_path)
+
+
+def test_webhooks_signed_with_the_secret_before_are_good_until_it_is_retired(tmp_path: Path) -> None:
+    """The other side learns of a new secret later than we do."""
+    old = load_keys(tmp_path).webhook_secret
+    rotate(tmp_path)
+    both = load_keys(tmp_path).webhook_secrets
+    assert (len(both), both[1]) == (2, old)
+    assert both[0] != old
+    retire("webhook", tmp_path)
+    assert load_keys(tmp_path).webhook_secrets == both[:1]
+    with pytest.raises(KeysError, match="There is no key 'webhook'"):
+        retire("webhook", tmp_path)

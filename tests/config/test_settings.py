@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import Settings, SettingsError, environment, load, variable
+from config.settings import Settings, SettingsError, environment, load, unknown, variable
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -32,13 +32,19 @@ def test_every_setting_has_a_variable_of_its_own() -> None:
     assert variable("hold_s") == "TIKETI_HOLD_S"
 
 
+def test_a_variable_that_is_no_setting_is_found_with_the_one_it_resembles() -> None:
+    given = {"TIKETI_TRUSTED_PROXYS": "10.0.0.1", "TIKETI_HOLD_S": "60", "TIKETI_QQQ": "1", "PATH": "/bin"}
+    assert unknown(given) == {"TIKETI_TRUSTED_PROXYS": "TIKETI_TRUSTED_PROXIES", "TIKETI_QQQ": ""}
+    assert unknown(environment(Settings())) == {}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
         ("PORT", "eighty", "PORT='eighty' is not a valid int"),
         ("PORT", "70000", "PORT=70000 is not between 0 and 65535"),
         ("WEB", "0", "WEB=0 is not between 1 and 64"),
-        ("TIKETI_TICK_MS", "5000", "TIKETI_TICK_MS=5000 is not between 10 and 1000"),
+        ("TIKETI_TICK_MS", "5000", "TIKETI_TICK_MS=5000 is not between 10 and 100"),
         ("TIKETI_OPENING_DRAW_S", "nan", "TIKETI_OPENING_DRAW_S=nan is not between 0 and 30"),
         ("TIKETI_DEMO", "maybe", "TIKETI_DEMO='maybe' is not a valid bool"),
         ("TIKETI_LOG_FORMAT", "xml", "TIKETI_LOG_FORMAT='xml' is not one of"),
@@ -46,6 +52,8 @@ def test_every_setting_has_a_variable_of_its_own() -> None:
         ("REDIS_URL", "http://localhost", "REDIS_URL=http://… must begin with one of redis://"),
         ("DATABASE_URL", "mysql://localhost", "DATABASE_URL=mysql://… must begin with one of"),
         ("TIKETI_PUBLIC_URL", "tiketi.example", "TIKETI_PUBLIC_URL=… must begin with one of http"),
+        ("TIKETI_CAPTCHA_SITE_KEY", "key", "_SCRIPT_URL are set together or not at all"),
+        ("TIKETI_CAPTCHA_SCRIPT_URL", "//captcha.example", "TIKETI_CAPTCHA_SCRIPT_URL=… must begin with one of http"),
         ("TIKETI_TRUSTED_PROXIES", "*", "TIKETI_TRUSTED_PROXIES='*' names '*', which is no address"),
         ("TIKETI_TRUSTED_PROXIES", "10.0.0.1, nginx", "names 'nginx', which is no address"),
         ("TIKETI_TRUSTED_PROXIES", "10.0.0.1/8", "names '10.0.0.1/8', which is no address"),
@@ -74,7 +82,7 @@ def test_redis_is_embedded_unless_one_is_named() -> None:
     assert load({}).embedded_redis
     named = load({"REDIS_URL": "redis://10.0.0.5:6379"})
     assert not named.embedded_redis
-    assert named.redis == "redis://10.0.0.5:6379"
+    assert named.redis.nodes == (("10.0.0.5", 6379),)
 
 
 def test_the_embedded_redis_listens_on_a_socket_that_the_system_can_hold(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ SECRET = "s3cret"
     [
         "postgresql+asyncpg://tiketi:s3cret@db:5432/tiketi",
         "postgresql://tiketi@db/tiketi?sslmode=require",
+        "postgresql://tiketi@pool:6432/tiketi?pooler=pgbouncer",
         "postgres://db/tiketi",
         "postgresql://tiketi@/tiketi?host=/run/postgresql",
         "sqlite+aiosqlite:////srv/tiketi.db",
@@ -35,6 +36,7 @@ def test_a_database_is_taken_by_each_of_its_names(url: str) -> None:
         (f"postgresql://tiketi:{SECRET}@db:54x/tiketi", "no port that is a number"),
         (f"postgresql://tiketi:{SECRET}@db", "names no database"),
         (f"postgresql://tiketi:{SECRET}@db/tiketi?sslrootcert=x", "not sslrootcert"),
+        (f"postgresql://tiketi:{SECRET}@db/tiketi?pooler=pgpool", "may say pooler=pgbouncer, not pooler=pgpool"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str, says: str) -> None:

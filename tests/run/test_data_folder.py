@@ -44,6 +44,27 @@ def test_kill_minus_9_leaves_nothing_that_bars_the_next_start(tmp_path: Path) ->
         pass
 
 
+USE = """
+import os, pathlib, sys
+from app.run.data_folder import use
+use(pathlib.Path(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-c", "import signal; print('uses', flush=True); signal.pause()"])
+"""
+
+
+def test_nothing_is_deleted_while_a_process_uses_it_also_one_that_another_became(tmp_path: Path) -> None:
+    (tmp_path / "tiketi.db").touch()
+    with subprocess.Popen([sys.executable, "-c", USE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "uses\n"
+        with pytest.raises(FolderError, match="A web process or a worker uses"):
+            delete_data(tmp_path)
+        assert (tmp_path / "tiketi.db").exists()
+        user.kill()
+        user.wait()
+    assert delete_data(tmp_path) == (["tiketi.db"], [])
+
+
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
@@ -60,15 +81,15 @@ def test_forgetting_deletes_our_files_and_the_folder(tmp_path: Path) -> None:
             (folder / name).touch()
         (folder / "appendonlydir").mkdir()
         (folder / "appendonlydir" / "appendonly.aof.manifest").touch()
-    assert delete_data(folder) == []
+    assert delete_data(folder) == (["appendonlydir", "keys.json", "redis.log", "tiketi.db", "tiketi.db-wal"], [])
     assert not folder.exists()
-    assert delete_data(folder) == []
+    assert delete_data(folder) == ([], [])
 
 
 def test_forgetting_leaves_and_names_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     (tmp_path / "keys.json").touch()
-    assert delete_data(tmp_path) == ["thesis.txt"]
+    assert delete_data(tmp_path)[1] == ["thesis.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError
 
 from app.run import redis_server as embedded
 from app.run.children import Spec, spawn
+from tests.ports import kept_port
+from tests.waiting import wait_until
 
 
 def pretend(folder: Path, name: str, version: str) -> Path:
@@ -96,6 +98,38 @@ async def test_the_shipped_configuration_is_in_force(tmp_path: Path) -> None:
     assert (tmp_path / "redis.log").stat().st_mode & 0o077 == 0
 
 
+ON_THIS_MACHINE = {"port", "protected-mode", "unixsocketperm", "daemonize"}  # where it listens, and for whom
+
+
+async def test_a_server_for_the_network_is_set_as_the_one_on_this_machine_is(tmp_path: Path) -> None:
+    """As it is shipped, but for a port and a folder that are free here."""
+    shared = [line for line in embedded.CONF.read_text().splitlines() if line and line[0] != "#"]
+    names = {line.split()[0] for line in shared} - ON_THIS_MACHINE
+    binary, conf = embedded.find_server(tmp_path), embedded.CONF.with_name("redis-network.conf")
+    async with running(tmp_path, signal.SIGTERM) as redis:
+        wanted = {name: (await redis.config_get(name))[name] for name in names}
+    with kept_port() as port:
+        process = await spawn(
+            Spec(name="redis", command=(str(binary), str(conf), "--port", str(port), "--dir", str(tmp_path)))
+        )
+        try:
+            async with Redis(port=port) as redis:
+
+                async def answers() -> bool:
+                    assert process.returncode is None, "Redis ended"
+                    with suppress(ConnectionError):
+                        return bool(await redis.ping())
+                    return False
+
+                await wait_until(answers, description="Redis answers on its port")
+                assert {name: (await redis.config_get(name))[name] for name in names} == wanted
+                assert (await redis.config_get("protected-mode"))["protected-mode"] == "yes"
+                assert int((await redis.config_get("maxmemory"))["maxmemory"]) > 0
+        finally:
+            process.terminate()
+            await process.wait()
+
+
 async def test_a_full_memory_refuses_writes_and_forgets_nobody(tmp_path: Path) -> None:
     async with running(tmp_path, signal.SIGTERM) as redis:
         await redis.set("place", 1)
@@ -107,3 +141,12 @@ async def test_a_full_memory_refuses_writes_and_forgets_nobody(tmp_path: Path) -
 
 async def test_waiting_for_a_server_ends_when_it_has_died(tmp_path: Path) -> None:
     assert not await asyncio.wait_for(embedded.wait_until_answering(tmp_path / "none", lambda: False), 10)
+
+
+def test_memory_is_the_machines_or_what_a_container_may_use(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    whole = embedded.machine_memory_bytes(limit)
+    assert whole > 1 << 20
+    for text, known in (("max\n", whole), ("1048576\n", 1 << 20), (f"{whole * 2}\n", whole)):
+        limit.write_text(text)
+        assert embedded.machine_memory_bytes(limit) == known

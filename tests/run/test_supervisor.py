@@ -277,10 +277,11 @@ def test_children_read_the_settings_the_supervisor_has(settings: Settings) -> No
     assert given == replace(settings, data_dir=settings.data_dir.resolve())
 
 
-def test_the_banner_warns_when_strangers_could_use_the_demo_logins() -> None:
-    assert "TIKETI_DEMO=0" in banner(Settings(host="0.0.0.0"), "http://localhost:8000", "redis")
-    assert "TIKETI_DEMO=0" not in banner(Settings(), "http://localhost:8000", "redis")
-    assert "admin123" not in banner(Settings(demo=False), "http://localhost:8000", "redis")
+def test_the_banner_names_logins_only_where_nobody_else_can_use_them() -> None:
+    for settings in (Settings(host="0.0.0.0"), Settings(public_url="https://tiketi.example"), Settings(demo=False)):
+        assert "admin123" not in banner(settings, "http://localhost:8000", "redis")
+    assert "tiketi admin create" in banner(Settings(host="0.0.0.0"), "http://localhost:8000", "redis")
+    assert "admin123" in banner(Settings(), "http://localhost:8000", "redis")
 
 
 ALONE = """

@@ -39,6 +39,7 @@ async def test_it_tells_the_steps_in_words_or_as_codes(tmp_path: Path, ledger: D
     async with server_in(tmp_path / "redis") as server, server.client() as redis:
         room = await Room(redis, ledger).make()
         await room.join("ann", wish=pack_wish(Wish(quantity=2)))
+        await room.seen(1)
         await room.tick()
         world = World(redis, ledger)
         world.time.at = datetime.fromtimestamp(room.clock.redis_ms / 1000, UTC)

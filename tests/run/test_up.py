@@ -109,19 +109,39 @@ class Up:
         asyncio.run(wait_until(all_serve, description=f"all serve, {names} again"))
 
     def ask(self, method: str, path: str, ticket: str = "") -> tuple[int, bytes]:
+        status, body, _ = self._ask(method, path, {"X-Queue-Ticket": ticket} if ticket else {})
+        return status, body
+
+    def _ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes, str]:
+        """Status, body and the cookies as a browser would send them back."""
         connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
         try:
-            connection.request(method, path, headers={"X-Queue-Ticket": ticket} if ticket else {})
+            connection.request(method, path, headers=headers)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            given = [value.partition(";")[0] for value in answer.headers.get_all("set-cookie", [])]
+            return answer.status, answer.read(), "; ".join(given)
         finally:
             connection.close()
 
+    def post(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection(self.netloc, timeout=WAIT_S)
+        try:
+            connection.request("POST", path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def claim(self, event: str, cookies: str) -> tuple[int, bytes]:
+        status, body, _ = self._ask("POST", f"/api/queue/{event}/claim", {"Cookie": cookies})
+        return status, body
+
     def join(self, event: str) -> dict[str, Any]:
-        status, body = self.ask("POST", f"/api/queue/{event}/join")
+        """The answer, and under "cookies" what a browser sends back."""
+        status, body, cookies = self._ask("POST", f"/api/queue/{event}/join", {})
         assert status == 201, body
         answer: dict[str, Any] = json.loads(body)
-        return answer
+        return {**answer, "cookies": cookies}
 
     def wait_for_turn(self, ticket: str, event: str) -> None:
         """Listen to the stream until it says that it is this buyer's turn."""
@@ -201,9 +221,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_a_buyer_joins_waits_and_is_let_in(system: Up) -> None:
     for page in ("/", "/events/demo", "/admin/login"):
         assert system.ask("GET", page)[0] == 200
-    ticket = system.join("demo")["ticket"]
-    system.wait_for_turn(ticket, "demo")
-    status, body = system.ask("POST", "/api/queue/demo/claim", ticket)
+    given = system.join("demo")
+    system.wait_for_turn(given["ticket"], "demo")
+    status, body = system.claim("demo", given["cookies"])
     assert status in (200, 201), body
     assert json.loads(body)["pass"]
 
@@ -252,17 +272,43 @@ def test_an_operator_steers_from_the_command_line(system: Up) -> None:
     assert system.command("rate", "small", "75").stdout == "small: ratePerSecond 75.0\n"
     assert system.command("burst", "small", "9").returncode == 0
     assert system.command("capacity", "small", "2000").returncode == 0
-    assert system.command("accounts", "small", "only").stdout == "small: accountsOnly True\n"
-    assert system.command("accounts", "small", "all").returncode == 0
+    assert system.command("door", "small", "accounts").stdout == "small: door accounts\n"
+    assert system.command("door", "small", "open").returncode == 0
+    assert system.command("opening", "small", "first").stdout == "small: opening first\n"
+    assert system.command("lobby", "small", "90").stdout == "small: lobbyMinutes 90\n"
+    assert system.command("lobby", "small", "1441").returncode == 2
     assert system.command("message", "small", "The band is late.").returncode == 0
     assert system.command("pause", "small").stdout == "small: state paused\n"
     said = system.command("status", "small").stdout.splitlines()
     assert said[0].split()[:3] == ["event", "state", "waiting"]
     assert said[1].split()[:2] == ["small", "paused"]
-    assert said[1].split()[-2:] == ["75", "9"]
+    assert re.search(r" 75 +9 ", said[1])
     assert "/2000" in said[1]
     assert system.command("resume", "small").returncode == 0
     assert {line.split()[0] for line in system.command("status").stdout.splitlines()} >= {"demo", "small", "event"}
+
+
+def test_a_line_with_people_in_it_is_closed_by_who_is_sure(tmp_path: Path) -> None:
+    with up(tmp_path / "data") as system:
+        assert system.command("pause", "small").returncode == 0
+        system.join("small")
+        refused = system.command("close", "small")
+        assert refused.returncode == 2
+        assert "In line and inside of small: 1. They lose their place." in refused.stderr
+        assert "Nothing was changed" in refused.stderr
+        assert system.command("close", "small", "--yes").stdout == "small: state closed\n"
+
+
+def test_programs_are_told_in_json(system: Up) -> None:
+    assert json.loads(system.command("capacity", "small", "3000", "--json").stdout) == {"maxActive": 3000}
+    lines = system.command("status", "--json").stdout.splitlines()
+    rooms = {room["eventId"]: room for room in map(json.loads, lines)}
+    assert rooms.keys() >= {"demo", "small"}
+    assert rooms["small"]["maxActive"] == 3000
+    assert json.loads(system.command("migrate", "--json").stdout) == {"applied": []}
+    keys = [json.loads(line) for line in system.command("keys", "list", "--json").stdout.splitlines()]
+    assert {"ticket", "signing"} <= {key.get("kind") for key in keys}
+    assert len(keys[-1]["fingerprint"]) > 8
 
 
 @pytest.mark.parametrize("args", [("rate", "nothing", "5"), ("status", "nothing"), ("watch", "nothing")])
@@ -286,7 +332,7 @@ def test_a_value_out_of_range_is_refused_in_plain_words(system: Up, args: tuple[
 
 
 def test_the_columns_of_the_table_stay_in_line_under_a_long_id() -> None:
-    head, long = (console.row([name, *"bcdefghijk"], 30) for name in ("event", "x" * 30))
+    head, long = (console.row([name, *"bcdefghijkl"], 30) for name in ("event", "x" * 30))
     assert head.index("b") == long.index("b") == 31
 
 
@@ -297,7 +343,7 @@ def test_every_command_of_the_papers_is_done_by_a_running_system(system: Up) -> 
     assert len(asked) >= 5
     said = {" ".join(words): system.command(*words) for words in asked}
     assert {line: each.stderr for line, each in said.items() if each.returncode != 0} == {}
-    assert system.command("accounts", "demo", "all").returncode == 0
+    assert system.command("door", "demo", "open").returncode == 0
 
 
 def test_every_address_of_the_readme_is_answered(system: Up) -> None:
