@@ -9,9 +9,8 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,19 +19,15 @@ import msgspec
 from config.settings import PLAIN_NAMES, Settings, SettingsError, load
 from loadtest import audit, records
 from loadtest.options import Options, OptionsError, own_room, read
-from loadtest.plan import plan
 from loadtest.recorder import NoStores, Recorder, recording
-from loadtest.records import Joined, Run
-from loadtest.system import System, SystemFailed, ask, open_at, own_system
+from loadtest.swarm import CrowdFailed, describe, published_draw, send, write_plan
+from loadtest.system import System, SystemFailed, ask, own_system
 
 RUNS = Path("runs")
-LINE_EVERY_S = 5.0  # progress, where there is no terminal to write one line on
-AFTER_S = 20.0  # how long the last people get after DURATION to finish what they are doing
-COUNTS = ("joined", "waiting", "admitted", "reserved", "paid", "errors")
-
-
-class CrowdFailed(Exception):
-    """The crowd's own process ended with a code that is not 0; what it said is above."""
+STORES = (
+    "For the whole verdict set REDIS_URL and DATABASE_URL, or TIKETI_DATA_DIR on the same machine, to what that system "
+    "has; and TIKETI_PRESENCE_WINDOW_S and TIKETI_PRESENCE_FLUSH_S if it sets them."
+)
 
 
 def main() -> int:
@@ -70,9 +65,10 @@ async def swarm(options: Options, environ: Mapping[str, str]) -> int:
         if run.accounts:
             print("Everybody makes an account first…", flush=True)
         records.write_one(folder / records.RUN, run)
-        _write_plan(options, folder)
+        write_plan(options, folder)
         recorder = await _try_recording(stack, system.settings, options.event_id, folder)
-        run = await _send(run, folder, recorder)
+        run = await send(run, folder, recorder)
+        run = msgspec.structs.replace(run, draw=await asyncio.to_thread(published_draw, run))
         records.write_one(folder / records.RUN, msgspec.structs.replace(run, stores_read=recorder is not None))
     print(flush=True)
     return audit.show(folder)
@@ -85,111 +81,12 @@ def running_system(options: Options, environ: Mapping[str, str]) -> System:
     return System(options.host, load(kept))
 
 
-def describe(options: Options, system: System, started: datetime) -> Run:
-    return Run(
-        started=started.isoformat(timespec="seconds"),
-        host=system.url,
-        event_id=options.event_id,
-        users=options.users,
-        seed=options.seed,
-        duration_s=options.duration_s,
-        rate_per_s=options.rate_per_s,
-        own=not options.host,
-        accounts=options.accounts,
-        presence_window_s=system.settings.presence_window_s,
-        presence_flush_s=system.settings.presence_flush_s,
-        opening_draw_s=0.0 if options.host else system.settings.opening_draw_s,
-    )
-
-
-def _write_plan(options: Options, folder: Path) -> None:
-    writer = records.Writer(folder / records.PLAN)
-    for visit in plan(options):
-        writer.add(visit)
-    writer.close()
-
-
 async def _try_recording(stack: AsyncExitStack, settings: Settings, event_id: str, folder: Path) -> Recorder | None:
     try:
         return await stack.enter_async_context(recording(settings, event_id, folder))
     except NoStores as error:
-        print(f"The stores behind HOST cannot be read here ({error}): only what the crowd saw can be judged.")
+        print(f"The stores behind HOST cannot be read here ({error}): only what the crowd saw can be judged. {STORES}")
         return None
-
-
-async def _send(run: Run, folder: Path, recorder: Recorder | None) -> Run:
-    """Run the crowd beside the recorder. Answers the run with its times."""
-    following = asyncio.create_task(recorder.run()) if recorder else None
-    try:
-        run = await _crowd(run, folder)
-        run = msgspec.structs.replace(run, ended_ms=records.now_ms())
-        if recorder is not None and run.own:
-            await recorder.rest(AFTER_S)
-    finally:
-        if following is not None:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
-    if recorder is not None:
-        crowd = records.read_lines(folder / records.CROWD, records.CrowdLine)
-        await recorder.finish(dict.fromkeys(line.holder for line in crowd if isinstance(line, Joined)))
-    return run
-
-
-async def _crowd(run: Run, folder: Path) -> Run:
-    """The crowd's process, its counts shown as they come. Ctrl-C ends the crowd, not the verdict."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "loadtest.crowd", str(folder)),
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, process.terminate)
-    stopping = None
-    progress = Progress()
-    try:
-        async for line in process.stdout:
-            counts: dict[str, float] = msgspec.json.decode(line)
-            if opening_ms := counts.pop("opening_ms", 0.0):
-                run = msgspec.structs.replace(run, opening_ms=opening_ms)
-                if run.own:
-                    await asyncio.to_thread(open_at, run.host, run.event_id, opening_ms)
-                stopping = loop.call_later(run.duration_s + AFTER_S, process.terminate)
-            progress.show(counts)
-        if await process.wait() != 0:
-            raise CrowdFailed(process.returncode)
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        if stopping is not None:
-            stopping.cancel()
-        if process.returncode is None:
-            process.terminate()
-    progress.end()
-    return run
-
-
-class Progress:
-    """One line, rewritten every second on a terminal; a line every few seconds elsewhere."""
-
-    def __init__(self) -> None:
-        self._began_s = time.monotonic()
-        self._shown_s = float("-inf")
-        self._tty = sys.stdout.isatty()
-        self._last = ""
-
-    def show(self, counts: Mapping[str, float]) -> None:
-        now_s = time.monotonic()
-        told = "  ".join(f"{name} {int(counts.get(name, 0)):>5}" for name in COUNTS)
-        self._last = f"{now_s - self._began_s:5.0f} s  {told}"
-        if self._tty:
-            print(f"\r{self._last}", end="", flush=True)
-        elif now_s - self._shown_s >= LINE_EVERY_S:
-            self._shown_s = now_s
-            print(self._last, flush=True)
-
-    def end(self) -> None:
-        print(f"\r{self._last}" if self._tty else self._last, flush=True)
 
 
 if __name__ == "__main__":

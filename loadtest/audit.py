@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from loadtest import records
-from loadtest.judge import money, order, places, rate, seats, waits
+from loadtest.judge import adversaries, draw, money, order, places, rate, seats, waits
 from loadtest.judge.finding import Finding, People
 from loadtest.judge.replay import replay
-from loadtest.plan import Kind
+from loadtest.options import Adversary
 from loadtest.records import Records
 
 BREACHES_SHOWN = 10
@@ -25,12 +25,21 @@ CLEAN, BROKEN, UNPROVEN = 0, 1, 2
 
 Say = Callable[[str], None]
 
+BESIDE = {
+    Adversary.macro: "a macro of ten sessions",
+    Adversary.repeater: "a browser that joins by the hundred",
+    Adversary.flooder: "an address that floods the line",
+    Adversary.none: "nobody else",
+}
+
 
 def judge(run: Records) -> list[Finding]:
     """Every finding, in the order in which it is read."""
+    given, run = draw.by_number(run), draw.by_rank(run)
     people, played = People(run), replay(run)
     return [
-        places.judge_numbers(run, people, played),
+        places.judge_numbers(given, People(given), played),
+        draw.judge_draw(run),
         places.judge_holders(run, people, played),
         order.judge_order(run, people, played),
         places.judge_tickets(run, people, played),
@@ -45,7 +54,7 @@ def judge(run: Records) -> list[Finding]:
         waits.judge_errors(run),
         waits.judge_news(run, played),
         waits.judge_eta(run, played),
-        waits.judge_macro(run, played, people),
+        adversaries.judge_adversary(run, played),
     ]
 
 
@@ -84,9 +93,8 @@ def show(folder: Path, say: Say = print) -> int:
 
 
 def _title(run: Records, folder: Path) -> str:
-    tabs = sum(visit.kind is Kind.macro for visit in run.visits)
     took_s = (run.run.ended_ms - run.run.opening_ms) / 1000
-    who = f"{run.run.users} people and a macro of {tabs} sessions"
+    who = f"{run.run.users} people and {BESIDE[run.run.adversary]}"
     return f"Verdict on {folder}: {who} against {run.run.host}, seed {run.run.seed}, {took_s:.0f} s"
 
 

@@ -68,13 +68,18 @@ class Buyer(Visitor):
         sent_ms, held = claimed.sent_ms, claimed.body.get("reservation")
         if held is None and self.visit.wish:
             held = self._await_wish()
+        by_wish = held is not None
         if held is None:
             sent_ms = now_ms()
             held = self._choose()
         if held is None:
             self.queue("leave")
             return "sold_out"
-        return self._settle(held, sent_ms)
+        return self._settle(held, sent_ms, by_wish)
+
+    @property
+    def _must_be_together(self) -> bool:
+        return self.visit.wish is not None and self.visit.wish["adjacent"] == "required"
 
     def _claim(self) -> Answer | None:
         """Take the turn up. A web process that has not heard of the admission yet is asked again."""
@@ -123,7 +128,7 @@ class Buyer(Visitor):
         free = [seat.id for seat in seats if seat.status == "available"][:FRONT_SEATS]
         return dice.sample(free, min(quantity, len(free)))
 
-    def _settle(self, held: dict[str, Any], sent_ms: float) -> str:
+    def _settle(self, held: dict[str, Any], sent_ms: float, by_wish: bool) -> str:
         expires_ms = datetime.fromisoformat(held["expiresAt"]).timestamp() * 1000
         self.crowd.counts["reserved"] += 1
         self.write(
@@ -134,6 +139,7 @@ class Buyer(Visitor):
                 reservation=held["id"],
                 seats=[seat["id"] for seat in held["seats"]],
                 expires_ms=expires_ms,
+                is_torn=by_wish and self._must_be_together and not held["together"],
             )
         )
         gevent.sleep(self.visit.think_s)

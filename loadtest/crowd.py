@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     visits = list(records.read_lines(folder / records.PLAN, Visit))
     writer = records.Writer(folder / records.CROWD)
     away_s = run.presence_window_s * AWAY_WINDOWS + 1
-    Visitor.crowd = crowd = Crowd(run.event_id, visits, writer.add, away_s, accounts=run.accounts)
+    Visitor.crowd = crowd = Crowd(run.event_id, visits, writer.add, away_s, accounts=run.accounts, own=run.own)
     logging.basicConfig(level=logging.WARNING, format="crowd: %(message)s")
     logging.getLogger("locust.runners").setLevel(logging.CRITICAL)  # many at once is the point here
     come(run.host, crowd, len(visits))

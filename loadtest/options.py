@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 TRICKLE = 0.15  # of the people come later, evenly, instead of with the opening
@@ -19,6 +20,15 @@ PRESENCE_MAX_S = 16  # so that people can be absent for longer than that and sti
 USERS_MAX = 20_000
 
 
+class Adversary(StrEnum):
+    """Who comes beside the honest people, to gain from it."""
+
+    macro = "macro"  # ten sessions of one person
+    repeater = "repeater"  # one browser that joins by the hundred
+    flooder = "flooder"  # one address without cookies
+    none = "none"
+
+
 class OptionsError(ValueError):
     """A variable cannot be used; the message says which and what it takes."""
 
@@ -27,7 +37,8 @@ class OptionsError(ValueError):
 class Options:
     """`rate` is the peak of arrivals per second; `host` is "" for a system of our own.
 
-    `accounts`: everybody has one, and only such people may join.
+    `lobby`: people may come before the opening, and its order is drawn; of a system of our own.
+    `accounts`: everybody has one, and only such people may join. `adversary`: who comes beside the honest people.
     """
 
     users: int = 200
@@ -37,6 +48,8 @@ class Options:
     event_id: str = "demo"
     seed: int = 1
     accounts: bool = False
+    adversary: Adversary = Adversary.macro
+    lobby: bool = False
 
     @property
     def arrive_within_s(self) -> float:
@@ -55,7 +68,8 @@ class OwnRoom:
     claim_window_s: int = 6
     pass_s: int = 20
     hold_s: int = 8
-    accounts_only: bool = False
+    door: str = "open"
+    opening: str = "first"
 
 
 def read(environ: Mapping[str, str]) -> Options:
@@ -75,6 +89,12 @@ def read(environ: Mapping[str, str]) -> Options:
     accounts = bool(_number(environ, "ACCOUNTS", 0, 0, 1))
     if host and accounts:
         raise OptionsError("ACCOUNTS=1 makes many accounts, which is for a system of the swarm's own: leave out HOST")
+    lobby = bool(_number(environ, "LOBBY", 0, 0, 1))
+    adversary = _adversary(environ.get("ADVERSARY", "").strip() or "macro")
+    if host and adversary is Adversary.flooder:
+        raise OptionsError("ADVERSARY=flooder is for a system of the swarm's own: leave out HOST")
+    if lobby and (host or adversary is Adversary.flooder):
+        raise OptionsError("LOBBY=1 is for a system of the swarm's own and not for the flooder, who reads no draw")
     return Options(
         users=users,
         duration_s=duration_s,
@@ -83,6 +103,8 @@ def read(environ: Mapping[str, str]) -> Options:
         event_id=environ.get("EVENT", "").strip() or "demo",
         seed=int(_number(environ, "SEED", 1, 0, 2**31)),
         accounts=accounts,
+        adversary=adversary,
+        lobby=lobby,
     )
 
 
@@ -94,9 +116,17 @@ def own_room(options: Options) -> OwnRoom:
         rate_per_s=rate,
         burst=max(2, rate),
         max_active=max(20, rate * INSIDE_S),
-        accounts_only=options.accounts,
+        door="accounts" if options.accounts else "open",
+        opening="draw" if options.lobby else "first",
         presence_window_s=min(PRESENCE_MAX_S, max(8, math.ceil(2 * poll_s))),
     )
+
+
+def _adversary(text: str) -> Adversary:
+    try:
+        return Adversary(text)
+    except ValueError:
+        raise OptionsError(f"ADVERSARY={text!r} is not one of {', '.join(Adversary)}") from None
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:

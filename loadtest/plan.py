@@ -13,10 +13,12 @@ from enum import StrEnum
 
 import msgspec
 
-from loadtest.options import TRICKLE, Options
+from loadtest.options import TRICKLE, Adversary, Options
 
 MACRO_SESSIONS = 10
 BISECTIONS = 60
+REPEATER_EARLY_S = 1.0
+ADVERSARIES = frozenset({"macro", "repeater"})  # kinds
 
 
 class Kind(StrEnum):
@@ -26,6 +28,7 @@ class Kind(StrEnum):
     abandon = "abandon"
     away = "away"  # gone for longer than the presence window, then back
     macro = "macro"  # one browser session of the scalping macro
+    repeater = "repeater"  # one browser that joins by the hundred through the opening
 
 
 class Ending(StrEnum):
@@ -49,6 +52,8 @@ ABANDONS: Mapping[Ending, int] = {
     Ending.vanish_inside: 20,
 }
 QUANTITIES = (1, 2, 2, 2, 3, 4)
+ADJACENT: tuple[str | bool, ...] = ("required", "preferred", True, True, False)
+SCALPED = 4  # seats that an adversary wants
 GRADES: tuple[tuple[str, ...], ...] = ((), (), ("VIP", "R"), ("R", "S"), ("S", "A"), ("A",))
 
 
@@ -76,8 +81,11 @@ def plan(options: Options) -> list[Visit]:
             zip(arrivals(dice, options), _kinds(dice, options.users), strict=True), start=1
         )
     ]
-    macro = options.users + 1
-    visits += [_visit(dice, macro + tab, macro, Kind.macro, 0.0) for tab in range(MACRO_SESSIONS)]
+    person = options.users + 1
+    if options.adversary is Adversary.macro:
+        visits += [_visit(dice, person + tab, person, Kind.macro, 0.0) for tab in range(MACRO_SESSIONS)]
+    elif options.adversary is Adversary.repeater:
+        visits.append(_visit(dice, person, person, Kind.repeater, -REPEATER_EARLY_S))
     return sorted(visits, key=lambda visit: (visit.arrives_s, visit.session))
 
 
@@ -114,12 +122,13 @@ def _kinds(dice: random.Random, users: int) -> list[Kind]:
 
 
 def _visit(dice: random.Random, session: int, person: int, kind: Kind, arrives_s: float) -> Visit:
-    endings = {Kind.abandon: ABANDONS, Kind.macro: {Ending.pay: 1}}.get(kind, ENDINGS)
-    quantity = 4 if kind is Kind.macro else dice.choice(QUANTITIES)
+    endings = {Kind.abandon: ABANDONS, Kind.macro: {Ending.pay: 1}, Kind.repeater: {Ending.pay: 1}}.get(kind, ENDINGS)
+    is_honest = kind not in ADVERSARIES
+    quantity = dice.choice(QUANTITIES) if is_honest else SCALPED
     wish: dict[str, object] = {
         "quantity": quantity,
         "grades": dice.choice(GRADES),
-        "adjacent": quantity < 4 and dice.random() < 0.8,
+        "adjacent": dice.choice(ADJACENT) if quantity < 4 else False,
     }
     return Visit(
         session=session,
@@ -127,9 +136,9 @@ def _visit(dice: random.Random, session: int, person: int, kind: Kind, arrives_s
         kind=kind,
         arrives_s=arrives_s,
         ending=dice.choices(list(endings), list(endings.values()))[0],
-        wish=wish if kind is not Kind.macro and dice.random() < 0.5 else None,
+        wish=wish if is_honest and dice.random() < 0.5 else None,
         quantity=quantity,
-        picks_seats=kind is not Kind.macro and dice.random() < 0.5,
-        think_s=0.0 if kind is Kind.macro else dice.uniform(0.3, 3.0),
+        picks_seats=is_honest and dice.random() < 0.5,
+        think_s=0.0 if not is_honest else dice.uniform(0.3, 3.0),
         gives_up_after_s=dice.uniform(0.5, 8.0),
     )

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import redis_keys
 from app.audit.invariants import check
-from app.connections import open_store
+from app.connections import open_redis, open_store
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Outcome, unpack_published
 from app.ledger import events
@@ -41,6 +41,7 @@ from loadtest.records import LaneEntry, LaneOutcome, RoomEntry, RoomSettings, Ro
 BLOCK_MS = 250
 ENTRIES_PER_READ = 1_000
 REST_POLL_S = 0.25
+CATCH_UP_POLL_S = 0.01
 RETRY_S = 0.2
 HOLDERS_PER_CALL = 500
 
@@ -101,6 +102,13 @@ class Recorder:
             except (RoomUnavailable, RedisError, OSError):
                 await asyncio.sleep(RETRY_S)
 
+    async def catch_up(self) -> None:
+        """Return when all that is in the logs now has been noted, by `run`, which goes on."""
+        for key in list(self._positions):
+            newest = await self._redis.xrevrange(key, count=1)
+            while newest and _id(self._positions[key]) < _id(newest[0][0]):  # noqa: ASYNC110  # `run` reads meanwhile
+                await asyncio.sleep(CATCH_UP_POLL_S)
+
     async def _read(self, block_ms: int | None = BLOCK_MS) -> bool:
         """One read of both logs. False if there was nothing."""
         streams: dict[Any, Any] = dict(self._positions)
@@ -130,6 +138,11 @@ class Recorder:
                 skipped=_numbers(entry.get(b"s", b"")),
                 ended=_numbers(ended),
                 back=_numbers(entry.get(b"b", b"")),
+                due_ms=float(entry[b"f"]) if entry.get(b"a") else None,
+                due_every_ms=float(entry.get(b"e", 0)),
+                clock_back_ms=float(entry.get(b"back_ms", 0)),
+                lost=int(entry.get(b"lost", 0)),
+                kept=int(entry.get(b"kept", 0)),
                 settings=settings,
             )
         )
@@ -216,7 +229,8 @@ class Recorder:
         money = select(payments.c.reservation_id, payments.c.status).join(reservations).where(ours)
         async with self._db.read() as tx:
             rows = (await tx.execute(select(reservations).where(ours))).all()
-            for one, idx, is_live in await tx.execute(pairs.where(reservation_seats.c.event_id == self._event_id)):
+            kept = (reservation_seats.c.event_id == self._event_id) & ~reservation_seats.c.returned
+            for one, idx, is_live in await tx.execute(pairs.where(kept)):
                 seats[one].append(idx)
                 if is_live:
                     live[one].append(idx)
@@ -244,7 +258,7 @@ class Recorder:
 async def recording(settings: Settings, event_id: str, folder: Path) -> AsyncIterator[Recorder]:
     """A recorder that has started. Raises NoStores."""
     async with AsyncExitStack() as stack:
-        redis = Redis.from_url(settings.redis)
+        redis = open_redis(settings)
         stack.push_async_callback(redis.aclose)
         db = open_store(settings)
         stack.push_async_callback(db.close)
@@ -252,6 +266,12 @@ async def recording(settings: Settings, event_id: str, folder: Path) -> AsyncIte
         recorder = Recorder(redis, db, event_id, folder, providers)
         await recorder.start()
         yield recorder
+
+
+def _id(entry_id: bytes) -> tuple[int, int]:
+    """An entry's place in its stream: milliseconds, and which of theirs."""
+    at_ms, _, place = entry_id.partition(b"-")
+    return int(at_ms), int(place)
 
 
 def _numbers(csv: bytes) -> list[int]:

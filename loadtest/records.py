@@ -13,15 +13,17 @@ from typing import Any, TextIO
 
 import msgspec
 
+from loadtest.options import Adversary
 from loadtest.plan import Visit
 
-RUN, PLAN, CROWD, ROOM, LANE, STORES = (
+RUN, PLAN, CROWD, ROOM, LANE, STORES, FLOOD = (
     "run.json",
     "plan.jsonl",
     "crowd.jsonl",
     "room.jsonl",
     "lane.jsonl",
     "stores.json",
+    "flood.json",
 )
 _STEADY_TO_UNIX_S = time.time() - time.perf_counter()
 
@@ -47,7 +49,8 @@ class Call(_Line, frozen=True, kw_only=True, tag="call"):
 
 
 class Joined(_Line, frozen=True, kw_only=True, tag="joined"):
-    """A join that was answered with a place; `again`: this session had one already."""
+    """A join that was answered with a place; `again`: this session had one already. `entry`: the number is an entry of
+    a draw, counted from 1, else it is the place in the order of the line."""
 
     session: int
     sent_ms: float
@@ -56,6 +59,7 @@ class Joined(_Line, frozen=True, kw_only=True, tag="joined"):
     number: int
     holder: str
     again: bool = False
+    entry: bool = False
 
 
 class PositionSeen(_Line, frozen=True, kw_only=True, tag="told"):
@@ -89,6 +93,7 @@ class Held(_Line, frozen=True, kw_only=True, tag="held"):
     reservation: str
     seats: list[str]
     expires_ms: float
+    is_torn: bool = False  # in several groups, though they were to be side by side or not at all
 
 
 class Settled(_Line, frozen=True, kw_only=True, tag="settled"):
@@ -137,7 +142,12 @@ class RoomStart(_Line, frozen=True, kw_only=True, tag="start"):
 
 
 class RoomEntry(_Line, frozen=True, kw_only=True, tag="entry"):
-    """One entry of the room log; `settings` and, if the log tells it, `epoch` with those that say they changed."""
+    """One entry of the room log; `settings` and, if the log tells it, `epoch` with those that say they changed.
+
+    `due_ms`: when the first one of `admitted` was due, None if at `at_ms`, and `due_every_ms` those after them;
+    `clock_back_ms`: by how much Redis's clock was found to be set back. `lost`: the room was made again after Redis
+    lost something; the last number that may have been given until then, of which those up to `kept` are still known.
+    """
 
     rev: int
     kind: str
@@ -149,6 +159,11 @@ class RoomEntry(_Line, frozen=True, kw_only=True, tag="entry"):
     skipped: list[int] = []
     ended: list[int] = []
     back: list[int] = []
+    due_ms: float | None = None
+    due_every_ms: float = 0.0
+    clock_back_ms: float = 0.0
+    lost: int = 0
+    kept: int = 0
     settings: RoomSettings | None = None
 
 
@@ -208,8 +223,21 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     violations: list[tuple[str, str]] = []
 
 
+class Draw(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A draw as the system published it, in hex; entry e is number `after` + e."""
+
+    after: int
+    commitment: str
+    entries: int
+    root: str
+    seed: str
+    randomness: str = ""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was asked for, and the server's lifetimes; `own`: the system was the swarm's own."""
+    """What was asked for, and the server's lifetimes; `own`: the system was the swarm's own. `disturbed`: from when
+    until when, in Unix ms, its stores and processes were made to fail. `in_time`: to end too late is a breach, which it
+    is not where they are."""
 
     started: str
     host: str
@@ -225,11 +253,31 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     presence_flush_s: float = 5.0
     opening_draw_s: float = 0.0  # of our own system: who came within so long of the opening had a drawn place
     stores_read: bool = True
+    draw: Draw | None = None
     accounts: bool = False
+    adversary: Adversary = Adversary.macro
+    disturbed: list[tuple[float, float]] = []
+    in_time: bool = True
+
+    def was_disturbed(self, from_ms: float, to_ms: float) -> bool:
+        """Whether the system was made to fail at some time between these two."""
+        return any(began_ms <= to_ms and from_ms <= ended_ms for began_ms, ended_ms in self.disturbed)
 
     @property
     def drawn_until_ms(self) -> float:
         return self.opening_ms + self.opening_draw_s * 1000 if self.opening_draw_s else 0.0
+
+
+class Flood(msgspec.Struct, kw_only=True):
+    """What the flooder did and got: its places as (when, number), before it solved challenges and since."""
+
+    began_ms: float
+    solves_from_ms: float
+    ended_ms: float = 0.0
+    asked: int = 0
+    failed: int = 0
+    unsolved: list[tuple[float, int]] = []
+    solved: list[tuple[float, int]] = []
 
 
 class Writer:
@@ -271,6 +319,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     room: list[RoomEntry] = []
     lane: list[LaneEntry] = []
     stores: Stores | None = None
+    flood: Flood | None = None
 
     def of(self, kind: type[Any]) -> list[Any]:
         """The crowd's lines of one kind, in the order they were written."""
@@ -281,7 +330,7 @@ def load(folder: Path) -> Records:
     """Read a run. Raises FileNotFoundError if it is not one, msgspec.MsgspecError if a line is not ours."""
     run = msgspec.json.decode((folder / RUN).read_bytes(), type=Run)
     room = list(read_lines(folder / ROOM, RoomLine))
-    stores = folder / STORES
+    stores, flood = folder / STORES, folder / FLOOD
     return Records(
         run=run,
         visits=list(read_lines(folder / PLAN, Visit)),
@@ -290,4 +339,5 @@ def load(folder: Path) -> Records:
         room=[line for line in room if isinstance(line, RoomEntry)],
         lane=list(read_lines(folder / LANE, LaneEntry)),
         stores=msgspec.json.decode(stores.read_bytes(), type=Stores) if stores.exists() else None,
+        flood=msgspec.json.decode(flood.read_bytes(), type=Flood) if flood.exists() else None,
     )

@@ -26,7 +26,9 @@ from loadtest.options import USERS_MAX, OwnRoom
 START_S = 90.0
 STOP_S = 30.0
 CALL_S = 10.0
+LINE_BYTES_MAX = 1 << 20  # of its log
 AHEAD_MS = 100.0  # the sale opens so long before the first of the crowd comes, whose clocks are not exact
+LOBBY_MINUTES = {"draw": 1, "first": 0}
 PASSED_ON = ("WEB", "WORKERS")  # of the settings, the only ones a swarm's own system takes from outside
 BANNER = re.compile(r"Admin\s+(http\S+)/admin")
 
@@ -37,30 +39,34 @@ class SystemFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Where it answers, and the settings with which its stores can be opened."""
+    """Where it answers, and the settings with which its stores can be opened. `pid`: of our own system's supervisor."""
 
     url: str
     settings: Settings
+    pid: int = 0
 
 
 @asynccontextmanager
-async def own_system(environ: Mapping[str, str], room: OwnRoom, event_id: str, log: Path) -> AsyncIterator[System]:
-    """Start, set up, and stop when the block ends. Raises SystemFailed."""
+async def own_system(
+    environ: Mapping[str, str], room: OwnRoom, event_id: str, log: Path, more: Mapping[str, str] | None = None
+) -> AsyncIterator[System]:
+    """Start, set up, and stop when the block ends. `more`: variables of this system alone. Raises SystemFailed."""
     with tempfile.TemporaryDirectory(prefix="tiketi-swarm-") as folder:
-        env = own_environ(environ, room, Path(folder))
+        env = own_environ(environ, room, Path(folder)) | dict(more or {})
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "app.cli", "up"),
                 env=env,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=output,
+                stderr=asyncio.subprocess.STDOUT,  # by way of us, so that a disk that is full for it is not for its log
+                limit=LINE_BYTES_MAX,
                 start_new_session=True,  # Ctrl-C is ours: the verdict still wants the stores
             )
             try:
-                url = await _wait_for_banner(process, log)
+                url = await _wait_for_banner(process, output, log)
                 draining = asyncio.create_task(_drain(process, output))
                 await asyncio.to_thread(set_up, url, event_id, room)
-                yield System(url, load(env))
+                yield System(url, load(env), process.pid)
                 draining.cancel()
             finally:
                 await _stop(process)
@@ -68,7 +74,8 @@ async def own_system(environ: Mapping[str, str], room: OwnRoom, event_id: str, l
 
 def own_environ(environ: Mapping[str, str], room: OwnRoom, folder: Path) -> dict[str, str]:
     """The environment of our own system: nothing of ours, or of another Tiketi, gets into it but WEB and WORKERS."""
-    ours = {*_variables(environ), "HOST", "PORT", "USERS", "RATE", "DURATION", "EVENT", "SEED", "ACCOUNTS"}
+    ours = {*_variables(environ), "HOST", "PORT", "USERS", "RATE", "DURATION", "EVENT", "SEED", "ACCOUNTS", "ADVERSARY"}
+    ours |= {"LOBBY"}
     kept = {name: value for name, value in environ.items() if name not in ours or name in PASSED_ON}
     return kept | {
         "HOST": "127.0.0.1",
@@ -79,6 +86,7 @@ def own_environ(environ: Mapping[str, str], room: OwnRoom, folder: Path) -> dict
         "TIKETI_CLAIM_WINDOW_S": str(room.claim_window_s),
         "TIKETI_PASS_S": str(room.pass_s),
         "TIKETI_HOLD_S": str(room.hold_s),
+        "TIKETI_TRUSTED_PROXIES": "127.0.0.1",  # everybody of the crowd says where they are
         "TIKETI_REGISTRATIONS_PER_ADDRESS_MAX": str(USERS_MAX * 2),  # everybody has our address
         "PYTHONUNBUFFERED": "1",
     }
@@ -88,13 +96,14 @@ def _variables(environ: Mapping[str, str]) -> list[str]:
     return [name for name in environ if name.startswith("TIKETI_") or name in ("REDIS_URL", "DATABASE_URL")]
 
 
-async def _wait_for_banner(process: asyncio.subprocess.Process, log: Path) -> str:
+async def _wait_for_banner(process: asyncio.subprocess.Process, output: Any, log: Path) -> str:
     assert process.stdout is not None
     said: list[str] = []
     try:
         async with asyncio.timeout(START_S):
             while line := await process.stdout.readline():
                 said.append(line.decode())
+                output.write(line)
                 if found := BANNER.search(said[-1]):
                     return found[1]
     except TimeoutError:
@@ -107,6 +116,7 @@ async def _drain(process: asyncio.subprocess.Process, output: Any) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
         output.write(line)
+        output.flush()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -123,7 +133,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 def set_up(url: str, event_id: str, room: OwnRoom) -> None:
     """Give the room its rate, burst and capacity, and say who may join. Raises SystemFailed."""
     limits = {"ratePerSecond": room.rate_per_s, "burst": room.burst, "maxActive": room.max_active}
-    wanted = {**limits, "accountsOnly": room.accounts_only}
+    wanted = {**limits, "door": room.door, "opening": room.opening, "lobbyMinutes": LOBBY_MINUTES[room.opening]}
     ask("PATCH", f"{url}/api/admin/events/{event_id}/admission", wanted, _admin(url))
 
 

@@ -10,10 +10,13 @@ import gevent
 from loadtest.buying import Buyer
 from loadtest.plan import Ending, Kind
 from loadtest.records import now_ms
+from loadtest.visitor import WAITING
 
 RELOAD_EVERY_S = 3.0
 CLICK_S = 0.1
 CLICKS_AT_OPENING = 20
+REPEATS_S = 4.0
+REPEATS_AT_ONCE = 20
 
 
 class Poller(Buyer):
@@ -40,9 +43,9 @@ class Reloader(Buyer):
     kind = Kind.reload
 
     def wait(self) -> str:
-        while self.state == "waiting":
+        while self.state in WAITING:
             self.wait_by_polling(now_ms() + RELOAD_EVERY_S * 1000)
-            if self.state == "waiting":
+            if self.state in WAITING:
                 gevent.joinall([gevent.spawn(self.join), gevent.spawn(self.poll)], raise_error=True)
         return self.state
 
@@ -55,7 +58,7 @@ class Abandoner(Buyer):
     def wait(self) -> str:
         if self.visit.ending in (Ending.vanish_waiting, Ending.leave):
             self.wait_by_polling(now_ms() + self.visit.gives_up_after_s * 1000)
-            if self.state != "waiting":
+            if self.state not in WAITING:
                 return "abandoned" if self.state == "admitted" else self.state
             if self.visit.ending is Ending.leave:
                 self.queue("leave")
@@ -70,7 +73,7 @@ class AwayAndBack(Buyer):
 
     def wait(self) -> str:
         self.wait_by_polling(now_ms() + self.visit.gives_up_after_s * 1000)
-        if self.state == "waiting":
+        if self.state in WAITING:
             gevent.sleep(self.crowd.away_s)
             self.poll()
         return self.wait_by_polling()
@@ -83,7 +86,7 @@ class Macro(Buyer):
 
     def wait(self) -> str:
         clicks = 0
-        while self.state == "waiting":
+        while self.state in WAITING:
             if self.visit.person in self.crowd.winners:
                 return "abandoned"
             gevent.sleep(CLICK_S)
@@ -98,4 +101,16 @@ class Macro(Buyer):
         return self.state
 
 
-KINDS: tuple[type[Buyer], ...] = (Poller, Streamer, Reloader, Abandoner, AwayAndBack, Macro)
+class Repeater(Buyer):
+    """Joins by the hundred from one browser while the line opens, then waits like anybody."""
+
+    kind = Kind.repeater
+
+    def wait(self) -> str:
+        until_ms = now_ms() + REPEATS_S * 1000
+        while self.state in WAITING and now_ms() < until_ms:
+            gevent.joinall([gevent.spawn(self.join) for _ in range(REPEATS_AT_ONCE)], raise_error=True)
+        return self.wait_by_polling()
+
+
+KINDS: tuple[type[Buyer], ...] = (Poller, Streamer, Reloader, Abandoner, AwayAndBack, Macro, Repeater)

@@ -26,8 +26,9 @@ from loadtest.records import Call, CrowdLine, Joined, PositionSeen, SessionEnded
 RETRY_S = 1.0
 TIMEOUT_S = 20.0
 LOGINS_AT_ONCE = 4  # a password takes the system a while, on purpose
+WAITING = ("waiting", "lobby")  # states of who has not been let in yet
 HOLDER_AT = slice(18, 34)  # where a ticket carries the holder's 16 bytes
-ANSWERED = frozenset({200, 201, 401, 403, 404, 409, 410, 422})  # everything else is an error of the system
+ANSWERED = frozenset({200, 201, 202, 401, 403, 404, 409, 410, 422})  # everything else is an error of the system
 
 
 class Answer(NamedTuple):
@@ -54,7 +55,9 @@ class Crowd:
         away_s: float,
         *,
         accounts: bool = False,
+        own: bool = False,
     ) -> None:
+        self.own = own
         self.event_id = event_id
         self.away_s = away_s
         self.write = write
@@ -93,6 +96,7 @@ class Visitor(FastHttpUser):
         self.poll_after_s = RETRY_S
         self.position: dict[str, Any] = {}
         self.content = b""
+        self.from_where = {"X-Forwarded-For": address_of(self.visit.person)} if self.crowd.own else {}
 
     def on_start(self) -> None:
         """Come to the doors: with accounts, as somebody who has logged in."""
@@ -106,13 +110,17 @@ class Visitor(FastHttpUser):
         account = {"email": f"person-{person}@swarm.example", "password": f"password of {person}"}
         first = person not in known
         made = known.setdefault(person, Event())
-        if not first:
-            made.wait()
-        name, body = ("register", {**account, "name": f"Person {person}"}) if first else ("login", account)
+        if first:
+            self.until_taken("register", {**account, "name": f"Person {person}"}, 202)
+            made.set()
+        made.wait()
+        self.until_taken("login", account, 200)
+
+    def until_taken(self, name: str, body: object, status: int) -> None:
+        """Ask this of accounts again and again until it is answered with that status."""
         with self.crowd.logging_in:
-            while self.call(name, "POST", f"/api/auth/{name}", body).status not in (200, 201):
+            while self.call(name, "POST", f"/api/auth/{name}", body).status != status:
                 gevent.sleep(RETRY_S)
-        made.set()
 
     @task
     def live(self) -> None:
@@ -120,7 +128,7 @@ class Visitor(FastHttpUser):
         self.crowd.doors.wait()
         self.sleep_until_ms(self.crowd.opening_ms + self.visit.arrives_s * 1000)
         how = self.come()
-        self.crowd.counts["waiting"] -= self.state == "waiting"
+        self.crowd.counts["waiting"] -= self.state in WAITING
         self.write(SessionEnded(session=self.visit.session, at_ms=now_ms(), how=how))
         raise StopUser
 
@@ -138,6 +146,7 @@ class Visitor(FastHttpUser):
         """One request with this session's cookies, recorded whatever comes of it. Its bytes are then in `content`."""
         data = None if body is None else msgspec.json.encode(body).decode()
         headers = {} if body is None else {"Content-Type": "application/json"}
+        headers |= self.from_where
         sent_ms = now_ms()
         with self.client.request(
             method, path, name=name, data=data, headers=headers, catch_response=True, allow_redirects=False
@@ -180,7 +189,9 @@ class Visitor(FastHttpUser):
             gevent.sleep(RETRY_S)
 
     def _joined(self, answer: Answer) -> None:
-        again, self.ticket, self.number = self.number > 0, str(answer.body["ticket"]), int(answer.body["number"])
+        is_entry = "entry" in answer.body
+        again, self.ticket = self.number > 0, str(answer.body["ticket"])
+        self.number = int(answer.body["entry" if is_entry else "number"])
         self.write(
             Joined(
                 session=self.visit.session,
@@ -190,6 +201,7 @@ class Visitor(FastHttpUser):
                 number=self.number,
                 holder=holder_in(self.ticket),
                 again=again,
+                entry=is_entry,
             )
         )
         self.crowd.counts["joined"] += not again
@@ -203,11 +215,13 @@ class Visitor(FastHttpUser):
 
     def hear(self, via: str, position: dict[str, Any], sent_ms: float, at_ms: float, rev: int = 0) -> None:
         """Take in a position, whichever way it came."""
-        state, eta = str(position["state"]), position["etaSeconds"]
-        self.crowd.counts["waiting"] += (state == "waiting") - (self.state == "waiting")
+        state, eta = str(position["state"]), position.get("etaSeconds")
+        self.crowd.counts["waiting"] += (state in WAITING) - (self.state in WAITING)
         self.crowd.counts["admitted"] += state == "admitted" and self.state != "admitted"
         self.state, self.position = state, position
         self.poll_after_s = position["pollAfterMs"] / 1000
+        if state == "lobby":
+            return  # where it stands is not known yet
         self.write(
             PositionSeen(
                 session=self.visit.session,
@@ -224,7 +238,7 @@ class Visitor(FastHttpUser):
 
     def wait_by_polling(self, until_ms: float = float("inf")) -> str:
         """Ask as often as the system wishes until the turn comes, or `until_ms`; answers the state then."""
-        while self.state == "waiting" and now_ms() < until_ms:
+        while self.state in WAITING and now_ms() < until_ms:
             self.sleep_until_ms(min(until_ms, now_ms() + self.poll_after_s * 1000))
             answer = self.poll()
             if answer.code in ("ticket_old_epoch", "event_unknown"):
@@ -233,8 +247,8 @@ class Visitor(FastHttpUser):
 
     def wait_by_stream(self) -> str:
         """Listen until the turn comes; a stream that fails is replaced by one poll and another stream."""
-        while self.state == "waiting":
-            if not self._listen() and self.state == "waiting":
+        while self.state in WAITING:
+            if not self._listen() and self.state in WAITING:
                 self.wait_by_polling(now_ms() + self.poll_after_s * 1000)
         return self.state
 
@@ -243,14 +257,16 @@ class Visitor(FastHttpUser):
         sent_ms, opened_ms, status, whole = now_ms(), 0.0, 0, False
         try:
             with sse.stream(
-                str(self.host), f"/api/queue/{self.crowd.event_id}/stream", {"X-Queue-Ticket": self.ticket}
+                str(self.host),
+                f"/api/queue/{self.crowd.event_id}/stream",
+                {"X-Queue-Ticket": self.ticket, **self.from_where},
             ) as messages:
                 for message in messages:
                     if not opened_ms:
                         opened_ms, status = now_ms(), 200
-                    if message.event in ("position", "admitted"):
+                    if message.event in ("position", "drawn", "admitted"):
                         self.hear("stream", msgspec.json.decode(message.data), sent_ms, now_ms(), int(message.id or 0))
-                    whole = message.event in ("closed", "reconnect") or self.state != "waiting"
+                    whole = message.event in ("closed", "reconnect") or self.state not in WAITING
                     if whole:
                         break
         except sse.StreamRefused as refused:
@@ -270,6 +286,11 @@ def _object(content: bytes | None) -> dict[str, Any]:
     except msgspec.DecodeError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def address_of(person: int) -> str:
+    """Where a person of the crowd is: everybody somewhere else, all sessions of one person in one place."""
+    return f"10.{person >> 16 & 255}.{person >> 8 & 255}.{person & 255}"
 
 
 def holder_in(ticket: str) -> str:

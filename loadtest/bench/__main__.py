@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from loadtest.bench import admission, hold, join, lane, memory, poll, streams
+from loadtest.bench import admission, door, draw, hold, join, lane, memory, poll, rooms, scale, seating, streams
 from loadtest.bench.machine import ALL_CORES, others_s
 from loadtest.bench.report import BenchError, Row, Say, progress, table
 
@@ -19,11 +19,16 @@ Measure = Callable[[Say], list[Row]]
 MEASURES: dict[str, Measure] = {
     "poll": poll.measure,
     "join": join.measure,
+    "door": door.measure,
     "streams": streams.measure,
     "lane": lane.measure,
+    "seating": seating.measure,
     "hold": hold.measure,
     "admission": admission.measure,
+    "rooms": rooms.measure,
+    "draw": draw.measure,
     "memory": memory.measure,
+    "scale": scale.measure,
 }
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import time
 from dataclasses import replace
 from statistics import median, quantiles
 
-from app.domain.ticket import HOLDER_BYTES, holder_text
+from app.domain.browser import Browsers
 from loadtest.bench.processes import ANSWER_S, Web, scratch, system
 from loadtest.bench.report import BenchError, Row, Say
+from loadtest.bench.room import browsers_of
 
 HOLDS = 40
 APART_S = 0.35  # the allocator has let go of the lane by then, so each request has to wake it
@@ -22,7 +22,8 @@ SEATS = 2
 def measure(say: Say) -> list[Row]:
     with scratch() as settings, system(replace(settings, demo=True)) as web:
         say(f"{HOLDS} holds, {APART_S * 1000:.0f} ms apart")
-        took_ms = sorted(_hold(web) * 1000 for _ in range(HOLDS))
+        browsers = browsers_of(settings)
+        took_ms = sorted(_hold(web, browsers) * 1000 for _ in range(HOLDS))
     return [
         Row(
             what="hold, request to answer when idle, p50",
@@ -34,13 +35,13 @@ def measure(say: Say) -> list[Row]:
     ]
 
 
-def _hold(web: Web) -> float:
+def _hold(web: Web, browsers: Browsers) -> float:
     """One new buyer holds the best seats; how many seconds that took, the connection being open already."""
     time.sleep(APART_S)
     connection = http.client.HTTPConnection(*web.address, timeout=ANSWER_S)
     connection.connect()
     try:
-        cookie = f"tiketi_holder={holder_text(os.urandom(HOLDER_BYTES))}"
+        cookie = f"tiketi_holder={browsers.new().cookie}"
         body = json.dumps({"eventId": EVENT, "quantity": SEATS})
         began_s = time.perf_counter()
         connection.request("POST", "/api/seats/reserve", body, {"Cookie": cookie})

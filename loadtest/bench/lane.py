@@ -27,7 +27,6 @@ COMMANDS = 20_000
 COMMANDS_ONE_BY_ONE = 1_000
 ROUNDS = 3
 BEHIND = 100  # a hold is paid or given back when so many others have come after it
-SEATS_PER_ROW = 50
 COMMANDS_PER_CALL = 500
 
 
@@ -75,7 +74,7 @@ async def _by_turns(settings: Settings, say: Say) -> tuple[Speed, Speed]:
 async def _round(batch_max: int, scripts: RoomScripts, db: Database, event_id: str, count: int) -> Speed:
     """How fast so many commands go through a lane of their own."""
     people = count // 2
-    await events.create(db, _hall(event_id, people), datetime.now(UTC))
+    await events.create(db, room.hall(event_id, people), datetime.now(UTC))
     await room.make(scripts, event_id)
     holders = await room.fill(scripts, event_id, people)
     allocator = _allocator(batch_max, scripts, db, event_id)
@@ -145,26 +144,3 @@ async def _check(db: Database, event_id: str, people: int) -> None:
     sold = snapshot.statuses.count(SeatStatus.sold) if snapshot else 0
     if sold != people // 2:
         raise BenchError(f"{sold} seats of {event_id} are sold, not {people // 2}")
-
-
-def _hall(event_id: str, seats: int) -> events.EventSpec:
-    now = datetime.now(UTC)
-    return events.EventSpec(
-        id=event_id,
-        title=event_id,
-        venue="Hall",
-        starts_at=now + timedelta(days=30),
-        opens_at=now,
-        grades=[events.GradeSpec(name="R", price=100_000)],
-        seats=[
-            events.SeatSpec(
-                section="A",
-                row=str(idx // SEATS_PER_ROW),
-                number=idx % SEATS_PER_ROW + 1,
-                grade="R",
-                x=float(idx % SEATS_PER_ROW),
-                y=float(idx // SEATS_PER_ROW),
-            )
-            for idx in range(seats)
-        ],
-    )

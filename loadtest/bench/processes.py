@@ -85,6 +85,13 @@ def compared(settings: Settings, kind: str, *arguments: str) -> Iterator[Web]:
 
 
 @contextmanager
+def worker(settings: Settings, name: str) -> Iterator[int]:
+    """One worker exactly as the supervisor starts it, on all cores. Gives its process id."""
+    with _process(own_command(name, 0), settings, ALL_CORES) as process:
+        yield process.pid
+
+
+@contextmanager
 def system(settings: Settings) -> Iterator[Web]:
     """Everything, as `tiketi up` runs it, on all cores. Gives its address and the supervisor's process id."""
     with _listening() as listening:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from app.connections import open_redis, timing
+from app.domain.browser import Browsers
 from app.domain.line import RoomState
 from app.domain.ticket import HOLDER_BYTES, Ticket, TicketSigner, holder_bytes, holder_text
-from app.room.scripts import Birth, RoomScripts
+from app.ledger import events
+from app.room.record import Birth
+from app.room.scripts import RoomScripts
 from config.keys import load_keys
 from config.settings import Settings
 from workers.admitter import Admitter
@@ -18,6 +22,7 @@ EPOCH = 1
 PEOPLE_PER_CALL = 500
 TICK_MS = 100
 ISSUED_S = 1_700_000_000
+SEATS_PER_ROW = 50
 
 
 @asynccontextmanager
@@ -67,16 +72,22 @@ async def fill(scripts: RoomScripts, event_id: str, people: int, wish: str = "")
 
 
 def cookies(settings: Settings, event_id: str, holders: Sequence[str]) -> list[str]:
-    """The Cookie header of each holder's browser; the first holder has number 1."""
-    keys = load_keys(settings.data_dir, settings.keys_file)
+    """A Cookie header with the ticket of each holder, the first of whom has number 1, and a browser's secret."""
+    keys, browsers = load_keys(settings.data_dir, settings.keys_file), browsers_of(settings)
     signer = TicketSigner(keys.ticket_keys, keys.ticket_kid)
     made = []
     for number, holder in enumerate(holders, start=1):
         raw = holder_bytes(holder)
         assert raw is not None
         ticket = signer.sign(Ticket(event_id, EPOCH, number, raw, ISSUED_S))
-        made.append(f"tiketi_holder={holder}; tiketi_ticket_{event_id}={ticket}")
+        made.append(f"tiketi_holder={browsers.new().cookie}; tiketi_ticket_{event_id}={ticket}")
     return made
+
+
+def browsers_of(settings: Settings) -> Browsers:
+    """Makes browsers that a web process with these settings recognises."""
+    keys = load_keys(settings.data_dir, settings.keys_file)
+    return Browsers(keys.ticket_keys, keys.ticket_kid, keys.holder_key, os.urandom)
 
 
 def request(method: str, path: str, cookie: str = "") -> bytes:
@@ -87,3 +98,28 @@ def request(method: str, path: str, cookie: str = "") -> bytes:
     if method == "POST":
         lines.append("Content-Length: 0")
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def hall(event_id: str, seats: int) -> events.EventSpec:
+    """An event with so many seats, for SQL."""
+    now = datetime.now(UTC)
+    return events.EventSpec(
+        id=event_id,
+        title=event_id,
+        venue="Hall",
+        seats_per_buyer=None,
+        starts_at=now + timedelta(days=30),
+        opens_at=now,
+        grades=[events.GradeSpec(name="R", price=100_000)],
+        seats=[
+            events.SeatSpec(
+                section="A",
+                row=str(idx // SEATS_PER_ROW),
+                number=idx % SEATS_PER_ROW + 1,
+                grade="R",
+                x=float(idx % SEATS_PER_ROW),
+                y=float(idx // SEATS_PER_ROW),
+            )
+            for idx in range(seats)
+        ],
+    )

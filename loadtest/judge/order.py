@@ -74,6 +74,9 @@ def _check_steps(played: Replay, people: People, finding: Finding) -> None:
     ended_places, inside = set(played.start.ended_places), set(played.start.admitted) | set(played.start.active)
     for step in played.steps:
         entry = step.entry
+        if step.made_again:
+            inside.clear()
+            ended_places.update(range(entry.kept + 1, entry.lost + 1))  # until they show their tickets
         if entry.kind == "admit":
             if entry.cursor < step.cursor:
                 finding.breach(f"the cursor went back from {step.cursor} to {entry.cursor}", "the admitter")
@@ -95,7 +98,10 @@ def _check_steps(played: Replay, people: People, finding: Finding) -> None:
 def _check_pairs(played: Replay, people: People, finding: Finding) -> None:
     """Among those who were never absent, nobody is let in after a higher number."""
     highest = 0
+    again_ms = [step.entry.at_ms for step in played.steps if step.made_again]
     for admission in played.admissions:
+        while again_ms and admission.at_ms >= again_ms[0]:  # the last ones let in may be let in again
+            highest, again_ms = 0, again_ms[1:]
         if not admission.late and admission.number < highest:
             finding.breach(f"let in after number {highest}, and was never absent", people.number(admission.number))
         if not admission.late:
@@ -127,7 +133,7 @@ def _check_returned(
 ) -> None:
     """Whoever came back in time stands before everyone the cursor had not reached."""
     entry = step.entry
-    if step.reopened:
+    if step.reopened or step.made_again:
         absent.clear()
     newest = max((number for number in entry.admitted if number > step.cursor), default=0)
     for number in (*entry.ended, *entry.admitted):
@@ -148,9 +154,11 @@ def _present(records: Records, finding: Finding, detail: str, by: str) -> None:
 
 
 class Sightings:
-    """When the system surely saw each number: an answered poll or join, an open stream."""
+    """When the system surely saw each number: an answered poll or join, an open stream. Nothing is sure of a time at
+    which it was made to fail."""
 
     def __init__(self, records: Records) -> None:
+        self._was_disturbed = records.run.was_disturbed
         self._asked: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         self._open: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         numbers: dict[int, int] = {}
@@ -164,10 +172,10 @@ class Sightings:
 
     def seen(self, number: int, from_ms: float, to_ms: float, told_ms: float) -> bool:
         """Whether a sighting between these times must have reached Redis by `to_ms`, taking up to `told_ms`."""
-        if any(sent >= from_ms and at + told_ms <= to_ms for sent, at in self._asked.get(number, ())):
-            return True
-        overlaps = (min(closed, to_ms) - max(opened, from_ms) for opened, closed in self._open.get(number, ()))
-        return any(overlap >= told_ms for overlap in overlaps)
+        asked = [(sent, at + told_ms) for sent, at in self._asked.get(number, ()) if sent >= from_ms]
+        opened = [(max(opened, from_ms), min(closed, to_ms)) for opened, closed in self._open.get(number, ())]
+        spans = asked + [span for span in opened if span[1] - span[0] >= told_ms]
+        return any(until <= to_ms and not self._was_disturbed(since, until) for since, until in spans)
 
 
 def _by_crowd_alone(records: Records, finding: Finding) -> Finding:

@@ -69,18 +69,22 @@ def judge_holders(records: Records, people: People, played: Replay | None) -> Fi
                     people.session(after.session),
                 )
         if played is None or not played.of_old_line(joins[-1].number):
-            _check_store(records.stores, joins[-1], people, finding)
+            _check_store(records.stores, joins[-1], people, finding, has_lost=played is not None and played.has_lost)
     _check_told(records, people, finding)
     finding.text = f"{len(by_holder)} holders, {again} reloads"
     finding.claim = ", each answered with the number it had"
     return finding
 
 
-def _check_store(stores: Stores | None, last: Joined, people: People, finding: Finding) -> None:
+def _check_store(
+    stores: Stores | None, last: Joined, people: People, finding: Finding, *, has_lost: bool = False
+) -> None:
+    """What Redis lost of whoever did not come back it cannot say; their place has ended until they do."""
     if stores is None or not stores.holders:
         return
     known = stores.holders.get(last.holder)
-    if known != last.number:
+    is_lost = known is None and has_lost and last.number in stores.ended_places
+    if known != last.number and not is_lost:
         has = f"number {known}" if known else "no number"
         finding.breach(f"was told number {last.number}, the store has {has} for them", people.session(last.session))
 

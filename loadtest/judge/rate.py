@@ -1,6 +1,7 @@
 """I4: how fast people were let in, and how many were inside, against what the operator had set at that moment.
 
-Exact, in Redis's own milliseconds: a bucket of `burst` tokens refilled at `rate` allows at most burst + the integral of
+Everybody counts at the moment they were due, which is at most a late tick before the one at which they were let in.
+Exact, by Redis's own clock: a bucket of `burst` tokens refilled at `rate` allows at most burst + the integral of
 the rate in any window, also over changes of either, so every window between two admissions is held to that. Only a
 window over a moment at which Redis's clock was set back is not: its length is not known.
 """
@@ -16,8 +17,10 @@ from loadtest.records import RoomSettings
 
 WINDOW_MS = 1_000
 TOLERANCE = 1e-6  # people: tokens are kept as doubles
+TOLERANCE_S = 1e-6  # and so are moments, which are exact to a quarter of this
+LATE_MS = 500  # how late who was due may be let in, if `burst` are not due over a longer time
 LETS_IN = ("open", "draining")
-Batches = list[tuple[int, list[int]]]  # when, and who was let in then
+Batches = list[tuple[float, list[int]]]  # when they were due, and who
 
 
 class Allowed:
@@ -57,6 +60,8 @@ def judge_rate(played: Replay | None, people: People) -> Finding:
     for batches, allowed in parts:
         _check_windows(batches, allowed, people, finding)
     for step in played.steps:
+        if step.entry.admitted:
+            _check_due(step, people, finding)
         if step.entry.admitted and step.settings.state not in LETS_IN:
             finding.breach(f"let in while the room was {step.settings.state}", people.number(step.entry.admitted[0]))
     finding.text, finding.claim = _shown(parts), "; no window of any length above"
@@ -64,12 +69,30 @@ def judge_rate(played: Replay | None, people: People) -> Finding:
 
 
 def _batches(stretch: list[Step]) -> Batches:
-    return [(step.entry.at_ms, step.entry.admitted) for step in stretch if step.entry.admitted]
+    return [batch for step in stretch for batch in _due(step)]
+
+
+def _due(step: Step) -> Batches:
+    entry = step.entry
+    if entry.due_ms is None or not entry.due_every_ms:
+        return [(entry.due_ms or entry.at_ms, entry.admitted)] if entry.admitted else []
+    return [(entry.due_ms + at * entry.due_every_ms, [number]) for at, number in enumerate(entry.admitted)]
+
+
+def _check_due(step: Step, people: People, finding: Finding) -> None:
+    """Nobody is let in before they are due, nor is time counted that is long past."""
+    first_ms, last_ms = _due(step)[0][0], _due(step)[-1][0]
+    rate_per_s = step.settings.rate_per_s
+    late_ms = max(LATE_MS + 1000 / rate_per_s, step.settings.burst * 1000 / rate_per_s)
+    if last_ms > step.entry.at_ms + TOLERANCE_S * 1000:
+        finding.breach("let in before it was due", people.number(step.entry.admitted[-1]))
+    if first_ms < step.entry.at_ms - late_ms - TOLERANCE_S * 1000:
+        finding.breach("let in by a time long past", people.number(step.entry.admitted[0]))
 
 
 def _check_windows(batches: Batches, allowed: Allowed, people: People, finding: Finding) -> None:
     """For all i <= j: let in from i to j <= burst at i + the rate's integral. One pass, keeping one minimum."""
-    total, least, begins = 0, float("inf"), 0
+    total, least, begins = 0, float("inf"), 0.0
     for at_ms, numbers in batches:
         granted = allowed.granted(at_ms)
         limit = total - granted + allowed.at(at_ms - 1).burst
@@ -77,7 +100,7 @@ def _check_windows(batches: Batches, allowed: Allowed, people: People, finding: 
             least, begins = limit, at_ms
         total += len(numbers)
         over = total - granted - least
-        if over > TOLERANCE:
+        if over > TOLERANCE + TOLERANCE_S * allowed.at(at_ms).rate_per_s:
             detail = f"{over:.2f} more than rate and burst allow in the {(at_ms - begins) / 1000:.3f} s before"
             finding.breach(detail, people.number(numbers[-1]))
             least += over  # told once: who comes after is held to what they add
@@ -123,7 +146,7 @@ def judge_capacity(played: Replay | None, people: People) -> Finding:
     inside = set(played.start.admitted) | set(played.start.active)
     most = capacity = 0
     for step in played.steps:
-        if step.reopened:
+        if step.reopened or step.made_again:
             inside.clear()
         inside.difference_update(step.entry.ended)
         inside.update(step.entry.admitted)

@@ -16,7 +16,7 @@ from loadtest.records import Records, RoomEntry, RoomSettings, RoomStart
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`late`: this number had been passed over as absent before."""
+    """`late`: this number had been passed over before, as absent or because Redis had lost it."""
 
     number: int
     at_ms: int
@@ -25,18 +25,22 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An entry and what was so just before it. `reopened`: a new line begins with it, and everybody's place is over."""
+    """An entry and what was so just before it. `reopened`: a new line begins with it, and everybody's place is over.
+    `made_again`: with it the line goes on after Redis lost something: who had been let in and who was absent is then
+    known of those only who come back."""
 
     entry: RoomEntry
     cursor: int
     settings: RoomSettings
     reopened: bool
+    made_again: bool
 
 
 @dataclass(slots=True)
 class Replay:
     """`skips`: when each number was passed over; `ended_ms`: when each place ended; `gap`: what is missing, or "".
-    `epochs`: (when, last number of the line before) each time the room was opened anew."""
+    `epochs`: (when, last number of the line before) each time the room was opened anew; `restored`: who came back
+    behind the cursor after Redis lost something."""
 
     start: RoomStart
     steps: list[Step] = field(default_factory=list)
@@ -45,7 +49,13 @@ class Replay:
     skips: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     ended_ms: dict[int, int] = field(default_factory=dict)
     epochs: list[tuple[int, int]] = field(default_factory=list)
+    restored: set[int] = field(default_factory=set)
     gap: str = ""
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether Redis lost something meanwhile."""
+        return any(step.made_again for step in self.steps)
 
     def over_by(self, number: int, at_ms: float) -> bool:
         """Whether this place had ended by then."""
@@ -67,19 +77,25 @@ def replay(records: Records) -> Replay | None:
         played.skips[number].append(0)
     rev, cursor, settings, epoch = start.rev, start.cursor, start.settings, start.epoch
     for entry in records.room:
-        if entry.rev != rev + 1 and not played.gap:
-            played.gap = f"the room log jumps from revision {rev} to {entry.rev}"
         reopened = entry.epoch > epoch
-        played.steps.append(Step(entry, cursor, settings, reopened))
+        made_again = entry.lost > 0 and not reopened
+        if entry.rev != rev + 1 and not (made_again and entry.rev > rev) and not played.gap:
+            played.gap = f"the room log jumps from revision {rev} to {entry.rev}"
+        played.steps.append(Step(entry, cursor, settings, reopened, made_again))
         rev, settings = entry.rev, entry.settings or settings
         if reopened:
             epoch, cursor = entry.epoch, entry.cursor
             played.epochs.append((entry.at_ms, cursor))
+        if made_again:
+            played.restored.update(range(cursor + 1, entry.cursor + 1))
+            cursor = entry.cursor
         if entry.kind == "admit":
             cursor = entry.cursor
             _admit(played, entry)
         for number in entry.back:
             played.ended_ms.pop(number, None)
+            if number <= cursor:
+                played.restored.add(number)
         for number in entry.ended:
             played.ended_ms.setdefault(number, entry.at_ms)
     return played
@@ -87,7 +103,8 @@ def replay(records: Records) -> Replay | None:
 
 def _admit(played: Replay, entry: RoomEntry) -> None:
     for number in entry.admitted:
-        played.admissions.append(Admission(number, entry.at_ms, number in played.skips))
+        late = number in played.skips or number in played.restored
+        played.admissions.append(Admission(number, entry.at_ms, late))
         played.admitted_ms.setdefault(number, entry.at_ms)
     for number in entry.skipped:
         played.skips[number].append(entry.at_ms)
@@ -101,9 +118,10 @@ def stretches(played: Replay) -> Iterator[list[Step]]:
     """
     stretch: list[Step] = []
     for step in played.steps:
-        if not step.entry.admitted and step.entry.settings is None:
+        went_back = step.entry.clock_back_ms > 0
+        if not step.entry.admitted and step.entry.settings is None and not went_back:
             continue
-        if stretch and step.entry.at_ms < stretch[-1].entry.at_ms:
+        if stretch and (went_back or step.entry.at_ms < stretch[-1].entry.at_ms):
             yield stretch
             stretch = []
         stretch.append(step)

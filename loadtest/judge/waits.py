@@ -1,16 +1,14 @@
-"""What the run was like: latencies, how fast news of a turn travels, how honest the predicted waits were, and what a
-scalping macro gained. Measured and shown; none of it decides the verdict.
+"""What the run was like: latencies, how fast news of a turn travels, how honest the predicted waits were, and what came
+of it. Measured and shown; none of it decides the verdict.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from statistics import mean, median
 
-from loadtest.judge.finding import Finding, People, percentile, spread
+from loadtest.judge.finding import Finding, percentile, spread
 from loadtest.judge.replay import Replay
-from loadtest.plan import Kind
-from loadtest.records import Call, Held, Joined, PositionSeen, Records, SessionEnded, Settled
+from loadtest.records import Call, Joined, PositionSeen, Records, SessionEnded
 
 CALLS = ("join", "position", "stream", "claim", "reserve", "pay", "cancel", "leave", "seats", "reservation")
 ERRORS_SHOWN = 5
@@ -123,50 +121,3 @@ def judge_eta(records: Records, played: Replay | None) -> Finding:
     else:
         finding.text = "nobody was told one"
     return finding
-
-
-def judge_macro(records: Records, played: Replay | None, people: People) -> Finding:
-    """A scalper with ten sessions at the opening millisecond against one honest person."""
-    finding = Finding(topic="macro")
-    kinds = {visit.session: visit.kind for visit in records.visits}
-    joined: dict[int, Joined] = {}
-    for join in records.of(Joined):
-        joined.setdefault(join.session, join)
-    macro = [join for session, join in joined.items() if kinds.get(session) is Kind.macro]
-    honest = [join for session, join in joined.items() if kinds.get(session) is not Kind.macro]
-    early = [join for join in honest if join.sent_ms < records.run.opening_ms + OPENING_MS] or honest
-    if not macro or not honest:
-        finding.text = "there was none"
-        return finding
-    first, typical = min(join.number for join in macro), median(join.number for join in early)
-    seats = _seats_paid(records)
-    got = sum(seats.get(join.session, 0) for join in macro)
-    buyers = [count for session, count in seats.items() if kinds.get(session) is not Kind.macro]
-    each = mean(buyers) if buyers else 0.0
-    places = len({join.number for join in macro})
-    finding.text = (
-        f"{len(macro)} sessions, {places} places, the best {first}, an honest person of the first second {typical:g}; "
-        f"{_waits(macro, early, records, played)}"
-        f"{got} seats bought, an honest buyer {each:.1f} on average: {got / each if each else 0:.1f} ×"
-    )
-    return finding
-
-
-def _waits(macro: list[Joined], early: list[Joined], records: Records, played: Replay | None) -> str:
-    """When each got in, in seconds after the opening."""
-    let_in = played.admitted_ms if played else {}
-    opening = records.run.opening_ms
-    first = [(let_in[join.number] - opening) / 1000 for join in macro if join.number in let_in]
-    other = [(let_in[join.number] - opening) / 1000 for join in early if join.number in let_in]
-    if not first or not other:
-        return ""
-    return f"let in after {min(first):.1f} s, the other after {median(other):.1f} s; "
-
-
-def _seats_paid(records: Records) -> dict[int, int]:
-    paid = {settled.reservation for settled in records.of(Settled) if settled.how == "paid"}
-    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for held in records.of(Held):
-        if held.reservation in paid:
-            found[held.session][held.reservation] = len(held.seats)
-    return {session: sum(seats.values()) for session, seats in found.items()}

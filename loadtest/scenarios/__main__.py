@@ -72,7 +72,7 @@ async def _one_seat_round(shop: Shop, event_id: str, bearer: str, number: int) -
     seat_id = (await asyncio.to_thread(shop.seats_free, event_id))[number * 7]
     headers = ["-H", f"Authorization: {bearer}"]
     if event_id == LINE:
-        headers += ["-H", f"X-Admission-Pass: {await asyncio.to_thread(shop.admission_pass, event_id)}"]
+        headers += ["-H", f"X-Admission-Pass: {await asyncio.to_thread(shop.admission_pass, event_id, bearer)}"]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
         json.dump({"eventId": event_id, "seatIds": [seat_id]}, body)
         body.flush()

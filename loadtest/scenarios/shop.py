@@ -43,10 +43,10 @@ class Shop:
     def seats_total(self, event_id: str) -> int:
         return len(ask("GET", f"{self.url}/api/seats/events/{event_id}")["seats"])
 
-    def admission_pass(self, event_id: str) -> str:
-        """Join as somebody new, wait for the turn, claim it. Raises ToolError if it does not come."""
-        queue = f"{self.url}/api/queue/{event_id}"
-        ticket = {"X-Queue-Ticket": _call("POST", f"{queue}/join", {})["ticket"]}
+    def admission_pass(self, event_id: str, bearer: str) -> str:
+        """Join as who has this Authorization header, wait for the turn, claim it. Raises ToolError if none comes."""
+        queue, known = f"{self.url}/api/queue/{event_id}", {"Authorization": bearer}
+        ticket = {"X-Queue-Ticket": _call("POST", f"{queue}/join", known)["ticket"], **known}
         gives_up_s = time.monotonic() + TURN_S
         while _call("GET", f"{queue}/position", ticket)["state"] != "admitted":
             if time.monotonic() > gives_up_s:
@@ -65,10 +65,10 @@ class Shop:
         """How many live reservations the seat has in SQL; -1 if the seat is not marked as taken."""
         db = open_database(self.settings.database)
         try:
-            books = await audit.books(db, event_id, datetime.now(UTC))
+            taken = [row async for books in audit.books(db, event_id, datetime.now(UTC)) for row in books.taken]
         finally:
             await db.close()
-        of_seat = [row for row in books.taken if row[0] == int(seat_id.removeprefix("s"))]
+        of_seat = [row for row in taken if row[0] == int(seat_id.removeprefix("s"))]
         return sum(1 for row in of_seat if row[2] is not None) if of_seat and of_seat[0][1] == "held" else -1
 
 

@@ -1,4 +1,6 @@
-"""A wire to Redis that goes dead without a word, as when a host is gone: connections stay open and carry nothing."""
+"""A wire to Redis that goes dead without a word, as when a host is gone: connections stay open and carry nothing. Or
+one that leads to another Redis from now on, as when a replica takes over.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,18 @@ class Relay:
         self._alive = asyncio.Event()
         self._alive.set()
 
+    def lead_to(self, redis_socket: Path) -> None:
+        """Every connection there is ends; those made from now on lead to another Redis."""
+        self._redis_socket = redis_socket
+        for task in self._tasks:
+            task.cancel()
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_unix_connection(str(self._redis_socket))
         for source, sink in ((reader, forth), (back, writer)):
             task = asyncio.create_task(_pump(source, sink, self._alive))
             self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Relay]:

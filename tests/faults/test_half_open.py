@@ -6,16 +6,17 @@ A dead connection is given up with the call that found it out, so the next call 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from app import connections as process
-from app import jobs, redis_keys
+from app import jobs, redis_client, redis_keys
 from app.http.accounts.revoked_sessions import RevokedSessions
 from app.lane import seats as seat_views
 from app.lane import streams as lane_streams
@@ -49,6 +50,14 @@ async def behind(relay: Relay) -> AsyncIterator[Redis]:
     """A client on that wire that waits for ever, unless whoever uses it does not."""
     async with Redis(unix_socket_path=str(relay.path)) as client:
         yield client
+
+
+@contextmanager
+def soon(monkeypatch: pytest.MonkeyPatch, module: ModuleType, limit: str) -> Iterator[None]:
+    """The limit is short while a dead connection is found out, and no shorter than in life for the one after it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(module, limit, 0.1)
+        yield
 
 
 @asynccontextmanager
@@ -123,12 +132,12 @@ async def test_the_seats_are_followed_again(
     monkeypatch.setattr(lane_streams, "READ_TIMEOUT_S", 0.1)
     monkeypatch.setattr(seat_views, "BLOCK_MS", 50)
     world = await make_world(redis, ledger)
-    views = SeatViews(behind, lambda event_id: seats.load(ledger, event_id), Outcomes())
+    views = SeatViews(behind, lambda event_id: seats.load(ledger, event_id), Outcomes(), 2**30)
     view = await views.open(LANE_EVENT)
-    since_s = views.read_s
+    since_s = views.turned_s
 
     async def is_read() -> bool:
-        return views.read_s > since_s
+        return views.turned_s > since_s
 
     async def is_held() -> bool:
         return view.version == 1
@@ -155,9 +164,9 @@ async def test_what_ended_elsewhere_is_followed_again(
         return here.is_over("stolen", "ann", 1.0)
 
     async with running(here.run()):
-        await elsewhere.end_session("one before")
+        await elsewhere.end_session("one before", "ann")
         relay.cut()
-        await elsewhere.end_session("stolen")
+        await elsewhere.end_session("stolen", "ann")
         await wait_until(is_known_to_be_behind, description="the loss is noticed")
         await wait_until(is_over, description="it is followed again")
 
@@ -165,44 +174,42 @@ async def test_what_ended_elsewhere_is_followed_again(
 async def test_a_claim_and_a_leave_are_refused_in_time_and_may_be_repeated(
     room: Room, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "REDIS_TIMEOUT_S", 0.1)
     await room.crowd(2)
     await room.tick()
     async with process.open_redis(Settings(data_dir=tmp_path, redis_url=f"unix://{relay.path}")) as client:
         scripts = RoomScripts(client, TIMING)
         await scripts.redis.ping()
         relay.cut()
-        with pytest.raises(RoomUnavailable):
-            await scripts.claim(EVENT, 1, 1)
-        assert (await scripts.claim(EVENT, 1, 1, room.clock.redis_ms))[0] == "claimed"
+        with soon(monkeypatch, redis_client, "REDIS_TIMEOUT_S"), pytest.raises(RoomUnavailable):
+            await scripts.claim(EVENT, 1, 1, "h1")
+        assert (await scripts.claim(EVENT, 1, 1, "h1", room.clock.redis_ms))[0] == "claimed"
         relay.cut()
-        with pytest.raises(RoomUnavailable):
-            await scripts.leave(EVENT, 1, 1, release_id="d")
-        assert (await scripts.leave(EVENT, 1, 1, release_id="d")).status == "left"
+        with soon(monkeypatch, redis_client, "REDIS_TIMEOUT_S"), pytest.raises(RoomUnavailable):
+            await scripts.leave(EVENT, 1, 1, "h1", release_id="d")
+        assert (await scripts.leave(EVENT, 1, 1, "h1", release_id="d")).status == "left"
 
 
 async def test_whoever_wakes_an_allocator_is_not_kept(
     redis: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wake-up that hangs would keep every later command of its event from being sent."""
-    monkeypatch.setattr(jobs, "WAKE_TIMEOUT_S", 0.1)
-    pool = await jobs.open_jobs(f"unix://{relay.path}")
-    relay.cut()
-    with pytest.raises(jobs.WakeUpFailed):
-        await jobs.wake_allocator(pool, EVENT, "1-0")
-    await jobs.wake_allocator(pool, EVENT, "1-0")
-    await pool.aclose()
-    assert await redis.zcard("arq:queue") == 1
+    async with process.open_redis(Settings(redis_url=f"unix://{relay.path}")) as client:
+        queue = jobs.job_queue(client.connection_pool)
+        await queue.ping()
+        relay.cut()
+        with soon(monkeypatch, jobs, "WAKE_TIMEOUT_S"), pytest.raises(jobs.WakeUpFailed):
+            await jobs.wake_allocator(queue, EVENT, "1-0")
+        await jobs.wake_allocator(queue, EVENT, "1-0")
+    assert await redis.zcard(redis_keys.ARQ_JOBS) == 1
 
 
 async def test_whoever_joins_is_told_in_time_and_the_next_one_is_served(
     room: Room, behind: Redis, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joiner, "CALL_TIMEOUT_S", 0.2)
-    door = Joiner(RoomScripts(behind, TIMING), list.reverse)
+    door = Joiner(RoomScripts(behind, TIMING))
     assert (await door.join(EVENT, 1, "first", ""))[1].number == 1
     relay.cut()
-    with pytest.raises(JoinUnavailable):
+    with soon(monkeypatch, joiner, "CALL_TIMEOUT_S"), pytest.raises(JoinUnavailable):
         await door.join(EVENT, 1, "second", "")
     assert (await door.join(EVENT, 1, "second", ""))[1].number == 2
     await door.close()

@@ -27,8 +27,8 @@ from workers.sweeper import Sweeper
 EXPECTED = {
     "sell": OutcomeStatus.confirmed,
     "again": OutcomeStatus.confirmed,
-    "late": OutcomeStatus.no_longer_held,
     "expire": OutcomeStatus.expired,
+    "late": OutcomeStatus.no_longer_held,
     "back": OutcomeStatus.cancelled,
     "pick": OutcomeStatus.held,
     "lose": OutcomeStatus.unavailable,
@@ -54,8 +54,8 @@ async def script(world: World) -> list[Command]:
     return [
         confirm("sell", ann.reservation.id),
         confirm("again", ann.reservation.id),
-        confirm("late", old.reservation.id, holder="old", reference="pay-2"),
         Expire(id="expire", reservation_id=old.reservation.id),
+        confirm("late", old.reservation.id, holder="old", reference="pay-2"),
         Cancel(id="back", reservation_id=bob.reservation.id, holder="bob"),
         hold("pick", [3, 4], holder="cat", number=3),
         hold("lose", [4, 5], holder="dan", number=4),
@@ -173,7 +173,7 @@ async def test_whoever_loses_only_the_fence_lets_another_begin_at_once(world: Wo
     assert (await world.statuses())[0] == 1
 
 
-async def test_an_allocator_that_fails_leaves_no_lease_behind(world: World) -> None:
+async def test_an_allocator_that_fails_leaves_its_commands_and_no_lease_behind(world: World) -> None:
     async def the_database_goes_away() -> None:
         raise OSError("the database is away")
 
@@ -182,6 +182,7 @@ async def test_an_allocator_that_fails_leaves_no_lease_behind(world: World) -> N
         await paused(world, the_database_goes_away).run(EVENT)
     assert world.woken == []  # else it would fail at once again and again: the round for stranded lanes wakes
     assert await world.allocator().run(EVENT) is StopReason.drained
+    assert (await world.answers())["a"][-1].status is OutcomeStatus.held
 
 
 async def test_an_allocator_paused_after_its_commit_does_not_publish_over_another(world: World) -> None:
@@ -246,7 +247,7 @@ async def test_a_stranded_lane_is_woken_and_a_served_one_is_not(world: World) ->
 
 
 async def test_an_allocator_whose_write_failed_forgets_what_it_had_decided(world: World) -> None:
-    """It sold a seat in its mind only; meanwhile, at the same version number, another let the hold expire."""
+    """It sold a seat in its mind only; Redis lost the lane, and at the same version another let the hold expire."""
     (held,) = await world.do(hold("a", [0]))
     assert held.reservation
     cursed = world.allocator()
@@ -254,7 +255,7 @@ async def test_an_allocator_whose_write_failed_forgets_what_it_had_decided(world
     await world.send(confirm("b", held.reservation.id))
     with commits_failing(world.db), pytest.raises(ExceptionGroup):
         await cursed.run(EVENT)
-    await world.redis.delete(redis_keys.lane_lease(EVENT))
+    await world.redis.delete(redis_keys.lane_lease(EVENT), redis_keys.lane(EVENT))
     world.time.pass_s(HOLD_FOR.total_seconds())
     (expired,) = await world.do(Expire(id="c", reservation_id=held.reservation.id))
     assert expired.status is OutcomeStatus.expired

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from app.domain.line import Place, RoomState
 from app.domain.ticket import HOLDER_BYTES, holder_text
 from app.ledger import rooms
 from app.ledger.database import Database
+from app.ledger.room_windows import Window
 from app.room.answers import Joined, JoinStatus
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
@@ -26,7 +28,7 @@ from app.room.scripts import RoomScripts
 from tests.lane.audit import empty
 from tests.lane.killing import Fuse, killable_ledger
 from tests.room.killing import fused_redis, kills_survived
-from tests.room.room import BURST, EVENT, RATE, TIMING, Clock, Room, nobody_bought
+from tests.room.room import BURST, EVENT, RATE, TIMING, Clock, Room, nobody_bought, nobody_owns
 from tests.room.server import Server, server_in
 from workers.keeper import keep
 
@@ -37,9 +39,12 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         yield server
 
 
-async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(server: Server, ledger: Database) -> None:
+async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(
+    server: Server, ledger: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed in the middle of everything, several times; the log that clients hold is the measure."""
     client = server.client()
+    monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", 10_000)
     room = await Room(client, ledger).make(max_active=10_000, rate_per_s=1_000, burst=1_000, bound=10_000)
     places: dict[str, int] = {}
     ends: dict[int, str] = {}
@@ -51,7 +56,7 @@ async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(server: Se
                 (joined,) = await room.join(name)
                 places[name] = joined.number
                 if turn % 3 == 0:
-                    ends[joined.number] = await room.leave(joined.number)
+                    ends[joined.number] = await room.leave(joined.number, name)
 
     async def kill_after(joins: int) -> None:
         while len(places) < joins:  # noqa: ASYNC110  # others join meanwhile
@@ -61,6 +66,7 @@ async def test_nothing_that_was_answered_is_lost_when_redis_is_killed(server: Se
     for kills in range(1, 4):
         await asyncio.gather(kill_after(kills * 60), *(come_until_it_dies(who) for who in range(8)))
         await server.start()
+        await keep(client, room.scripts, ledger, utc_now())
         view = await room.view()
         assert len(set(places.values())) == len(places)
         assert max(places.values()) <= await room.field("number")
@@ -91,14 +97,14 @@ async def test_losing_all_of_redis_loses_no_place(
     server.kill()
     server.lose_data()
     await server.start()
-    assert await room.scripts.join(EVENT, 1, [("early", "")]) == ("missing", 0, [])
+    assert await room.scripts.join(EVENT, 1, [("early", "")]) == ("missing", 0, [], 0)
     await asyncio.gather(*(keep(client, room.scripts, ledger, utc_now()) for _ in range(3)))
 
     (new,) = await room.join("new")
     assert new.number > 100, "a number was given twice"
     web = Rooms(client, room.scripts)
     await web.discover()
-    processes = [Presence(room.scripts, 5, nobody_bought) for _ in range(3)]
+    processes = [Presence(room.scripts, 5, nobody_bought, nobody_owns) for _ in range(3)]
     back = [number for number in range(1, 61) if number % 7]
     shown = back * 2
     random.Random(3).shuffle(shown)
@@ -145,15 +151,15 @@ async def test_a_keeper_that_read_the_store_before_the_loss_does_not_give_number
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands still between reading the rows and looking at Redis, while numbers are given and Redis is lost."""
-    read = rooms.listed
+    read = rooms.working
 
-    async def and_stand_still(db: Database) -> list[rooms.RoomRow]:
-        rows = await read(db)
-        await rooms.reserve_numbers(db, EVENT, 50_000)
+    async def and_stand_still(db: Database, opens_before: datetime | None) -> list[tuple[rooms.RoomRow, Window]]:
+        rows = await read(db, opens_before)
+        await rooms.reserve_numbers(db, EVENT, 50_000, generation=0)
         await room.redis.flushall()
         return rows
 
-    monkeypatch.setattr(rooms, "listed", and_stand_still)
+    monkeypatch.setattr(rooms, "working", and_stand_still)
     await keep(room.redis, room.scripts, room.db, utc_now())
     assert await room.field("number") == 50_000
 

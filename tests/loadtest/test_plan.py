@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import load
-from loadtest.options import Options, OptionsError, own_room, read
+from loadtest.options import Adversary, Options, OptionsError, own_room, read
 from loadtest.plan import MACRO_SESSIONS, Kind, arrivals, plan
 from loadtest.system import own_environ
 
@@ -29,7 +29,15 @@ def test_everyone_is_planned_once_and_the_macro_has_ten_sessions_at_the_opening(
 
 
 def test_a_small_crowd_has_some_of_each_kind() -> None:
-    assert set(Counter(visit.kind for visit in plan(Options(users=20)))) == set(Kind)
+    crowds = (plan(Options(users=20, adversary=adversary)) for adversary in (Adversary.macro, Adversary.repeater))
+    assert set(Counter(visit.kind for crowd in crowds for visit in crowd)) == set(Kind)
+
+
+@pytest.mark.parametrize(("adversary", "more"), [("repeater", 1), ("flooder", 0), ("none", 0)])
+def test_the_others_bring_no_ten_sessions(adversary: str, more: int) -> None:
+    visits = plan(read({"USERS": "100", "ADVERSARY": adversary}))
+    assert len(visits) == 100 + more
+    assert sum(visit.kind is Kind.repeater for visit in visits) == more
 
 
 @pytest.mark.parametrize(("users", "rate"), [(100, 20.0), (500, 125.0), (2000, 200.0)])
@@ -54,6 +62,10 @@ def test_a_rate_too_low_for_everyone_to_arrive_is_refused() -> None:
         ({"USERS": "many"}, "USERS='many' is not a number"),
         ({"USERS": "0"}, "USERS=0 is not between"),
         ({"ACCOUNTS": "1", "HOST": "http://127.0.0.1:8000"}, "leave out HOST"),
+        ({"LOBBY": "1", "HOST": "http://127.0.0.1:8000"}, "of the swarm's own"),
+        ({"LOBBY": "1", "ADVERSARY": "flooder"}, "not for the flooder"),
+        ({"ADVERSARY": "hacker"}, "ADVERSARY='hacker' is not one of macro, repeater, flooder, none"),
+        ({"ADVERSARY": "flooder", "HOST": "http://127.0.0.1:8000"}, "leave out HOST"),
         ({"DURATION": "1"}, "DURATION=1 is not between"),
         ({"HOST": "localhost:8000"}, "HOST='localhost:8000' must be the address"),
     ],

@@ -41,7 +41,7 @@ async def test_a_room_that_was_followed_is_clean(redis: Redis, ledger: Database,
     for _ in range(4):
         await ticker.tick()
         room.clock.pass_ms(1000)
-    await room.scripts.claim(EVENT, room.epoch, 1, room.clock.redis_ms)
+    await room.claim(1)
     await room.leave(2)
     run = await run_of(recorder, tmp_path, joins)
     assert [entry.kind for entry in run.room if entry.admitted] == ["admit"] * 3

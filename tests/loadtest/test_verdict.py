@@ -63,6 +63,11 @@ def opened_before(number: int) -> Forge:
 
 
 BROKEN: dict[str, tuple[Forge, str, str]] = {
+    "neighbours that are apart": (
+        with_crowd(replace(held_by(5, "s9", 12.3), is_torn=True)),
+        "I5",
+        "session 5 (poll) required it",
+    ),
     "one number for two holders": (with_crowd(joined(2, 0.35, session=3)), "I1", "session 2 (stream)"),
     "a smaller number for who came later": (with_crowd(joined(2, 5.0, session=5)), "I1", "session 5 (poll)"),
     "a number from before the run": (opened_before(1), "I1", "number 1"),
@@ -183,6 +188,67 @@ def test_a_place_that_ended_may_be_followed_by_a_new_number() -> None:
     run = with_crowd(joined(6, 25.0, session=2, again=True))(clean())
     holders = {f"holder-{n}": n for n in range(1, 6)} | {"holder-2": 6}
     assert verdict(with_stores(number=6, holders=holders)(run))[0] == 0
+
+
+def made_again(rev: int, kept: int, cursor: int) -> RoomEntry:
+    """Of the 5 numbers that were given, Redis knows so many; the next one is 11."""
+    recovering = replace(SETTINGS, state="recovering")
+    return RoomEntry(
+        rev=rev, kind="config", at_ms=at(20), cursor=cursor, lost=10, kept=kept, epoch=1, settings=recovering
+    )
+
+
+def lost_at_the_end(*since: RoomEntry) -> Forge:
+    """Redis loses all but three numbers when everybody is served."""
+
+    def forge(run: Records) -> Records:
+        entries = [made_again(0, kept=3, cursor=5), *since]
+        return replace(run, room=[*run.room, *(replace(entry, rev=REV + 50 + n) for n, entry in enumerate(entries))])
+
+    return forge
+
+
+RECOVERED = RoomEntry(rev=0, kind="config", at_ms=at(60), settings=SETTINGS)
+SERVED_AGAIN = RoomEntry(rev=0, kind="admit", at_ms=at(61), cursor=11, number=11, admitted=[5, 11])
+
+
+def test_a_redis_that_lost_something_leaves_no_gap_and_who_comes_back_is_let_in_first() -> None:
+    back = RoomEntry(rev=0, kind="back", at_ms=at(21), back=[5])
+    assert verdict(lost_at_the_end()(clean()))[0] == 0
+    assert verdict(lost_at_the_end(back, RECOVERED, SERVED_AGAIN)(clean()))[1] == set()
+
+
+def test_nobody_whom_redis_lost_is_let_in_without_their_ticket() -> None:
+    _, broken, named = verdict(lost_at_the_end(RECOVERED, SERVED_AGAIN)(clean()))
+    assert broken == {"I3"}
+    assert "number 5, session 5 (poll)" in named
+
+
+def test_a_place_that_is_lost_and_not_claimed_again_needs_no_holder() -> None:
+    forgotten = with_stores(holders={f"holder-{n}": n for n in range(1, 5)})(clean())
+    assert verdict(forgotten)[1] == {"I2"}
+    assert verdict(lost_at_the_end()(forgotten))[1] == set()
+
+
+@pytest.mark.parametrize(("until_s", "is_broken"), [(6.0, True), (8.0, False)])
+def test_what_a_disturbed_system_saw_proves_nobody_present(until_s: float, is_broken: bool) -> None:
+    run = with_crowd(polled(4, 7.0))(clean())
+    disturbed = replace(run.run, disturbed=[(at(3), at(until_s))])
+    assert ("I3" in verdict(replace(run, run=disturbed))[1]) is is_broken
+
+
+def test_a_hold_that_ends_late_is_no_breach_where_nothing_has_to_be_in_time() -> None:
+    run = with_sales(sale(2, "expired", 2.4, 2, ended_s=15.0))(clean())
+    assert "I6" in verdict(run)[1]
+    assert "I6" not in verdict(replace(run, run=replace(run.run, in_time=False)))[1]
+
+
+def test_a_seat_is_free_once_its_buyer_has_given_it_up_though_the_answer_was_lost() -> None:
+    given_up = records.Call(session=5, call="cancel", sent_ms=at(3), received_ms=at(3.5), status=0)
+    again = with_crowd(held_by(5, "s9", 2.0), held_by(4, "s9", 4.0))
+    assert "seat" in str(audit.judge(again(clean())))
+    told = next(one for one in audit.judge(with_crowd(given_up)(again(clean()))) if one.topic == "seats")
+    assert not [breach for breach in told.breaches if "promised twice" in breach.detail]
 
 
 def test_a_change_of_rate_is_respected_from_its_moment_on() -> None:

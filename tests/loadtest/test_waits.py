@@ -7,11 +7,10 @@ import math
 from msgspec.structs import replace
 
 from loadtest.judge import waits
-from loadtest.judge.finding import People, percentile
+from loadtest.judge.finding import percentile
 from loadtest.judge.replay import replay
-from loadtest.plan import Kind
 from loadtest.records import Call, Records
-from tests.loadtest.forged import at, clean, joined, polled, visit, with_crowd
+from tests.loadtest.forged import at, clean, joined, polled, with_crowd
 
 
 def call(name: str, took_ms: float, status: int = 200, code: str = "") -> Call:
@@ -57,15 +56,6 @@ def test_a_predicted_wait_is_held_against_the_admission_and_the_absent_are_left_
 def test_news_is_timed_from_redis_to_the_browser() -> None:
     run = clean()
     assert "of a turn: p50 50, p95 50, p99 50, max 50 ms (1)" in waits.judge_news(run, replay(run)).text
-
-
-def test_a_macro_is_held_against_those_who_came_with_it() -> None:
-    run = clean()
-    sessions = [visit(1, Kind.macro), *run.visits[1:]]
-    finding = waits.judge_macro(replace(run, visits=sessions), replay(run), People(run))
-    assert "1 sessions, 1 places, the best 1, an honest person of the first second 3.5" in finding.text
-    assert "let in after 1.0 s, the other after 12.0 s" in finding.text
-    assert "2 seats bought, an honest buyer 1.0 on average: 2.0 ×" in finding.text
 
 
 def test_a_crowd_behind_its_plan_says_so() -> None:

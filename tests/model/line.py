@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.domain import admission
-from app.domain.admission import Bucket, Clocks, Limits, Outcome, Reports
+from app.domain.admission import Bucket, Clocks, Due, Limits, Outcome, Reports
+from app.domain.line import ACCOUNT_DOORS, Door
 from app.domain.ticket import holder_bytes, is_account
-from app.room.scripts import PRESENCE_SLOTS, Timing
+from app.room.scripts import PRESENCE_SLOTS, RECENT_MS, Timing
 
 ALLOWED = {
     "scheduled": {"open", "paused", "closed"},
@@ -17,7 +18,7 @@ ALLOWED = {
     "paused": {"open", "draining", "closed"},
     "draining": {"open", "paused", "closed"},
     "closed": {"open"},
-    "recovering": {"closed"},
+    "recovering": {"open", "paused", "draining", "closed"},
 }
 
 
@@ -35,7 +36,7 @@ class Model:
     rate: float
     burst: int
     max_active: int
-    accounts_only: bool = False
+    door: Door = Door.open
     opened_after: int = 0
     opens_ms: int = 0
     closes_ms: int = 0
@@ -48,13 +49,16 @@ class Model:
     ended: dict[int, str] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
     returned: set[int] = field(default_factory=set)
+    taken: set[int] = field(default_factory=set)
     admitted: dict[int, int] = field(default_factory=dict)
     active: dict[int, int] = field(default_factory=dict)
     wishes: dict[int, str] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     seen: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    recent: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     joined_after: dict[int, int] = field(default_factory=dict)
     reports: Reports = field(default_factory=lambda: Reports(None, 0))
+    absent: set[int] = field(default_factory=set)
 
     def slot(self, now_ms: int) -> int:
         return now_ms // self.timing.slot_ms
@@ -62,7 +66,8 @@ class Model:
     def join(self, people: Sequence[tuple[str, str]], now_ms: int) -> list[tuple[str, int]]:
         slot = self.slot(now_ms)
         self.joined_after.setdefault(slot, self.number)
-        takes_people = self.state in ("open", "paused", "recovering") or self._opens(now_ms)
+        has_begun = self.state in ("paused", "recovering") and self.opens_ms <= now_ms
+        takes_people = self.state == "open" or has_begun or self._opens(now_ms)
         return [self._join(holder, wish, slot, takes_people) for holder, wish in people]
 
     def _opens(self, now_ms: int) -> bool:
@@ -75,22 +80,33 @@ class Model:
             self.seen[slot].add(number)
         elif not takes_people:
             return "refused", 0
-        elif self.accounts_only and not is_account(holder_bytes(holder) or b""):
-            return "stranger", 0
         elif self.number >= self.bound:
             return "full", 0
+        elif self.door in ACCOUNT_DOORS and not is_account(holder_bytes(holder) or b""):
+            return "stranger", 0
+        elif self.door is Door.verified:
+            return "unverified", 0
+        elif self.door is Door.invited:
+            return "uninvited", 0
+        elif self.door is Door.challenge and not number:
+            return "challenge", 0
         else:
             self.number += 1
             status, number = "joined", self.number
             self.holders[holder] = number
-        if wish and number > self.cursor and self.state != "closed":
+        if wish and self.state != "closed" and number not in {*self.admitted, *self.active}:
             self.wishes[number] = f"{holder} {wish}"
         return status, number
 
-    def present(self, number: int, now_ms: int) -> bool:
-        window = range(self.slot(now_ms) - PRESENCE_SLOTS, self.slot(now_ms) + 1)
-        joined_after = next((self.joined_after[slot] for slot in window if slot in self.joined_after), None)
-        return admission.is_present(number, [self.seen[slot] for slot in window], joined_after)
+    def was_seen(self, number: int, now_ms: int) -> bool:
+        return any(
+            number in self.seen[slot] for slot in range(self.slot(now_ms) - PRESENCE_SLOTS, self.slot(now_ms) + 1)
+        )
+
+    def joined_lately(self, now_ms: int) -> int | None:
+        """Everybody behind this number joined lately."""
+        slots = range(self.slot(now_ms) + 1 - admission.JOIN_SLOTS, self.slot(now_ms) + 1)
+        return next((self.joined_after[slot] for slot in slots if slot in self.joined_after), None)
 
     def listen(self, now_ms: int) -> None:
         """A web process tells whom it sees, be it nobody."""
@@ -103,8 +119,22 @@ class Model:
         if self.state == "closed" or number > self.number:
             return
         self.seen[self.slot(now_ms)].add(number)
+        self.recent[now_ms // RECENT_MS].add(number)
+        if number in self.admitted:
+            self._send_wish(number)
         if number <= self.cursor and number in self.skipped and number not in self.ended:
             self.returned.add(number)
+
+    def tell_absent(self, now_ms: int) -> bool:
+        """Who would be passed over now, if that is known. Whether it has changed. Who is no longer waited for is told
+        of, or not, by the byte."""
+        if not admission.absence_known(self.reports, now_ms, self.timing.slot_ms, PRESENCE_SLOTS):
+            return False
+        new_after = self.joined_lately(now_ms)
+        numbers = range(self.cursor // 8 * 8, (self.number if new_after is None else new_after) + 1)
+        before = self.absent
+        self.absent = {n for n in numbers if n not in self.ended and not self.was_seen(n, now_ms)}
+        return self.absent != before
 
     def restore(self, number: int, holder: str, now_ms: int) -> None:
         if self.state == "closed" or self.ended.get(number) != "unproven":
@@ -118,14 +148,18 @@ class Model:
             self.ended[other] = "left"
         del self.ended[number]
         self.holders[holder] = number
+        if is_account(holder_bytes(holder) or b""):
+            self.taken.add(number)
         self.seen[self.slot(now_ms)].add(number)
         if number <= self.cursor:
             self.skipped.add(number)
             self.returned.add(number)
 
-    def claim(self, number: int, now_ms: int) -> tuple[str, int]:
+    def claim(self, number: int, holder: str, now_ms: int) -> tuple[str, int]:
         if number in self.ended:
             return ("lapsed" if self.ended[number] == "lapsed" else "left"), 0
+        if self.holders.get(holder) != number:
+            return "taken", 0
         if number in self.active:
             return ("claimed" if self.active[number] > now_ms else "lapsed"), self.active[number]
         if self.state == "closed":
@@ -136,11 +170,10 @@ class Model:
             return "lapsed", 0
         del self.admitted[number]
         self.active[number] = now_ms + self.timing.pass_s * 1000
+        self._send_wish(number)
         return "claimed", self.active[number]
 
     def merge(self, browser: str, account: str, now_ms: int) -> tuple[str, int]:
-        if self.state == "closed":
-            return "closed", 0
         theirs, own = self._live(browser), self._live(account)
         if not theirs:
             return ("kept" if own else "none"), own
@@ -152,6 +185,7 @@ class Model:
         if kept == own:
             return "kept", own
         self.holders[account] = kept
+        self.taken.add(kept)
         if kept in self.wishes:
             self.wishes[kept] = f"{account} {self.wishes[kept].split(' ', 1)[1]}"
         return "merged", kept
@@ -167,13 +201,15 @@ class Model:
                 return worth if turns[number] > now_ms else 0
         return 1
 
-    def leave(self, number: int, release_id: str) -> str:
+    def leave(self, number: int, holder: str, release_id: str) -> str:
         if number > self.number:
             return "unknown"
         if self.state == "closed":
             return "closed"
         if number in self.ended:
             return "already"
+        if self.holders.get(holder) != number:
+            return "taken"
         if number in self.admitted or number in self.active:
             self.sent.append(release_id)
         self._end(number, "left")
@@ -190,12 +226,13 @@ class Model:
     def due(self, now_ms: int) -> int:
         if self.state == "closed":
             return 0
+        if self.state == "recovering" and self.recover_until_ms <= now_ms:
+            opens_later = self.state_after == "open" and self.opens_ms > now_ms
+            self.state = "scheduled" if opens_later else self.state_after
         if self._opens(now_ms):
             self.state = "open"
-        if self.state == "recovering" and self.recover_until_ms <= now_ms:
-            self.state = self.state_after
         if 0 < self.closes_ms <= now_ms:
-            self.state, self.reason = "closed", "sale_ended"
+            self.state, self.reason, self.message = "closed", "sale_ended", ""
         unused, used = (sorted((end, str(n)) for n, end in t.items() if end <= now_ms) for t in self._turns)
         self.sent += [f"lapse:{self.epoch}:{number}:{now_ms}" for _, number in unused]
         ended = [int(number) for _, number in unused + used]
@@ -220,53 +257,62 @@ class Model:
         self.opens_ms, self.closes_ms = opens_ms, closes_ms
         return reopens
 
-    def admit(self, clocks: Clocks) -> Outcome:
-        """One tick of a worker with these clocks; who is let in, and who is passed over."""
+    def admit(self, clocks: Clocks) -> tuple[Outcome, Due]:
+        """One tick of a worker with these clocks; who is let in and was due when, and who is passed over."""
         now_ms = clocks.now_ms
         line = admission.Line(
             cursor=self.cursor,
             last_number=self.number,
             returned=self.returned,
             has_ended=self.ended.__contains__,
-            is_present=lambda number: self.present(number, now_ms),
+            was_seen=lambda number: self.was_seen(number, now_ms),
+            joined_after=self.joined_lately(now_ms),
+            reports_go_on=admission.reports_go_on(self.reports, now_ms, self.timing.slot_ms),
             absence_known=admission.absence_known(self.reports, now_ms, self.timing.slot_ms, PRESENCE_SLOTS),
         )
         limits = Limits(rate_per_s=self.rate, burst=self.burst, max_active=self.max_active)
         moves, inside = self.state in ("open", "draining"), len(self.admitted) + len(self.active)
-        outcome, self.bucket = admission.decide(line, self.bucket, limits, clocks, moves=moves, inside=inside)
+        outcome, self.bucket, due = admission.decide(line, self.bucket, limits, clocks, moves=moves, inside=inside)
         self.cursor, self.returned = outcome.cursor, set(outcome.returned)
         self.skipped = (self.skipped | set(outcome.passed_over)) - set(outcome.let_in)
         for number in outcome.let_in:
             self.admitted[number] = now_ms + self.timing.claim_window_s * 1000
-            if number in self.wishes:
-                self.sent.append(f"wish:{self.epoch}:{number}")
-                del self.wishes[number]
-        return outcome
+            if number in self.recent[now_ms // RECENT_MS] | self.recent[now_ms // RECENT_MS - 1]:
+                self._send_wish(number)
+        return outcome, due
+
+    def _send_wish(self, number: int) -> None:
+        if number in self.wishes:
+            self.sent.append(f"wish:{self.epoch}:{number}")
+            del self.wishes[number]
 
     def change(self, fields: dict[str, str | int | float], now_ms: int) -> bool:
         """False if refused."""
         new = str(fields.get("state", self.state))
         if new != self.state and new not in ALLOWED[self.state]:
             return False
-        if "rate" in fields:
-            self.bucket = Bucket(self.bucket.tokens, now_ms)
+        is_another = new != self.state
+        if "rate" in fields or "burst" in fields:
+            self.bucket = self.bucket._replace(refilled_ms=now_ms)
         if (self.state, new) == ("closed", "open"):
             self._begin(self.epoch + 1, now_ms)
-        if new != self.state:
+        if self.state == "recovering" and new != "closed":
+            self.state_after = str(fields.get("state", self.state_after))
+        elif new != self.state:
             self.state, self.reason = new, ""
         self.rate = float(fields.get("rate", self.rate))
         if "burst" in fields:
             self.burst = int(fields["burst"])
             self.bucket = self.bucket._replace(tokens=min(self.bucket.tokens, self.burst))
         self.max_active = int(fields.get("max_active", self.max_active))
-        self.accounts_only = bool(fields.get("accounts_only", self.accounts_only))
-        self.message = str(fields.get("message", self.message))
+        self.door = Door(str(fields.get("door", self.door)))
+        self.message = str(fields.get("message", "" if is_another else self.message))
         return True
 
     def _begin(self, epoch: int, now_ms: int) -> None:
         self.bucket = Bucket(0.0, now_ms)
         self.epoch, self.cursor, self.opened_after = epoch, self.number, self.number
-        for part in (self.holders, self.ended, self.skipped, self.returned, self.admitted, self.active):
+        for part in (self.holders, self.ended, self.skipped, self.returned, self.taken, self.admitted, self.active):
             part.clear()
-        for more in (self.wishes, self.seen, self.joined_after):
+        for more in (self.wishes, self.seen, self.recent, self.joined_after, self.absent):
             more.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -11,16 +12,17 @@ from redis.asyncio import Redis
 from app import redis_keys
 from app.control import sale_schedule
 from app.control.rooms import RoomControl
-from app.ledger import editing, events, rooms
+from app.ledger import editing, events, room_windows, rooms
 from app.ledger.database import Database
 from app.room import scripts
 from app.room.answers import Tick
+from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.presence import Presence
-from app.room.scripts import WISH_BUCKET, Now, RoomScripts, Timing
+from app.room.scripts import WISH_BUCKET, Now, RoomScripts, TickCall, Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
-from tests.room.room import TIMING, Clock, nobody_bought
+from tests.room.room import TIMING, Clock, nobody_bought, nobody_owns
 from workers import keeper
 from workers.admitter import Admitter
 
@@ -52,12 +54,12 @@ class Ticking(RoomScripts):
         super().__init__(redis, timing)
         self.ticked: list[Ticked] = []
 
-    async def tick(
-        self, event_id: str, epoch: int, steady_ms: float, now_ms: Now = None, *, since_ms: float | None = None
-    ) -> Tick:
-        tick = await super().tick(event_id, epoch, steady_ms, now_ms, since_ms=since_ms)
-        self.ticked.append(Ticked(epoch, steady_ms, since_ms, tick))
-        return tick
+    async def tick_all(self, calls: Sequence[TickCall], now_ms: Now = None) -> list[Tick | RoomUnavailable]:
+        ticks = await super().tick_all(calls, now_ms)
+        for call, tick in zip(calls, ticks, strict=True):
+            assert isinstance(tick, Tick)
+            self.ticked.append(Ticked(call.epoch, call.steady_ms, call.since_ms, tick))
+        return ticks
 
 
 class Line:
@@ -68,7 +70,7 @@ class Line:
         self.scripts = Ticking(self.redis, TIMING)
         self.rooms = Rooms(self.redis, self.scripts)
         self.room_control = RoomControl(self.redis, self.rooms, self.db, self.now)
-        self.presence = Presence(self.scripts, 5, nobody_bought)
+        self.presence = Presence(self.scripts, 5, nobody_bought, nobody_owns)
         self.workers = [self.worker() for _ in range(WORKERS)]
         self.woken: list[str] = []
 
@@ -97,7 +99,9 @@ class Line:
             self.db, EVENT, editing.Edit(values=times), events.AdminAction("ann", "event.edit", {}), START
         )
         assert isinstance(done, editing.Edited)
-        await sale_schedule.sync_room_with_sale(self.scripts, self.db, events.window_of(done.after, EVENT), self.now())
+        await sale_schedule.sync_room_with_sale(
+            self.scripts, self.db, room_windows.of_event(done.after, EVENT), self.now()
+        )
 
     async def keep(self) -> None:
         await keeper.keep(self.redis, self.scripts, self.db, self.now())
@@ -129,7 +133,9 @@ class Line:
             ("state", "reason", "message"),
             ("epoch", "number", "bound", "cursor", "opened_after", "burst", "max_active"),
         )
-        room = await self.redis.hmget(redis_keys.room(EVENT), [*words, "rate", "tokens", "refilled_ms", *counts])  # type: ignore[misc]
+        room = await self.redis.hmget(
+            redis_keys.room(EVENT), [*words, "rate", "tokens", "refilled_ms", "rate_limited", *counts]
+        )  # type: ignore[misc]
         pipe = self.redis.pipeline()
         for bucket in range(scripts.HOLDER_BUCKETS):
             pipe.hgetall(redis_keys.of_epoch(EVENT, epoch, f"holders:{bucket}"))
@@ -143,7 +149,12 @@ class Line:
             sorted_sets[name] = {int(number): int(score) for number, score in found}
         lane = await self.redis.xrange(redis_keys.lane(EVENT))
         return {
-            "room": [*(word.decode() for word in room[:3]), *map(float, room[3:6]), *map(int, room[6:])],
+            "room": [
+                *(word.decode() for word in room[:3]),
+                *map(float, room[3:6]),
+                room[6] == b"1",
+                *map(int, room[7:]),
+            ],
             "holders": {key: int(value) for key, value in flat if not key.isdigit()},
             "wishes": {int(key): value for key, value in flat if key.isdigit()},
             "sent": [fields[b"c"].split(b'"id":"')[1].split(b'"')[0].decode() for _, fields in lane],

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from redis.asyncio import Redis
 
 from app import redis_keys
-from app.domain.reservation import SeatStatus
+from app.domain.reservation import SEATS_PER_BUYER, SeatStatus
 from app.lane.commands import (
     Cancel,
     Command,
@@ -28,6 +28,7 @@ from app.lane.commands import (
     Outcome,
     OutcomeStatus,
     ReleasePlace,
+    Reverse,
 )
 from app.ledger import events, reservations
 from app.ledger.database import Database, open_database
@@ -103,7 +104,15 @@ class Model:
             case Cancel():
                 if command.holder not in (None, found.holder):
                     return "not_found"
+                some = {int(name[1:]) for name in command.seat_ids or ()}
+                if found.live and not some <= found.seats:
+                    return "unknown_seat"
+                if found.live and some and some != found.seats:
+                    return "reduced"
                 return "gone" if found.status == "expired" else "cancelled"
+            case Reverse():
+                paid = found.status == "confirmed" and found.reference == command.reference
+                return "cancelled" if paid else "gone"
             case Expire():
                 if found.status != "pending":
                     return "gone"
@@ -112,6 +121,9 @@ class Model:
     def expected_hold(self, command: Hold) -> str:
         if command.number is not None and self.holding(command.number) is not None:
             return "already_holding"
+        has = sum(len(each.seats) for each in self.held.values() if each.live and each.holder == command.holder)
+        if has + command.quantity > SEATS_PER_BUYER:
+            return "buyer_limit"
         if command.wish is not None:
             return "held" if self.grade_for(command) is not None else "unavailable"
         wanted = {int(name[1:]) for name in command.seat_ids or ()}
@@ -124,7 +136,7 @@ class Model:
             return "not_found"
         if found.status == "confirmed":
             return "confirmed" if found.reference == command.reference else "gone"
-        return "confirmed" if found.status == "pending" and now < found.ends else "gone"
+        return "confirmed" if found.status == "pending" else "gone"
 
     def holding(self, place: int) -> Held | None:
         return next((each for each in self.held.values() if each.live and each.place == place), None)
@@ -159,9 +171,14 @@ class Model:
                 sold.status, sold.reference = "confirmed", command.reference
                 if sold.place is not None:
                     self.finished.add(sold.place)
-            case Cancel(), "cancelled":
+            case ((Cancel() | Reverse()), "cancelled"):
                 ended = self.held[command.reservation_id]
                 ended.status = {"pending": "cancelled", "confirmed": "refunded"}.get(ended.status, ended.status)
+            case Cancel(), "reduced":
+                rest = self.held[command.reservation_id]
+                rest.seats -= {int(name[1:]) for name in command.seat_ids or ()}
+                assert outcome.reservation is not None
+                assert frozenset(outcome.reservation.seats) == rest.seats
             case ReleasePlace(), "cancelled":
                 dropped = self.holding(command.number)
                 assert dropped is not None
@@ -252,6 +269,21 @@ class LaneMachine(RuleBasedStateMachine):
         reservation_id, holder = self.some_reservation(data)
         given_name = {"owner": holder, "operator": None, "mallory": "mallory"}[who]
         self.ask(Cancel(id=f"c{len(self.asked)}", reservation_id=reservation_id, holder=given_name))
+
+    @rule(data=st.data(), own=st.booleans())
+    def give_back(self, data: st.DataObject, own: bool) -> None:
+        """Some seats of a reservation; now and then one that is not its."""
+        reservation_id, holder = self.some_reservation(data)
+        of_it = sorted(self.model.held[reservation_id].seats) if reservation_id in self.model.held else []
+        some = data.draw(st.sets(st.sampled_from([*of_it, 3]), min_size=1))
+        names = [f"s{idx}" for idx in sorted(some)]
+        given_name = holder if own else None
+        self.ask(Cancel(id=f"c{len(self.asked)}", reservation_id=reservation_id, holder=given_name, seat_ids=names))
+
+    @rule(data=st.data(), reference=st.sampled_from(["p1", "p2"]))
+    def pay_back(self, data: st.DataObject, reference: str) -> None:
+        reservation_id, _ = self.some_reservation(data)
+        self.ask(Reverse(id=f"c{len(self.asked)}", reservation_id=reservation_id, reference=reference))
 
     @rule(data=st.data())
     def expire(self, data: st.DataObject) -> None:

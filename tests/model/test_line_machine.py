@@ -24,14 +24,15 @@ from hypothesis.stateful import (
 from redis.asyncio import Redis
 
 from app.audit import invariants
+from app.audit.line_replay import due_of
 from app.control import sale_schedule
 from app.control.rooms import RefusedChange, RoomChange
-from app.domain.admission import Allowance, Bucket, Clocks
-from app.domain.line import RoomState
+from app.domain.admission import LATE_MAX_MS, Allowance, Bucket, Clocks
+from app.domain.line import Door, RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
-from app.room import scripts
-from app.room.scripts import GuestPlace
+from app.room import live_rooms, scripts
+from app.room.guest_places import GuestPlace, merge
 from tests.lane.audit import empty
 from tests.model.line import Model
 from tests.model.parts import EVENT, WORKERS, Line, Stores, numbers
@@ -45,6 +46,12 @@ NUMBERS_AHEAD = 12  # so few that "full" happens
 LONG_MS = TIMING.presence_window_s * 1000 + TIMING.slot_ms
 
 people = st.lists(st.tuples(st.sampled_from(HOLDERS).map(holder_text), st.sampled_from(["", "", WISH])), max_size=6)
+
+
+def at_once(rate_per_s: float, burst: int) -> float:
+    """How many are let in at one moment at most: `burst`, or those who are due by a late tick. The audit looks at when
+    they were due, by Redis's clock; here it is the time that really passed."""
+    return max(burst, 1 + rate_per_s * LATE_MAX_MS / 1000)
 
 
 class LineMachine(RuleBasedStateMachine):
@@ -82,11 +89,10 @@ class LineMachine(RuleBasedStateMachine):
         self.model = Model(TIMING, state, 1, 0, NUMBERS_AHEAD, 0, rate, burst, max_active)
         self.model.opens_ms, self.model.closes_ms = times
         self.model.bucket = Bucket(0.0, self.now_ms)
-        self.allowance = Allowance(line.clock.steady_ms, rate, burst)
+        self.allowance = Allowance(rate, at_once(rate, burst))
         self.tickets: set[tuple[int, int, bytes]] = set()
         self.log_id = b"0-0"
         self.reserved = NUMBERS_AHEAD
-        self.checkpoint = 0
         self.saved = state
         self.leaves = 0
 
@@ -96,14 +102,13 @@ class LineMachine(RuleBasedStateMachine):
         times = self.now_ms + opens_in_s * 1000, self.now_ms + closes_in_s * 1000
         self.do(self.line.sell(*times))
         if self.model.schedule(*times, self.now_ms):
-            self.checkpoint = self.model.opened_after
             self.saved = "open"  # what an admin decided was for the epoch before
 
     @rule(people=people)
     def join(self, people: list[tuple[str, str]]) -> None:
-        state, last, joined = self.do(self.line.scripts.join(EVENT, self.model.epoch, people))
+        state, last, joined, left = self.do(self.line.scripts.join(EVENT, self.model.epoch, people))
         assert [tuple(each) for each in joined] == self.model.join(people, self.now_ms)
-        assert (state, last) == (self.model.state, self.model.number)
+        assert (state, last, left) == (self.model.state, self.model.number, self.model.bound - self.model.number)
         for (holder, _), each in zip(people, joined, strict=True):
             if each.number:
                 raw = next(raw for raw in HOLDERS if holder_text(raw) == holder)
@@ -169,10 +174,11 @@ class LineMachine(RuleBasedStateMachine):
             return
         (tick,) = ticked
         assert tick.answer.turns_ended == self.model.due(self.now_ms)
-        outcome = self.model.admit(Clocks(self.now_ms, tick.since_ms, tick.steady_ms))
+        outcome, due = self.model.admit(Clocks(self.now_ms, tick.since_ms, tick.steady_ms))
         told = [entry for _, entry in self.news() if entry[b"k"] == b"admit"]
         logged = [(numbers(entry[b"a"]), numbers(entry[b"s"]), int(entry[b"c"])) for entry in told]
-        assert logged == [outcome[:3]] or (not outcome.scanned and logged == [])
+        assert logged == [outcome[:3]] or (not outcome.moved and logged == [])
+        assert [due_of(entry) for entry in told if entry[b"a"]] == [due] * bool(outcome.let_in)
         assert (tick.answer.admitted, tick.answer.cursor) == (len(outcome.let_in), outcome.cursor)
         excess = self.allowance.take(self.line.clock.steady_ms, len(outcome.let_in))
         assert not excess, f"{outcome.let_in}: faster than the rate"
@@ -183,6 +189,18 @@ class LineMachine(RuleBasedStateMachine):
             self.log_id = entries[-1][0]
         return entries
 
+    @rule()
+    def tell_absent(self) -> None:
+        """Nobody is told of more people ahead because of it, but for those of them who came back."""
+        before, was = self.do(self.line.follow()), set(self.model.absent)
+        people = {n: before.position(n).ahead for n in range(self.model.cursor + 1, self.model.number + 1)}
+        told = self.do(self.line.scripts.tell_absent(EVENT, self.model.epoch))
+        assert told == self.model.tell_absent(self.now_ms)
+        view = self.do(self.line.follow())
+        for number, ahead in people.items():
+            back = [n for n in was - self.model.absent if self.model.cursor < n < number]
+            assert view.position(number).ahead <= ahead + len(back)
+
     @rule(which=st.integers(0, WORKERS - 1))
     def restart_worker(self, which: int) -> None:
         self.line.workers[which] = self.line.worker()
@@ -192,18 +210,20 @@ class LineMachine(RuleBasedStateMachine):
     @rule(data=st.data(), times=st.integers(1, 2))
     def claim(self, data: st.DataObject, times: int) -> None:
         number = self.some_number(data, sorted(self.model.admitted))
+        holder = self.holder_of(number, data)
         for _ in range(times):
-            answer = self.do(self.line.scripts.claim(EVENT, self.model.epoch, number))
-            assert answer == self.model.claim(number, self.now_ms)
+            answer = self.do(self.line.scripts.claim(EVENT, self.model.epoch, number, holder))
+            assert answer == self.model.claim(number, holder, self.now_ms)
 
     @rule(data=st.data(), times=st.integers(1, 2))
     def leave(self, data: st.DataObject, times: int) -> None:
         number = self.some_number(data, sorted({*self.model.wishes, *self.model.skipped}))
+        holder = self.holder_of(number, data)
         for _ in range(times):
             self.leaves += 1
             release_id, sent = f"leave:{self.leaves}", len(self.model.sent)
-            left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, release_id=release_id))
-            assert left.status == self.model.leave(number, release_id)
+            left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, holder, release_id=release_id))
+            assert left.status == self.model.leave(number, holder, release_id)
             assert bool(left.lane_entry) == (len(self.model.sent) > sent)
 
     @rule(browser=st.sampled_from(HOLDERS), account=st.sampled_from(HOLDERS), times=st.integers(1, 2))
@@ -213,7 +233,8 @@ class LineMachine(RuleBasedStateMachine):
             return
         for _ in range(times):
             names = holder_text(browser), holder_text(account)
-            answer = self.do(self.line.scripts.merge(GuestPlace(EVENT, self.model.epoch, names[0]), names[1]))
+            place = GuestPlace(EVENT, self.model.epoch, names[0])
+            (answer,) = self.do(merge(self.line.scripts, [place], names[1]))
             assert answer == self.model.merge(*names, self.now_ms)
             if answer[1]:
                 self.tickets.add((self.model.epoch, answer[1], account))
@@ -222,14 +243,22 @@ class LineMachine(RuleBasedStateMachine):
         one_of_the_line = st.integers(self.model.opened_after + 1, self.model.number + 1)
         return data.draw(st.sampled_from(likely) | one_of_the_line if likely else one_of_the_line)
 
+    def holder_of(self, number: int, data: st.DataObject) -> str:
+        """Mostly whose it is; sometimes somebody else, who gets nothing of it."""
+        own = [holder for holder, kept in self.model.holders.items() if kept == number]
+        return data.draw(st.sampled_from([*own * 20, *map(holder_text, HOLDERS)]))
+
     @rule(epoch=st.integers(-1, 1).filter(bool))
     def come_with_another_epoch(self, epoch: int) -> None:
         other = self.model.epoch + epoch
-        assert self.do(self.line.scripts.join(EVENT, other, [("stranger", "")])) == ("old_epoch", 0, [])
-        assert self.do(self.line.scripts.claim(EVENT, other, 1)) == ("old_epoch", 0)
-        assert self.do(self.line.scripts.leave(EVENT, other, 1, release_id="d")).status == "old_epoch"
-        assert self.do(self.line.scripts.merge(GuestPlace(EVENT, other, "stranger"), "account")) == ("old_epoch", 0)
-        assert self.do(self.line.scripts.seen(EVENT, other, [1])) == 0
+        assert self.do(self.line.scripts.join(EVENT, other, [("stranger", "")])) == ("old_epoch", 0, [], 0)
+        assert self.do(self.line.scripts.claim(EVENT, other, 1, "stranger")) == ("old_epoch", 0)
+        assert self.do(self.line.scripts.leave(EVENT, other, 1, "stranger", release_id="d")).status == "old_epoch"
+        assert self.do(merge(self.line.scripts, [GuestPlace(EVENT, other, "stranger")], "account")) == [
+            ("old_epoch", 0)
+        ]
+        given = [1] if self.model.number else []  # the ticket of a number proves that it was given
+        assert self.do(self.line.scripts.seen(EVENT, other, given)) == 0
         assert self.do(self.line.scripts.tick(EVENT, other, 1000)).room == "old_epoch"
 
     @rule(
@@ -237,7 +266,7 @@ class LineMachine(RuleBasedStateMachine):
         rate=st.sampled_from([None, 0.5, 4.0, 30.0]),
         burst=st.none() | st.integers(1, 6),
         max_active=st.none() | st.integers(1, 12),
-        accounts_only=st.sampled_from([None, None, False, True]),
+        door=st.sampled_from([None, None, *Door]),
         message=st.sampled_from([None, "", "The band is late."]),
     )
     def change_settings(
@@ -246,13 +275,12 @@ class LineMachine(RuleBasedStateMachine):
         rate: float | None,
         burst: int | None,
         max_active: int | None,
-        accounts_only: bool | None,
+        door: Door | None,
         message: str | None,
     ) -> None:
-        others = {"burst": burst, "max_active": max_active, "accounts_only": accounts_only, "message": message}
+        others = {"burst": burst, "max_active": max_active, "door": door, "message": message}
         wanted = RoomChange(state=RoomState(state) if state else None, rate_per_second=rate, **others)  # type: ignore[arg-type]
         given = {"state": state, "rate": rate, **others}
-        reopened = self.model.state == "closed" and state == "open"
         over = state == "open" and self.model.closes_ms <= self.now_ms
         try:
             self.do(self.line.room_control.change(EVENT, "someone", wanted))
@@ -263,18 +291,15 @@ class LineMachine(RuleBasedStateMachine):
         if state == "open" and self.model.opens_ms > self.now_ms:
             self.model.opens_ms = self.now_ms  # whoever opens the line opens the sale
         assert self.model.change({name: value for name, value in given.items() if value is not None}, self.now_ms)
-        self.allowance.change(self.line.clock.steady_ms, self.model.rate, self.model.burst)
+        self.allowance.change(self.line.clock.steady_ms, self.model.rate, at_once(self.model.rate, self.model.burst))
         if any(value is not None for value in given.values()):
-            self.saved = self.model.state
-        if reopened:
-            self.checkpoint = self.model.opened_after
+            self.saved = self.model.state_after if self.model.state == "recovering" else self.model.state
 
     @rule()
     def keep(self) -> None:
         self.do(self.line.keep())
         if self.model.bound - self.model.number < NUMBERS_AHEAD // 2:
             self.reserved = self.model.bound = max(self.reserved, self.model.number + NUMBERS_AHEAD)
-        self.checkpoint = max(self.checkpoint, self.model.cursor)
 
     @rule(ticked=st.booleans(), down_ms=st.sampled_from([1_000, 40_000]))
     def lose_redis(self, ticked: bool, down_ms: int) -> None:
@@ -283,7 +308,7 @@ class LineMachine(RuleBasedStateMachine):
         self.line.clock.pass_ms(down_ms)
         if ticked:
             self.do(self.line.workers[0].tick())
-            assert self.do(self.line.scripts.join(EVENT, self.model.epoch, [("early", "")])) == ("missing", 0, [])
+            assert self.do(self.line.scripts.join(EVENT, self.model.epoch, [("early", "")])) == ("missing", 0, [], 0)
         self.do(self.line.keep())
         self.log_id = b"0-0"
         self.news()
@@ -300,10 +325,11 @@ class LineMachine(RuleBasedStateMachine):
             epoch=model.epoch,
             number=last,
             bound=self.reserved,
-            cursor=self.checkpoint,
+            cursor=model.cursor,  # as the processes that are alive remember
             rate=model.rate,
             burst=model.burst,
             max_active=model.max_active,
+            door=model.door,
         )
         again.bucket = Bucket(0.0, self.now_ms)
         again.opened_after, again.message = after, model.message
@@ -316,6 +342,8 @@ class LineMachine(RuleBasedStateMachine):
             again.state = "recovering"
             again.recover_until_ms = self.now_ms + sale_schedule.RECOVER_MS
             again.ended = dict.fromkeys(range(after + 1, last + 1), "unproven")
+        if again.state == "closed":
+            again.message = ""
         self.model = again
 
     @invariant()
@@ -347,9 +375,15 @@ class LineMachine(RuleBasedStateMachine):
             assert followed.position(number) == fresh.position(number), number
             assert (number in followed.skipped) == (number in fresh.skipped) == (number in model.skipped), number
             assert (number in fresh.ended) == (number in model.ended), number
+            assert (number in followed.taken) == (number in fresh.taken) == (number in model.taken), number
             assert (number in fresh.unproven) == (model.ended.get(number) == "unproven"), number
         between = range(model.cursor + 1, model.number + 1)
-        assert fresh.waiting == sum(number not in model.ended for number in between)
+        waiting = 0 if model.state == "closed" else sum(number not in model.ended for number in between)
+        assert fresh.waiting == waiting
+        not_counted = model.ended.keys() | model.absent
+        for number in between:
+            ahead = sum(other not in not_counted for other in range(model.cursor + 1, number))
+            assert number in model.ended or fresh.position(number).ahead == ahead
 
     @invariant()
     def the_invariants_hold(self) -> None:
@@ -369,6 +403,9 @@ def test_the_line_is_what_the_model_says(
     clock = Clock()
     monkeypatch.setattr(scripts, "_now", lambda now_ms: clock.redis_ms if now_ms is None else now_ms)
     monkeypatch.setattr(admitter, "time", SimpleNamespace(monotonic=lambda: clock.steady_ms / 1000))
+    monkeypatch.setattr(admitter, "QUIET_ROUNDS", 1)
+    monkeypatch.setattr(live_rooms, "SOON_MS", 10**15)  # of Redis's own clock, which is another one here
+    monkeypatch.setattr(admitter, "TELL_ABSENT_S", float("inf"))  # a step of its own
     monkeypatch.setattr(sale_schedule, "NUMBERS_AHEAD", NUMBERS_AHEAD)
     monkeypatch.setattr(scripts, "HOLDER_BUCKETS", HOLDER_BUCKETS)
     monkeypatch.setattr(invariants, "HOLDER_BUCKETS", HOLDER_BUCKETS)
