@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal $(if $(SEED),--randoml
 unexport PYTHONDONTWRITEBYTECODE # or each process of a run compiles everything anew
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test coverage lint bench swarm scenarios clean-data migration hooks lock
+.PHONY: help run quick test coverage lint bench swarm faults scenarios clean-data migration hooks lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,11 @@ lint: $(READY) ## style and types only
 bench: $(READY) ## measure the hot paths, as ratios within one run (ONLY="poll join": just these)
 	@exec $(BIN)/python -m loadtest.bench $(ONLY)
 
-swarm: $(READY) ## send a crowd and print the verdict (USERS= RATE= DURATION= HOST= EVENT= SEED= ACCOUNTS=1)
+swarm: $(READY) ## send a crowd and print the verdict (USERS= RATE= DURATION= HOST= EVENT= SEED= ACCOUNTS=1 LOBBY=1 ADVERSARY=macro|repeater|flooder|none)
 	@exec $(BIN)/python -m loadtest
+
+faults: $(READY) ## kill, stop, pause, fill and cut off a system of its own while a crowd uses it, by a seeded plan (SEED= RUNS=)
+	@exec $(BIN)/python -m loadtest.faults
 
 scenarios: $(READY) ## the four load scenarios with ApacheBench and wrk, beside their targets (ONLY="1 3", WEB=, WORKERS=)
 	@exec $(BIN)/python -m loadtest.scenarios $(ONLY)

@@ -75,7 +75,7 @@ class Postgres:
             [self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, *options],
             stdout=log,
             stderr=log,
-            **_as_somebody(),
+            **as_somebody(),
         )
         log.close()
         ends = time.monotonic() + START_WAIT_S
@@ -150,7 +150,7 @@ def _make(found: Path, folder: Path, settings: dict[str, str]) -> Postgres:
         ],
         check=True,
         capture_output=True,
-        **_as_somebody(),
+        **as_somebody(),
     )
     server = Postgres(programs, folder, {**OPTIONS, **settings})
     server.start()
@@ -160,13 +160,14 @@ def _make(found: Path, folder: Path, settings: dict[str, str]) -> Postgres:
 def _readable(found: Path) -> bool:
     """Whether the one whom the server runs as reaches the programs."""
     try:
-        subprocess.run([found / "postgres", "--version"], check=True, capture_output=True, **_as_somebody())
+        subprocess.run([found / "postgres", "--version"], check=True, capture_output=True, **as_somebody())
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
 
 
-def _as_somebody() -> dict[str, Any]:
+def as_somebody() -> dict[str, Any]:
+    """How a program is started as who may run the server: root may not."""
     if os.geteuid() != 0:
         return {}
     somebody = pwd.getpwnam(UNPRIVILEGED)

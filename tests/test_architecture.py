@@ -28,11 +28,20 @@ ALLOWED = {
     "app.lua": (),
     "app.redis_keys": (),
     "app.histogram": (),
-    "app.room": ("app.room", "app.redis_keys", "app.domain", "app.lua", "app.histogram"),
-    "app.cache": ("app.cache", "app.redis_keys", "app.lua"),
+    "app.outages": (),
+    "app.redis_nodes": (),
+    "app.redis_client": ("app.redis_nodes", "config"),
+    "app.processes": ("app.processes", "app.redis_keys", "app.lua", "app.outages"),
+    "app.room": (
+        *("app.room", "app.redis_keys", "app.redis_nodes", "app.domain", "app.lua", "app.histogram", "app.outages"),
+    ),
+    "app.cache": ("app.cache", "app.redis_keys", "app.lua", "app.outages"),
     "app.ledger": ("app.ledger", "app.domain", "app.histogram"),
-    "app.jobs": (),
-    "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.jobs", "app.lua", "app.histogram"),
+    "app.jobs": ("app.redis_keys",),
+    "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.jobs", "app.lua", "app.histogram", "app.outages"),
+    "app.fetching": ("config",),
+    "app.identity": ("app.identity", "app.fetching", "config"),
+    "app.door": ("app.door", "app.domain", "app.limits", "app.fetching"),
     "app.limits": ("app.limits", "app.redis_keys", "app.domain", "app.lua"),
     "app.payments": ("app.payments", "app.domain", "app.lane", "app.ledger", "config"),
     "app": ("app", "config"),
@@ -43,14 +52,28 @@ ALLOWED = {
 ONLY = {
     "redis.asyncio": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.connections", "app.control.rooms"),
-        *("app.audit.invariants", "app.http.state", "app.metrics", "workers"),
+        *(
+            "app.redis_client",
+            "app.jobs",
+            "app.main",
+            "app.processes",
+            "app.audit.invariants",
+            "app.http.state",
+            "app.metrics",
+            "workers",
+        ),
     ),
-    "redis.exceptions": (*("app.cache", "app.limits", "app.room", "app.lane", "app.jobs", "app.connections"),),
+    "redis.exceptions": (
+        *("app.cache", "app.limits", "app.room", "app.lane", "app.jobs", "app.connections", "app.processes"),
+        *("app.redis_client", "app.redis_nodes"),
+    ),
     "sqlalchemy": ("app.ledger",),
     "asyncpg": ("app.ledger",),
     "alembic": ("app.ledger.migrations",),
     "prometheus_client": ("app.metrics", "app.http.ops.metrics"),
     "arq": ("app.jobs", "workers"),
+    "authlib": ("app.identity",),
+    "httpx2": ("app.fetching", "app.identity", "app.door.invitations"),
     "starlette": ("app.http", "app.main"),
     "uvicorn": ("app.http", "app.run.web"),
     "locust": (),
@@ -179,7 +202,7 @@ def test_one_clock_says_what_time_it_is_in_a_web_process() -> None:
 
 
 READING = ("search", "match", "fullmatch", "findall", "sub", "split", "replace", "partition", "find", "index")
-CAPABILITIES = ("line", "shop", "waitlist", "payments", "events", "accounts", "admin", "ops")
+CAPABILITIES = ("line", "shop", "waitlist", "payments", "events", "accounts", "admin", "ops", "origins")
 
 
 def room_in_http(name: str) -> str:
@@ -275,7 +298,7 @@ def strings(tree: ast.Module) -> Iterator[str]:
 
 def test_one_module_makes_the_names_of_redis_keys() -> None:
     """Also no Lua names one: scripts are told their keys. A token's audience begins alike and is no key."""
-    audiences = {"tiketi:pass", "tiketi:session"}
+    audiences = {"tiketi:pass", "tiketi:session", "tiketi:login"}
     makers = {
         name
         for name, tree in modules().items()
