@@ -44,19 +44,29 @@ def origin_of(url: str) -> str:
 
 def with_pass(url: str, token: str) -> str:
     """The address with the pass in its query, in place of any that was there; the rest stays as it is."""
-    _, bare = without_pass(url)
-    before, mark, fragment = bare.partition("#")
-    joint = "&" if "?" in before else "?"
-    return f"{before}{joint}{PASS_PART}={token}{mark}{fragment}"
+    return with_part(url, PASS_PART, token)
 
 
 def without_pass(url: str) -> tuple[str | None, str]:
     """The pass in the query of an address, if one is there, and the address without it."""
+    return without_part(url, PASS_PART)
+
+
+def with_part(url: str, name: str, value: str) -> str:
+    """The address with this part in its query, in place of any of that name; the rest stays as it is."""
+    _, bare = without_part(url, name)
+    before, mark, fragment = bare.partition("#")
+    joint = "&" if "?" in before else "?"
+    return f"{before}{joint}{name}={value}{mark}{fragment}"
+
+
+def without_part(url: str, name: str) -> tuple[str | None, str]:
+    """What a part of the query says, if one of that name is there, and the address without it."""
     before, mark, fragment = url.partition("#")
     path, question, query = before.partition("?")
     parts = query.split("&") if question else []
-    found = [part for part in parts if part.partition("=")[0] == PASS_PART]
+    found = [part for part in parts if part.partition("=")[0] == name]
     if not found:
         return None, url
-    kept = "&".join(part for part in parts if part.partition("=")[0] != PASS_PART)
+    kept = "&".join(part for part in parts if part.partition("=")[0] != name)
     return found[0].partition("=")[2], f"{path}{'?' + kept if kept else ''}{mark}{fragment}"
