@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import RowMapping, Table, delete, func, insert, select, update
 
+from app.domain.passing import Mode, PassAlgorithm
 from app.ledger import audit_log
 from app.ledger.database import Database, Transaction
 from app.ledger.events import AdminAction
@@ -28,6 +29,7 @@ class NotMade(StrEnum):
     """Why nothing was made, changed or deleted."""
 
     id_taken = "id_taken"
+    customer_taken = "customer_taken"
     too_many = "too_many"
     unknown = "unknown"
     unknown_origin = "unknown_origin"
@@ -44,6 +46,7 @@ class Origin:
     name: str
     hosts: Sequence[str]
     target_url: str
+    customer_id: str | None  # its name in connectors
     secret: bytes
     secret_before: bytes | None
     api_key: bytes
@@ -63,7 +66,9 @@ class OriginRoom:
     translations: Mapping[str, str]
     opens_at: datetime
     closes_at: datetime | None
+    mode: Mode
     pass_s: int
+    pass_algorithm: PassAlgorithm
     target_url: str | None
     version: int
     created_at: datetime
@@ -78,6 +83,8 @@ async def create(db: Database, made: Origin, by: AdminAction, now: datetime) -> 
     async with db.write(about="origins") as tx:
         if refused := await _no_place(tx, origins, made.id, ORIGINS_MAX):
             return refused
+        if await _is_customer(tx, made.customer_id, made.id):
+            return NotMade.customer_taken
         await tx.execute(insert(origins), [{name: getattr(made, name) for name in Origin.__slots__}])
         await _record(tx, by, made.id, now)
     return None
@@ -88,6 +95,8 @@ async def edit(
 ) -> NotMade | None:
     """Set these columns of an origin, made from this version of it; why not, else None."""
     async with db.write(about="origins") as tx:
+        if await _is_customer(tx, values.get("customer_id"), origin_id):
+            return NotMade.customer_taken
         if refused := await _set(tx, origins, origin_id, values, version):
             return refused
         await _record(tx, by, origin_id, now)
@@ -117,6 +126,7 @@ async def create_room(db: Database, made: OriginRoom, by: AdminAction, now: date
         room = {"event_id": made.id, "epoch": 1, "number_bound": 0, "cursor": 0, "config": dict(made.config)}
         await tx.execute(insert(rooms), [room])
         kept = {name: getattr(made, name) for name in OriginRoom.__slots__ if name != "config"}
+        kept |= {"mode": made.mode.value, "pass_algorithm": made.pass_algorithm.value}
         await tx.execute(insert(origin_rooms), [kept])
         await _record(tx, by, made.id, now)
     return None
@@ -152,7 +162,12 @@ async def listed_rooms(db: Database) -> list[OriginRoom]:
     query = select(origin_rooms, rooms.c.config).join(rooms, rooms.c.event_id == origin_rooms.c.id)
     async with db.read() as tx:
         rows = (await tx.execute(query.order_by(origin_rooms.c.id))).mappings().all()
-    return [OriginRoom(**row) for row in rows]
+    return [_room(row) for row in rows]
+
+
+def _room(row: RowMapping) -> OriginRoom:
+    words = {"mode": Mode(row["mode"]), "pass_algorithm": PassAlgorithm(row["pass_algorithm"])}
+    return OriginRoom(**{**row, **words})
 
 
 async def stamps(db: Database) -> tuple[Stamps, Stamps]:
@@ -170,6 +185,14 @@ async def _no_place(tx: Transaction, table: Table, wanted: str, most: int) -> No
     if await tx.scalar(select(table.c.id).where(table.c.id == wanted)):
         return NotMade.id_taken
     return NotMade.too_many if (await tx.scalar(select(func.count()).select_from(table)) or 0) >= most else None
+
+
+async def _is_customer(tx: Transaction, customer_id: str | None, own_id: str) -> bool:
+    """Whether another origin has this name in connectors, in capitals or not."""
+    if customer_id is None:
+        return False
+    same = func.lower(origins.c.customer_id) == customer_id.lower()
+    return await tx.scalar(select(origins.c.id).where(same, origins.c.id != own_id)) is not None
 
 
 async def _set(

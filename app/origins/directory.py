@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 
 from app.connections import outlived, running
+from app.domain.passing import Mode, PassAlgorithm
 from app.ledger import origins
 from app.ledger.database import Database
 from app.ledger.origins import Stamps
@@ -39,6 +40,7 @@ class KnownOrigin:
     name: str
     hosts: frozenset[str]
     target_url: str
+    customer_id: str | None
     secrets: tuple[tuple[str, float | None], ...]
     api_keys: tuple[tuple[bytes, float | None], ...]
 
@@ -60,7 +62,9 @@ class KnownRoom:
     origin: KnownOrigin
     name: str
     translations: Mapping[str, str]
+    mode: Mode
     pass_s: int
+    pass_algorithm: PassAlgorithm
     target_url: str
     closes_at: datetime | None
 
@@ -112,6 +116,7 @@ class Directory:
             name=row.name,
             hosts=frozenset(row.hosts),
             target_url=row.target_url,
+            customer_id=row.customer_id,
             secrets=((secret, None), *_until(before, row.before_until)),
             api_keys=((row.api_key, None), *_until(row.api_key_before, row.before_until)),
         )
@@ -136,7 +141,9 @@ def _known(row: origins.OriginRoom, origin: KnownOrigin) -> KnownRoom:
         origin=origin,
         name=row.name,
         translations=row.translations,
+        mode=row.mode,
         pass_s=row.pass_s,
+        pass_algorithm=row.pass_algorithm,
         target_url=row.target_url or origin.target_url,
         closes_at=row.closes_at,
     )

@@ -17,6 +17,7 @@ from typing import Any
 import app.ledger
 from app.domain.charge import Charge, ChargeStatus, Refund, SimulatedCharge
 from app.domain.hall import Drawing
+from app.domain.passing import Mode, PassAlgorithm
 from app.domain.pictures import PictureFault
 from app.domain.reservation import (
     Batch,
@@ -125,6 +126,7 @@ ORIGIN = origins.Origin(
     name="Shop",
     hosts=["shop.example"],
     target_url="https://shop.example/",
+    customer_id="shop",
     secret=b"sealed",
     secret_before=None,
     api_key=bytes(32),
@@ -140,7 +142,9 @@ ORIGIN_ROOM = origins.OriginRoom(
     translations={},
     opens_at=NOW,
     closes_at=None,
+    mode=Mode.always,
     pass_s=600,
+    pass_algorithm=PassAlgorithm.EdDSA,
     target_url=None,
     version=1,
     created_at=NOW,

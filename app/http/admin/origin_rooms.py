@@ -85,7 +85,9 @@ async def create(request: Request[State]) -> Response:
         translations=msgspec.to_builtins(wanted.translations),
         opens_at=opens_at,
         closes_at=closes_at,
+        mode=wanted.mode,
         pass_s=wanted.pass_seconds,
+        pass_algorithm=wanted.pass_algorithm,
         target_url=None if wanted.target_url is None else check_target(wanted.target_url, origin.hosts),
         version=1,
         created_at=now,
@@ -138,8 +140,12 @@ async def _values(state: State, before: OriginRoom, wanted: OriginRoomEdit) -> d
         values["opens_at"] = _moment("opensAt", wanted.opens_at)
     if wanted.closes_at is not UNSET:
         values["closes_at"] = None if wanted.closes_at is None else _moment("closesAt", wanted.closes_at)
+    if wanted.mode is not UNSET:
+        values["mode"] = wanted.mode.value
     if wanted.pass_seconds is not UNSET:
         values["pass_s"] = wanted.pass_seconds
+    if wanted.pass_algorithm is not UNSET:
+        values["pass_algorithm"] = wanted.pass_algorithm.value
     if wanted.target_url is not UNSET:
         hosts = (await found(state, before.origin_id)).hosts
         values["target_url"] = None if wanted.target_url is None else check_target(wanted.target_url, hosts)
@@ -165,7 +171,7 @@ routes = [
         "POST",
         "/api/admin/rooms",
         create,
-        summary="Make a room of an origin, in which everybody queues.",
+        summary="Make a room of an origin.",
         who=Who.admin,
         body=OriginRoomWanted,
         answers={201: OriginRoomDetail},

@@ -48,6 +48,8 @@ def refusal(refused: NotMade, named: str) -> Problem:
             return Problem("origin_unknown", origin_id=named)
         case NotMade.id_taken:
             return Problem("id_taken", named=named)
+        case NotMade.customer_taken:
+            return Problem("customer_taken", field="customerId")
         case NotMade.too_many:
             return Problem("too_many_origins")
         case NotMade.changed:
@@ -89,6 +91,7 @@ async def create(request: Request[State]) -> Response:
         name=wanted.name.strip(),
         hosts=sorted(set(wanted.hosts)),
         target_url=check_target(wanted.target_url, wanted.hosts),
+        customer_id=wanted.customer_id,
         secret=state["origins"].sealer.seal(secret, wanted.id),
         secret_before=None,
         api_key=hash_of(api_key),
@@ -131,6 +134,8 @@ async def edit(request: Request[State]) -> Response:
             check_target(room.target_url, hosts)
     if wanted.name is not UNSET:
         values["name"] = wanted.name.strip()
+    if wanted.customer_id is not UNSET:
+        values["customer_id"] = wanted.customer_id
     version = before.version if wanted.version is UNSET else wanted.version  # what was checked is what is changed
     by = AdminAction(admin.email, "origin.edit", msgspec.to_builtins(wanted))
     if refused := await origins.edit(state["db"], origin_id, values, by, state["clock"].now(), version):
@@ -179,7 +184,7 @@ routes = [
         who=Who.admin,
         body=OriginWanted,
         answers={201: OriginCreated},
-        refusals=("id_taken", "too_many_origins", "target_foreign"),
+        refusals=("id_taken", "customer_taken", "too_many_origins", "target_foreign"),
     ),
     ApiRoute(
         "GET",
@@ -205,7 +210,7 @@ routes = [
         who=Who.admin,
         body=OriginEdit,
         answers={200: OriginDetail},
-        refusals=("target_foreign", "origin_changed"),
+        refusals=("customer_taken", "target_foreign", "origin_changed"),
     ),
     ApiRoute(
         "POST",

@@ -9,6 +9,7 @@ ADMIN_REFUSALS = {
         409, "How people are let in is decided when an event is made.", "Make another event, and cancel this one."
     ),
     "change_refused": Kind(409, "{why}.", "Read the room again and make the change to what it is now.", True),
+    "customer_taken": Kind(409, "Another origin has this customerId.", "Choose another one.", True),
     "dimensions_invalid": Kind(422, "The dimensions are some of {allowed}, each once, divided by commas.", CORRECT),
     "event_cancelled.admin": Kind(
         409, "This event is cancelled: nothing of it can be changed.", "Make another event instead."

@@ -20,11 +20,15 @@ from app.domain.local_time import EXAMPLE, MOMENT
 from app.http.kit.paging import WITH_OFFSET
 
 ONE_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"  # no control characters, and not blank
+ID = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
+CUSTOMER_ID = r"^[A-Za-z0-9]+$"
 MANY_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 PATTERNS = {  # a pattern is nobody's to read: what it asks for, in words
     ONE_LINE: "one line of text that is not blank",
     MANY_LINES: "text without control characters",
+    ID: "small letters, digits and hyphens, because connectors go round in circles with capital letters",
+    CUSTOMER_ID: "letters and digits",
     MOMENT: f"a time such as {EXAMPLE}",
     WITH_OFFSET: "a time with its offset, such as 2026-05-01T09:00:00+09:00",
 }

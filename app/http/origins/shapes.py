@@ -12,17 +12,18 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.domain.line import LOBBY_MINUTES_MAX, Opening
+from app.domain.passing import Mode, PassAlgorithm
 from app.domain.targets import HOST_ENTRY, URL_CHARS_MAX
 from app.http.events.shapes import Moment, Version
-from app.http.kit.fields import ONE_LINE
+from app.http.kit.fields import CUSTOMER_ID, ID, ONE_LINE
 from app.http.kit.shapes import Shape
 from app.ledger.origins import Origin, OriginRoom
 
 HOSTS_MAX = 50
 PASS_S_MAX = 24 * 3600
-ID = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"  # small letters: some connectors go round in circles with others
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=ID)]
+CustomerId = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=CUSTOMER_ID)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=HOST_ENTRY)]
 Hosts = Annotated[tuple[Host, ...], msgspec.Meta(min_length=1, max_length=HOSTS_MAX)]
@@ -37,12 +38,14 @@ PassSeconds = Annotated[int, msgspec.Meta(ge=10, le=PASS_S_MAX)]
 
 class OriginWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new origin. `hosts`: where visitors may be sent, as `shop.example` or `shop.example:8443`, by https; one
-    written `http://localhost:3000` is for development. `targetUrl`: where they go if nothing else is asked for."""
+    written `http://localhost:3000` is for development. `targetUrl`: where they go if nothing else is asked for.
+    `customerId`: what connectors call it."""
 
     id: Id
     name: Name
     hosts: Hosts
     target_url: Url
+    customer_id: CustomerId | None = None
 
 
 class OriginEdit(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +54,7 @@ class OriginEdit(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     hosts: Hosts | UnsetType = UNSET
     target_url: Url | UnsetType = UNSET
+    customer_id: CustomerId | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 
 
@@ -61,6 +65,7 @@ class OriginShown(Shape, frozen=True, kw_only=True):
     name: str
     hosts: list[str]
     target_url: str
+    customer_id: str | None
     previous_until: datetime | None
     version: int
     created_at: datetime
@@ -90,14 +95,16 @@ class Names(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
 
 
 class OriginRoomWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new room, in which everybody queues. Without `opensAt` it opens at once, without `closesAt` it stays open; a
-    time without an offset is UTC. `passSeconds`: how long who was let in may stay. `targetUrl`: instead of the
-    origin's."""
+    """A new room. `mode`: `always`, everybody queues, or `standby`, only while more come than may be let in. Without
+    `opensAt` it opens at once, without `closesAt` it stays open; a time without an offset is UTC. `passSeconds`: how
+    long who was let in may stay. `passAlgorithm`: how a pass is signed, `EdDSA` with our keys or `HS256` with the
+    origin's secret. `targetUrl`: instead of the origin's."""
 
     id: Id
     origin: Id
     name: Name
     translations: Names = Names()
+    mode: Mode = Mode.always
     opens_at: Moment | None = None
     closes_at: Moment | None = None
     opening: Opening = Opening.draw
@@ -107,6 +114,7 @@ class OriginRoomWanted(Shape, frozen=True, kw_only=True, forbid_unknown_fields=T
     burst: Burst = 10
     max_active: MaxActive = 100
     pass_seconds: PassSeconds = 600
+    pass_algorithm: PassAlgorithm = PassAlgorithm.EdDSA
     target_url: Url | None = None
 
 
@@ -115,6 +123,7 @@ class OriginRoomEdit(Shape, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     name: Name | UnsetType = UNSET
     translations: Names | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
     opens_at: Moment | UnsetType = UNSET
     closes_at: Moment | UnsetType | None = UNSET
     opening: Opening | UnsetType = UNSET
@@ -124,6 +133,7 @@ class OriginRoomEdit(Shape, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     burst: Burst | UnsetType = UNSET
     max_active: MaxActive | UnsetType = UNSET
     pass_seconds: PassSeconds | UnsetType = UNSET
+    pass_algorithm: PassAlgorithm | UnsetType = UNSET
     target_url: Url | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 
@@ -135,6 +145,7 @@ class OriginRoomShown(Shape, frozen=True, kw_only=True):
     origin: str
     name: str
     translations: dict[str, str]
+    mode: Mode
     opens_at: datetime
     closes_at: datetime | None
     opening: str
@@ -144,6 +155,7 @@ class OriginRoomShown(Shape, frozen=True, kw_only=True):
     burst: int
     max_active: int
     pass_seconds: int
+    pass_algorithm: PassAlgorithm
     target_url: str | None
     version: int
 
@@ -162,6 +174,7 @@ def origin_shown(row: Origin) -> OriginShown:
         name=row.name,
         hosts=list(row.hosts),
         target_url=row.target_url,
+        customer_id=row.customer_id,
         previous_until=row.before_until,
         version=row.version,
         created_at=row.created_at,
@@ -175,6 +188,7 @@ def room_shown(row: OriginRoom) -> OriginRoomShown:
         origin=row.origin_id,
         name=row.name,
         translations=dict(row.translations),
+        mode=row.mode,
         opens_at=row.opens_at,
         closes_at=row.closes_at,
         opening=config["opening"],
@@ -184,6 +198,7 @@ def room_shown(row: OriginRoom) -> OriginRoomShown:
         burst=config["burst"],
         max_active=config["max_active"],
         pass_seconds=row.pass_s,
+        pass_algorithm=row.pass_algorithm,
         target_url=row.target_url,
         version=row.version,
     )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from app.ledger.tables.base import UtcDateTime, metadata
+from app.domain.passing import Mode, PassAlgorithm
+from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
 
 origins = Table(
     "origins",
@@ -16,6 +17,7 @@ origins = Table(
     Column("name", Text, nullable=False),
     Column("hosts", JSON, nullable=False),
     Column("target_url", Text, nullable=False),
+    Column("customer_id", String(40), nullable=True, unique=True),  # its name in connectors
     Column("secret", LargeBinary(200), nullable=False),  # sealed
     Column("secret_before", LargeBinary(200), nullable=True),
     Column("api_key", LargeBinary(32), nullable=False),  # its hash
@@ -36,10 +38,14 @@ origin_rooms = Table(
     Column("translations", JSON, nullable=False),
     Column("opens_at", UtcDateTime, nullable=False),
     Column("closes_at", UtcDateTime, nullable=True),
+    Column("mode", String(10), nullable=False),
     Column("pass_s", Integer, nullable=False),
+    Column("pass_algorithm", String(10), nullable=False),
     Column("target_url", Text, nullable=True),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_at", UtcDateTime, nullable=False),
+    allowed_values("mode", Mode),
+    allowed_values("pass_algorithm", PassAlgorithm),
     CheckConstraint("closes_at IS NULL OR closes_at > opens_at", name="room_window"),
     CheckConstraint("pass_s > 0", name="pass_lasts"),
     Index("origin_rooms_origin", "origin_id", "id"),

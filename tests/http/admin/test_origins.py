@@ -104,7 +104,9 @@ async def test_an_origin_s_key_is_not_another_s(system: System) -> None:
         {"hosts": ["*.example"]},
         {"hosts": ["shop.example/"]},
         {"name": " "},
-        {"customerId": "x"},
+        {"customerId": "a-b"},
+        {"customerId": ""},
+        {"owner": "x"},
     ],
 )
 async def test_an_origin_that_is_none_is_refused(system: System, wrong: dict[str, Any]) -> None:
@@ -115,6 +117,28 @@ async def test_an_origin_that_is_none_is_refused(system: System, wrong: dict[str
 async def test_visitors_go_to_the_origin_s_own_hosts_only(system: System, target: str) -> None:
     refused = await asked(system, "POST", "/origins", {**SHOP, "id": "x", "targetUrl": target})
     assert_problem(refused, 422, "target_foreign")
+
+
+async def test_an_origin_s_name_in_connectors_is_its_own(system: System) -> None:
+    body = {**SHOP, "id": "customer-a", "customerId": "aCustomer"}
+    assert (await asked(system, "POST", "/origins", body)).json()["origin"]["customerId"] == "aCustomer"
+    assert system.state["origins"].origins["customer-a"].customer_id == "aCustomer"
+    taken = await asked(system, "POST", "/origins", {**SHOP, "id": "customer-b", "customerId": "ACUSTOMER"})
+    assert_problem(taken, 409, "customer_taken")
+    await made(system, "customer-b")
+    assert_problem(
+        await asked(system, "PUT", "/origins/customer-b", {"customerId": "aCustomer"}), 409, "customer_taken"
+    )
+    again = await asked(system, "PUT", "/origins/customer-a", {"customerId": "acustomer"})
+    assert again.json()["origin"]["customerId"] == "acustomer"
+    assert (await asked(system, "PUT", "/origins/customer-a", {"customerId": None})).status_code == 200
+    assert (await asked(system, "PUT", "/origins/customer-b", {"customerId": "aCustomer"})).status_code == 200
+
+
+async def test_an_id_with_capital_letters_is_refused_with_the_reason(system: System) -> None:
+    await made(system, "small")
+    answer = await asked(system, "POST", "/rooms", {**ROOM, "id": "Sale", "origin": "small"})
+    assert "connectors go round in circles" in assert_problem(answer, 422, "payload_invalid")["detail"]
 
 
 async def test_an_origin_is_changed_from_the_version_that_was_read(system: System) -> None:
@@ -177,8 +201,12 @@ async def test_a_room_is_changed_and_its_line_with_it(system: System) -> None:
     await made(system, "moving")
     await asked(system, "POST", "/rooms", {**ROOM, "id": "moved", "origin": "moving"})
     later = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
-    wanted = {"name": "Other", "closesAt": later.isoformat(), "ratePerSecond": 3, "door": "open"}
+    wanted: dict[str, Any] = {"name": "Other", "closesAt": later.isoformat(), "ratePerSecond": 3, "door": "open"}
+    wanted |= {"mode": "standby", "passAlgorithm": "HS256"}
     after = (await asked(system, "PUT", "/rooms/moved", wanted)).json()["room"]
+    assert (after["mode"], after["passAlgorithm"]) == ("standby", "HS256")
+    known = system.state["origins"].rooms["moved"]
+    assert (known.mode, known.pass_algorithm) == ("standby", "HS256")
     assert (after["name"], after["ratePerSecond"], after["door"], after["burst"]) == ("Other", 3, "open", 8)
     assert datetime.fromisoformat(after["closesAt"]) == later
     view = system.state["rooms"].views["moved"]
@@ -223,7 +251,8 @@ async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_
     [
         ({"id": "Upper"}, 422, "payload_invalid"),
         ({"door": "accounts"}, 422, "payload_invalid"),
-        ({"mode": "standby"}, 422, "payload_invalid"),
+        ({"mode": "never"}, 422, "payload_invalid"),
+        ({"passAlgorithm": "none"}, 422, "payload_invalid"),
         ({"passSeconds": 0}, 422, "payload_invalid"),
         ({"origin": "nobody"}, 404, "origin_unknown"),
         ({"targetUrl": "https://evil.example/"}, 422, "target_foreign"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_b28888f8"
+revision = "0001_6e0231fd"
 down_revision = None
 
 
@@ -100,6 +100,7 @@ def upgrade() -> None:
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('hosts', sa.JSON(), nullable=False),
     sa.Column('target_url', sa.Text(), nullable=False),
+    sa.Column('customer_id', sa.String(length=40), nullable=True),
     sa.Column('secret', sa.LargeBinary(length=200), nullable=False),
     sa.Column('secret_before', sa.LargeBinary(length=200), nullable=True),
     sa.Column('api_key', sa.LargeBinary(length=32), nullable=False),
@@ -109,7 +110,8 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint('(api_key_before IS NULL) = (before_until IS NULL)', name='api_key_before_ends'),
     sa.CheckConstraint('(secret_before IS NULL) = (before_until IS NULL)', name='secret_before_ends'),
-    sa.PrimaryKeyConstraint('id')
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('customer_id')
     )
     op.create_table('posters',
     sa.Column('hash', sa.String(length=32), nullable=False),
@@ -201,10 +203,14 @@ def upgrade() -> None:
     sa.Column('translations', sa.JSON(), nullable=False),
     sa.Column('opens_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('closes_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('mode', sa.String(length=10), nullable=False),
     sa.Column('pass_s', sa.Integer(), nullable=False),
+    sa.Column('pass_algorithm', sa.String(length=10), nullable=False),
     sa.Column('target_url', sa.Text(), nullable=True),
     sa.Column('version', sa.Integer(), server_default='1', nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("mode IN ('always', 'standby')", name='mode_known'),
+    sa.CheckConstraint("pass_algorithm IN ('EdDSA', 'HS256')", name='pass_algorithm_known'),
     sa.CheckConstraint('closes_at IS NULL OR closes_at > opens_at', name='room_window'),
     sa.CheckConstraint('pass_s > 0', name='pass_lasts'),
     sa.ForeignKeyConstraint(['id'], ['rooms.event_id'], ),

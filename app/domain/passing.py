@@ -1,0 +1,20 @@
+"""How the visitors of an origin's room pass through it, and how what they then show is signed. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """`always`: everybody queues; `standby`: nobody does while fewer come than may be let in."""
+
+    always = "always"
+    standby = "standby"
+
+
+class PassAlgorithm(StrEnum):
+    """`EdDSA`: whoever has our public keys can verify a pass; `HS256`: whoever has the origin's secret, for edges that
+    know nothing else."""
+
+    EdDSA = "EdDSA"
+    HS256 = "HS256"
