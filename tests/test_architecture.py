@@ -19,7 +19,7 @@ LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN_MAX = 8
 
-CLOCK_IS_GIVEN = ("cache", "control", "domain", "lane", "ledger", "metrics", "payments", "room")
+CLOCK_IS_GIVEN = ("cache", "connect", "control", "domain", "lane", "ledger", "metrics", "payments", "room")
 
 # module prefix → what of ours it may import; everything else of ours is forbidden to it
 ALLOWED = {
@@ -40,6 +40,7 @@ ALLOWED = {
     "app.jobs": ("app.redis_keys",),
     "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.jobs", "app.lua", "app.histogram", "app.outages"),
     "app.fetching": ("config",),
+    "app.connect": ("app.connect",),  # shops install it
     "app.identity": ("app.identity", "app.fetching", "config"),
     "app.door": ("app.door", "app.domain", "app.limits", "app.fetching"),
     "app.limits": ("app.limits", "app.redis_keys", "app.domain", "app.lua"),
@@ -146,6 +147,17 @@ def test_the_domain_is_pure() -> None:
                 assert top in {*sys.stdlib_module_names, "msgspec", "app"} - set(forbidden), f"{name}: {imported}"
             waits = [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
             assert waits == [], name
+
+
+def test_what_shops_install_needs_the_standard_library_and_pyjwt() -> None:
+    outside = {
+        f"{name}: {imported}"
+        for name, tree in modules().items()
+        if within(name, ("app.connect",))
+        for imported in imports(tree)
+        if imported.split(".")[0] not in {*sys.stdlib_module_names, "jwt", "app"}
+    }
+    assert outside == set()
 
 
 def imported_modules(names: set[str], tree: ast.Module) -> set[str]:

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from loadtest.bench import admission, door, draw, hold, join, lane, memory, poll, rooms, scale, seating, streams
+from loadtest.bench import admission, door, draw, hold, join, lane, memory, poll, rooms, rules, scale, seating, streams
 from loadtest.bench.machine import ALL_CORES, others_s
 from loadtest.bench.report import BenchError, Row, Say, progress, table
 
@@ -26,6 +26,7 @@ MEASURES: dict[str, Measure] = {
     "hold": hold.measure,
     "admission": admission.measure,
     "rooms": rooms.measure,
+    "rules": rules.measure,
     "draw": draw.measure,
     "memory": memory.measure,
     "scale": scale.measure,
