@@ -150,6 +150,18 @@ async def edit_room(
     return None
 
 
+async def remove_room(db: Database, room_id: str, admitted: int, by: AdminAction, now: datetime) -> NotMade | None:
+    """Delete a room of an origin that had let in so many people; why not, else None. Its row in `rooms` stays, retired:
+    its id is never given again."""
+    async with db.write(about="origins") as tx:
+        if (await tx.execute(delete(origin_rooms).where(origin_rooms.c.id == room_id))).rowcount != 1:
+            return NotMade.unknown
+        values = {"retired_at": now, "admitted": admitted}
+        await tx.execute(update(rooms).where(rooms.c.event_id == room_id).values(values))
+        await _record(tx, by, room_id, now)
+    return None
+
+
 async def listed(db: Database) -> list[Origin]:
     """Every origin, by id; they are ORIGINS_MAX at most."""
     async with db.read() as tx:

@@ -9,8 +9,10 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from app import redis_keys
 from app.domain.line import RoomState
-from app.ledger import audit_log, origins
+from app.ledger import audit_log, origins, rooms
+from app.ledger.errors import StoreError
 from app.ledger.tables.origins import origins as table
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
@@ -244,6 +246,46 @@ async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_
         return view.state is RoomState.open
 
     await wait_until(is_open, description="the room goes on")
+
+
+async def test_a_deleted_room_tells_its_people_and_keeps_its_id(system: System) -> None:
+    await made(system, "deleting")
+    room = {**ROOM, "id": "deleted", "origin": "deleting", "door": "open"}
+    await asked(system, "POST", "/rooms", room)
+    await system.change("deleted", state=RoomState.paused)
+    async with buyer(system, "deleted") as ann:
+        await ann.join()
+        assert (await asked(system, "DELETE", "/rooms/deleted")).status_code == 200
+        assert (await ann.position())["room"] == "closed"
+    assert "deleted" not in system.state["origins"].rooms
+    for method in ("GET", "DELETE"):
+        assert_problem(await asked(system, method, "/rooms/deleted"), 404, "room_unknown")
+    assert_problem(await asked(system, "POST", "/rooms", room), 409, "id_taken")
+    assert not await system.redis.sismember(redis_keys.ROOMS, "deleted")  # type: ignore[misc]  # typed for both clients
+    async for key in system.redis.scan_iter(match=redis_keys.pattern_of_event("deleted")):
+        assert await system.redis.ttl(key) > 0, key
+    row = await rooms.get(system.db, "deleted")
+    assert row is not None
+    assert row.retired_at is not None
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject="deleted"), 10)
+    assert [entry.action for entry in entries][:2] == ["origin_room.delete", "room.change"]
+    assert (await asked(system, "DELETE", "/origins/deleting")).status_code == 200
+
+
+async def test_a_deletion_that_was_cut_short_is_ended_by_another(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(system, "cut-short")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "half-deleted", "origin": "cut-short"})
+
+    async def away(*_: Any) -> None:
+        raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(origins, "remove_room", away)
+        assert (await asked(system, "DELETE", "/rooms/half-deleted")).status_code == 503
+    assert system.state["rooms"].views["half-deleted"].state is RoomState.closed
+    assert (await asked(system, "DELETE", "/rooms/half-deleted")).status_code == 200
 
 
 @pytest.mark.parametrize(
