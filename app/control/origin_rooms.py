@@ -4,6 +4,7 @@ and the command line alike. How its line moves is changed by `RoomControl` (room
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 import structlog
 from msgspec import UNSET
 
+from app.connect.rules import Rules, RulesError
 from app.control import origins as control
 from app.control.origins import OriginRefused, check_target
 from app.control.rooms import RefusedChange, RoomChange, RoomControl, UnknownRoom
@@ -61,6 +63,7 @@ class OriginRooms:
             pass_s=wanted.pass_seconds,
             pass_algorithm=wanted.pass_algorithm,
             target_url=None if wanted.target_url is None else check_target(wanted.target_url, origin.hosts),
+            rules=check_rules(wanted.rules),
             version=1,
             created_at=now,
             config=_config_of(wanted),
@@ -134,6 +137,8 @@ class OriginRooms:
             values["pass_s"] = wanted.pass_seconds
         if wanted.pass_algorithm is not UNSET:
             values["pass_algorithm"] = wanted.pass_algorithm.value
+        if wanted.rules is not UNSET:
+            values["rules"] = check_rules(wanted.rules)
         if wanted.target_url is not UNSET:
             hosts = (await control.found(self.control.db, before.origin_id)).hosts
             values["target_url"] = None if wanted.target_url is None else check_target(wanted.target_url, hosts)
@@ -149,6 +154,14 @@ class OriginRooms:
             raise OriginRefused("line_unavailable.new") from None
         except RefusedChange as error:
             raise OriginRefused("change_refused", why=str(error).capitalize()) from None
+
+
+def check_rules(objects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rules as they are stored. Raises OriginRefused for what is none."""
+    try:
+        return Rules(objects).objects
+    except RulesError as error:
+        raise OriginRefused("rules_invalid", at=error.at, why=error.wrong, field="rules") from None
 
 
 def _moment(field: str, text: str) -> datetime:

@@ -70,6 +70,7 @@ class OriginRoom:
     pass_s: int
     pass_algorithm: PassAlgorithm
     target_url: str | None
+    rules: Sequence[Mapping[str, Any]]  # which requests need a pass
     version: int
     created_at: datetime
     config: Mapping[str, Any]

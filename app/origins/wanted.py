@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from app.connect.rules import RULES_MAX
 from app.domain.line import LOBBY_MINUTES_MAX, Opening
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX
 from app.domain.passing import Mode, PassAlgorithm
@@ -29,6 +30,7 @@ Rate = Annotated[float, msgspec.Meta(ge=0.1, le=10_000)]
 Burst = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 MaxActive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 LobbyMinutes = Annotated[int, msgspec.Meta(ge=0, le=LOBBY_MINUTES_MAX)]
+RuleObjects = Annotated[tuple[dict[str, Any], ...], msgspec.Meta(max_length=RULES_MAX)]
 PassSeconds = Annotated[int, msgspec.Meta(ge=10, le=PASS_S_MAX)]
 
 
@@ -69,7 +71,7 @@ class OriginRoomWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=
     """A new room. `mode`: `always`, everybody queues, or `standby`, only while more come than may be let in. Without
     `opensAt` it opens at once, without `closesAt` it stays open; a time without an offset is UTC. `passSeconds`: how
     long who was let in may stay. `passAlgorithm`: how a pass is signed, `EdDSA` with our keys or `HS256` with the
-    origin's secret. `targetUrl`: instead of the origin's."""
+    origin's secret. `targetUrl`: instead of the origin's. `rules`: which requests need a pass (docs/rules.md)."""
 
     id: Id
     origin: Id
@@ -87,6 +89,7 @@ class OriginRoomWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=
     pass_seconds: PassSeconds = 600
     pass_algorithm: PassAlgorithm = PassAlgorithm.EdDSA
     target_url: Url | None = None
+    rules: RuleObjects = ()
 
 
 class OriginRoomEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,4 +109,5 @@ class OriginRoomEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pass_seconds: PassSeconds | UnsetType = UNSET
     pass_algorithm: PassAlgorithm | UnsetType = UNSET
     target_url: Url | UnsetType | None = UNSET
+    rules: RuleObjects | UnsetType = UNSET
     version: Version | UnsetType = UNSET

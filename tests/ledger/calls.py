@@ -146,6 +146,7 @@ ORIGIN_ROOM = origins.OriginRoom(
     pass_s=600,
     pass_algorithm=PassAlgorithm.EdDSA,
     target_url=None,
+    rules=[],
     version=1,
     created_at=NOW,
     config={},

@@ -8,9 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.connect.rules import JSON_BYTES_MAX
 from app.control.origin_rooms import OriginRooms
 from app.http.accounts.admins import require_admin
-from app.http.admin.origins import BODY_BYTES_MAX, refusing
+from app.http.admin.origins import refusing
 from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
@@ -19,6 +20,8 @@ from app.http.origins.shapes import OriginRoomDetail, OriginRoomList, room_shown
 from app.http.state import State
 from app.ledger import origins
 from app.origins.wanted import OriginRoomEdit, OriginRoomWanted
+
+BODY_BYTES_MAX = JSON_BYTES_MAX + 65_536  # the rules, and all the rest
 
 _wanted_decoder = msgspec.json.Decoder(OriginRoomWanted)
 _edit_decoder = msgspec.json.Decoder(OriginRoomEdit)
@@ -69,7 +72,7 @@ async def remove(request: Request[State]) -> Response:
     return json_answer({})
 
 
-_WRONG = ("target_foreign", "room_window_empty", "time_invalid")
+_WRONG = ("target_foreign", "rules_invalid", "room_window_empty", "time_invalid")
 
 routes = [
     ApiRoute(

@@ -6,6 +6,7 @@ No answer but the first, and that of a rotation, has a secret or a key in it.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from app.control.origins import Shown
 from app.domain.passing import Mode, PassAlgorithm
@@ -61,6 +62,7 @@ class OriginRoomShown(Shape, frozen=True, kw_only=True):
     pass_seconds: int
     pass_algorithm: PassAlgorithm
     target_url: str | None
+    rules: list[dict[str, Any]]
     version: int
 
 
@@ -108,5 +110,6 @@ def room_shown(row: OriginRoom) -> OriginRoomShown:
         pass_seconds=row.pass_s,
         pass_algorithm=row.pass_algorithm,
         target_url=row.target_url,
+        rules=[dict(rule) for rule in row.rules],
         version=row.version,
     )

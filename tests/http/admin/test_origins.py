@@ -10,9 +10,13 @@ import pytest
 from sqlalchemy import select
 
 from app import redis_keys
+from app.connect.asked import Asked
+from app.connect.presets import preset
+from app.connect.rules import Action
 from app.domain.line import RoomState
 from app.ledger import audit_log, origins, rooms
 from app.ledger.errors import StoreError
+from app.ledger.events import AdminAction
 from app.ledger.tables.origins import origins as table
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
@@ -223,6 +227,32 @@ async def test_a_room_is_changed_and_its_line_with_it(system: System) -> None:
     assert [entry.action for entry in entries] == ["room.change", "origin_room.edit", "origin_room.create"]
 
 
+async def test_the_rules_of_a_room_are_known_and_read_once(system: System) -> None:
+    await made(system, "ruling")
+    rules = preset("woocommerce")
+    answer = await asked(system, "POST", "/rooms", {**ROOM, "id": "ruled", "origin": "ruling", "rules": rules})
+    assert answer.json()["room"]["rules"] == rules
+    known = system.state["origins"].rooms["ruled"].rules
+    assert known.decide(Asked.at("GET", "shop.example", "/?add-to-cart=1")) is Action.queue
+    assert known.decide(Asked.at("GET", "shop.example", "/wp-login.php")) is Action.let_pass
+    await asked(system, "PUT", "/rooms/ruled", {"name": "Other"})
+    assert system.state["origins"].rooms["ruled"].rules is known
+    wrong = await asked(system, "PUT", "/rooms/ruled", {"rules": [{"action": "pass", "pth": "/"}]})
+    assert "rules[0].pth" in assert_problem(wrong, 422, "rules_invalid")["detail"]
+    await asked(system, "PUT", "/rooms/ruled", {"rules": []})
+    assert system.state["origins"].rooms["ruled"].rules.decide(Asked.at("GET", "shop.example", "/")) is Action.queue
+
+
+async def test_rules_that_cannot_be_read_let_nobody_pass(system: System) -> None:
+    await made(system, "old-rules")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "old-ruled", "origin": "old-rules"})
+    by = AdminAction("test", "origin_room.edit", {})
+    await origins.edit_room(system.db, "old-ruled", {"rules": [{"action": "wave"}]}, by, datetime.now(UTC))
+    await system.state["origins"].load()
+    rules = system.state["origins"].rooms["old-ruled"].rules
+    assert rules.decide(Asked.at("GET", "shop.example", "/")) is Action.queue
+
+
 async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_end(system: System) -> None:
     await made(system, "timed")
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -299,6 +329,10 @@ async def test_a_deletion_that_was_cut_short_is_ended_by_another(
         ({"origin": "nobody"}, 404, "origin_unknown"),
         ({"targetUrl": "https://evil.example/"}, 422, "target_foreign"),
         ({"opensAt": "2026-01-02T00:00:00Z", "closesAt": "2026-01-01T00:00:00Z"}, 422, "room_window_empty"),
+        ({"rules": [{"action": "let"}]}, 422, "rules_invalid"),
+        ({"rules": [{"action": "pass", "path": "x" * 300_000}]}, 422, "rules_invalid"),
+        ({"rules": [{"action": "pass"}] * 201}, 422, "payload_invalid"),
+        ({"rules": [{"action": "pass", "path": "/" + "a" * 1_000_000}]}, 413, "body_too_large"),
         ({"opensAt": "2026-13-02T00:00:00Z"}, 422, "time_invalid"),
     ],
 )
