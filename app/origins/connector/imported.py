@@ -1,0 +1,171 @@
+"""Rules from an integration configuration that a shop had: what its connector did, a room's rules say.
+
+Rules decide by the first that fits, as integrations do, and what none fits needed no pass. What rules cannot say is
+named, and asks for a pass where it would have: so nobody gets in who did not before. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from app.connect.rules import Rules, RulesError
+
+CONFIG_BYTES_MAX = 1_048_576
+INTEGRATIONS_MAX = 200
+TRIGGERS_MAX = 200
+PARTS_MAX = 8  # of a trigger all of whose parts must fit
+VALUES_MAX = 200
+TEXT_CHARS_MAX = 1_000
+
+_Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
+
+
+class ConfigError(ValueError):
+    """This is no integration configuration; the text says why."""
+
+
+class Imported(NamedTuple):
+    """`rules`: as objects. `notes`: what they do not say as the configuration did, in words for an admin."""
+
+    rules: list[dict[str, Any]]
+    notes: list[str]
+
+
+class _Part(msgspec.Struct, frozen=True, rename="pascal"):
+    validator_type: _Text
+    operator: _Text
+    value_to_compare: _Text | None = None
+    values_to_compare: Annotated[list[_Text], msgspec.Meta(max_length=VALUES_MAX)] | None = None
+    url_part: _Text | None = None
+    cookie_name: _Text | None = None
+    http_header_name: _Text | None = None
+    is_negative: bool = False
+    is_ignore_case: bool = False
+
+
+class _Trigger(msgspec.Struct, frozen=True, rename="pascal"):
+    trigger_parts: Annotated[list[_Part], msgspec.Meta(max_length=TRIGGERS_MAX)]
+    logical_operator: _Text = "And"
+
+
+class _Integration(msgspec.Struct, frozen=True, rename="pascal"):
+    action_type: _Text
+    triggers: Annotated[list[_Trigger], msgspec.Meta(max_length=TRIGGERS_MAX)]
+    name: _Text = ""
+    event_id: _Text | None = None
+
+
+class _Config(msgspec.Struct, frozen=True, rename="pascal"):
+    integrations: Annotated[list[_Integration], msgspec.Meta(max_length=INTEGRATIONS_MAX)]
+
+
+_decoder = msgspec.json.Decoder(_Config)
+
+
+class _Unsaid(Exception):
+    """No rule can say this; the text names it."""
+
+
+def rules_of(config: bytes, event_id: str) -> Imported:
+    """The rules of the room that was this event there. Raises ConfigError."""
+    if len(config) > CONFIG_BYTES_MAX:
+        raise ConfigError(f"It is longer than {CONFIG_BYTES_MAX:,} bytes")
+    try:
+        read = _decoder.decode(config)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ConfigError(str(error)) from error
+    if not any(_is_of(each, event_id) for each in read.integrations):
+        raise ConfigError(f"No integration of it sends anybody to {event_id!r}")
+    rules: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for integration in read.integrations:
+        action = _action(integration, event_id, notes)
+        for trigger in integration.triggers:
+            try:
+                rules += [{"action": action, **group} for group in _groups(trigger)]
+            except _Unsaid as unsaid:
+                notes.append(f"{integration.name}: {unsaid}")
+                if action == "queue":
+                    rules.append({"action": action})  # of all that follows, as nobody can say of what less
+    rules.append({"action": "pass"})
+    try:
+        return Imported(Rules(rules).objects, notes)
+    except RulesError as error:
+        raise ConfigError(f"It makes rules that are none: {error}") from error
+
+
+def _is_of(integration: _Integration, event_id: str) -> bool:
+    return integration.action_type == "Queue" and (integration.event_id or "").lower() == event_id.lower()
+
+
+def _action(integration: _Integration, event_id: str, notes: list[str]) -> str:
+    match integration.action_type:
+        case "Queue" if _is_of(integration, event_id):
+            return "queue"
+        case "Queue" | "Ignore":  # to another room, whose own rules say so
+            return "pass"
+        case "Cancel":
+            notes.append(f"{integration.name}: no rule ends a visit; let the page answer with Tiketi-Visit: end")
+            return "queue" if (integration.event_id or "").lower() == event_id.lower() else "pass"
+        case other:
+            raise ConfigError(f"{integration.name}: there is no action {other!r}")
+
+
+def _groups(trigger: _Trigger) -> list[dict[str, Any]]:
+    """Several rules for one of which any part is enough, else one that has all of them. Raises _Unsaid."""
+    groups = [_group(part) for part in trigger.trigger_parts]
+    if trigger.logical_operator == "Or":
+        return groups
+    if not groups:
+        return [{}]  # all of none
+    if len(groups) > PARTS_MAX:
+        raise _Unsaid(f"more than {PARTS_MAX} parts that must all fit")
+    return [groups[0] | ({"also": groups[1:]} if groups[1:] else {})]
+
+
+def _group(part: _Part) -> dict[str, Any]:
+    values = (part.values_to_compare if part.operator.endswith("Any") else [part.value_to_compare or ""]) or []
+    match part.operator:
+        case "Equals" | "EqualsAny":
+            patterns = [f"={value}" for value in values]
+        case "Contains" | "ContainsAny":
+            patterns = [_inside(value) for value in values]
+        case other:
+            raise _Unsaid(f"the operator {other!r}")
+    if not patterns or "=" in patterns or "**" in patterns:
+        raise _Unsaid("a comparison with nothing")
+    group: dict[str, Any] = _where(part, patterns)
+    if part.is_negative and "*" in patterns:  # connectors take a star as there, negative or not
+        return {}
+    if part.is_negative:
+        group["negate"] = True
+    if part.is_ignore_case:
+        group["ignoreCase"] = True
+    return group
+
+
+def _inside(value: str) -> str:
+    if "*" in value and value != "*":
+        raise _Unsaid(f"a star within {value[:40]!r}, which is a star for a connector and any text for a rule")
+    return value if value == "*" else f"*{value}*"
+
+
+def _where(part: _Part, patterns: list[str]) -> dict[str, Any]:
+    match part.validator_type, part.url_part:
+        case "UrlValidator", "HostName":
+            return {"host": patterns}
+        case "UrlValidator", "PagePath":
+            return {"path": [unquote(pattern) for pattern in patterns]}
+        case "UrlValidator", "PageUrl" if not any("%" in pattern for pattern in patterns):
+            return {"url": patterns}
+        case "UserAgentValidator", _:
+            return {"userAgent": patterns}
+        case "CookieValidator", _ if part.cookie_name:
+            return {"cookie": {part.cookie_name: patterns}}
+        case "HttpHeaderValidator", _ if part.http_header_name:
+            return {"header": {part.http_header_name: patterns}}
+        case other, where:
+            raise _Unsaid(f"the validator {other!r} of {where or 'nothing'!r}, or what it compares with")
