@@ -36,7 +36,7 @@ class Imported(NamedTuple):
 
 class _Part(msgspec.Struct, frozen=True, rename="pascal"):
     validator_type: _Text
-    operator: _Text
+    comparison: _Text = msgspec.field(name="Operator")
     value_to_compare: _Text | None = None
     values_to_compare: Annotated[list[_Text], msgspec.Meta(max_length=VALUES_MAX)] | None = None
     url_part: _Text | None = None
@@ -48,7 +48,7 @@ class _Part(msgspec.Struct, frozen=True, rename="pascal"):
 
 class _Trigger(msgspec.Struct, frozen=True, rename="pascal"):
     trigger_parts: Annotated[list[_Part], msgspec.Meta(max_length=TRIGGERS_MAX)]
-    logical_operator: _Text = "And"
+    joint: _Text = msgspec.field(default="And", name="LogicalOperator")
 
 
 class _Integration(msgspec.Struct, frozen=True, rename="pascal"):
@@ -117,7 +117,7 @@ def _action(integration: _Integration, event_id: str, notes: list[str]) -> str:
 def _groups(trigger: _Trigger) -> list[dict[str, Any]]:
     """Several rules for one of which any part is enough, else one that has all of them. Raises _Unsaid."""
     groups = [_group(part) for part in trigger.trigger_parts]
-    if trigger.logical_operator == "Or":
+    if trigger.joint == "Or":
         return groups
     if not groups:
         return [{}]  # all of none
@@ -127,8 +127,8 @@ def _groups(trigger: _Trigger) -> list[dict[str, Any]]:
 
 
 def _group(part: _Part) -> dict[str, Any]:
-    values = (part.values_to_compare if part.operator.endswith("Any") else [part.value_to_compare or ""]) or []
-    match part.operator:
+    values = (part.values_to_compare if part.comparison.endswith("Any") else [part.value_to_compare or ""]) or []
+    match part.comparison:
         case "Equals" | "EqualsAny":
             patterns = [f"={value}" for value in values]
         case "Contains" | "ContainsAny":

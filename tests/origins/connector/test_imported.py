@@ -14,10 +14,10 @@ from app.origins.connector.imported import CONFIG_BYTES_MAX, ConfigError, Import
 from tests.origins.connector.evaluator import Seen, decided
 
 
-def part(where: str, operator: str, *values: str, **more: Any) -> dict[str, Any]:
+def part(where: str, comparison: str, *values: str, **more: Any) -> dict[str, Any]:
     """As shops' configurations have them: only what belongs to its kind."""
     compared: dict[str, Any] = {"ValuesToCompare": list(values), "ValueToCompare": None}
-    if not operator.endswith("Any"):
+    if not comparison.endswith("Any"):
         compared = {"ValueToCompare": values[0]}
     kind: dict[str, Any] = {"ValidatorType": "UrlValidator", "UrlPart": where}
     match where.partition(" "):
@@ -27,11 +27,11 @@ def part(where: str, operator: str, *values: str, **more: Any) -> dict[str, Any]
             kind = {"ValidatorType": "HttpHeaderValidator", "HttpHeaderName": name}
         case "agent", _, _:
             kind = {"ValidatorType": "UserAgentValidator"}
-    return {"Operator": operator, "IsNegative": False, "IsIgnoreCase": False, **kind, **compared, **more}
+    return {"Operator": comparison, "IsNegative": False, "IsIgnoreCase": False, **kind, **compared, **more}
 
 
-def integration(action: str, *parts: dict[str, Any], event: str = "Sale", operator: str = "And") -> dict[str, Any]:
-    triggers = [{"LogicalOperator": operator, "TriggerParts": list(parts)}]
+def integration(action: str, *parts: dict[str, Any], event: str = "Sale", joint: str = "And") -> dict[str, Any]:
+    triggers = [{"LogicalOperator": joint, "TriggerParts": list(parts)}]
     return {"Name": f"{action} {event}", "ActionType": action, "EventId": event, "Triggers": triggers}
 
 
@@ -66,7 +66,7 @@ def test_any_part_of_a_trigger_may_be_enough() -> None:
             "Queue",
             part("agent", "ContainsAny", "bot", "spider"),
             part("header X-Kind", "EqualsAny", "a", "b", IsIgnoreCase=True),
-            operator="Or",
+            joint="Or",
         )
     )
     assert action(made.rules, "/", headers={"user-agent": "A spider"}) is Action.queue
@@ -137,8 +137,8 @@ def test_everything_else_is_refused(config: bytes) -> None:
 
 values = st.sampled_from(["/", "/a", "a", "b", "https://shop.example/a", "shop.example", "*", ".css"])
 parts = st.builds(
-    lambda where, operator, texts, negative, ignore: part(
-        where, operator, *texts, IsNegative=negative, IsIgnoreCase=ignore
+    lambda where, comparison, texts, negative, ignore: part(
+        where, comparison, *texts, IsNegative=negative, IsIgnoreCase=ignore
     ),
     st.sampled_from(["PagePath", "PageUrl", "HostName", "cookie c", "header X-A", "agent"]),
     st.sampled_from(["Equals", "Contains", "EqualsAny", "ContainsAny"]),
@@ -147,7 +147,7 @@ parts = st.builds(
     st.booleans(),
 )
 integrations = st.builds(
-    lambda action, event, operator, made: integration(action, *made, event=event, operator=operator),
+    lambda action, event, joint, made: integration(action, *made, event=event, joint=joint),
     st.sampled_from(["Queue", "Ignore", "Cancel"]),
     st.sampled_from(["sale", "other"]),
     st.sampled_from(["And", "Or"]),
