@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from app.ledger.errors import StoreError, StoreUnusable, ValueRefused
 from app.limits.revocations import RevocationUnavailable
 from app.outages import DATABASE, REDIS, Outages
 from app.processes.processes import Announcement, Processes
+from app.processes.shared_clock import SharedClock
 from app.redis_client import open_client
 from app.room.door_limits import DoorLimits
 from app.room.errors import RoomUnavailable
@@ -53,7 +55,7 @@ class Follower(Protocol):
 
 
 def utc_now() -> datetime:
-    """The wall clock. Only whoever puts a process together asks it; everyone else is handed a clock or a time."""
+    """The wall clock, for commands. What buyers see goes by the clock that all processes share."""
     return datetime.now(UTC)
 
 
@@ -161,15 +163,14 @@ def outlived(outages: Outages, who: str) -> Iterator[None]:
         outages.worked(who)
 
 
-def make_processes(
-    redis: Redis, outages: Outages, name: str, kind: Literal["web", "worker"], keys: Callable[[], str]
-) -> Processes:
+def make_processes(clock: SharedClock, name: str, kind: Literal["web", "worker"], keys: Callable[[], str]) -> Processes:
     """What announces this process to the others. `keys` gives the fingerprint of those it knows."""
 
     def about() -> Announcement:
-        return Announcement(name, kind, socket.gethostname(), VERSION, keys(), dict(outages.kinds))
+        failing, off_s = dict(clock.outages.kinds), round(clock.off_s, 3)
+        return Announcement(name, kind, socket.gethostname(), VERSION, keys(), failing, off_s)
 
-    return Processes(redis, about, outages, secrets.token_hex(8))
+    return Processes(clock.redis, about, clock.outages, secrets.token_hex(8))
 
 
 def make_rooms(
@@ -206,6 +207,17 @@ async def running(**followers: Coroutine[Any, Any, None]) -> AsyncIterator[None]
             task.remove_done_callback(ended)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def shared_clock(
+    redis: Redis, outages: Outages, wall_s: Callable[[], float] = time.time
+) -> AsyncIterator[SharedClock]:
+    """The clock that all processes go by, read once and followed while the block runs. Raises RedisError, OSError."""
+    clock = SharedClock(redis, outages, wall_s)
+    await clock.read()
+    async with running(clock=clock.run()):
+        yield clock
 
 
 class Closable(Protocol):

@@ -20,6 +20,7 @@ from app.redis_keys import ARQ_JOBS, SHARED
 ALLOCATE = "allocate"
 POSTERS = "posters"
 WAKE_TIMEOUT_S = 2.0  # nobody waits longer to wake a worker: the work is found without it
+DUE_EARLIER_S = 86_400.0  # arq starts what is due by the worker's wall clock: so far behind ours it may be
 JOB_EXPIRES_MS = 60_000  # a wake-up nobody took for this long is worthless
 
 JobQueue = ArqRedis
@@ -51,6 +52,12 @@ async def wake_poster_maker(jobs: JobQueue, upload_id: str) -> None:
 async def _enqueue(jobs: JobQueue, job: str, name: str, *args: str) -> None:
     try:
         async with asyncio.timeout(WAKE_TIMEOUT_S):
-            await jobs.enqueue_job(job, *args, _job_id=f"{job}:{name}{SHARED}", _expires=JOB_EXPIRES_MS / 1000)
+            await jobs.enqueue_job(
+                job,
+                *args,
+                _job_id=f"{job}:{name}{SHARED}",
+                _defer_by=-DUE_EARLIER_S,
+                _expires=JOB_EXPIRES_MS / 1000,
+            )
     except (RedisError, OSError) as error:
         raise WakeUpFailed(repr(error)) from error

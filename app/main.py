@@ -21,7 +21,16 @@ from starlette.exceptions import HTTPException
 
 from app import VERSION, jobs
 from app.cache.cache import Cache
-from app.connections import Follower, closed_with, make_processes, make_rooms, open_stores, running, until_stores_work
+from app.connections import (
+    Follower,
+    closed_with,
+    make_processes,
+    make_rooms,
+    open_stores,
+    running,
+    shared_clock,
+    until_stores_work,
+)
 from app.control.rooms import RoomControl
 from app.control.sale_schedule import reserve_numbers
 from app.control.seat_map_warmer import SeatMapWarmer
@@ -47,7 +56,6 @@ from app.http.kit.clock import Clock
 from app.http.kit.csrf import Csrf
 from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
 from app.http.kit.routing import on_crash, on_http_exception, on_store_error
-from app.http.line.position import Extra
 from app.http.line.streams import Hub
 from app.http.ops.readiness import Readiness
 from app.http.routes import every_route
@@ -74,7 +82,7 @@ from app.origins.directory import known_origins
 from app.outages import Outages
 from app.payments.webhook_signature import WebhookSecrets
 from app.payments.wiring import make_checkout, open_providers
-from app.processes.processes import Processes
+from app.processes.shared_clock import SharedClock
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.joiner import Joiner
@@ -89,25 +97,26 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIterator[State]:
+async def open_state(settings: Settings, process: str, given: Clock | None) -> AsyncIterator[State]:
     """Everything a web process holds, started; stopped when the block ends."""
     async with AsyncExitStack() as stack:
         outages, (redis, db, pool) = Outages(), await stack.enter_async_context(open_stores(settings))
         cache = closed_with(stack, Cache(redis, time.monotonic, secrets.token_hex(8), outages))
+        shared = await stack.enter_async_context(shared_clock(redis, outages))
+        clock = given or Clock(shared.seconds)
         scripts, rooms = make_rooms(redis, settings, clock.seconds, outages)
         seats, lane = make_lane(stack, redis, db, partial(jobs.wake_allocator, pool), settings, outages)
-        member, addresses = member_of(seats), Addresses(settings.trusted_proxies, settings.door_free_networks)
-        hub, live = make_hubs(rooms, seats, member, settings, addresses)
+        addresses = Addresses(settings.trusted_proxies, settings.door_free_networks)
+        hub, live = make_hubs(rooms, seats, settings, addresses)
         presence = make_presence(scripts, rooms, hub, db, settings, outages)
-        revoked, shut_out = await revoked_sessions(redis, db, clock, settings, outages)
+        revoked = await revoked_sessions(stack, redis, db, clock, settings, outages)
         warmer = await discover(rooms, SeatMapWarmer(seats, db, clock.now, outages), clock.now())
         keys, keyring = read_keys(settings)
-        status = status_of(settings, redis, db, rooms, seats, announced(redis, settings, keys, outages, process), clock)
+        status = await status_of(stack, settings, keys, redis, db, rooms, seats, clock, shared, process)
         tickets, browsers, csrf, tokens = make_signers(keys, keyring, revoked, clock)
         providers = open_providers(settings, webhook_secrets(keys, keyring), db, clock.now)
         connections, memory = make_connections(addresses, settings), RedisMemory(redis)
         await follow(stack, rooms, seats, presence, hub, cache, revoked, live, keyring, warmer, connections, memory)
-        await follow(stack, shut_out, closed_with(stack, status.processes))
         yield State(
             settings=settings,
             clock=clock,
@@ -143,15 +152,15 @@ async def open_state(settings: Settings, process: str, clock: Clock) -> AsyncIte
             limits=Limits(redis),
             revoked_sessions=revoked,
             csrf=csrf,
-            reservation_member=member,
+            reservation_member=member_of(seats),
             meters=Meters(),
             readiness=Readiness(),
-            metrics=WebMetrics(settings, process, status),
+            metrics=WebMetrics(settings, process, status, shared),
         )
 
 
 @asynccontextmanager
-async def open_state_when_stores_work(settings: Settings, process: str, clock: Clock) -> AsyncIterator[State]:
+async def open_state_when_stores_work(settings: Settings, process: str, clock: Clock | None) -> AsyncIterator[State]:
     """The same, however long its stores are away: the log says so."""
     async with AsyncExitStack() as stack:
         yield await until_stores_work(
@@ -172,22 +181,22 @@ async def wake_posters(wake: Callable[[str], Awaitable[None]], upload_id: str) -
         log.warning("posters_not_woken", upload=upload_id, error=repr(error))
 
 
-def announced(redis: Redis, settings: Settings, keys: Keys, outages: Outages, process: str) -> Processes:
-    """This process among the others."""
-    fingerprint = KeyFingerprint(path_of(settings.data_dir, settings.keys_file), keys)
-    return make_processes(redis, outages, process, "web", fingerprint)
-
-
-def status_of(
+async def status_of(
+    stack: AsyncExitStack,
     settings: Settings,
+    keys: Keys,
     redis: Redis,
     db: Database,
     rooms: Rooms,
     seats: SeatViews,
-    processes: Processes,
     clock: Clock,
+    shared: SharedClock,
+    process: str,
 ) -> StatusCheck:
-    """What finds out what is wrong, with this process and with what all share."""
+    """What finds out what is wrong, with this process among the others, and with what all share."""
+    fingerprint = KeyFingerprint(path_of(settings.data_dir, settings.keys_file), keys)
+    processes = closed_with(stack, make_processes(shared, process, "web", fingerprint))
+    await follow(stack, processes)
     return StatusCheck(
         redis=redis,
         db=db,
@@ -201,15 +210,16 @@ def status_of(
 
 
 async def revoked_sessions(
-    redis: Redis, db: Database, clock: Clock, settings: Settings, outages: Outages
-) -> tuple[RevokedSessions, ShutOut]:
-    """Every session that is over: as Redis was told, and as SQL says of accounts that an admin shut out."""
+    stack: AsyncExitStack, redis: Redis, db: Database, clock: Clock, settings: Settings, outages: Outages
+) -> RevokedSessions:
+    """Every session that is over: as Redis was told, and as SQL goes on saying of accounts that an admin shut out."""
     revocations = RevocationLog(redis, settings.session_s)
     revoked = RevokedSessions(revocations, clock, frozenset() if settings.demo else DEMO_IDS, outages)
     await revoked.load()
     shut_out = ShutOut(partial(account_admin.ended_since, db), revoked, clock, outages)
     await shut_out.load()
-    return revoked, shut_out
+    await follow(stack, shut_out)
+    return revoked
 
 
 async def who_bought(db: Database, event_id: str, epoch: int, numbers: Sequence[int]) -> set[int]:
@@ -327,9 +337,7 @@ def make_connections(addresses: Addresses, settings: Settings) -> Connections:
     return Connections(addresses, settings.connections_per_address, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def make_hubs(
-    rooms: Rooms, seats: SeatViews, member: Extra, settings: Settings, addresses: Addresses
-) -> tuple[Hub, LiveSeats]:
+def make_hubs(rooms: Rooms, seats: SeatViews, settings: Settings, addresses: Addresses) -> tuple[Hub, LiveSeats]:
     """Those who tell the browsers: of their place in line, and of the seats."""
     streams = Shares(addresses, settings.streams_per_address)
     hub = Hub(rooms, settings.stream_life_s, settings.streams_max, streams)
@@ -371,7 +379,7 @@ def measured(state: State) -> AbstractAsyncContextManager[None]:
 def create_app(settings: Settings, process: str = "web", clock: Clock | None = None) -> Front:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        async with open_state_when_stores_work(settings, process, clock or Clock()) as state, measured(state):
+        async with open_state_when_stores_work(settings, process, clock) as state, measured(state):
             yield state
 
     app = Starlette(

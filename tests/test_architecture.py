@@ -19,7 +19,7 @@ LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN_MAX = 8
 
-CLOCK_IS_GIVEN = ("cache", "connect", "control", "domain", "lane", "ledger", "metrics", "payments", "room")
+CLOCK_IS_GIVEN = ("cache", "control", "domain", "lane", "ledger", "metrics", "payments", "room")
 
 # module prefix → what of ours it may import; everything else of ours is forbidden to it
 ALLOWED = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -30,9 +31,10 @@ from app.connections import (
     open_store,
     outlived,
     running,
+    shared_clock,
     store_of,
     timing,
-    utc_now,
+    until_stores_work,
 )
 from app.control.beacon import Beacon
 from app.metrics.metrics import Metrics
@@ -70,14 +72,18 @@ EVERY_SECOND = set(range(60))
 
 async def tend_rooms(ctx: dict[str, Any]) -> None:
     """The keeper's round."""
-    await ctx["keeper"].round(utc_now())
+    await ctx["keeper"].round(ctx["clock"].now())
 
 
 async def start(ctx: dict[str, Any]) -> None:
-    """Open the stores and start ticking."""
+    """Open the stores and start ticking, once Redis has told the time."""
     settings: Settings = ctx["settings"]
     stack = ctx["stack"] = AsyncExitStack()
     redis, outages = ctx["redis_raw"], ctx["outages"]
+    clock = ctx["clock"] = await until_stores_work(
+        outages, lambda: stack.enter_async_context(shared_clock(redis, outages, ctx["wall_s"]))
+    )
+    now = clock.now
     db = ctx["db"] = open_store(settings)
     stack.push_async_callback(db.close)
     scripts = ctx["scripts"] = RoomScripts(redis, timing(settings))
@@ -90,26 +96,24 @@ async def start(ctx: dict[str, Any]) -> None:
         finish=scripts.end_served,
         hold_for=timedelta(seconds=settings.hold_s),
         offer_for=timedelta(seconds=settings.waitlist_offer_s),
-        now=utc_now,
+        now=now,
         clock=time.monotonic,
         new_owner=lambda: secrets.token_hex(8),
         new_reservation_id=new_reservation_id,
         work=work,
     )
-    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=utc_now)
+    ctx["sweeper"] = Sweeper(redis=redis, db=db, wake=wake, now=now)
     keys = load_keys(settings.data_dir, settings.keys_file)
-    providers = open_providers(settings, WebhookSecrets(keys.webhook_secrets), db, utc_now)
-    ctx["payer"] = make_payer(db, redis, wake, providers, utc_now)
+    providers = open_providers(settings, WebhookSecrets(keys.webhook_secrets), db, now)
+    ctx["payer"] = make_payer(db, redis, wake, providers, now)
     posts = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook_sender")
     stack.callback(posts.shutdown, wait=False, cancel_futures=True)
     post = posting_to(settings.webhook_url, posts)
-    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=utc_now)
-    ctx["closer"] = Closer(redis=redis, db=db, wake=wake, now=utc_now)
-    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=utc_now)
+    ctx["webhook_sender"] = WebhookSender(db=db, post=post, secret=keys.webhook_secret, now=now)
+    ctx["closer"] = Closer(redis=redis, db=db, wake=wake, now=now)
+    ctx["offerer"] = Offerer(redis=redis, db=db, wake=wake, now=now)
     notices = Notices(redis)
-    ctx["posters"] = PosterMaker(
-        db=db, now=utc_now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)])
-    )
+    ctx["posters"] = PosterMaker(db=db, now=now, changed=lambda event_id: notices.tell([EVENTS, event_tag(event_id)]))
     keeper = ctx["keeper"] = Keeper(redis, scripts, db)
     stack.push_async_callback(keeper.close)
     await unhurt(tend_rooms)(ctx)  # a store that is away by now is waited for by the next round
@@ -117,10 +121,10 @@ async def start(ctx: dict[str, Any]) -> None:
     admitter = Admitter(scripts, wake, settings.tick_ms, work, outages, division)
     drawer = make_drawer(ctx, stack, work)
     fingerprint = KeyFingerprint(path_of(settings.data_dir, settings.keys_file), keys)
-    processes = make_processes(redis, outages, ctx["process"], "worker", fingerprint)
+    processes = make_processes(clock, ctx["process"], "worker", fingerprint)
     stack.push_async_callback(processes.close)
     await stack.enter_async_context(running(admitter=admitter.run(), drawer=drawer.run(), processes=processes.run()))
-    metrics = Metrics(settings, ctx["process"], db, utc_now)
+    metrics = Metrics(settings, ctx["process"], db, clock, now)
     metrics.sources.append(lambda: work_readings(work))
     await stack.enter_async_context(metrics.published())
     log.info("worker_ready")
@@ -136,7 +140,7 @@ def make_drawer(ctx: dict[str, Any], stack: AsyncExitStack, work: Work) -> Drawe
         redis=ctx["redis_raw"],
         scripts=ctx["scripts"],
         db=ctx["db"],
-        now=utc_now,
+        now=ctx["clock"].now,
         random=secrets.token_bytes,
         work=work,
         beacon=beacon,
@@ -221,8 +225,8 @@ def each(work: WorkerCoroutine, name: str = "", **when: Any) -> CronJob:
     return cron(work, name=f"cron:{name or work.__qualname__}{SHARED}", keep_result=0, **when)
 
 
-def build(settings: Settings, process: str = "worker") -> Worker:
-    """The arq worker with every job it knows."""
+def build(settings: Settings, process: str = "worker", wall_s: Callable[[], float] = time.time) -> Worker:
+    """The arq worker with every job it knows. `wall_s`: the clock of its machine, which may be wrong."""
     posters, redis = alone(make_posters), open_redis(settings)
     return OutlivingWorker(
         functions=[
@@ -234,7 +238,7 @@ def build(settings: Settings, process: str = "worker") -> Worker:
         queue_name=ARQ_JOBS,
         job_serializer=jobs.serialize,
         job_deserializer=jobs.deserialize,
-        ctx={"settings": settings, "process": process, "redis_raw": redis, "outages": Outages()},
+        ctx={"settings": settings, "process": process, "redis_raw": redis, "outages": Outages(), "wall_s": wall_s},
         max_jobs=MAX_JOBS,
         job_timeout=JOB_TIMEOUT_S,
         poll_delay=settings.worker_poll_s,

@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 
-from app.connections import utc_now
 from app.ledger import retention
 from app.ledger.retention import Pruned
 from app.run.prune import keep_of
@@ -23,7 +22,7 @@ async def prune_history(ctx: dict[str, Any]) -> int:
     """The arq job of every minute of the night. Answers how many rows were deleted."""
     ends_s = time.monotonic() + PASS_S
     done = Pruned()
-    async with aclosing(retention.prune(ctx["db"], keep_of(ctx["settings"]), utc_now())) as portions:
+    async with aclosing(retention.prune(ctx["db"], keep_of(ctx["settings"]), ctx["clock"].now())) as portions:
         async for deleted in portions:
             done = deleted
             if time.monotonic() > ends_s:

@@ -46,8 +46,7 @@ class Asked:
         """Of a target as it stands in the request line: path and query, encoded."""
         raw, _, query = target.partition("?")
         asked = cls(method, host, unquote(raw), query, headers, scheme)
-        if _AMBIGUOUS_RAW.search(raw):
-            asked.is_ambiguous = True
+        asked.is_ambiguous |= is_ambiguous_target(raw)
         return asked
 
     @property
@@ -76,6 +75,11 @@ class Asked:
             raise TooLong
         halves = (part.partition("=") for part in parts)
         return _gathered((name.strip(), value.strip().strip('"')) for name, _, value in halves)
+
+
+def is_ambiguous_target(raw: str) -> bool:
+    """Whether a path as in the request line has encoded what decoders and others read as different paths."""
+    return _AMBIGUOUS_RAW.search(raw) is not None
 
 
 def _hosts(host: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
-from app.connections import open_redis, open_store, running, timing, utc_now
+from app.connections import open_redis, open_store, running, timing
 from app.control import sale_schedule
 from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import LOBBY_MINUTES_MAX, Door, DrawStage, Opening, RoomState
@@ -25,6 +25,8 @@ from app.domain.sale import SaleStatus
 from app.domain.samples import HistoryPoint, LineSample, flows_per_s, history, oldest_wait_s
 from app.ledger import audit_log, room_windows, rooms
 from app.ledger.database import Database
+from app.outages import Outages
+from app.processes.shared_clock import SharedClock
 from app.room.answers import ChangeStatus
 from app.room.errors import as_room_unavailable
 from app.room.follow import Rooms
@@ -275,7 +277,10 @@ async def open_room_control(settings: Settings) -> AsyncIterator[RoomControl]:
         rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
         await rooms.discover()
         await stack.enter_async_context(running(rooms=rooms.run()))
-        yield RoomControl(redis, rooms, db, utc_now)
+        clock = SharedClock(redis, Outages())
+        with as_room_unavailable():
+            await clock.read()
+        yield RoomControl(redis, rooms, db, clock.now)
 
 
 def _without_old(change: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class OriginRoom:
     pass_s: int
     pass_algorithm: PassAlgorithm
     target_url: str | None
+    rules: Sequence[Mapping[str, Any]]  # which requests need a pass
     version: int
     created_at: datetime
     config: Mapping[str, Any]
@@ -146,6 +147,18 @@ async def edit_room(
             return NotMade.window_empty
         if refused := await _set(tx, origin_rooms, room_id, values, version):
             return refused
+        await _record(tx, by, room_id, now)
+    return None
+
+
+async def remove_room(db: Database, room_id: str, admitted: int, by: AdminAction, now: datetime) -> NotMade | None:
+    """Delete a room of an origin that had let in so many people; why not, else None. Its row in `rooms` stays, retired:
+    its id is never given again."""
+    async with db.write(about="origins") as tx:
+        if (await tx.execute(delete(origin_rooms).where(origin_rooms.c.id == room_id))).rowcount != 1:
+            return NotMade.unknown
+        values = {"retired_at": now, "admitted": admitted}
+        await tx.execute(update(rooms).where(rooms.c.event_id == room_id).values(values))
         await _record(tx, by, room_id, now)
     return None
 

@@ -154,6 +154,7 @@ PROCESS = {
         "How late the event loop did what was due, looked at four times a second"
     ),
     "tiketi_event_loop_worst_seconds": _gauge("The worst of it within the last ten seconds"),
+    "tiketi_clock_off_seconds": _gauge("How far the wall clock of the process is ahead of Redis's, which all go by"),
     "tiketi_log_lines_dropped": _counter("Lines of the log that did not fit into its queue"),
     "tiketi_log_lines_queued": _gauge("Lines of the log that wait to be written"),
     "tiketi_process_cpu_seconds": _counter("Processor time"),

@@ -14,19 +14,22 @@ from app.metrics.loop_lag import LoopLag
 from app.metrics.process import process_readings
 from app.metrics.readings import Reading, read_histogram
 from app.metrics.server import serving
+from app.processes.shared_clock import SharedClock
 from config.settings import Settings
 
 
 class Metrics:
     """Add to `sources` before `published` begins. Only web processes set `shared`, because only they know the rooms."""
 
-    def __init__(self, settings: Settings, process: str, db: Database, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Settings, process: str, db: Database, clock: SharedClock, now: Callable[[], datetime]
+    ) -> None:
         self.loop_lag = LoopLag()
         self._settings = settings
         self._now = now
         self._process = process
         self._transactions = TransactionTimes(db)
-        self.sources: list[Source] = [lambda: process_readings(self.loop_lag), self._sql]
+        self.sources: list[Source] = [lambda: process_readings(self.loop_lag, clock), self._sql]
         self.shared: SharedReadings | None = None
         self.exchange = self._exchange()
 

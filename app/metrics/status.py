@@ -27,6 +27,7 @@ from app.ledger.figures import UNREADABLE
 from app.ledger.migrations import SchemaError
 from app.outages import DATABASE, REDIS
 from app.processes.processes import Processes, Seen
+from app.processes.shared_clock import is_off
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.follow import Rooms
 
@@ -39,7 +40,7 @@ CODES = (
     *("redis_away", "redis_writes_fail", "redis_no_log", "redis_log_fails", "redis_evicts", "redis_memory_short"),
     *("database_away", "database_fails", "tables_differ", "room_unknown", "room_recovering"),
     *("seats_wait", "disk_short"),
-    *("workers_none", "process_gone", "keys_differ"),
+    *("workers_none", "process_gone", "keys_differ", "clock_wrong"),
 )
 
 
@@ -148,6 +149,9 @@ class StatusCheck:
         if self.processes.other_keys:
             others = ", ".join(self.processes.other_keys)
             yield Problem("keys_differ", f"{others}: other keys than here, so each refuses what the other signed.")
+        for each in report.processes:
+            if each.is_live and is_off(each.told.clock_off_s):
+                yield Problem("clock_wrong", _of_clock(_name(each), each.told.clock_off_s))
         yield from _failing("this process", self.processes.outages.kinds)
         for each in report.processes:
             if each.is_live:
@@ -156,6 +160,11 @@ class StatusCheck:
 
 def _name(seen: Seen) -> str:
     return f"{seen.told.name}@{seen.told.host}"
+
+
+def _of_clock(who: str, off_s: float) -> str:
+    how = "ahead of" if off_s > 0 else "behind"
+    return f"The clock of {who} is {abs(off_s):.1f} s {how} Redis's. Nothing goes by it, but its log has wrong times."
 
 
 def _failing(who: str, kinds: Mapping[str, str]) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from app.metrics.metrics import Metrics
 from app.metrics.readings import Reading, read_counts, read_histogram
 from app.metrics.status import StatusCheck
 from app.metrics.stores import Stores
+from app.processes.shared_clock import SharedClock
 from app.room.joiner import PENDING_MAX, Joiner
 from config.settings import Settings
 
@@ -109,8 +110,8 @@ class WebSources:
 class WebMetrics(Metrics):
     """A web process knows the rooms as well: it also reads the stores, and compares predicted waits with real ones."""
 
-    def __init__(self, settings: Settings, process: str, status: StatusCheck) -> None:
-        super().__init__(settings, process, status.db, status.now)
+    def __init__(self, settings: Settings, process: str, status: StatusCheck, clock: SharedClock) -> None:
+        super().__init__(settings, process, status.db, clock, status.now)
         self.status = status
         self.stores = Stores(status)
         self.forecasts = Forecasts(time.monotonic)

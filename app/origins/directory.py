@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from app.connect.rules import Rules, RulesError
 from app.connections import outlived, running
 from app.domain.passing import Mode, PassAlgorithm
 from app.ledger import origins
@@ -67,6 +68,7 @@ class KnownRoom:
     pass_algorithm: PassAlgorithm
     target_url: str
     closes_at: datetime | None
+    rules: Rules
 
     def is_over(self, now: datetime) -> bool:
         return self.closes_at is not None and self.closes_at <= now
@@ -90,7 +92,8 @@ class Directory:
             return
         opened = [self._opened(row) for row in await origins.listed(self._db)]
         known = {each.id: each for each in opened if each is not None}
-        rooms = [_known(row, known[row.origin_id]) for row in await self._rooms() if row.origin_id in known]
+        rows = [row for row in await self._rooms() if row.origin_id in known]
+        rooms = [_known(row, known[row.origin_id], self._rules_of(row)) for row in rows]
         self.origins, self.rooms, self._stamps = known, {each.id: each for each in rooms}, stamps
 
     async def run(self) -> None:
@@ -102,6 +105,17 @@ class Directory:
 
     async def _rooms(self) -> list[origins.OriginRoom]:
         return await origins.listed_rooms(self._db)
+
+    def _rules_of(self, row: origins.OriginRoom) -> Rules:
+        """Those that were read last, if they are the same: reading the rules of all rooms takes seconds."""
+        before = self.rooms.get(row.id)
+        if before is not None and before.rules.objects == row.rules:
+            return before.rules
+        try:
+            return Rules(row.rules)
+        except RulesError as error:  # stored by a version that read them in another way
+            log.error("rules_unreadable", room=row.id, error=str(error))
+            return Rules()  # by which every request needs a pass
 
     def _opened(self, row: origins.Origin) -> KnownOrigin | None:
         """None, and said in the log, for one whose secret cannot be read: nobody gets into its rooms."""
@@ -135,7 +149,7 @@ def _until(value: T | None, until: datetime | None) -> tuple[tuple[T, float | No
     return () if value is None or until is None else ((value, until.timestamp()),)
 
 
-def _known(row: origins.OriginRoom, origin: KnownOrigin) -> KnownRoom:
+def _known(row: origins.OriginRoom, origin: KnownOrigin, rules: Rules) -> KnownRoom:
     return KnownRoom(
         id=row.id,
         origin=origin,
@@ -146,4 +160,5 @@ def _known(row: origins.OriginRoom, origin: KnownOrigin) -> KnownRoom:
         pass_algorithm=row.pass_algorithm,
         target_url=row.target_url or origin.target_url,
         closes_at=row.closes_at,
+        rules=rules,
     )

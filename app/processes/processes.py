@@ -32,7 +32,8 @@ log = structlog.get_logger()
 
 
 class Announcement(msgspec.Struct, frozen=True, rename="camel"):
-    """What a process says of itself. `keys`: a fingerprint of the keys it knows; `failing`: store → kind of error."""
+    """What a process says of itself. `keys`: a fingerprint of the keys it knows; `failing`: store → kind of error;
+    `clock_off_s`: how far its wall clock is ahead of Redis's."""
 
     name: str
     kind: Literal["web", "worker"]
@@ -40,6 +41,7 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel"):
     version: str
     keys: str
     failing: dict[str, str]
+    clock_off_s: float = 0.0
 
 
 class Seen(NamedTuple):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
 
 from app.audit import invariants
-from app.connections import open_redis, open_store
+from app.connections import open_redis, open_store, utc_now
 from app.payments.wiring import providers_for_audit
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.run.console import NotRunningError, not_running
@@ -26,7 +25,7 @@ async def check(settings: Settings, tell: Tell) -> None:
     """Tell every broken invariant. Raises BrokenError if there is one, NotRunningError."""
     db = open_store(settings)
     try:
-        providers = providers_for_audit(settings, db, lambda: datetime.now(UTC))
+        providers = providers_for_audit(settings, db, utc_now)
         with as_room_unavailable():
             async with open_redis(settings) as redis:
                 await redis.ping()

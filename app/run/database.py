@@ -5,9 +5,7 @@ Idempotent, and safe when several machines do it at once.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from app.connections import ask_redis, open_redis, open_store, until_stores_work
+from app.connections import ask_redis, open_redis, open_store, until_stores_work, utc_now
 from app.outages import Outages
 from app.run.demo import seed
 from config.settings import Settings
@@ -24,7 +22,7 @@ async def prepare(settings: Settings) -> None:
     if settings.demo:
         db = open_store(settings)
         try:
-            await seed(db, datetime.now(UTC), with_accounts=not settings.is_public)
+            await seed(db, utc_now(), with_accounts=not settings.is_public)
         finally:
             await db.close()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from app.connections import open_store
+from app.connections import open_store, utc_now
 from app.ledger import retention
 from app.ledger.retention import Keep, Pruned
 from app.run.console import ConsoleError
@@ -30,7 +30,7 @@ async def prune(settings: Settings, dry_run: bool, agree: Callable[[str], bool],
 
     Whoever is interrupted, by Ctrl-C for example, starts it again: it goes on.
     """
-    keep, now = keep_of(settings), datetime.now(UTC)
+    keep, now = keep_of(settings), utc_now()
     db = open_store(settings, patient=True)
     try:
         await db.require_tables()

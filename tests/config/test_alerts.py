@@ -134,6 +134,7 @@ CASES: dict[str, tuple[Series, ...]] = {
         always(process_start_time_seconds=1_800_000_000),
         {'tiketi_process_start_time_seconds{process="web-1"}': MINE},
     ),
+    "ClockWrong": (always(clock_off_seconds=-0.9), always(clock_off_seconds=-1.1)),
     "LogLinesDropped": (counted("log_lines_dropped", "", 0), counted("log_lines_dropped", "", 1)),
 }
 

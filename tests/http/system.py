@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -104,8 +105,8 @@ async def serving(settings: Settings) -> AsyncIterator[Web]:
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[None]:
-    worker = build(settings)
+async def working(settings: Settings, wall_s: Callable[[], float] = time.time) -> AsyncIterator[None]:
+    worker = build(settings, wall_s=wall_s)
     task = asyncio.create_task(worker.async_run())
     try:
         yield

@@ -146,6 +146,7 @@ ORIGIN_ROOM = origins.OriginRoom(
     pass_s=600,
     pass_algorithm=PassAlgorithm.EdDSA,
     target_url=None,
+    rules=[],
     version=1,
     created_at=NOW,
     config={},
@@ -265,6 +266,7 @@ CALLS: dict[str, Call] = {
     "origins.listed": lambda db: origins.listed(db),
     "origins.listed_rooms": lambda db: origins.listed_rooms(db),
     "origins.stamps": lambda db: origins.stamps(db),
+    "origins.remove_room": lambda db: origins.remove_room(db, "other-sale", 7, BY, NOW),
     "origins.remove": lambda db: origins.remove(db, "other", BY, NOW),
     "editing.edit": lambda db: editing.edit(
         db, LIVE, editing.Edit(values={"title": "B"}, grades=[GradeSpec(name="R", price=2)]), BY, NOW

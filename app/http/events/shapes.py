@@ -17,9 +17,9 @@ from slugify import slugify
 
 from app.domain.line import LOBBY_MINUTES_MAX, Door, Opening
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX, ZONE_CHARS_MAX, BadTime, moment_of, zone_of
+from app.domain.patterns import MANY_LINES, ONE_LINE
 from app.domain.reservation import SEATS_PER_BUYER, SingleSeats
 from app.domain.sale import SaleStatus, status_of
-from app.http.kit.fields import MANY_LINES, ONE_LINE
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Poster, Shape, poster_of
 from app.ledger.editing import Edit

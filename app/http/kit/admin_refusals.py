@@ -37,6 +37,7 @@ ADMIN_REFUSALS = {
     "prices_invalid": Kind(422, "{given!r} is not a grade and its price. Say it as VIP=150000.", CORRECT),
     "prices_invalid.many": Kind(422, "There may be {limit} grades.", "Send fewer grades."),
     "room_window_empty": Kind(422, "The room must open before it closes.", CORRECT, True),
+    "rules_invalid": Kind(422, "{at}: {why}.", CORRECT, True),
     "sale_ends_late": Kind(
         422,
         "The event would begin before its sale ends. Move the end of the sale too.",

@@ -1,4 +1,4 @@
-"""The patterns that texts in a request must match, and which value of a refused request does not fit its type, and why.
+"""Which value of a refused request does not fit its type, and why; and what the patterns of texts ask for, in words.
 
 msgspec checks requests. When it refuses one, its error has only a sentence. `misfit_of` then compares the value with
 its type again and finds the place and the reason as data, so that a form can mark the field. Valid requests never get
@@ -17,12 +17,8 @@ import msgspec
 from msgspec import inspect
 
 from app.domain.local_time import EXAMPLE, MOMENT
+from app.domain.patterns import CUSTOMER_ID, ID, MANY_LINES, ONE_LINE
 from app.http.kit.paging import WITH_OFFSET
-
-ONE_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"  # no control characters, and not blank
-ID = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
-CUSTOMER_ID = r"^[A-Za-z0-9]+$"
-MANY_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 PATTERNS = {  # a pattern is nobody's to read: what it asks for, in words
     ONE_LINE: "one line of text that is not blank",

@@ -41,6 +41,7 @@ def _body(report: Report) -> dict[str, Any]:
                 "version": each.told.version,
                 "keys": each.told.keys,
                 "live": each.is_live,
+                "clockAheadSeconds": each.told.clock_off_s,
                 "silentSeconds": round(each.age_s, 1),
             }
             for each in sorted(report.processes, key=lambda each: (each.told.host, each.told.name))

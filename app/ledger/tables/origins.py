@@ -42,6 +42,7 @@ origin_rooms = Table(
     Column("pass_s", Integer, nullable=False),
     Column("pass_algorithm", String(10), nullable=False),
     Column("target_url", Text, nullable=True),
+    Column("rules", JSON, nullable=False),  # which requests need a pass: app/connect/rules.py
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_at", UtcDateTime, nullable=False),
     allowed_values("mode", Mode),

@@ -9,8 +9,14 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from app import redis_keys
+from app.connect.asked import Asked
+from app.connect.presets import preset
+from app.connect.rules import Action
 from app.domain.line import RoomState
-from app.ledger import audit_log, origins
+from app.ledger import audit_log, origins, rooms
+from app.ledger.errors import StoreError
+from app.ledger.events import AdminAction
 from app.ledger.tables.origins import origins as table
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
@@ -221,6 +227,32 @@ async def test_a_room_is_changed_and_its_line_with_it(system: System) -> None:
     assert [entry.action for entry in entries] == ["room.change", "origin_room.edit", "origin_room.create"]
 
 
+async def test_the_rules_of_a_room_are_known_and_read_once(system: System) -> None:
+    await made(system, "ruling")
+    rules = preset("woocommerce")
+    answer = await asked(system, "POST", "/rooms", {**ROOM, "id": "ruled", "origin": "ruling", "rules": rules})
+    assert answer.json()["room"]["rules"] == rules
+    known = system.state["origins"].rooms["ruled"].rules
+    assert known.decide(Asked.at("GET", "shop.example", "/?add-to-cart=1")) is Action.queue
+    assert known.decide(Asked.at("GET", "shop.example", "/wp-login.php")) is Action.let_pass
+    await asked(system, "PUT", "/rooms/ruled", {"name": "Other"})
+    assert system.state["origins"].rooms["ruled"].rules is known
+    wrong = await asked(system, "PUT", "/rooms/ruled", {"rules": [{"action": "pass", "pth": "/"}]})
+    assert "rules[0].pth" in assert_problem(wrong, 422, "rules_invalid")["detail"]
+    await asked(system, "PUT", "/rooms/ruled", {"rules": []})
+    assert system.state["origins"].rooms["ruled"].rules.decide(Asked.at("GET", "shop.example", "/")) is Action.queue
+
+
+async def test_rules_that_cannot_be_read_let_nobody_pass(system: System) -> None:
+    await made(system, "old-rules")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "old-ruled", "origin": "old-rules"})
+    by = AdminAction("test", "origin_room.edit", {})
+    await origins.edit_room(system.db, "old-ruled", {"rules": [{"action": "wave"}]}, by, datetime.now(UTC))
+    await system.state["origins"].load()
+    rules = system.state["origins"].rooms["old-ruled"].rules
+    assert rules.decide(Asked.at("GET", "shop.example", "/")) is Action.queue
+
+
 async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_end(system: System) -> None:
     await made(system, "timed")
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -246,6 +278,46 @@ async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_
     await wait_until(is_open, description="the room goes on")
 
 
+async def test_a_deleted_room_tells_its_people_and_keeps_its_id(system: System) -> None:
+    await made(system, "deleting")
+    room = {**ROOM, "id": "deleted", "origin": "deleting", "door": "open"}
+    await asked(system, "POST", "/rooms", room)
+    await system.change("deleted", state=RoomState.paused)
+    async with buyer(system, "deleted") as ann:
+        await ann.join()
+        assert (await asked(system, "DELETE", "/rooms/deleted")).status_code == 200
+        assert (await ann.position())["room"] == "closed"
+    assert "deleted" not in system.state["origins"].rooms
+    for method in ("GET", "DELETE"):
+        assert_problem(await asked(system, method, "/rooms/deleted"), 404, "room_unknown")
+    assert_problem(await asked(system, "POST", "/rooms", room), 409, "id_taken")
+    assert not await system.redis.sismember(redis_keys.ROOMS, "deleted")  # type: ignore[misc]  # typed for both clients
+    async for key in system.redis.scan_iter(match=redis_keys.pattern_of_event("deleted")):
+        assert await system.redis.ttl(key) > 0, key
+    row = await rooms.get(system.db, "deleted")
+    assert row is not None
+    assert row.retired_at is not None
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject="deleted"), 10)
+    assert [entry.action for entry in entries][:2] == ["origin_room.delete", "room.change"]
+    assert (await asked(system, "DELETE", "/origins/deleting")).status_code == 200
+
+
+async def test_a_deletion_that_was_cut_short_is_ended_by_another(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(system, "cut-short")
+    await asked(system, "POST", "/rooms", {**ROOM, "id": "half-deleted", "origin": "cut-short"})
+
+    async def away(*_: Any) -> None:
+        raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(origins, "remove_room", away)
+        assert (await asked(system, "DELETE", "/rooms/half-deleted")).status_code == 503
+    assert system.state["rooms"].views["half-deleted"].state is RoomState.closed
+    assert (await asked(system, "DELETE", "/rooms/half-deleted")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "code"),
     [
@@ -257,6 +329,10 @@ async def test_a_room_opens_later_closes_by_itself_and_opens_again_with_a_later_
         ({"origin": "nobody"}, 404, "origin_unknown"),
         ({"targetUrl": "https://evil.example/"}, 422, "target_foreign"),
         ({"opensAt": "2026-01-02T00:00:00Z", "closesAt": "2026-01-01T00:00:00Z"}, 422, "room_window_empty"),
+        ({"rules": [{"action": "let"}]}, 422, "rules_invalid"),
+        ({"rules": [{"action": "pass", "path": "x" * 300_000}]}, 422, "rules_invalid"),
+        ({"rules": [{"action": "pass"}] * 201}, 422, "payload_invalid"),
+        ({"rules": [{"action": "pass", "path": "/" + "a" * 1_000_000}]}, 413, "body_too_large"),
         ({"opensAt": "2026-13-02T00:00:00Z"}, 422, "time_invalid"),
     ],
 )

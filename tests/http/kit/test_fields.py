@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.local_time import MOMENT
+from app.domain.patterns import ONE_LINE
 from app.http.admin.reservations import ReservationQuery
 from app.http.events.shapes import EventEdit, EventWanted
-from app.http.kit.fields import ONE_LINE, Misfit, Reason, misfit_of
+from app.http.kit.fields import Misfit, Reason, misfit_of
 
 GOOD: dict[str, Any] = {
     "title": "Lumina",

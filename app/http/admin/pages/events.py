@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.domain import local_time
+from app.domain import local_time, patterns
 from app.domain.line import Door, Opening
 from app.domain.local_time import local_text
 from app.domain.reservation import SEATS_PER_BUYER
@@ -28,7 +28,6 @@ from app.http.admin.pages.gate import LOGIN, AdminPage, admin_route
 from app.http.events.cache import known_event
 from app.http.events.shapes import GRADES_MAX, EventEdit, EventWanted
 from app.http.events.view import event_view
-from app.http.kit import fields
 from app.http.kit.csrf import FIELD, check_csrf
 from app.http.kit.fields import Misfit, Reason, misfit_of
 from app.http.kit.forms import Form, first, read_form
@@ -217,7 +216,7 @@ def _field(place: Sequence[str | int], form: Form) -> str:
 def _wrong(found: Misfit) -> tuple[str, str]:
     """What is wrong with a field, as a word of `admin.event_form.wrong.`, and the limit that it passes."""
     match found.reason, found.limit:
-        case (Reason.missing | Reason.short, _) | (Reason.pattern, fields.ONE_LINE):
+        case (Reason.missing | Reason.short, _) | (Reason.pattern, patterns.ONE_LINE):
             return "empty", ""
         case Reason.pattern, local_time.MOMENT:
             return "time", ""

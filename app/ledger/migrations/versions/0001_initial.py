@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_6e0231fd"
+revision = "0001_54ca00b6"
 down_revision = None
 
 
@@ -207,6 +207,7 @@ def upgrade() -> None:
     sa.Column('pass_s', sa.Integer(), nullable=False),
     sa.Column('pass_algorithm', sa.String(length=10), nullable=False),
     sa.Column('target_url', sa.Text(), nullable=True),
+    sa.Column('rules', sa.JSON(), nullable=False),
     sa.Column('version', sa.Integer(), server_default='1', nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("mode IN ('always', 'standby')", name='mode_known'),

@@ -1,0 +1,113 @@
+"""What an admin wants of origins and their rooms, as the API, the pages and the command line say it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from app.connect.rules import RULES_MAX
+from app.domain.line import LOBBY_MINUTES_MAX, Opening
+from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX
+from app.domain.passing import Mode, PassAlgorithm
+from app.domain.patterns import CUSTOMER_ID, ID, ONE_LINE
+from app.domain.targets import HOST_ENTRY, URL_CHARS_MAX
+
+HOSTS_MAX = 50
+PASS_S_MAX = 24 * 3600
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=ID)]
+CustomerId = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=CUSTOMER_ID)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
+Host = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=HOST_ENTRY)]
+Hosts = Annotated[tuple[Host, ...], msgspec.Meta(min_length=1, max_length=HOSTS_MAX)]
+Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_CHARS_MAX, pattern=ONE_LINE)]
+Moment = Annotated[str, msgspec.Meta(max_length=MOMENT_CHARS_MAX, pattern=MOMENT)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+OriginDoor = Literal["open", "challenge"]  # the others ask for an account of ours, or an invitation to an event
+Rate = Annotated[float, msgspec.Meta(ge=0.1, le=10_000)]
+Burst = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+MaxActive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+LobbyMinutes = Annotated[int, msgspec.Meta(ge=0, le=LOBBY_MINUTES_MAX)]
+RuleObjects = Annotated[tuple[dict[str, Any], ...], msgspec.Meta(max_length=RULES_MAX)]
+PassSeconds = Annotated[int, msgspec.Meta(ge=10, le=PASS_S_MAX)]
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The base of all of them."""
+
+
+class OriginWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new origin. `hosts`: where visitors may be sent, as `shop.example` or `shop.example:8443`, by https; one
+    written `http://localhost:3000` is for development. `targetUrl`: where they go if nothing else is asked for.
+    `customerId`: what connectors call it."""
+
+    id: Id
+    name: Name
+    hosts: Hosts
+    target_url: Url
+    customer_id: CustomerId | None = None
+
+
+class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of an origin; what is not sent stays. `version`: the one the change was made from."""
+
+    name: Name | UnsetType = UNSET
+    hosts: Hosts | UnsetType = UNSET
+    target_url: Url | UnsetType = UNSET
+    customer_id: CustomerId | UnsetType | None = UNSET
+    version: Version | UnsetType = UNSET
+
+
+class Names(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The name of a room in other languages."""
+
+    ko: Name | UnsetType = UNSET
+    en: Name | UnsetType = UNSET
+
+
+class OriginRoomWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new room. `mode`: `always`, everybody queues, or `standby`, only while more come than may be let in. Without
+    `opensAt` it opens at once, without `closesAt` it stays open; a time without an offset is UTC. `passSeconds`: how
+    long who was let in may stay. `passAlgorithm`: how a pass is signed, `EdDSA` with our keys or `HS256` with the
+    origin's secret. `targetUrl`: instead of the origin's. `rules`: which requests need a pass (docs/rules.md)."""
+
+    id: Id
+    origin: Id
+    name: Name
+    translations: Names = Names()
+    mode: Mode = Mode.always
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
+    opening: Opening = Opening.draw
+    lobby_minutes: LobbyMinutes = 0
+    door: OriginDoor = "open"
+    rate_per_second: Rate = 10.0
+    burst: Burst = 10
+    max_active: MaxActive = 100
+    pass_seconds: PassSeconds = 600
+    pass_algorithm: PassAlgorithm = PassAlgorithm.EdDSA
+    target_url: Url | None = None
+    rules: RuleObjects = ()
+
+
+class OriginRoomEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a room; what is not sent stays. `version`: the one the change was made from."""
+
+    name: Name | UnsetType = UNSET
+    translations: Names | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
+    opens_at: Moment | UnsetType = UNSET
+    closes_at: Moment | UnsetType | None = UNSET
+    opening: Opening | UnsetType = UNSET
+    lobby_minutes: LobbyMinutes | UnsetType = UNSET
+    door: OriginDoor | UnsetType = UNSET
+    rate_per_second: Rate | UnsetType = UNSET
+    burst: Burst | UnsetType = UNSET
+    max_active: MaxActive | UnsetType = UNSET
+    pass_seconds: PassSeconds | UnsetType = UNSET
+    pass_algorithm: PassAlgorithm | UnsetType = UNSET
+    target_url: Url | UnsetType | None = UNSET
+    rules: RuleObjects | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
