@@ -79,6 +79,7 @@ from app.limits.revocations import RevocationLog
 from app.metrics.status import StatusCheck
 from app.metrics.web import Meters, WebMetrics, WebSources
 from app.origins.directory import known_origins
+from app.origins.passes import Passes
 from app.outages import Outages
 from app.payments.webhook_signature import WebhookSecrets
 from app.payments.wiring import make_checkout, open_providers
@@ -113,7 +114,7 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
         warmer = await discover(rooms, SeatMapWarmer(seats, db, clock.now, outages), clock.now())
         keys, keyring = read_keys(settings)
         status = await status_of(stack, settings, keys, redis, db, rooms, seats, clock, shared, process)
-        tickets, browsers, csrf, tokens = make_signers(keys, keyring, revoked, clock)
+        tickets, browsers, csrf, tokens, passes = make_signers(keys, keyring, revoked, clock)
         providers = open_providers(settings, webhook_secrets(keys, keyring), db, clock.now)
         connections, memory = make_connections(addresses, settings), RedisMemory(redis)
         await follow(stack, rooms, seats, presence, hub, cache, revoked, live, keyring, warmer, connections, memory)
@@ -134,6 +135,7 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
             tickets=tickets,
             browsers=browsers,
             tokens=tokens,
+            passes=passes,
             admins=Admins(partial(account_admin.get, db)),
             account_macs=AccountMacs(keys.holder_key, secrets.token_bytes),
             visitor_of=partial(visitor_of, tokens),
@@ -253,16 +255,18 @@ def webhook_secrets(keys: Keys, keyring: Keyring) -> WebhookSecrets:
 
 def make_signers(
     keys: Keys, keyring: Keyring, revoked: RevokedSessions, clock: Clock
-) -> tuple[TicketSigner, Browsers, Csrf, Tokens]:
+) -> tuple[TicketSigner, Browsers, Csrf, Tokens, Passes]:
     """Those who sign with the newest of the keys, and check with all that there are and will be."""
     tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
     browsers = Browsers(keys.ticket_keys, keys.ticket_kid, keys.holder_key, secrets.token_bytes)
+    passes = Passes(keys.signing_keys, keys.signing_kid, clock.seconds)
     tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over, clock, revoked.session_s)
     keyring.on_change(lambda more: tickets.learn(more.ticket_keys))
     keyring.on_change(lambda more: browsers.learn(more.ticket_keys))
     keyring.on_change(lambda more: csrf.learn(more.ticket_keys))
     keyring.on_change(lambda more: tokens.learn(more.signing_keys))
-    return tickets, browsers, csrf, tokens
+    keyring.on_change(lambda more: passes.learn(more.signing_keys))
+    return tickets, browsers, csrf, tokens, passes
 
 
 async def make_entrance(

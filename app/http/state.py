@@ -33,6 +33,7 @@ from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
 from app.origins.directory import Directory
+from app.origins.passes import Passes
 from app.payments.checkout import Checkout
 from app.payments.registry import Providers
 from app.room.follow import Rooms
@@ -81,6 +82,7 @@ class State(TypedDict):
     passwords: Passwords
     openid: Provider | None
     origins: Directory
+    passes: Passes
     limits: Limits
     revoked_sessions: RevokedSessions
     csrf: Csrf

@@ -53,6 +53,10 @@ LINE = {
     "tiketi_join_pending_max": _gauge("People per room and process who may wait for their number"),
     "tiketi_polls": _counter("Positions told to people who asked"),
     "tiketi_claims": _counter("Turns that people wanted to take up, by answer", "event_id", "status"),
+    "tiketi_checks": _counter(
+        "Requests that proxies asked about, by origin and answer: let_through, cleaned, pass_missing, pass_expired, …",
+        *("origin", "outcome"),
+    ),
     "tiketi_streams_open": _gauge("Streams open now"),
     "tiketi_streams_max": _gauge("Streams a process may have open"),
     "tiketi_streams_opened": _counter("Streams opened"),

@@ -31,11 +31,12 @@ Counts = dict[tuple[str, ...], int]
 class Meters:
     """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
-    __slots__ = ("accounts", "claims", "door", "polls", "refusals", "requests")
+    __slots__ = ("accounts", "checks", "claims", "door", "polls", "refusals", "requests")
 
     def __init__(self) -> None:
         self.polls = 0
         self.accounts: Counts = {}
+        self.checks: Counts = {}
         self.claims: Counts = {}
         self.door: Counts = {}
         self.refusals: Counts = {}
@@ -44,6 +45,10 @@ class Meters:
     def claimed(self, event_id: str, status: str) -> None:
         """Count an answer to somebody who takes up their turn."""
         self.claims[event_id, status] = self.claims.get((event_id, status), 0) + 1
+
+    def checked(self, origin: str, outcome: str) -> None:
+        """Count a proxy's question, of an origin, or of an event's room."""
+        self.checks[origin, outcome] = self.checks.get((origin, outcome), 0) + 1
 
     def account(self, what: str) -> None:
         """Count a log-in, a failure, a registration."""
@@ -150,6 +155,7 @@ def web_readings(web: WebSources) -> Iterator[Reading]:
 def _requests(meters: Meters) -> Iterator[Reading]:
     yield Reading("tiketi_polls", (), meters.polls)
     yield from read_counts("tiketi_claims", meters.claims)
+    yield from read_counts("tiketi_checks", meters.checks)
     yield from read_counts("tiketi_door", meters.door)
     yield from read_counts("tiketi_accounts", meters.accounts)
     yield from read_counts("tiketi_refusals", meters.refusals)

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from app.domain.browser import Browsers
 from app.domain.invited import Invited
 from app.domain.ticket import BadTicket, Ticket, TicketSigner, account_holder
-from app.http.accounts.tokens import AdmissionPass, BadToken, Session, Tokens
+from app.http.accounts.tokens import BadToken, Session, Tokens
 from app.http.kit.cookies import SESSION_COOKIE, Headers, cookie, cookie_in, cookie_names, header, set_cookie
 from app.http.kit.problems import Problem
+from app.origins.passes import AdmissionPass, BadPass, Passes
 from app.room.view import LineView
 
 HOLDER_COOKIE = b"tiketi_holder"
@@ -121,9 +122,9 @@ def who_joins(browsers: Browsers, tokens: Tokens, headers: Headers) -> Joining:
 
 
 PASS_REFUSALS = {
-    BadToken.invalid: "pass_invalid",
-    BadToken.expired: "pass_expired",
-    BadToken.foreign_event: "pass_foreign_event",
+    BadPass.invalid: "pass_invalid",
+    BadPass.expired: "pass_expired",
+    BadPass.foreign: "pass_foreign_event",
 }
 
 
@@ -131,12 +132,12 @@ def presented_pass(headers: Headers, event_id: str) -> bytes | None:
     return header(headers, b"x-admission-pass") or cookie(headers, pass_cookie(event_id))
 
 
-def require_pass(tokens: Tokens, headers: Headers, event_id: str) -> AdmissionPass:
+def require_pass(passes: Passes, headers: Headers, event_id: str) -> AdmissionPass:
     token = presented_pass(headers, event_id)
     if token is None:
         raise Problem("pass_missing")
-    admission = tokens.read_pass(token.decode("latin-1"), event_id)
-    if isinstance(admission, BadToken):
+    admission = passes.read(token.decode("latin-1"), event_id)
+    if isinstance(admission, BadPass):
         raise Problem(PASS_REFUSALS[admission])
     return admission
 

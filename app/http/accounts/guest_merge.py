@@ -19,10 +19,10 @@ from app.http.accounts.credentials import (
     ticket_cookie,
 )
 from app.http.accounts.owners import browser_of
-from app.http.accounts.tokens import AdmissionPass
 from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.state import State
 from app.ledger import users
+from app.origins.passes import AdmissionPass
 from app.room.errors import RoomUnavailable
 from app.room.guest_places import GuestPlace, merge
 from app.room.view import LineView
@@ -115,7 +115,7 @@ def _place_cookies(
     elif not mine:
         cookies.append(set_cookie(ticket_cookie(event_id), "", life_s=0, secure=secure))
     shown = cookie(headers, pass_cookie(event_id))
-    admission = state["tokens"].read_pass(shown.decode("latin-1"), event_id) if shown else None
+    admission = state["passes"].read(shown.decode("latin-1"), event_id) if shown else None
     if isinstance(admission, AdmissionPass) and (number or not mine) and admission.number != number:
         cookies.append(set_cookie(pass_cookie(event_id), "", life_s=0, secure=secure))
     return cookies

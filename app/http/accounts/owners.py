@@ -22,11 +22,11 @@ from app.http.accounts.credentials import (
     session_if_any,
     visitor_of,
 )
-from app.http.accounts.tokens import AdmissionPass
 from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.kit.problems import Problem
 from app.http.state import State
 from app.ledger import users
+from app.origins.passes import AdmissionPass
 from app.room.view import LineView
 
 
@@ -88,7 +88,7 @@ def own_ticket(state: State, headers: Headers, view: LineView) -> Ticket:
 
 def own_pass(state: State, headers: Headers, event_id: str) -> AdmissionPass:
     """The pass for this event, shown by the holder it was made for. Raises Problem 401, 403 or 410."""
-    admission = require_pass(state["tokens"], headers, event_id)
+    admission = require_pass(state["passes"], headers, event_id)
     _check_holder(state, headers, holder_bytes(admission.holder) or b"")
     return admission
 

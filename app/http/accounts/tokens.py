@@ -1,8 +1,7 @@
-"""Signed tokens any origin can check with our public keys: the admission pass, and the session of a person logged in;
-and what a browser keeps while it is sent to log in elsewhere.
+"""Signed tokens: the session of a person logged in, and what a browser keeps while it is sent to log in elsewhere; and
+the public keys for these and for passes (app/origins/passes.py).
 
-Stock JWTs, EdDSA (RFC 8037). Ed25519 signatures are deterministic and a pass holds nothing that varies, so issuing it
-again gives the same bytes.
+Stock JWTs, EdDSA (RFC 8037).
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import base64
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -21,9 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.http.kit.clock import Clock
 from app.identity.subject import Attempt
+from app.origins.passes import ISSUER
 
-ISSUER = "tiketi"
-PASS_AUDIENCE = "tiketi:pass"  # noqa: S105 - a name, not a secret
 SESSION_AUDIENCE = "tiketi:session"
 LOGIN_AUDIENCE = "tiketi:login"
 TOKEN_CHARS_MAX = 2_000
@@ -35,17 +32,7 @@ SESSIONS_CACHED_MAX = 10_000  # checking a signature costs a hundred times as mu
 class BadToken(StrEnum):
     invalid = "invalid"
     expired = "expired"
-    foreign_event = "foreign_event"
     ended = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionPass:
-    event_id: str
-    epoch: int
-    number: int
-    holder: str
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,33 +93,6 @@ class Tokens:
     def jwks(self) -> dict[str, Any]:
         """The public keys, as RFC 7517 spells them."""
         return {"keys": [_jwk(kid, key) for kid, key in self._keys.items()]}
-
-    def sign_pass(self, admission: AdmissionPass) -> str:
-        return self._sign(
-            {
-                "iss": ISSUER,
-                "aud": PASS_AUDIENCE,
-                "sub": admission.holder,
-                "event": admission.event_id,
-                "epoch": admission.epoch,
-                "number": admission.number,
-                "exp": int(admission.expires_at.timestamp()),
-            }
-        )
-
-    def read_pass(self, token: str, event_id: str) -> AdmissionPass | BadToken:
-        claims = self._read(token, PASS_AUDIENCE, ["exp", "sub", "event", "epoch", "number"])
-        if isinstance(claims, BadToken):
-            return claims
-        if claims["event"] != event_id:
-            return BadToken.foreign_event
-        return AdmissionPass(
-            event_id=claims["event"],
-            epoch=claims["epoch"],
-            number=claims["number"],
-            holder=claims["sub"],
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-        )
 
     def sign_session(self, session: Session) -> str:
         return self._sign(

@@ -24,6 +24,7 @@ from app.http.kit.csrf import is_foreign
 from app.http.kit.hosts import is_our_host
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
+from app.http.line import joining
 from app.http.line.door import CAPTCHA_HEADER, REFUSED_AFTER_S, REFUSED_LATE, forwarded_host
 from app.http.state import State
 from app.room.view import LineView
@@ -147,7 +148,7 @@ class FastProtocol(GuardedProtocol):
         if has_guest_place(state, headers) or any(name == CAPTCHA_HEADER for name, _ in headers):
             return False
         try:
-            arrival = queue.request_number(state, headers, self._host(state, headers), view, None, view.made_in)
+            arrival = joining.request_number(state, headers, self._host(state, headers), view, None, view.made_in)
         except Problem as problem:
             if problem.code not in REFUSED_LATE:
                 return False
@@ -169,11 +170,11 @@ class FastProtocol(GuardedProtocol):
         trusted = state["settings"].trusted_proxies
         return forwarded_host(_trusted(trusted), host, headers) if trusted else host
 
-    def _joined(self, cycle: _Answering, arrival: queue.Arrival) -> None:
+    def _joined(self, cycle: _Answering, arrival: joining.Arrival) -> None:
         if cycle.disconnected or self.transport.is_closing():
             return
         try:
-            answer = queue.joined_answer(self.app_state, arrival)
+            answer = joining.joined_answer(self.app_state, arrival)
             body = answer.body
             told = 201 if answer.created else 200, queue.json_headers(body, answer.cookies), body
         except Problem as problem:

@@ -17,8 +17,9 @@ from app.http.kit.cookies import own_cookies
 from app.http.kit.csrf import refuse_foreign
 from app.http.kit.headers import PAGE_HEADERS
 from app.http.kit.hosts import check_host
-from app.http.kit.problems import Problem, problem_response
+from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
+from app.http.origins.check import PREFIX, check
 from app.limits.addresses import network_of
 
 HOT = ("/position", "/join")
@@ -28,6 +29,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PROBES = ("/healthz", "/readyz", "/status", "/metrics")
 NOT_READY = 503
+CHECK_ROUTE = f"{PREFIX}{{room_id}}"
 HSTS = (b"strict-transport-security", b"max-age=31536000")  # a year: browsers come by HTTPS only
 
 log = structlog.get_logger()
@@ -44,6 +46,9 @@ class Front:
         self._probed: dict[str, int] = {}  # a probe → its last answer, from the first time it was ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):  # of another site: its host, its cookies
+            await self._check(scope, receive, send)
+            return
         if self._is_https and "headers" in scope:
             scope["headers"] = own_cookies(scope["headers"])
         if "headers" in scope and not scope["path"].endswith(HOT):  # those are answered without one in hot/fast.py too
@@ -68,6 +73,23 @@ class Front:
             await scope["state"]["live"].serve(scope, receive, send)
         finally:
             log.info("socket", path=scope["path"], s=round(time.perf_counter() - started_s, 1))
+
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A proxy's question: counted and logged as the other hot requests are."""
+        started_s, status = time.perf_counter(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await check(scope, receive, watched)
+        except Exception as error:
+            await crash_response(scope["path"], error)(scope, receive, watched)
+        took_s = time.perf_counter() - started_s
+        scope["state"]["meters"].requests.add((_method(scope), CHECK_ROUTE, str(status)), took_s)
+        self._log(scope, status, took_s * 1000)
 
     async def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = began_s = time.perf_counter()
@@ -97,7 +119,7 @@ class Front:
 
     def _log(self, scope: Scope, status: int, ms: float) -> None:
         path = scope["path"]
-        if path.endswith(HOT):
+        if path.endswith(HOT) or path.startswith(PREFIX):
             self._hot_calls += 1
             if self._hot_calls % HOT_LOGGED_ONE_IN:
                 return
@@ -126,8 +148,11 @@ def _who(scope: Scope) -> dict[str, str]:
 def _count(scope: Scope, status: int, took_s: float) -> None:
     """By the route's template, never by what was asked for: whatever no route takes is one."""
     route = scope.get("route")
-    method = scope["method"] if scope["method"] in METHODS else "other"
-    scope["state"]["meters"].requests.add((method, getattr(route, "path", "unknown"), str(status)), took_s)
+    scope["state"]["meters"].requests.add((_method(scope), getattr(route, "path", "unknown"), str(status)), took_s)
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def with_security(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

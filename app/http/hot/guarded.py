@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.http.hot.connections import KEPT_FOR, UNTAKEN_BYTES, UNTAKEN_S, Connections, Progress
 from app.http.hot.front import with_security
 from app.http.kit.problems import Problem, problem_response
+from app.http.origins.check import PEER
 from app.http.state import State
 
 LINGER_S = 2.0
@@ -134,6 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._parsing = self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope[PEER] = self.client[0] if self.client else ""  # type: ignore[literal-required]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._refused:

@@ -17,6 +17,7 @@ STAY_OUT = "Nothing can be done about it: the event is over for buyers."
 WAIT_FOR_SALE = "Ask again when the sale is open; the event says when that is."
 SHOW_AGAIN = "Read the reservation again: its status says what became of it."
 NEW_FORM = "Open the page again and send its form from there."
+WAIT = "Send the visitor to waitUrl, and ask again with the pass that they come back with."
 READ_EVENT = "Read the event again and make the change to what it is now."
 
 

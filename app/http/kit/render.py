@@ -62,7 +62,7 @@ def page(
     """One page. `script` is what its module needs to know, `words` the beginnings of the text keys it uses."""
     t = texts_for(request)
     data = None if script is None else _data_block(request, t, script, tuple(words))
-    defaults = {"t": t, "static": STATIC_URL, "data": data, "wide": False, "notice_text": ""}
+    defaults = {"t": t, "static": STATIC_URL, "data": data, "wide": False, "notice_text": "", "origin_name": ""}
     defaults |= {"csrf_field": partial(csrf_field, request), "account": _account(request), "here": _here(request)}
     section = str(context.get("section", request.url.path))
     defaults |= {"section": section, "current": partial(_current, section)}

@@ -24,6 +24,7 @@ SOLUTION_HEADER = b"x-challenge-solution"
 WAITED_PREFIX = b"tiketi_waited_"
 # Refused late: a connection of a flood is worth ten refusals a second, and who does the work waits longer anyway.
 REFUSED_LATE = frozenset([*BadSolution, "solution_spent", "captcha_refused", "challenge_required", "challenges_short"])
+ASKS_TO_WAIT = frozenset({"challenge_required", "challenges_short", "solution_spent"})  # of who has no script
 REFUSED_AFTER_S = 0.1
 CAPTCHA_HEADER = b"x-captcha-token"
 INVITATION_HEADER = b"x-invitation"

@@ -6,9 +6,7 @@ process's memory, like a poll.
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 import structlog
@@ -24,16 +22,16 @@ from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
 from app.http.events.view import event_view
 from app.http.kit.forms import first, read_form, wish_of
-from app.http.kit.headers import content_security_policy
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.line import api as queue
 from app.http.line import turns as turn
-from app.http.line.door import host_of, is_invited_here, show_invitation, wait_cookie, wait_left_s
+from app.http.line.door import ASKS_TO_WAIT, host_of, is_invited_here, show_invitation
+from app.http.line.joining import join_line
 from app.http.line.lookup import room_of, view_of, wish_of_place
 from app.http.line.position import BEFORE_TURN, encode_position
+from app.http.line.shown import ask_to_wait, frame_of, show_check, show_wait, with_captcha
 from app.http.line.view import no_place_view, wait_view, wish_words
 from app.http.shop import rules as shop
 from app.http.shop.shown import own_of
@@ -42,7 +40,6 @@ from app.http.waitlist.entry import why_no_entry
 from app.room.view import LineView
 
 log = structlog.get_logger()
-ASKS_TO_WAIT = frozenset({"challenge_required", "challenges_short", "solution_spent"})
 SHOWN_AGAIN = frozenset(
     {"room_not_open", "room_closed", "login_required", "invitation_required"}
 )  # the event page says why
@@ -85,7 +82,7 @@ async def _event(request: Request[State], refused: Problem | None = None) -> Res
         status=200 if refused is None else refused.status,
     )
     remember_browser(request, response)
-    return _with_captcha(request.state, response)
+    return with_captcha(request.state, response)
 
 
 async def show(request: Request[State]) -> Response:
@@ -98,14 +95,6 @@ async def show(request: Request[State]) -> Response:
     except Problem as problem:
         return await _event(request, problem)
     return _with_cookies(see_other(f"/events/{event_id}"), [proof])
-
-
-def _with_captcha(state: State, response: Response) -> Response:
-    """The page with leave to load the CAPTCHA, if one is asked for."""
-    captcha = state["entrance"].captcha
-    if captcha is not None:
-        response.headers["Content-Security-Policy"] = content_security_policy(captcha_origins=captcha.origins)
-    return response
 
 
 def _ticket_of(request: Request[State], line: LineView | None) -> Ticket | None:
@@ -147,38 +136,21 @@ async def wait_page(request: Request[State]) -> Response:
         position = msgspec.json.decode(encode_position(line, ticket.number, request.state["reservation_member"]))
         view = wait_view(t, position, shown.zone)
         wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
-    script = {"eventId": event.id, "zone": shown.zone, "position": position}
-    words = ("line.", "kit.error.")
-    return page(
-        request,
-        "line/wait.html",
-        {"event": shown, "view": view, "wish": wish, "drawn": line.opening is Opening.draw},
-        script=script,
-        words=words,
-    )
+    return show_wait(request, frame_of(shown), view, line, position, wish)
 
 
 async def join(request: Request[State]) -> Response:
     event_id = request.path_params["event_id"]
     wish = wish_of(await read_form(request))
     try:
-        answer = await queue.join_line(request.state, request.scope["headers"], host_of(request.scope), event_id, wish)
+        answer = await join_line(request.state, request.scope["headers"], host_of(request.scope), event_id, wish)
     except Problem as problem:
         if problem.code in ASKS_TO_WAIT:
-            return await _ask_to_wait(request, event_id, wish)
+            return await ask_to_wait(request, event_id, f"/events/{event_id}", _fields_of(wish))
         if problem.code in SHOWN_AGAIN:
             return see_other(f"/events/{event_id}")
         raise
     return _with_cookies(see_other(f"/events/{event_id}/wait"), answer.cookies)
-
-
-async def _ask_to_wait(request: Request[State], event_id: str, wish: Wish | None) -> Response:
-    """Send who joined without a script to the page that has them wait, from now on or for what is left of it."""
-    line, headers, host = await view_of(request.state, event_id), request.scope["headers"], host_of(request.scope)
-    response = see_other(f"/events/{event_id}/check?{urlencode(_fields_of(wish))}")
-    if not wait_left_s(request.state, headers, host, line):
-        response.raw_headers.append(wait_cookie(request.state, host, line))
-    return response
 
 
 def _fields_of(wish: Wish | None) -> list[tuple[str, str]]:
@@ -191,21 +163,11 @@ def _fields_of(wish: Wish | None) -> list[tuple[str, str]]:
 
 async def check_page(request: Request[State]) -> Response:
     """Where a browser without scripts waits for its place; one with them works for it instead."""
-    event, event_id = await shown_event(request), request.path_params["event_id"]
-    line = await view_of(request.state, event_id)
-    left_s = wait_left_s(request.state, request.scope["headers"], host_of(request.scope), line)
-    if left_s is None:
-        return see_other(f"/events/{event_id}")
     form: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         form.setdefault(name, []).append(value)
     wish = wish_of(form)
-    context = {"event": event, "left_s": ceil(left_s), "wished": _fields_of(wish)}
-    context["again"] = f"/events/{event_id}/check?{urlencode(_fields_of(wish))}"
-    has_captcha = request.state["entrance"].captcha is not None
-    script = {"eventId": event_id, "wish": wish, "leftS": ceil(left_s), "captcha": has_captcha}
-    response = page(request, "line/check.html", context, script=script, words=("events.door.", "kit.error."))
-    return _with_captcha(request.state, response)
+    return await show_check(request, frame_of(await shown_event(request)), _fields_of(wish), wish)
 
 
 async def claim(request: Request[State]) -> Response:

@@ -14,19 +14,19 @@ from starlette.responses import Response
 from app.domain.ticket import Ticket, holder_text
 from app.http.accounts.credentials import pass_cookie
 from app.http.accounts.owners import own_ticket, owns
-from app.http.accounts.tokens import AdmissionPass
 from app.http.kit.answers import json_answer
 from app.http.kit.api import HOLDER_REFUSALS, ApiRoute, Who
 from app.http.kit.cookies import set_cookie
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Claimed, Nothing
-from app.http.line.api import closed_problem
+from app.http.line.joining import closed_problem
 from app.http.line.lookup import view_of
 from app.http.line.position import encode_position, tell_nothing
 from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import ReleasePlace
 from app.ledger import reservations
+from app.origins.passes import AdmissionPass
 from app.room.answers import ClaimStatus, LeaveStatus
 from app.room.view import LineView
 
@@ -45,29 +45,35 @@ async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id:
     """Take the turn up; a repeat gives the same pass. Raises Problem if it is not one's turn, RoomUnavailable."""
     view = await view_of(state, event_id)
     ticket = own_ticket(state, headers, view)
-    room = state["origins"].rooms.get(event_id)
-    place = event_id, ticket.epoch, ticket.number, holder_text(ticket.holder)
-    status, expires_ms = await state["scripts"].claim(
-        *place, made_in=view.made_in, pass_s=None if room is None else room.pass_s
-    )
-    state["meters"].claimed(event_id, status)
-    if status is not ClaimStatus.claimed:
-        raise _claim_refusal(view, ticket.number, status)
-    expires_at = datetime.fromtimestamp(expires_ms // 1000, UTC)
-    admission = AdmissionPass(
-        event_id=event_id,
-        epoch=ticket.epoch,
-        number=ticket.number,
-        holder=holder_text(ticket.holder),
-        expires_at=expires_at,
-    )
-    token = state["tokens"].sign_pass(admission)
-    life_s = max(1, int(expires_at.timestamp() - state["clock"].seconds()))
+    admission = await claim_place(state, view, ticket)
+    token = state["passes"].sign(admission)
+    life_s = max(1, int(admission.expires_s - state["clock"].seconds()))
     return ClaimAnswer(
         admission_pass=token,
-        expires_at=expires_at,
+        expires_at=datetime.fromtimestamp(admission.expires_s, UTC),
         reservation=await _held(state, ticket),
         cookies=[set_cookie(pass_cookie(event_id), token, life_s=life_s, secure=state["settings"].secure_cookies)],
+    )
+
+
+async def claim_place(state: State, view: LineView, ticket: Ticket) -> AdmissionPass:
+    """Take up the turn of a place whose ticket was shown by its holder; a repeat gives the same pass. Raises Problem if
+    it is not its turn, RoomUnavailable."""
+    room, holder = state["origins"].rooms.get(view.event_id), holder_text(ticket.holder)
+    pass_s = state["scripts"].timing.pass_s if room is None else room.pass_s
+    place = view.event_id, ticket.epoch, ticket.number, holder
+    status, expires_ms = await state["scripts"].claim(*place, made_in=view.made_in, pass_s=pass_s)
+    state["meters"].claimed(view.event_id, status)
+    if status is not ClaimStatus.claimed:
+        raise _claim_refusal(view, ticket.number, status)
+    expires_s = expires_ms // 1000
+    return AdmissionPass(
+        event_id=view.event_id,
+        epoch=ticket.epoch,
+        number=ticket.number,
+        holder=holder,
+        began_s=min(expires_s - pass_s, int(state["clock"].seconds())),  # passes may have become shorter since
+        expires_s=expires_s,
     )
 
 

@@ -91,9 +91,10 @@ def wish_words(t: Texts, wish: Wish | None) -> str:
     return " · ".join([t("common.seats", n=wish.quantity), grades, *together])
 
 
-def no_place_view(t: Texts, room: RoomWord) -> WaitView:
+def no_place_view(t: Texts, room: RoomWord, opens_at: datetime | None = None) -> WaitView:
     """The waiting page of someone who has no number here."""
-    return WaitView(state="none", room=room, title=t("line.none.title"))
+    refresh_s = TURN_REFRESH_S if room in ("scheduled", "paused", "recovering") else 0
+    return WaitView(state="none", room=room, title=t("line.none.title"), opens_at=opens_at, refresh_s=refresh_s)
 
 
 def eta_words(t: Texts, eta: Mapping[str, float] | None, room: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from starlette.requests import Request
@@ -56,7 +56,7 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
         "may_hold": may_hold,
         "own": own,
         "offers_list": event.lacks_a_grade and why_no_entry(request, event.event_id) is None,
-        "pass_until": admission.expires_at if admission else None,
+        "pass_until": datetime.fromtimestamp(admission.expires_s, UTC) if admission else None,
         "notice_text": notice.strip(),
     }
     script = {

@@ -12,7 +12,6 @@ from app.domain.line import Place
 from app.domain.reservation import Reservation
 from app.domain.sale import SaleStatus
 from app.http.accounts.owners import holders_of, own_pass
-from app.http.accounts.tokens import AdmissionPass
 from app.http.events.view import EventView
 from app.http.kit.forms import first, read_form
 from app.http.kit.problems import Problem
@@ -21,6 +20,7 @@ from app.http.shop.view import REFUSALS
 from app.http.state import State
 from app.ledger import reservations
 from app.ledger.errors import StoreError
+from app.origins.passes import AdmissionPass
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.control.rooms import RoomChange, RoomControl
 from app.domain.ticket import holder_text
-from app.http.accounts.tokens import PASS_AUDIENCE, SESSION_AUDIENCE, Session
+from app.http.accounts.tokens import LOGIN_AUDIENCE, SESSION_AUDIENCE, Session
 from app.http.admin import rooms as admin
 from app.ledger import audit_log
 from tests.http.buyer import Stream, assert_problem, buyer, without_id
@@ -94,7 +94,7 @@ def forgeries(system: System) -> dict[str, str]:
         "the public key as a secret": jwt.encode(claims, key["x"] * 2, algorithm="HS256", headers={"kid": kid}),
         "another body": f"{head}.{boss}.{signature}",
         "expired": tokens.sign_session(replace(session, expires_s=int(now.timestamp()) - 3600)),
-        "for another audience": tokens._sign({**claims, "aud": PASS_AUDIENCE}),
+        "for another audience": tokens._sign({**claims, "aud": LOGIN_AUDIENCE}),
         "for no audience": tokens._sign({name: value for name, value in claims.items() if name != "aud"}),
         "from another issuer": tokens._sign({**claims, "iss": "elsewhere"}),
         "that never ends": tokens._sign({name: value for name, value in claims.items() if name != "exp"}),
@@ -378,8 +378,9 @@ async def test_any_origin_can_check_a_pass_with_our_public_keys(system: System, 
         holder = system.state["browsers"].read(ann.client.cookies["tiketi_holder"].encode())
         assert holder is not None
     (key,) = jwt.PyJWKSet.from_dict(jwks).keys
-    claims = jwt.decode(claimed["pass"], key, algorithms=["EdDSA"], audience="tiketi:pass", issuer="tiketi")
+    claims = jwt.decode(claimed["pass"], key, algorithms=["EdDSA"], audience=event_id, issuer="tiketi")
     assert jwt.get_unverified_header(claimed["pass"])["kid"] == key.key_id
-    assert (claims["event"], claims["number"], claims["epoch"], claims["sub"]) == (event_id, 1, 1, holder_text(holder))
+    assert (claims["jti"], claims["number"], claims["sub"]) == (f"{event_id}.1.1", 1, holder_text(holder))
+    assert claims["nbf"] == claims["iat"] == claims["exp"] - system.settings.pass_s
     assert datetime.fromtimestamp(claims["exp"], UTC) == datetime.fromisoformat(claimed["expiresAt"])
     assert not [name for name in jwks["keys"][0] if name in ("d", "k", "p")]

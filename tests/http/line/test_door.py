@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from app.door.allowance import AT_ONCE_MAX
 from app.http.hot import fast
-from app.http.line import api
+from app.http.line import joining
 from app.http.line.door import SOLUTION_HEADER
 from tests.http.system import System, Web
 from tests.waiting import wait_until
@@ -164,7 +164,7 @@ async def test_a_refusal_is_late_and_holds_up_nobody_else(
 ) -> None:
     """So that each connection of a flood is refused a few times a second, and not as often as it can ask."""
     is_late = asyncio.Event()
-    monkeypatch.setattr(api, "_late", is_late.wait)
+    monkeypatch.setattr(joining, "_late", is_late.wait)
     monkeypatch.setattr(fast, "REFUSED_AFTER_S", 1e6)
     web = system.web if is_fast else other
     await use_up(web, event_id)

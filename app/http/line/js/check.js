@@ -2,11 +2,10 @@
 import { $, data } from "./page.js";
 import { canWork, join } from "./door.js";
 
-const wait = `/events/${data.eventId}/wait`;
 
 if (canWork || data.captcha) {
   $("by-waiting").hidden = true;
-  join(data.wish, () => {}).then(() => location.replace(wait), () => { $("by-waiting").hidden = false; });
+  join(data.wish, () => {}).then(() => location.replace(data.wait), () => { $("by-waiting").hidden = false; });
 } else if (data.leftS) {
   setTimeout(() => location.reload(), data.leftS * 1000);
 }

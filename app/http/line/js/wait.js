@@ -1,11 +1,14 @@
 // The waiting page: shows each piece of news, and at the turn calls the buyer back and takes them in.
-import { $, clock, countdown, data, kept, show, t } from "./page.js";
+import { $, clock, countdown, data, kept, now, show, t } from "./page.js";
+import { jitter } from "./changed.js";
 import { call, insist } from "./api.js";
 import { Feed } from "./feed.js";
 import { lineWord, waitInWords } from "./eta.js";
 import { chime, soundButton } from "./chime.js";
 
 const SPEAK_EVERY_MS = 30000;
+const LOOK_AGAIN_MS = 20000;
+const OPENING_SPREAD_MS = 2000; // as many look again as have counted down
 const AUTO_ENTER_MS = 1500; // long enough to be told what happens
 const base = `/api/queue/${data.eventId}`;
 const shell = $("room");
@@ -125,7 +128,7 @@ async function enter() {
     const answer = await insist(() => call("POST", `${base}/claim`, {}), () => said(t("common.busy")), 8);
     feed.stop();
     turn?.();
-    location.assign(answer.reservation ? `/reservations/${answer.reservation.id}` : `/events/${data.eventId}/seats`);
+    location.assign(answer.reservation ? `/reservations/${answer.reservation.id}` : data.onward);
   } catch (error) {
     claiming = false;
     $("enter").removeAttribute("aria-disabled");
@@ -140,7 +143,7 @@ function over(name, key = `line.${name}`) {
   feed.stop();
   live("off");
   $(`${name}-title`).textContent = t(`${key}.title`);
-  $(`${name}-lead`).textContent = t(`${key}.lead`);
+  $(`${name}-lead`).textContent = t(data.isSite && name === "none" ? "line.none.site" : `${key}.lead`);
   panel(name);
   document.title = `${t(`${key}.title`)} · ${plainTitle}`;
   $(`${name}-title`).focus();
@@ -148,7 +151,7 @@ function over(name, key = `line.${name}`) {
 
 /** The room has closed: seats held before can still be paid, and everyone is told why it closed. */
 function close({ reservation, reason }) {
-  const key = `line.closed.${reason}`;
+  const key = data.isSite ? "line.closed" : `line.closed.${reason}`; // a site may close without a sale that ends
   over("closed", data.texts[`${key}.title`] ? key : "line.closed");
   if (reservation?.status === "pending" && reason !== "event_cancelled") location.assign(`/reservations/${reservation.id}`);
 }
@@ -203,5 +206,11 @@ if (["lobby", "waiting", "admitted"].includes(state)) {
     else showPlace(data.position);
   }
   feed.start();
+}
+if (state === "none" && data.opensAt) {
+  const [until, spread] = [Date.parse(data.opensAt), jitter(OPENING_SPREAD_MS)];
+  if (until > now()) countdown(data.opensAt, (left) => { if (!left) setTimeout(() => location.reload(), spread); });
+} else if (state === "none" && data.isSite && room !== "closed") {
+  setTimeout(() => location.reload(), jitter(LOOK_AGAIN_MS)); // it may take people by then
 }
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -1,0 +1,66 @@
+"""How a visitor of a site comes into its room, and when they are let in. For the waiting page and for connectors.
+
+Touches a datastore as a join does; a place that is known costs none until its turn is taken up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.domain.line import Place
+from app.domain.ticket import Ticket
+from app.http.accounts.owners import own_ticket
+from app.http.kit.cookies import Headers
+from app.http.kit.problems import Problem
+from app.http.line.joining import join_line
+from app.http.line.lookup import view_of
+from app.http.line.turns import claim_place
+from app.http.state import State
+from app.origins.directory import KnownRoom
+from app.origins.passes import AdmissionPass
+from app.room.view import LineView
+
+ENDED = (Place.left, Place.lapsed)
+
+
+class Standing(NamedTuple):
+    """Where somebody stands who has a place: `place` as this process knows it."""
+
+    ticket: Ticket
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """`admission`: they were let in. `cookies`: what their browser keeps from now on."""
+
+    ticket: Ticket
+    admission: AdmissionPass | None
+    cookies: list[tuple[bytes, bytes]]
+
+
+def standing_of(state: State, headers: Headers, view: LineView | None) -> Standing | None:
+    """The place of who asks in this line, ended ones too; None if they show no ticket of theirs for it."""
+    if view is None:
+        return None
+    try:
+        ticket = own_ticket(state, list(headers), view)
+    except Problem:
+        return None  # to a page, a ticket of no use is no ticket
+    return Standing(ticket, view.position(ticket.number).place)
+
+
+async def enter(state: State, headers: list[tuple[bytes, bytes]], host: str, room: KnownRoom) -> Entered:
+    """Join, and be let in if it is their turn. `host`: their address. Raises Problem when the room takes nobody."""
+    joined = await join_line(state, headers, host, room.id, None)
+    view = await view_of(state, room.id)
+    admission = None
+    if view.position(joined.ticket.number).place in (Place.admitted, Place.claimed):
+        admission = await claim_place(state, view, joined.ticket)
+    return Entered(ticket=joined.ticket, admission=admission, cookies=joined.cookies)
+
+
+def pass_token(state: State, admission: AdmissionPass) -> str:
+    """The pass as the room's site verifies it."""
+    return state["passes"].sign(admission)

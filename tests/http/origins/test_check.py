@@ -1,0 +1,211 @@
+"""A proxy asks whether a request may go on: with a pass of the room it may, else the visitor is sent to wait."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from tests.http.buyer import assert_problem, buyer
+from tests.http.origins.site import HOST, SECRETIVE, TARGET, check, let_in, make_site
+from tests.http.system import System
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SETTINGS = SECRETIVE
+SCRIPT = {"sec-fetch-mode": "cors", "accept": "*/*"}
+
+
+def wait_url(system: System, room_id: str, target: str | None) -> str:
+    return f"{system.settings.buyers_url}/wait/{room_id}" + (f"?t={quote(target, safe='')}" if target else "")
+
+
+async def test_a_page_without_a_pass_is_sent_to_wait_and_knows_the_way_back(system: System) -> None:
+    site = await make_site(system)
+    answer = await check(system, site.room_id, "/sale?size=%20M&x=1")
+    assert answer.status_code == 302
+    assert answer.headers["location"] == wait_url(system, site.room_id, f"https://{HOST}/sale?size=%20M&x=1")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("carried", ["cookie", "host cookie", "header"])
+async def test_a_pass_lets_on_and_tells_the_site_whose_it_is(system: System, carried: str) -> None:
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    name = f"tiketi_pass_{site.room_id}"
+    shown = {
+        "cookie": {"cookie": f"a=b; {name}={token}; c=d"},
+        "host cookie": {"cookie": f"__Host-{name}={token}"},
+        "header": {"x-admission-pass": token},
+    }
+    answer = await check(system, site.room_id, headers={**shown[carried], "x-tiketi-subject": "forged"})
+    assert answer.status_code == 200
+    read: Any = system.state["passes"].read(token, site.room_id)
+    told = {key: value for key, value in answer.headers.items() if key.startswith("x-tiketi-")}
+    assert told == {
+        "x-tiketi-subject": read.holder,
+        "x-tiketi-room": site.room_id,
+        "x-tiketi-number": "1",
+        "x-tiketi-until": str(read.expires_s),
+    }
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_pass_in_the_address_moves_to_a_cookie_and_the_address_is_cleaned(system: System) -> None:
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    answer = await check(system, site.room_id, f"/sale?a=1&tiketi_pass={token}&b=2")
+    assert (answer.status_code, answer.headers["location"]) == (302, f"https://{HOST}/sale?a=1&b=2")
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"tiketi_pass_{site.room_id}={token}; Max-Age=")
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax; Secure")
+    told = await check(system, site.room_id, f"/sale?tiketi_pass={token}", query="?deny=401")
+    assert (told.status_code, told.headers["x-tiketi-redirect"]) == (401, f"https://{HOST}/sale")
+    assert told.headers["set-cookie"] == cookie
+    script = await check(system, site.room_id, f"/api?tiketi_pass={token}", SCRIPT)
+    assert (script.status_code, script.headers["set-cookie"]) == (200, cookie)
+    form = await check(system, site.room_id, f"/api?tiketi_pass={token}", {"x-forwarded-method": "POST"})
+    assert (form.status_code, form.headers["set-cookie"]) == (200, cookie)
+    plain = await check(system, site.room_id, f"/?tiketi_pass={token}", {"x-forwarded-proto": "http"}, query="?a=b")
+    assert not plain.headers["set-cookie"].endswith("Secure"), "a browser would not keep it"
+
+
+@pytest.mark.parametrize("headers", [SCRIPT, {"accept": "application/json", "sec-fetch-mode": ""}])
+async def test_a_script_is_told_why_and_where_to_go(system: System, headers: dict[str, str]) -> None:
+    site = await make_site(system)
+    answer = await check(system, site.room_id, headers=headers)
+    body = assert_problem(answer, 401, "pass_missing")
+    where = wait_url(system, site.room_id, TARGET)
+    assert (body["room"], body["waitUrl"], answer.headers["x-tiketi-redirect"]) == (site.room_id, where, where)
+    assert body["retryAfterMs"] > 0
+    page = await check(system, site.room_id, query="?deny=401")
+    assert_problem(page, 401, "pass_missing")
+    assert page.headers["x-tiketi-redirect"] == where
+
+
+async def test_a_pass_of_another_room_opens_nothing_and_neither_does_a_forged_one(system: System) -> None:
+    ours, theirs = await make_site(system), await make_site(system)
+    token = await let_in(system, theirs.room_id)
+    admin = (await system.bearer())["authorization"].removeprefix("Bearer ")
+    for shown in (token, "nonsense", "A" * 10_000, admin, token[:-3] + "AAA"):
+        headers = {**SCRIPT, "x-admission-pass": shown}
+        assert_problem(await check(system, ours.room_id, headers=headers), 401, "pass_foreign")
+    carried = {**SCRIPT, "cookie": f"tiketi_pass_{ours.room_id}={token}"}
+    assert_problem(await check(system, ours.room_id, headers=carried), 401, "pass_foreign")
+
+
+async def test_a_good_pass_in_a_cookie_counts_beside_a_bad_one_in_the_address(system: System) -> None:
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    carried = {"cookie": f"tiketi_pass_{site.room_id}={token}"}
+    answer = await check(system, site.room_id, "/sale?tiketi_pass=old", carried)
+    assert (answer.status_code, answer.headers["location"]) == (302, TARGET)
+    assert "set-cookie" not in answer.headers
+
+
+async def test_who_is_no_trusted_proxy_is_not_believed(system: System) -> None:
+    """What a client says of itself never decides where it is sent; its pass counts all the same."""
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    web = await system.another_web(trusted_proxies="10.0.0.1")
+    told = await check(system, site.room_id, f"/sale?tiketi_pass={token}", web=web)
+    assert told.headers["location"] == f"{web.state['settings'].buyers_url}/wait/{site.room_id}"
+    spoofed = await check(system, site.room_id, headers={"x-forwarded-for": "10.0.0.1"}, web=web)
+    assert spoofed.headers["location"] == told.headers["location"]
+    assert (await check(system, site.room_id, headers={"x-admission-pass": token}, web=web)).status_code == 200
+
+
+async def test_the_proxy_is_who_connected_and_not_whom_it_speaks_for(system: System) -> None:
+    site = await make_site(system)
+    answer = await check(system, site.room_id, headers={"x-forwarded-for": "198.51.100.7"})
+    assert answer.headers["location"] == wait_url(system, site.room_id, TARGET)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-forwarded-host": "evil.example"},
+        {"x-forwarded-host": f"evil.example, {HOST}"},
+        {"x-forwarded-host": f"{HOST}@evil.example"},
+        {"x-forwarded-uri": "//evil.example/"},
+        {"x-forwarded-uri": "@evil.example/"},
+        {"x-forwarded-uri": "/\\evil.example"},
+        {"x-forwarded-uri": "/" + "a" * 3_000},
+        {"x-forwarded-proto": "javascript"},
+        {"x-forwarded-proto": "http"},
+        {"x-forwarded-uri": "https://evil.example/"},
+    ],
+)
+async def test_nobody_is_sent_to_another_site(system: System, headers: dict[str, str]) -> None:
+    site = await make_site(system)
+    where = (await check(system, site.room_id, headers=headers)).headers["location"]
+    assert where.partition("?")[0] == wait_url(system, site.room_id, None)
+    for target in parse_qs(urlsplit(where).query).get("t", []):
+        assert urlsplit(target).hostname == HOST
+    token = await let_in(system, site.room_id)
+    cleaned = await check(
+        system,
+        site.room_id,
+        headers={**headers, "x-forwarded-uri": f"{headers.get('x-forwarded-uri', '/')}?tiketi_pass={token}"},
+    )
+    assert urlsplit(cleaned.headers.get("location", f"https://{HOST}")).hostname in (HOST, "127.0.0.1")
+
+
+@pytest.mark.parametrize("behind", ["/sale?deny=401", "/sale", "/"])
+async def test_some_proxies_send_the_request_itself_behind_the_address_of_the_check(
+    system: System, behind: str
+) -> None:
+    site = await make_site(system)
+    async with system.web.client() as client:
+        answer = await client.post(f"/check/{site.room_id}{behind}", headers={"host": HOST}, content=b"x" * 100_000)
+    assert answer.status_code == 302
+    assert answer.headers["location"] == wait_url(system, site.room_id, f"https://{HOST}{behind}")
+
+
+async def test_nginx_tells_the_address_alone(system: System) -> None:
+    site = await make_site(system)
+    async with system.web.client() as client:
+        headers = {"x-original-uri": "/sale?a=1", "x-forwarded-host": HOST, "x-forwarded-proto": "https"}
+        answer = await client.get(f"/check/{site.room_id}?deny=401", headers=headers)
+    assert answer.headers["x-tiketi-redirect"] == wait_url(system, site.room_id, f"https://{HOST}/sale?a=1")
+
+
+async def test_there_is_no_room_of_that_name(system: System) -> None:
+    assert_problem(await check(system, "nowhere"), 404, "room_unknown")
+    assert_problem(await check(system, "No%20where"), 404, "not_found")
+
+
+async def test_the_room_of_an_event_of_ours_is_asked_about_alike(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        token = (await ann.enter())["pass"]
+    assert (await check(system, event_id, headers={"x-admission-pass": token})).status_code == 200
+    sent = await check(system, event_id)
+    assert sent.headers["location"] == f"{system.settings.buyers_url}/events/{event_id}"
+
+
+async def test_a_visit_that_has_ended_is_revoked_and_a_lost_one_is_not(system: System) -> None:
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    view = system.state["rooms"].views[site.room_id]
+    shown = {**SCRIPT, "x-admission-pass": token}
+    view.ended.add(1)
+    view.unproven.add(1)
+    assert (await check(system, site.room_id, headers=shown)).status_code == 200, "Redis forgot it, nobody ended it"
+    view.unproven.discard(1)
+    assert_problem(await check(system, site.room_id, headers=shown), 401, "pass_revoked")
+    view.ended.discard(1)
+    assert (await check(system, site.room_id, headers=shown)).status_code == 200
+    view.epoch += 1
+    assert_problem(await check(system, site.room_id, headers=shown), 401, "pass_revoked")
+    view.epoch -= 1
+
+
+async def test_every_answer_is_counted_for_its_origin(system: System) -> None:
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    await check(system, site.room_id)
+    await check(system, site.room_id, headers={"x-admission-pass": token})
+    await check(system, site.room_id, f"/?tiketi_pass={token}")
+    counted = {name[1]: count for name, count in system.state["meters"].checks.items() if name[0] == site.origin_id}
+    assert counted == {"pass_missing": 1, "let_through": 1, "cleaned": 1}
