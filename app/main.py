@@ -89,7 +89,6 @@ from app.room.follow import Rooms
 from app.room.joiner import Joiner
 from app.room.memory import RedisMemory
 from app.room.presence import Presence
-from app.room.scripts import RoomScripts
 from config.demo import DEMO_IDS
 from config.keys import KeyFingerprint, Keys, load_keys, path_of
 from config.settings import Settings, SettingsError
@@ -108,8 +107,7 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
         scripts, rooms = make_rooms(redis, settings, clock.seconds, outages)
         seats, lane = make_lane(stack, redis, db, partial(jobs.wake_allocator, pool), settings, outages)
         addresses = Addresses(settings.trusted_proxies, settings.door_free_networks)
-        hub, live = make_hubs(rooms, seats, settings, addresses)
-        presence = make_presence(scripts, rooms, hub, db, settings, outages)
+        hub, live, presence = make_hubs(rooms, seats, settings, addresses, db, outages)
         revoked = await revoked_sessions(stack, redis, db, clock, settings, outages)
         warmer = await discover(rooms, SeatMapWarmer(seats, db, clock.now, outages), clock.now())
         keys, keyring = read_keys(settings)
@@ -327,10 +325,9 @@ def make_lane(
     return seats, closed_with(stack, Lane(redis, wake, outcomes, seats.open, settings.lane_wait_s))
 
 
-def make_presence(
-    scripts: RoomScripts, rooms: Rooms, hub: Hub, db: Database, settings: Settings, outages: Outages
-) -> Presence:
-    presence = Presence(scripts, settings.presence_flush_s, partial(who_bought, db), partial(who_owns, db), outages)
+def make_presence(rooms: Rooms, hub: Hub, db: Database, settings: Settings, outages: Outages) -> Presence:
+    flush_s = settings.presence_flush_s
+    presence = Presence(rooms.scripts, flush_s, partial(who_bought, db), partial(who_owns, db), outages)
     presence.add_source(rooms.with_people_waiting)
     presence.add_source(hub.here)
     return presence
@@ -341,8 +338,10 @@ def make_connections(addresses: Addresses, settings: Settings) -> Connections:
     return Connections(addresses, settings.connections_per_address, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def make_hubs(rooms: Rooms, seats: SeatViews, settings: Settings, addresses: Addresses) -> tuple[Hub, LiveSeats]:
-    """Those who tell the browsers: of their place in line, and of the seats."""
+def make_hubs(
+    rooms: Rooms, seats: SeatViews, settings: Settings, addresses: Addresses, db: Database, outages: Outages
+) -> tuple[Hub, LiveSeats, Presence]:
+    """Those who tell the browsers: of their place in line, and of the seats; and who notes that they are here."""
     streams = Shares(addresses, settings.streams_per_address)
     hub = Hub(rooms, settings.stream_life_s, settings.streams_max, streams)
     seats.on_outcome(hub.answered)
@@ -355,7 +354,7 @@ def make_hubs(rooms: Rooms, seats: SeatViews, settings: Settings, addresses: Add
         clock=time.monotonic,
     )
     seats.watched = lambda: live.watched
-    return hub, live
+    return hub, live, make_presence(rooms, hub, db, settings, outages)
 
 
 async def discover(rooms: Rooms, warmer: SeatMapWarmer, now: datetime) -> SeatMapWarmer:
