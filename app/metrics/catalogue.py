@@ -57,6 +57,8 @@ LINE = {
         "Requests that proxies asked about, by origin and answer: let_through, cleaned, pass_missing, pass_expired, …",
         *("origin", "outcome"),
     ),
+    "tiketi_visits_ended": _counter("Visits that sites have ended, by origin", "origin"),
+    "tiketi_visit_seconds": _histogram("How long visitors stayed whose visits were ended", "origin"),
     "tiketi_streams_open": _gauge("Streams open now"),
     "tiketi_streams_max": _gauge("Streams a process may have open"),
     "tiketi_streams_opened": _counter("Streams opened"),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from app.cache.cache import Cache
 from app.connections import running
-from app.histogram import SECONDS, HistogramsByKey
+from app.histogram import SECONDS, WAITS_S, HistogramsByKey
 from app.lane.seats import SeatViews
 from app.lane.stream import Lane
 from app.metrics.eta import Forecasts
@@ -24,6 +24,7 @@ from app.room.joiner import PENDING_MAX, Joiner
 from config.settings import Settings
 
 ROUTES_MAX = 1_000  # of (method, route, status)
+ORIGINS_MAX = 200
 
 Counts = dict[tuple[str, ...], int]
 
@@ -31,7 +32,7 @@ Counts = dict[tuple[str, ...], int]
 class Meters:
     """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
-    __slots__ = ("accounts", "checks", "claims", "door", "polls", "refusals", "requests")
+    __slots__ = ("accounts", "checks", "claims", "door", "polls", "refusals", "requests", "stays_s", "visits")
 
     def __init__(self) -> None:
         self.polls = 0
@@ -40,6 +41,8 @@ class Meters:
         self.claims: Counts = {}
         self.door: Counts = {}
         self.refusals: Counts = {}
+        self.stays_s: HistogramsByKey[tuple[str]] = HistogramsByKey(WAITS_S, ORIGINS_MAX, ("other",))
+        self.visits: Counts = {}
         self.requests: HistogramsByKey[tuple[str, str, str]] = HistogramsByKey(SECONDS, ROUTES_MAX, ("", "other", ""))
 
     def claimed(self, event_id: str, status: str) -> None:
@@ -49,6 +52,12 @@ class Meters:
     def checked(self, origin: str, outcome: str) -> None:
         """Count a proxy's question, of an origin, or of an event's room."""
         self.checks[origin, outcome] = self.checks.get((origin, outcome), 0) + 1
+
+    def visit_ended(self, origin: str, stayed_s: float | None) -> None:
+        """Count a visit that its site has ended; `stayed_s` is None of a visitor who never came."""
+        self.visits[origin,] = self.visits.get((origin,), 0) + 1
+        if stayed_s is not None:
+            self.stays_s.add((origin,), stayed_s)
 
     def account(self, what: str) -> None:
         """Count a log-in, a failure, a registration."""
@@ -156,6 +165,9 @@ def _requests(meters: Meters) -> Iterator[Reading]:
     yield Reading("tiketi_polls", (), meters.polls)
     yield from read_counts("tiketi_claims", meters.claims)
     yield from read_counts("tiketi_checks", meters.checks)
+    yield from read_counts("tiketi_visits_ended", meters.visits)
+    for origin, stays in list(meters.stays_s.by_key.items()):
+        yield read_histogram("tiketi_visit_seconds", stays, *origin)
     yield from read_counts("tiketi_door", meters.door)
     yield from read_counts("tiketi_accounts", meters.accounts)
     yield from read_counts("tiketi_refusals", meters.refusals)

@@ -32,6 +32,7 @@ class Who(StrEnum):
     owner = "owner"  # whoever holds the thing: by session, or the secret of a browser
     session = "session"  # somebody logged in
     admin = "admin"
+    origin = "origin"  # a site behind a room: its API key
 
 
 # what any route of a kind may be refused with; openapi.py says it of each
@@ -47,6 +48,7 @@ _UNKNOWN = {  # the part of a path that names something → what is said where t
     "provider": "provider_unknown",
     "origin_id": "origin_unknown",
     "room_id": "room_unknown",
+    "visit_id": "visit_unknown",
 }
 SESSION_REFUSALS = ("session_invalid", "session_expired", "session_ended")
 _TICKET = ("ticket_missing", "ticket_invalid", "ticket_foreign_event", "ticket_old_epoch", "place_taken_over")
@@ -66,6 +68,7 @@ _BY_WHO: dict[Who, tuple[str, ...]] = {
     Who.buyer: (*_PASS, *HOLDER_REFUSALS),
     Who.owner: SESSION_REFUSALS,
     Who.session: ("login_required", *SESSION_REFUSALS),
+    Who.origin: ("api_key_wrong",),
     Who.admin: ("login_required", *SESSION_REFUSALS, "admin_only"),
 }
 

@@ -25,9 +25,11 @@ SECURITY: dict[Who, list[dict[str, list[str]]]] = {
     Who.owner: [{"session": []}, {"pass": []}, {"ticket": []}, {"cookie": []}],
     Who.session: [{"session": []}],
     Who.admin: [{"session": []}],
+    Who.origin: [{"origin": []}],
 }
 SCHEMES = {
     "session": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The token of a log-in."},
+    "origin": {"type": "http", "scheme": "bearer", "description": "The API key of an origin."},
     "ticket": {"type": "apiKey", "in": "header", "name": "X-Queue-Ticket", "description": "The ticket a join gave."},
     "pass": {"type": "apiKey", "in": "header", "name": "X-Admission-Pass", "description": "The pass a claim gave."},
     "cookie": {"type": "apiKey", "in": "cookie", "name": "tiketi_holder", "description": "A browser's own id."},

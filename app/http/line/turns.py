@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.passing import PassAlgorithm
 from app.domain.ticket import Ticket, holder_text
 from app.http.accounts.credentials import pass_cookie
 from app.http.accounts.owners import own_ticket, owns
@@ -46,7 +47,7 @@ async def claim_turn(state: State, headers: list[tuple[bytes, bytes]], event_id:
     view = await view_of(state, event_id)
     ticket = own_ticket(state, headers, view)
     admission = await claim_place(state, view, ticket)
-    token = state["passes"].sign(admission)
+    token = pass_token(state, admission)
     life_s = max(1, int(admission.expires_s - state["clock"].seconds()))
     return ClaimAnswer(
         admission_pass=token,
@@ -75,6 +76,14 @@ async def claim_place(state: State, view: LineView, ticket: Ticket) -> Admission
         began_s=min(expires_s - pass_s, int(state["clock"].seconds())),  # passes may have become shorter since
         expires_s=expires_s,
     )
+
+
+def pass_token(state: State, admission: AdmissionPass) -> str:
+    """The pass as whoever stands behind the room verifies it."""
+    room = state["origins"].rooms.get(admission.event_id)
+    if room is None or room.pass_algorithm is PassAlgorithm.EdDSA:
+        return state["passes"].sign(admission)
+    return state["passes"].sign(admission, room.origin.secrets[0][0])
 
 
 async def _held(state: State, ticket: Ticket) -> dict[str, Any] | None:

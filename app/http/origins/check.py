@@ -13,11 +13,13 @@ from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
+from app.connect.asked import Asked as Request
+from app.connect.rules import Action
 from app.domain.targets import safe_target, without_pass
 from app.http.accounts.credentials import pass_cookie
 from app.http.kit.cookies import HOST_PREFIX, Headers, cookie_in
 from app.http.kit.problems import Problem, problem_response
-from app.http.origins.original import Original, original_of
+from app.http.origins.original import HTTP, HTTPS, Original, original_of
 from app.http.state import State
 from app.origins.check import Denied, judge
 from app.origins.directory import KnownRoom
@@ -56,6 +58,13 @@ class Asked(NamedTuple):
     deny_401: bool
     is_script: bool
     shown: list[str]
+    headers: Pairs
+
+    @property
+    def as_rules_see(self) -> Request:
+        """What was asked for. Host and method come from the proxy, all else as the visitor sent it."""
+        of = self.original
+        return Request.at(of.method, of.host, of.uri, self.headers, HTTPS if of.https else HTTP)
 
 
 async def check(scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +95,7 @@ def _asked(state: State, headers: Pairs, peer: str, method: str, path: str, quer
     is_believed = state["entrance"].addresses.is_proxy(peer)
     original = original_of(headers, method, behind, query) if is_believed else Original()
     shown, is_script = _shown(headers, room_id)
-    return Asked(room_id, room, view, original, not behind and DENY_401 in query.split("&"), is_script, shown)
+    return Asked(room_id, room, view, original, not behind and DENY_401 in query.split("&"), is_script, shown, headers)
 
 
 def _shown(headers: Headers, room_id: str) -> tuple[list[str], bool]:
@@ -109,12 +118,19 @@ def _shown(headers: Headers, room_id: str) -> tuple[list[str], bool]:
 
 def answer_to(asked: Asked, state: State) -> Answer:
     room, original = asked.room, asked.original
+    of = asked.room_id if room is None else room.origin.id
+    action = Action.queue if room is None or not original.uri else room.rules.decide(asked.as_rules_see)
+    if action is Action.refuse:
+        state["meters"].checked(of, "refused")
+        return _problem_answer(Problem("request_refused"))
     in_url, uri = without_pass(original.uri)
     clean = original._replace(uri=uri)
     tokens = asked.shown if in_url is None else [in_url, *asked.shown]
     secrets = () if room is None else room.origin.secrets_at(state["clock"].seconds())
     judged = judge(state["passes"], tokens, asked.room_id, asked.view, secrets)
-    of = asked.room_id if room is None else room.origin.id
+    if isinstance(judged, Denied) and action is Action.let_pass:
+        state["meters"].checked(of, "needs_none")
+        return Answer(200, [_NO_STORE, *_TOLD_NOTHING])
     if isinstance(judged, Denied):
         state["meters"].checked(of, judged.value)
         return _refusal(asked, state, judged, _target(asked, clean))
@@ -128,6 +144,9 @@ def answer_to(asked: Asked, state: State) -> Answer:
         return _sent_to(target, asked.deny_401, cookies)
     state["meters"].checked(of, "let_through")
     return Answer(200, [_NO_STORE, *_told(admission), *cookies])
+
+
+_TOLD_NOTHING = [(name, b"") for name in (b"x-tiketi-subject", b"x-tiketi-room", b"x-tiketi-number", b"x-tiketi-until")]
 
 
 def _told(admission: AdmissionPass) -> Pairs:
@@ -155,9 +174,13 @@ def _refusal(asked: Asked, state: State, denied: Denied, target: str | None) -> 
     if not (asked.deny_401 or asked.is_script):
         return _sent_to(wait_url, False, [])
     problem = Problem(_REFUSALS[denied], room=asked.room_id, waitUrl=wait_url, retryAfterMs=RETRY_AFTER_MS)
+    return _problem_answer(problem, (b"x-tiketi-redirect", wait_url.encode()))
+
+
+def _problem_answer(problem: Problem, *more: tuple[bytes, bytes]) -> Answer:
     response = problem_response(problem)
     headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
-    return Answer(401, [*headers, (b"x-tiketi-redirect", wait_url.encode())], bytes(response.body))
+    return Answer(problem.status, [*headers, *more], bytes(response.body))
 
 
 def wait_url_of(state: State, room_id: str, room: KnownRoom | None, target: str | None) -> str:

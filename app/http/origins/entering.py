@@ -59,8 +59,3 @@ async def enter(state: State, headers: list[tuple[bytes, bytes]], host: str, roo
     if view.position(joined.ticket.number).place in (Place.admitted, Place.claimed):
         admission = await claim_place(state, view, joined.ticket)
     return Entered(ticket=joined.ticket, admission=admission, cookies=joined.cookies)
-
-
-def pass_token(state: State, admission: AdmissionPass) -> str:
-    """The pass as the room's site verifies it."""
-    return state["passes"].sign(admission)

@@ -30,7 +30,7 @@ from app.http.line.lookup import view_of
 from app.http.line.position import encode_position, tell_nothing
 from app.http.line.shown import Frame, ask_to_wait, show_check, show_wait
 from app.http.line.view import no_place_view, wait_view
-from app.http.origins.entering import ENDED, Standing, enter, pass_token, standing_of
+from app.http.origins.entering import ENDED, Standing, enter, standing_of
 from app.http.state import State
 from app.origins.directory import KnownRoom
 from app.origins.passes import AdmissionPass
@@ -148,7 +148,7 @@ def _times_sent(request: Request[State], room: KnownRoom) -> int:
 
 def _sent_on(request: Request[State], room: KnownRoom, admission: AdmissionPass) -> Response:
     """To where they wanted to go, with the pass."""
-    response = see_other(with_pass(_target(request, room), pass_token(request.state, admission)))
+    response = see_other(with_pass(_target(request, room), turns.pass_token(request.state, admission)))
     _set(request, response, SENT_PREFIX, room, str(_times_sent(request, room) + 1), SENT_LIFE_S)
     return response
 
@@ -205,7 +205,7 @@ async def claim(request: Request[State]) -> Response:
         if problem.status in (401, 403, 409, 410):
             return see_other(f"/wait/{room.id}")
         raise
-    return see_other(with_pass(_target(request, room), pass_token(state, admission)))
+    return see_other(with_pass(_target(request, room), turns.pass_token(state, admission)))
 
 
 async def leave(request: Request[State]) -> Response:
