@@ -369,4 +369,4 @@ def test_everything_that_prints_is_meant_for_a_terminal() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
-    assert {name for name in printing if not within(name, ("loadtest",))} <= {"app.cli", "app.run.supervisor"}
+    assert {name for name in printing if not within(name, ("loadtest",))} <= {"app.run.terminal", "app.run.supervisor"}
