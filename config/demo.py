@@ -1,4 +1,5 @@
-"""The demo: four events that show what the shop does, and two people to log in as.
+"""The demo: four events that show what the shop does, two people to log in as, and what a small shop of its own sells
+that stands behind a room.
 
 Pure data, relative to a given moment; app/run/demo.py puts it into the stores once. The passwords are public on
 purpose: a real installation starts with TIKETI_DEMO=0.
@@ -70,10 +71,26 @@ class DemoAccount:
     role: Literal["buyer", "admin"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What the demo shop sells: its name by language, its price in KRW, and the two colours of its picture."""
+
+    name: Mapping[str, str]
+    price: int
+    colours: tuple[str, str]
+
+
 ACCOUNTS = (
     DemoAccount(id="u_demo_admin", email="admin@tiketi.gg", password="admin123", name="운영자", role="admin"),  # noqa: S106 # public
     DemoAccount(id="u_demo_buyer", email="test@tiketi.gg", password="test1234", name="테스트", role="buyer"),  # noqa: S106 # public
 )
+SHOP = "demo-shop"  # the origin, and its room
+SHOP_PACE = Pace(rate_per_s=0.5, burst=1, max_active=5)
+PRODUCTS: Mapping[str, Product] = {
+    "han": Product(name={"ko": "한강의 밤", "en": "Night on the Han"}, price=32_000, colours=("#1f3a5f", "#f0c987")),
+    "rain": Product(name={"ko": "장마", "en": "Monsoon"}, price=29_000, colours=("#2e4a43", "#a8d5ba")),
+    "noon": Product(name={"ko": "정오", "en": "Noon"}, price=27_000, colours=("#6b2d2d", "#f2a65a")),
+}
 DEMO_IDS = frozenset(account.id for account in ACCOUNTS)  # everybody knows their passwords
 DEMO_EMAILS = frozenset(account.email for account in ACCOUNTS)
 

@@ -59,6 +59,8 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "pretty", "json"] = "auto"  # auto: pretty on a terminal, JSON otherwise
     demo: bool = True  # create the demo events and accounts at start
+    demo_shop: bool = True  # with the demo, and only on this machine: a shop of its own behind a room
+    demo_shop_port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0: the one after PORT, or any if that is taken
     tick_ms: Annotated[int, Meta(ge=10, le=100)] = 100  # how often a worker lets people in
     # people who join within this time after the opening get numbers in random order; 0: in order of arrival
     opening_draw_s: Annotated[float, Meta(ge=0, le=30)] = 2.0
@@ -279,6 +281,10 @@ class Settings:
     def is_public(self) -> bool:
         """Whether anybody but this machine may reach us, directly or through a proxy."""
         return self.host not in LOOPBACK or bool(self.public_url)
+
+    @property
+    def has_demo_shop(self) -> bool:
+        return self.demo and self.demo_shop and not self.is_public
 
     @property
     def secure_cookies(self) -> bool:

@@ -75,8 +75,8 @@ ONLY = {
     "arq": ("app.jobs", "workers"),
     "authlib": ("app.identity",),
     "httpx2": ("app.fetching", "app.identity", "app.door.invitations"),
-    "starlette": ("app.http", "app.main"),
-    "uvicorn": ("app.http", "app.run.web"),
+    "starlette": ("app.http", "app.main", "app.run.demo_shop"),
+    "uvicorn": ("app.http", "app.run.web", "app.run.demo_shop"),
     "locust": (),
 }
 
@@ -296,7 +296,10 @@ def test_only_the_settings_read_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
     # these hand it on, to config.settings.load or to the processes they start
-    handing_on = ("app.cli", "app.run.children", "app.run.supervisor", "workers.__main__", "loadtest")
+    handing_on = (
+        *("app.cli", "app.run.children", "app.run.supervisor", "app.run.demo_shop.__main__", "workers.__main__"),
+        "loadtest",
+    )
     assert {name for name in readers if not within(name, handing_on)} == set()
 
 

@@ -13,7 +13,6 @@ from app.connect.passes import Visit
 
 TIMEOUT_S = 3.0
 TRIES = 2
-OVER_ALREADY = 404
 ASK_AGAIN_FROM = 500
 
 log = logging.getLogger("tiketi.connect")
@@ -46,8 +45,6 @@ class Visits:
                 self._post(f"{self._url}{quote(visit.jti, safe='')}/end", self._api_key)
                 return True
             except HTTPError as error:
-                if error.code == OVER_ALREADY:
-                    return True
                 why = f"the answer is {error.code}"
                 if error.code < ASK_AGAIN_FROM:
                     break

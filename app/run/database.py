@@ -8,6 +8,8 @@ from __future__ import annotations
 from app.connections import ask_redis, open_redis, open_store, until_stores_work, utc_now
 from app.outages import Outages
 from app.run.demo import seed
+from app.run.demo_shop.origin import seed_shop
+from config.keys import load_keys
 from config.settings import Settings
 
 
@@ -23,6 +25,9 @@ async def prepare(settings: Settings) -> None:
         db = open_store(settings)
         try:
             await seed(db, utc_now(), with_accounts=not settings.is_public)
+            if settings.has_demo_shop and settings.demo_shop_port:
+                keys = load_keys(settings.data_dir, settings.keys_file)
+                await seed_shop(db, keys, settings.demo_shop_port, utc_now())
         finally:
             await db.close()
 

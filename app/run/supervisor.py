@@ -24,7 +24,7 @@ from app.run import data_folder as folder
 from app.run import redis_server as embedded
 from app.run.accounts import why_not_public
 from app.run.children import Child, RestartPolicy, Say, Spec, how_it_ended, spawn
-from config.demo import ACCOUNTS
+from config.demo import ACCOUNTS, SHOP
 from config.keys import load_keys
 from config.settings import LOOPBACK, Settings, environment, unknown
 from config.urls import shown
@@ -49,7 +49,10 @@ class StartError(Exception):
 
 
 def own_command(name: str, listening: int) -> tuple[str, ...]:
-    """How one of our processes is run: `name` is seed, worker-N or web-N. -P: a folder named app nearby is not ours."""
+    """How one of our processes is run: `name` is seed, worker-N, web-N or demo-shop. -P: a folder named app nearby is
+    not ours."""
+    if name == SHOP:
+        return (sys.executable, "-P", "-m", "app.run.demo_shop", "--name", name, "--fd", str(listening))
     kind = name.split("-")[0]
     options = ("--name", name) if kind != "seed" else ()
     return (sys.executable, "-P", "-m", "app.cli", kind, *options, *(("--fd", str(listening)) if kind == "web" else ()))
@@ -120,6 +123,9 @@ class Supervisor:
         shutil.rmtree(self._metrics_dir, ignore_errors=True)  # of processes that ended with an earlier run
         listening = listen(settings.host, settings.port)
         stack.callback(listening.socket.close)
+        shop = self._listen_for_shop(stack, listening) if settings.has_demo_shop else None
+        port, shop_port = port_of(listening), port_of(shop) if shop else 0
+        self._settings = settings = replace(settings, port=port, demo_shop_port=shop_port)
         store = await self._start_redis(stack) if settings.embedded_redis else "your Redis"
         await self._shown("Preparing the stores", self._prepare())
         if why_not := await why_not_public(settings):
@@ -130,7 +136,22 @@ class Supervisor:
             "Starting the web and worker processes",
             self._serve(stack, listening, workers, webs),
         )
-        self._say(banner(settings, listening.url, store))
+        if shop:
+            self._keep(stack, shop, [SHOP])
+        self._say(banner(settings, listening.url, store, shop.url if shop else ""))
+
+    def _listen_for_shop(self, stack: AsyncExitStack, listening: Listening) -> Listening:
+        """At the port that is set, else beside ours if that is free. Raises StartError."""
+        settings, beside = self._settings, port_of(listening) + 1
+        if settings.demo_shop_port or not settings.port:
+            shop = listen(settings.host, settings.demo_shop_port)
+        else:
+            try:
+                shop = listen(settings.host, beside)
+            except (StartError, OverflowError):
+                shop = listen(settings.host, 0)
+        stack.callback(shop.socket.close)
+        return shop
 
     async def _serve(
         self, stack: AsyncExitStack, listening: Listening, workers: Sequence[str], webs: Sequence[str]
@@ -154,7 +175,7 @@ class Supervisor:
                     name=name,
                     command=self._command(name, listening.fd),
                     environ=self._environ_of(name),
-                    fds=(listening.fd,) if name.startswith("web") else (),
+                    fds=() if name.startswith("worker") else (listening.fd,),
                 ),
                 self._say,
                 self._restart_policy,
@@ -223,6 +244,11 @@ class Supervisor:
         return task.result()
 
 
+def port_of(listening: Listening) -> int:
+    port: int = listening.socket.getsockname()[1]
+    return port
+
+
 def listen(host: str, port: int) -> Listening:
     """Open the listening socket. Port 0 takes any free one. Raises StartError."""
     try:
@@ -258,12 +284,14 @@ async def _ready(listening: Listening) -> bool:
     return False
 
 
-def banner(settings: Settings, url: str, store: str) -> str:
+def banner(settings: Settings, url: str, store: str, shop_url: str = "") -> str:
     """The text shown once everything runs: addresses, logins, and how to stop."""
     url = settings.public_url.rstrip("/") or url
     rows = [("Events", f"{url}/")]
     if settings.demo:
         rows.append(("Demo sale", f"{url}/events/{DEMO_EVENT}"))
+    if shop_url:
+        rows.append(("Demo shop", f"{shop_url}/"))
     rows.append(("Admin", f"{url}/admin"))
     if settings.demo and not settings.is_public:
         admin = next(account for account in ACCOUNTS if account.role == "admin")

@@ -49,7 +49,7 @@ class Said:
 
 
 def settings_in(folder: Path, **changes: int | str) -> Settings:
-    return Settings(data_dir=folder / "data", **{"port": 0, **changes})  # type: ignore[arg-type]
+    return Settings(data_dir=folder / "data", **{"port": 0, "demo_shop": False, **changes})  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -100,6 +100,31 @@ async def test_everything_asked_for_runs_and_all_of_it_ends(tmp_path: Path) -> N
         async with asked(url) as reader:
             assert await answered_by(reader) in (pid_of(supervisor, "web-1"), pid_of(supervisor, "web-2"))
     assert not (tmp_path / "data" / "redis.sock").exists()
+
+
+async def test_with_the_demo_its_shop_runs_beside_us_where_nobody_else_can_reach_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, demo_shop=True)
+    async with up(settings) as (supervisor, said, _):
+        (shop,) = [child for child in supervisor.children if child.name == "demo-shop"]
+        environ = shop.spec.environ or {}
+        address = f"http://127.0.0.1:{environ['TIKETI_DEMO_SHOP_PORT']}/"
+        assert any(f"Demo shop  {address}" in line for line in said.lines)
+        assert environ["PORT"] != "0"
+    for other in (replace(settings, demo=False), replace(settings, public_url="https://tickets.example")):
+        assert not other.has_demo_shop
+
+
+async def test_a_port_that_is_taken_beside_ours_does_not_keep_the_demo_from_starting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with up(settings_in(tmp_path, port=port - 1, demo_shop=True)) as (supervisor, _, _):
+            assert "demo-shop" in {child.name for child in supervisor.children}
+        lines_read = Said()
+        supervisor = Supervisor(
+            settings_in(tmp_path, demo_shop=True, demo_shop_port=port), lines_read, programs.command
+        )
+        with pytest.raises(StartError, match=rf"Port {port} on"):
+            await supervisor.run()
 
 
 async def test_children_cannot_be_reached_by_ctrl_c_in_the_terminal(tmp_path: Path) -> None:
@@ -290,7 +315,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite itself may run under n
 from app.run.supervisor import Supervisor
 from config.settings import Settings
 from tests.run import programs
-supervisor = Supervisor(Settings(data_dir=pathlib.Path(sys.argv[1]), port=0), lambda line: None, programs.command)
+settings = Settings(data_dir=pathlib.Path(sys.argv[1]), port=0, demo_shop=False)
+supervisor = Supervisor(settings, lambda line: None, programs.command)
 def say(line):
     if "ready" in line:
         print(*(child.pid for child in supervisor.children), flush=True)
