@@ -153,10 +153,15 @@ async def edit_room(
 
 async def remove_room(db: Database, room_id: str, admitted: int, by: AdminAction, now: datetime) -> NotMade | None:
     """Delete a room of an origin that had let in so many people; why not, else None. Its row in `rooms` stays, retired:
-    its id is never given again."""
+    its id is never given again. The origin's version grows, so that the sum of all versions grows with every change."""
     async with db.write(about="origins") as tx:
+        room = select(origin_rooms.c.origin_id, origin_rooms.c.version).where(origin_rooms.c.id == room_id)
+        before = (await tx.execute(room.with_for_update())).first()
         if (await tx.execute(delete(origin_rooms).where(origin_rooms.c.id == room_id))).rowcount != 1:
             return NotMade.unknown
+        assert before is not None, "it was there to be deleted"
+        grown = {"version": origins.c.version + before.version + 1}
+        await tx.execute(update(origins).where(origins.c.id == before.origin_id).values(grown))
         values = {"retired_at": now, "admitted": admitted}
         await tx.execute(update(rooms).where(rooms.c.event_id == room_id).values(values))
         await _record(tx, by, room_id, now)

@@ -59,6 +59,13 @@ LINE = {
     ),
     "tiketi_visits_ended": _counter("Visits that sites have ended, by origin", "origin"),
     "tiketi_visit_seconds": _histogram("How long visitors stayed whose visits were ended", "origin"),
+    "tiketi_connector_refused": _counter(
+        "Visitors whom a site's connector refused, by origin and why: secret_differs, clock_differs, late, not_ours, …",
+        *("origin", "why"),
+    ),
+    "tiketi_connector_ahead_seconds": _gauge(
+        "How far a connector's clock was ahead of ours when it last refused a token as late", "origin"
+    ),
     "tiketi_streams_open": _gauge("Streams open now"),
     "tiketi_streams_max": _gauge("Streams a process may have open"),
     "tiketi_streams_opened": _counter("Streams opened"),

@@ -32,13 +32,18 @@ Counts = dict[tuple[str, ...], int]
 class Meters:
     """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
-    __slots__ = ("accounts", "checks", "claims", "door", "polls", "refusals", "requests", "stays_s", "visits")
+    __slots__ = (
+        *("accounts", "checks", "claims", "connector_ahead_s", "connectors", "door", "polls", "refusals", "requests"),
+        *("stays_s", "visits"),
+    )
 
     def __init__(self) -> None:
         self.polls = 0
         self.accounts: Counts = {}
         self.checks: Counts = {}
         self.claims: Counts = {}
+        self.connectors: Counts = {}
+        self.connector_ahead_s: dict[str, float] = {}
         self.door: Counts = {}
         self.refusals: Counts = {}
         self.stays_s: HistogramsByKey[tuple[str]] = HistogramsByKey(WAITS_S, ORIGINS_MAX, ("other",))
@@ -58,6 +63,12 @@ class Meters:
         self.visits[origin,] = self.visits.get((origin,), 0) + 1
         if stayed_s is not None:
             self.stays_s.add((origin,), stayed_s)
+
+    def connector_refused(self, origin: str, why: str, ahead_s: float | None) -> None:
+        """Count a visitor whom a site's connector refused. `ahead_s`: its clock before ours, where that is known."""
+        self.connectors[origin, why] = self.connectors.get((origin, why), 0) + 1
+        if ahead_s is not None:
+            self.connector_ahead_s[origin] = ahead_s
 
     def account(self, what: str) -> None:
         """Count a log-in, a failure, a registration."""
@@ -168,6 +179,9 @@ def _requests(meters: Meters) -> Iterator[Reading]:
     yield from read_counts("tiketi_visits_ended", meters.visits)
     for origin, stays in list(meters.stays_s.by_key.items()):
         yield read_histogram("tiketi_visit_seconds", stays, *origin)
+    yield from read_counts("tiketi_connector_refused", meters.connectors)
+    for named, ahead_s in meters.connector_ahead_s.items():
+        yield Reading("tiketi_connector_ahead_seconds", (named,), ahead_s)
     yield from read_counts("tiketi_door", meters.door)
     yield from read_counts("tiketi_accounts", meters.accounts)
     yield from read_counts("tiketi_refusals", meters.refusals)

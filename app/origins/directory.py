@@ -23,6 +23,8 @@ from app.domain.passing import Mode, PassAlgorithm
 from app.ledger import origins
 from app.ledger.database import Database
 from app.ledger.origins import Stamps
+from app.origins.connector.queue_ids import QueueIds
+from app.origins.connector.tokens import visit_s_of
 from app.origins.secrets import NotOurs, Sealer, hash_of
 from app.outages import Outages
 
@@ -42,6 +44,7 @@ class KnownOrigin:
     hosts: frozenset[str]
     target_url: str
     customer_id: str | None
+    version: int
     secrets: tuple[tuple[str, float | None], ...]
     api_keys: tuple[tuple[bytes, float | None], ...]
 
@@ -69,19 +72,29 @@ class KnownRoom:
     target_url: str
     closes_at: datetime | None
     rules: Rules
+    version: int
+
+    @property
+    def visit_s(self) -> int:
+        """How long a place is held for who was let in: for one who comes back to a connector as long as it may take
+        until its cookie begins, and no shorter than such a cookie can be."""
+        return self.pass_s if self.origin.customer_id is None else visit_s_of(self.pass_s)
 
     def is_over(self, now: datetime) -> bool:
         return self.closes_at is not None and self.closes_at <= now
 
 
 class Directory:
-    """`rooms` and `origins` by id. `run` follows; `load` is for whoever has just changed something."""
+    """`rooms` and `origins` by id, `customers` by what connectors call them, in small letters. `queue_ids`: by which
+    connectors name visits. `run` follows; `load` is for whoever has just changed something."""
 
-    def __init__(self, db: Database, sealer: Sealer, outages: Outages | None = None) -> None:
+    def __init__(self, db: Database, sealer: Sealer, queue_ids: QueueIds, outages: Outages | None = None) -> None:
         self.rooms: dict[str, KnownRoom] = {}
         self.origins: dict[str, KnownOrigin] = {}
+        self.customers: dict[str, KnownOrigin] = {}
         self._db = db
         self.sealer = sealer
+        self.queue_ids = queue_ids
         self._outages = outages or Outages()
         self._stamps: tuple[Stamps, Stamps] | None = None
 
@@ -94,6 +107,7 @@ class Directory:
         known = {each.id: each for each in opened if each is not None}
         rows = [row for row in await self._rooms() if row.origin_id in known]
         rooms = [_known(row, known[row.origin_id], self._rules_of(row)) for row in rows]
+        self.customers = {each.customer_id.lower(): each for each in known.values() if each.customer_id}
         self.origins, self.rooms, self._stamps = known, {each.id: each for each in rooms}, stamps
 
     async def run(self) -> None:
@@ -131,6 +145,7 @@ class Directory:
             hosts=frozenset(row.hosts),
             target_url=row.target_url,
             customer_id=row.customer_id,
+            version=row.version,
             secrets=((secret, None), *_until(before, row.before_until)),
             api_keys=((row.api_key, None), *_until(row.api_key_before, row.before_until)),
         )
@@ -139,7 +154,7 @@ class Directory:
 @asynccontextmanager
 async def known_origins(db: Database, key: bytes, outages: Outages) -> AsyncIterator[Directory]:
     """All of them, from before the block and kept so while it runs. `key` is what secrets are sealed with."""
-    directory = Directory(db, Sealer(key, token_bytes), outages)
+    directory = Directory(db, Sealer(key, token_bytes), QueueIds(key), outages)
     await directory.load()
     async with running(Directory=directory.run()):
         yield directory
@@ -161,4 +176,5 @@ def _known(row: origins.OriginRoom, origin: KnownOrigin, rules: Rules) -> KnownR
         target_url=row.target_url or origin.target_url,
         closes_at=row.closes_at,
         rules=rules,
+        version=row.version,
     )

@@ -70,6 +70,12 @@ CASES: dict[str, tuple[Series, ...]] = {
     "OldestWaitLong": level("room_oldest_wait_seconds", 1800),
     "RedisForgot": tuple({'tiketi_room_generation{event_id="demo"}': values} for values in ("1x110", "1x85 2x25")),
     "NumbersShort": tuple(always(room_numbers_left=left) for left in (50_000, 5_000, 0)),
+    "ConnectorSecretDiffers": tuple(
+        counted("connector_refused", f'origin="acme",why="{why}"', 0.1) for why in ("late", "secret_differs")
+    ),
+    "ConnectorClockDiffers": tuple(
+        counted("connector_refused", f'origin="acme",why="{why}"', 0.1) for why in ("not_ours", "clock_differs")
+    ),
     "JoinsPending": full("join_pending", "join_pending_max"),
     "DoorAsksMost": (
         counted("door", 'outcome="challenged"', 30) | counted("door", 'outcome="free"', 60),

@@ -1,5 +1,6 @@
 // A shop that knows nothing of the waiting room but what its connector, as published, makes of a configuration.
-// Argument: a JSON object {customerId, secret, config, aheadS, enqueueKey}; prints its port once it listens.
+// Argument: a JSON object {customerId, secret, apiKey, configUrl, config, aheadS, enqueueKey}; `config` instead of what
+// is at the address. Prints its port once it listens.
 "use strict";
 const http = require("node:http");
 const { createHmac } = require("node:crypto");
@@ -62,13 +63,21 @@ function contextOf(request, url, response) {
   return context;
 }
 
+/** The configuration, loaded anew each time, so that no test waits for it. */
+async function loaded() {
+  if (settings.config) return JSON.stringify(settings.config);
+  const answered = await fetch(settings.configUrl, { headers: { "api-key": settings.apiKey } });
+  if (!answered.ok) throw new Error(`the configuration is not to be had: ${answered.status}`);
+  return answered.text();
+}
+
 async function answer(request, response) {
   const url = new URL(request.url, `http://${request.headers.host}`);
   const token = url.searchParams.get("queueittoken") || "";
   const bare = `${url.origin}${request.url}`.replace(/([?&])queueittoken=[^&]*/, "$1").replace(/[?&]$/, "");
   const context = contextOf(request, `${url.origin}${request.url}`, response);
   const result = await KnownUser.validateRequestByIntegrationConfig(
-    bare, token, JSON.stringify(settings.config), settings.customerId, settings.secret, context,
+    bare, token, await loaded(), settings.customerId, settings.secret, context,
   );
   response.setHeader("Cache-Control", "no-store");
   if (result.doRedirect()) {

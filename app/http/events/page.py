@@ -14,6 +14,7 @@ from app.http.kit.i18n import lang_of
 from app.http.kit.render import page
 from app.http.kit.routing import page_route
 from app.http.line.lookup import room_of
+from app.http.origins.connector import come, is_from_connector
 from app.http.state import State
 from app.ledger import events
 from app.ledger.events import PAGE_MAX, Search
@@ -34,7 +35,10 @@ def search_of(request: Request[State]) -> Search:
 
 
 async def index(request: Request[State]) -> Response:
-    """Everything from memory, as nearly everybody asks for it; a search asks the store."""
+    """Everything from memory, as nearly everybody asks for it; a search asks the store. Whom a connector sends here is
+    on the way to a waiting room of another shop."""
+    if is_from_connector(request):
+        return await come(request)
     state, wanted = request.state, search_of(request)
     now, lang = state["clock"].now(), lang_of(request)
     if wanted == Search():

@@ -49,6 +49,8 @@ _UNKNOWN = {  # the part of a path that names something → what is said where t
     "origin_id": "origin_unknown",
     "room_id": "room_unknown",
     "visit_id": "visit_unknown",
+    "customer": "customer_unknown",
+    "customer_room": "customer_room_unknown",
 }
 SESSION_REFUSALS = ("session_invalid", "session_expired", "session_ended")
 _TICKET = ("ticket_missing", "ticket_invalid", "ticket_foreign_event", "ticket_old_epoch", "place_taken_over")

@@ -223,6 +223,16 @@ _LINE = {
 }
 
 _ORIGINS = {
+    "customer_room_unknown": Kind(
+        404,
+        "The customer {customer!r} has no room {room_id!r}. Ids of rooms are in small letters.",
+        "Let the connector name a room as the waiting room spells it.",
+    ),
+    "customer_unknown": Kind(
+        404,
+        "No origin is the customer {customer!r} of a connector.",
+        "Let the connector name the customerId that an origin has.",
+    ),
     "origin_unknown": Kind(404, "There is no origin {origin_id!r}.", LOOK_UP, True),
     "api_key_wrong": Kind(401, "This is no API key of this origin.", "Send the origin's key as a Bearer token.", True),
     "request_refused": Kind(403, "A rule of this room refuses such requests.", "Ask for something else.", True),

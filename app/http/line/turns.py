@@ -61,7 +61,7 @@ async def claim_place(state: State, view: LineView, ticket: Ticket) -> Admission
     """Take up the turn of a place whose ticket was shown by its holder; a repeat gives the same pass. Raises Problem if
     it is not its turn, RoomUnavailable."""
     room, holder = state["origins"].rooms.get(view.event_id), holder_text(ticket.holder)
-    pass_s = state["scripts"].timing.pass_s if room is None else room.pass_s
+    pass_s = state["scripts"].timing.pass_s if room is None else room.visit_s
     place = view.event_id, ticket.epoch, ticket.number, holder
     status, expires_ms = await state["scripts"].claim(*place, made_in=view.made_in, pass_s=pass_s)
     state["meters"].claimed(view.event_id, status)

@@ -118,7 +118,7 @@ async def end_visit(state: State, visit: Visit) -> None:
     if left.status is LeaveStatus.missing:
         raise Problem("line_unavailable.restored")
     if left.status is LeaveStatus.left:
-        stayed_s = None if until is None else visit.room.pass_s - (until - state["clock"].now()).total_seconds()
+        stayed_s = None if until is None else visit.room.visit_s - (until - state["clock"].now()).total_seconds()
         state["meters"].visit_ended(visit.room.origin.id, stayed_s)
 
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.line import Place, RoomState
-from app.domain.targets import origin_of, safe_target, with_pass
+from app.domain.targets import origin_of, safe_target
 from app.http.accounts.owners import buyer_of, remember_browser
 from app.http.kit.cookies import COOKIE_LIFE_S, cookie, header, set_cookie
 from app.http.kit.i18n import lang_of, texts_for
@@ -31,12 +31,13 @@ from app.http.line.position import encode_position, tell_nothing
 from app.http.line.shown import Frame, ask_to_wait, show_check, show_wait
 from app.http.line.view import no_place_view, wait_view
 from app.http.origins.entering import ENDED, Standing, enter, standing_of
+from app.http.origins.onward import BY_CONNECTOR, BY_PART, onward_url
 from app.http.state import State
 from app.origins.directory import KnownRoom
 from app.origins.passes import AdmissionPass
 from app.room.view import LineView
 
-TARGET_PREFIX, SENT_PREFIX = b"tiketi_to_", b"tiketi_sent_"
+TARGET_PREFIX, SENT_PREFIX, BY_PREFIX = b"tiketi_to_", b"tiketi_sent_", b"tiketi_by_"
 SENT_LIFE_S = 60
 SENT_MAX = 5  # times within SENT_LIFE_S that somebody is sent on by themselves: a site that loses the pass sends back
 TOLD_APART = "k"  # in the address once a browser was given our cookie: it keeps it by then, or keeps none
@@ -54,7 +55,7 @@ async def wait(request: Request[State]) -> Response:
         return await _come_in(request, room, line)
     if standing is not None and _is_let_in(standing, is_coming) and _times_sent(request, room) < SENT_MAX:
         assert line is not None, "there is a place in it"
-        return _sent_on(request, room, await turns.claim_place(state, line, standing.ticket))
+        return await _sent_on(request, room, await turns.claim_place(state, line, standing.ticket))
     if is_coming:
         return _with_target(request, room, see_other(f"/wait/{room.id}"))
     return _page(request, room, line, standing)
@@ -102,7 +103,7 @@ async def _come_in(request: Request[State], room: KnownRoom, line: LineView | No
         state["meters"].refused(problem.code)
         return _with_target(request, room, _page(request, room, line, None))
     if entered.admission is not None:
-        response = _sent_on(request, room, entered.admission)
+        response = await _sent_on(request, room, entered.admission)
     else:
         response = _with_target(request, room, see_other(f"/wait/{room.id}"))
     response.raw_headers.extend(entered.cookies)
@@ -132,7 +133,21 @@ def _with_target(request: Request[State], room: KnownRoom, response: Response) -
     asked = _asked_target(request, room)
     if asked is not None:
         _set(request, response, TARGET_PREFIX, room, urlsafe_b64encode(asked.encode()).decode(), COOKIE_LIFE_S)
+    if "t" in request.query_params and _is_by_connector(request, room) is not _came_by_connector(request, room):
+        came_by = BY_CONNECTOR if _is_by_connector(request, room) else ""
+        _set(request, response, BY_PREFIX, room, came_by, COOKIE_LIFE_S if came_by else 0)
     return response
+
+
+def _is_by_connector(request: Request[State], room: KnownRoom) -> bool:
+    """Whether who comes now, or came before, was sent by the site's connector, which knows another sign than a pass."""
+    if "t" in request.query_params:
+        return request.query_params.get(BY_PART) == BY_CONNECTOR
+    return _came_by_connector(request, room)
+
+
+def _came_by_connector(request: Request[State], room: KnownRoom) -> bool:
+    return cookie(request.scope["headers"], BY_PREFIX + room.id.encode()) == BY_CONNECTOR.encode()
 
 
 def _set(request: Request[State], response: Response, prefix: bytes, room: KnownRoom, value: str, life_s: int) -> None:
@@ -146,9 +161,15 @@ def _times_sent(request: Request[State], room: KnownRoom) -> int:
     return int(kept) if kept.isdigit() and len(kept) <= 2 else 0
 
 
-def _sent_on(request: Request[State], room: KnownRoom, admission: AdmissionPass) -> Response:
-    """To where they wanted to go, with the pass."""
-    response = see_other(with_pass(_target(request, room), turns.pass_token(request.state, admission)))
+async def _onward(request: Request[State], room: KnownRoom, admission: AdmissionPass) -> Response:
+    """To where they wanted to go, with the sign that they were let in."""
+    by_connector = _is_by_connector(request, room)
+    target = _target(request, room)
+    return see_other(await onward_url(request.state, room, target, admission, by_connector=by_connector))
+
+
+async def _sent_on(request: Request[State], room: KnownRoom, admission: AdmissionPass) -> Response:
+    response = await _onward(request, room, admission)
     _set(request, response, SENT_PREFIX, room, str(_times_sent(request, room) + 1), SENT_LIFE_S)
     return response
 
@@ -205,7 +226,7 @@ async def claim(request: Request[State]) -> Response:
         if problem.status in (401, 403, 409, 410):
             return see_other(f"/wait/{room.id}")
         raise
-    return see_other(with_pass(_target(request, room), turns.pass_token(state, admission)))
+    return await _onward(request, room, admission)
 
 
 async def leave(request: Request[State]) -> Response:

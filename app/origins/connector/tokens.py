@@ -18,6 +18,8 @@ from app.domain.targets import with_part
 
 TOKEN_PART = "queueittoken"  # noqa: S105 - a name, not a secret
 TOKEN_LIFE_S = 180  # from when it is made until a connector takes it: what their clock may be behind, and the way there
+ON_THE_WAY_S = 10  # from when a turn is taken up until the token is made
+VISIT_S_MIN = 60  # connectors count in minutes
 TOKEN_CHARS_MAX = 1_000
 _VALUE = re.compile(r"[A-Za-z0-9.:-]{1,64}")
 _SIGNED = re.compile(r"([!-~]+)~h_([0-9a-f]{64})")
@@ -87,6 +89,11 @@ def digest_of(text: str, secret: str) -> str:
 def with_token(url: str, token: str) -> str:
     """The address with the token in its query, in place of an old one."""
     return with_part(url, TOKEN_PART, token)
+
+
+def visit_s_of(pass_s: int) -> int:
+    """How long a place must be held so that its visitor has `pass_s` on the site, in whole minutes."""
+    return max(pass_s, VISIT_S_MIN) + TOKEN_LIFE_S + ON_THE_WAY_S
 
 
 def minutes_of(left_s: float) -> int:
