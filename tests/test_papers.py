@@ -67,7 +67,7 @@ def test_the_readme_is_short() -> None:
 def test_every_file_that_is_named_is_there(paper: Path) -> None:
     wanted = [
         word.rstrip("/")
-        for word in re.findall(rf"(?:{'|'.join(OURS)})/[\w./*-]+", " ".join(quoted(paper.read_text())))
+        for word in re.findall(rf"\b(?:{'|'.join(OURS)})/[\w./*-]+", " ".join(quoted(paper.read_text())))
         if paper.name != "CHANGELOG.md"
     ]
     assert [path for path in wanted if not list(ROOT.glob(path))] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -22,7 +23,7 @@ class Configuration(Shape, frozen=True, kw_only=True, rename="pascal"):
     """As connectors read it. `Version` grows with every change of the origin or of one of its rooms."""
 
     description: str
-    integrations: list[dict[str, object]]
+    integrations: list[dict[str, Any]]
     customer_id: str
     account_id: str
     version: int

@@ -118,8 +118,8 @@ async def test_anything_but_an_address_of_the_site_is_its_own_target(system: Sys
     async with visitor(system) as ann:
         assert (await sent(ann, coming(site, target))).startswith(f"{TARGET}?queueittoken=")
     async with visitor(system, headers={"accept": "text/html"}) as bob:
-        gone = await bob.client.get(f"/cancel/{customer(site)}/{site.room_id}", params={"r": target})
-        assert (gone.status_code, gone.headers["location"]) == (302, TARGET)
+        left = await bob.client.get(f"/cancel/{customer(site)}/{site.room_id}", params={"r": target})
+        assert (left.status_code, left.headers["location"]) == (302, TARGET)
 
 
 @pytest.mark.parametrize("changed", [{"c": "nobody"}, {"e": "nowhere"}, {"e": "UPPER"}])
@@ -229,8 +229,8 @@ async def test_a_visit_is_ended_by_its_id_once_or_again(system: System) -> None:
             assert (await shop.client.get(f"/cancel/{customer(site)}/{site.room_id}/{other}")).status_code == 302
         assert not await is_ended(system, site)
         for _ in range(2):
-            gone = await shop.client.get(f"{path}?r={quote(WANTED)}&c=x")
-            assert (gone.status_code, gone.headers["location"]) == (302, WANTED)
+            left = await shop.client.get(f"{path}?r={quote(WANTED)}&c=x")
+            assert (left.status_code, left.headers["location"]) == (302, WANTED)
         assert await is_ended(system, site)
 
 
@@ -242,8 +242,8 @@ async def test_visits_in_several_rooms_are_ended_together_and_none_of_another_cu
         assert mine is not None
         assert theirs is not None
         named = f"nowhere_{other.room_id}~{theirs.queue_id}_{site.room_id}~{mine.queue_id}_~_"
-        gone = await ann.client.get(f"/cancel/multiple/{customer(site)}?wrl={named}&r={quote(WANTED)}")
-    assert (gone.status_code, gone.headers["location"]) == (302, WANTED)
+        left = await ann.client.get(f"/cancel/multiple/{customer(site)}?wrl={named}&r={quote(WANTED)}")
+    assert (left.status_code, left.headers["location"]) == (302, WANTED)
     assert await is_ended(system, site)
     assert not await is_ended(system, other)
 
