@@ -14,6 +14,7 @@ from app.connect.rules import Action, Rules
 from app.ledger import origins
 from app.ledger.database import Database, open_database
 from app.ledger.events import AdminAction
+from app.origins.connector.queue_ids import QueueIds
 from app.origins.directory import Directory
 from app.origins.secrets import Sealer, hash_of
 from app.run.demo_shop.origin import RULES, api_key, seed_shop
@@ -38,7 +39,7 @@ def keys() -> Keys:
 
 
 async def directory_of(db: Database, keys: Keys) -> Directory:
-    directory = Directory(db, Sealer(keys.holder_key, lambda size: b"x" * size))
+    directory = Directory(db, Sealer(keys.holder_key, lambda size: b"x" * size), QueueIds(keys.holder_key))
     await directory.load()
     return directory
 
