@@ -34,7 +34,7 @@ lint: $(READY) ## style and types only
 bench: $(READY) ## measure the hot paths, as ratios within one run (ONLY="poll join": just these)
 	@exec $(BIN)/python -m loadtest.bench $(ONLY)
 
-swarm: $(READY) ## send a crowd and print the verdict (USERS= RATE= DURATION= HOST= EVENT= SEED= ACCOUNTS=1 LOBBY=1 ADVERSARY=macro|repeater|flooder|none)
+swarm: $(READY) ## send a crowd and print the verdict (USERS= RATE= DURATION= HOST= EVENT= SEED= ACCOUNTS=1 LOBBY=1 ORIGIN=demo-shop ADVERSARY=macro|repeater|flooder|none)
 	@exec $(BIN)/python -m loadtest
 
 faults: $(READY) ## kill, stop, pause, fill and cut off a system of its own while a crowd uses it, by a seeded plan (SEED= RUNS=)

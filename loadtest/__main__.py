@@ -16,12 +16,13 @@ from pathlib import Path
 
 import msgspec
 
-from config.settings import PLAIN_NAMES, Settings, SettingsError, load
+from config.settings import Settings, SettingsError
 from loadtest import audit, records
 from loadtest.options import Options, OptionsError, own_room, read
 from loadtest.recorder import NoStores, Recorder, recording
+from loadtest.shop_swarm import flood
 from loadtest.swarm import CrowdFailed, describe, published_draw, send, write_plan
-from loadtest.system import System, SystemFailed, ask, own_system
+from loadtest.system import System, SystemFailed, ask, own_system, settings_of
 
 RUNS = Path("runs")
 STORES = (
@@ -51,6 +52,8 @@ async def swarm(options: Options, environ: Mapping[str, str]) -> int:
     started = datetime.now(UTC)
     folder = RUNS / started.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
+    if options.origin:
+        return await flood(options, environ, folder)
     async with AsyncExitStack() as stack:
         if options.host:
             system = running_system(options, environ)
@@ -77,8 +80,7 @@ async def swarm(options: Options, environ: Mapping[str, str]) -> int:
 def running_system(options: Options, environ: Mapping[str, str]) -> System:
     """HOST, and the stores it most likely has: those that the environment names, else those in the data folder."""
     ask("GET", f"{options.host}/api/queue/{options.event_id}/status")
-    kept = {name: value for name, value in environ.items() if name not in PLAIN_NAMES or name.endswith("_URL")}
-    return System(options.host, load(kept))
+    return System(options.host, settings_of(environ))
 
 
 async def _try_recording(stack: AsyncExitStack, settings: Settings, event_id: str, folder: Path) -> Recorder | None:

@@ -84,7 +84,7 @@ def show(folder: Path, say: Say = print) -> int:
     say(_title(run, folder))
     say("")
     for finding in findings:
-        _say_finding(finding, say)
+        say_finding(finding, say)
     say("")
     _say_latencies(run, say)
     say("")
@@ -98,7 +98,7 @@ def _title(run: Records, folder: Path) -> str:
     return f"Verdict on {folder}: {who} against {run.run.host}, seed {run.run.seed}, {took_s:.0f} s"
 
 
-def _say_finding(finding: Finding, say: Say) -> None:
+def say_finding(finding: Finding, say: Say) -> None:
     mark = "BROKEN" if finding.breaches else "?" if finding.unproven else "ok" if finding.invariant else ""
     text = finding.unproven or finding.text + ("" if finding.breaches else finding.claim)
     say(f"  {finding.invariant:<3} {finding.topic:<{WIDTH}} {mark:<7}{text}")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from config.demo import SHOP
+
 TRICKLE = 0.15  # of the people come later, evenly, instead of with the opening
 ARRIVE_WITHIN = 0.5  # of DURATION: after it nobody arrives
 SERVED_WITHIN = 0.7  # of DURATION: by then our own room has let everyone in
@@ -38,6 +40,7 @@ class Options:
     """`rate` is the peak of arrivals per second; `host` is "" for a system of our own.
 
     `lobby`: people may come before the opening, and its order is drawn; of a system of our own.
+    `origin`: the site behind a room that is flooded, instead of the sale of an event: only the demo shop is ours.
     `accounts`: everybody has one, and only such people may join. `adversary`: who comes beside the honest people.
     """
 
@@ -50,6 +53,7 @@ class Options:
     accounts: bool = False
     adversary: Adversary = Adversary.macro
     lobby: bool = False
+    origin: str = ""
 
     @property
     def arrive_within_s(self) -> float:
@@ -95,6 +99,11 @@ def read(environ: Mapping[str, str]) -> Options:
         raise OptionsError("ADVERSARY=flooder is for a system of the swarm's own: leave out HOST")
     if lobby and (host or adversary is Adversary.flooder):
         raise OptionsError("LOBBY=1 is for a system of the swarm's own and not for the flooder, who reads no draw")
+    origin = environ.get("ORIGIN", "").strip()
+    if origin not in ("", SHOP):
+        raise OptionsError(f"ORIGIN={origin!r} is no site of ours: {SHOP} is the only one that a swarm may flood")
+    if origin and (lobby or accounts):
+        raise OptionsError("LOBBY=1 and ACCOUNTS=1 are for the sale of an event: leave out ORIGIN")
     return Options(
         users=users,
         duration_s=duration_s,
@@ -105,6 +114,7 @@ def read(environ: Mapping[str, str]) -> Options:
         accounts=accounts,
         adversary=adversary,
         lobby=lobby,
+        origin=origin,
     )
 
 

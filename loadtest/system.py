@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from config.demo import ACCOUNTS
-from config.settings import Settings, load
+from config.settings import PLAIN_NAMES, Settings, load
 from loadtest.options import USERS_MAX, OwnRoom
 
 START_S = 90.0
@@ -75,7 +75,7 @@ async def own_system(
 def own_environ(environ: Mapping[str, str], room: OwnRoom, folder: Path) -> dict[str, str]:
     """The environment of our own system: nothing of ours, or of another Tiketi, gets into it but WEB and WORKERS."""
     ours = {*_variables(environ), "HOST", "PORT", "USERS", "RATE", "DURATION", "EVENT", "SEED", "ACCOUNTS", "ADVERSARY"}
-    ours |= {"LOBBY"}
+    ours |= {"LOBBY", "ORIGIN"}
     kept = {name: value for name, value in environ.items() if name not in ours or name in PASSED_ON}
     return kept | {
         "HOST": "127.0.0.1",
@@ -86,10 +86,16 @@ def own_environ(environ: Mapping[str, str], room: OwnRoom, folder: Path) -> dict
         "TIKETI_CLAIM_WINDOW_S": str(room.claim_window_s),
         "TIKETI_PASS_S": str(room.pass_s),
         "TIKETI_HOLD_S": str(room.hold_s),
+        "TIKETI_DEMO_SHOP": "0",
         "TIKETI_TRUSTED_PROXIES": "127.0.0.1",  # everybody of the crowd says where they are
         "TIKETI_REGISTRATIONS_PER_ADDRESS_MAX": str(USERS_MAX * 2),  # everybody has our address
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def settings_of(environ: Mapping[str, str]) -> Settings:
+    """Of a running system, as the environment tells; HOST and PORT there are the swarm's own."""
+    return load({name: value for name, value in environ.items() if name not in PLAIN_NAMES or name.endswith("_URL")})
 
 
 def _variables(environ: Mapping[str, str]) -> list[str]:
@@ -134,16 +140,16 @@ def set_up(url: str, event_id: str, room: OwnRoom) -> None:
     """Give the room its rate, burst and capacity, and say who may join. Raises SystemFailed."""
     limits = {"ratePerSecond": room.rate_per_s, "burst": room.burst, "maxActive": room.max_active}
     wanted = {**limits, "door": room.door, "opening": room.opening, "lobbyMinutes": LOBBY_MINUTES[room.opening]}
-    ask("PATCH", f"{url}/api/admin/events/{event_id}/admission", wanted, _admin(url))
+    ask("PATCH", f"{url}/api/admin/events/{event_id}/admission", wanted, admin_token(url))
 
 
 def open_at(url: str, event_id: str, opening_ms: float) -> None:
     """Let the sale open just before the crowd comes, as a real one would. Raises SystemFailed."""
     opens = datetime.fromtimestamp((opening_ms - AHEAD_MS) / 1000, UTC)
-    ask("PUT", f"{url}/api/admin/events/{event_id}", {"saleOpensAt": opens.isoformat()}, _admin(url))
+    ask("PUT", f"{url}/api/admin/events/{event_id}", {"saleOpensAt": opens.isoformat()}, admin_token(url))
 
 
-def _admin(url: str) -> str:
+def admin_token(url: str) -> str:
     admin = next(account for account in ACCOUNTS if account.role == "admin")
     token: str = ask("POST", f"{url}/api/auth/login", {"email": admin.email, "password": admin.password})["token"]
     return token

@@ -49,7 +49,7 @@ class Web:
 def scratch() -> Iterator[Settings]:
     """Settings for a system of its own: a folder with empty stores and without demo events."""
     with tempfile.TemporaryDirectory(prefix="tiketi-bench-") as folder:
-        settings = Settings(data_dir=Path(folder), demo=False, log_format="json")
+        settings = Settings(data_dir=Path(folder), demo=False, demo_shop=False, log_format="json")
         asyncio.run(prepare(settings))
         yield settings
 
