@@ -34,7 +34,8 @@ from app.redis_client import open_client
 from app.room.door_limits import DoorLimits
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
-from app.room.scripts import RoomScripts, Timing
+from app.room.scripts import RoomScripts
+from app.room.timing import Timing
 from config.settings import Settings
 
 START_RETRY_S = 0.5  # between two attempts of a start at stores that are away

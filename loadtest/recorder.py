@@ -33,7 +33,8 @@ from app.payments.wiring import providers_for_audit
 from app.room.answers import RoomSnapshot
 from app.room.errors import RoomUnavailable
 from app.room.record import RoomRecord, read_record
-from app.room.scripts import RoomScripts, Timing, holder_bucket
+from app.room.scripts import RoomScripts, holder_bucket
+from app.room.timing import Timing
 from config.settings import Settings
 from loadtest import records
 from loadtest.records import LaneEntry, LaneOutcome, RoomEntry, RoomSettings, RoomStart, Sale, Stores, now_ms

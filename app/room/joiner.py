@@ -16,10 +16,11 @@ import structlog
 
 from app.domain.numbers import Demand
 from app.histogram import SECONDS, SIZES, Histogram
-from app.room.answers import Joined, JoinStatus, RoomStatus
+from app.room.answers import ClaimStatus, Joined, JoinStatus, RoomStatus
 from app.room.errors import RoomUnavailable
 from app.room.ordered import OrderedCalls
-from app.room.scripts import Person, RoomScripts
+from app.room.person import Person, StraightIn
+from app.room.scripts import RoomScripts, TickCall
 
 BATCH_MAX = 500  # people per call: about 2 ms of Redis
 CALLS_MAX = 2  # under way per room: one is carried out and written to disk while the other is on its way
@@ -42,20 +43,22 @@ class JoinUnavailable(Exception):
 
 
 class _Waiting(NamedTuple):
-    """`came`: as which one in this room; `made_in`: the generation in which whoever asked saw it made; `tries`: calls
-    that they were in without an answer that settles it."""
+    """`came`: as which one in this room; `made_in`: the generation in which whoever asked saw it made; `straight`:
+    they go straight in if they may; `tries`: calls that they were in without an answer that settles it."""
 
     came: int
     person: Person
     future: asyncio.Future[tuple[RoomStatus, Joined]]
     made_in: int
+    straight: StraightIn | None = None
     tries: int = 0
 
 
 @dataclass(slots=True)
 class _RoomJoins:
     """`calls`: those under way. None is made while the room `rests`, until numbers are reserved, or is `pausing` after
-    one that broke. `reserved_s`: when numbers were asked for, by the event loop."""
+    one that broke. `reserved_s`: when numbers were asked for, by the event loop. `bucket`: when people were let in
+    straight the last time, and up to when time had become tokens by then, as a worker remembers it between ticks."""
 
     epoch: int = 0
     waiting: list[_Waiting] = field(default_factory=list)
@@ -67,6 +70,7 @@ class _RoomJoins:
     reserved_s: float = float("-inf")
     rests: bool = False
     pausing: asyncio.Task[None] | None = None
+    bucket: tuple[float, float | None] = (0.0, None)
 
 
 class Joiner:
@@ -92,8 +96,11 @@ class Joiner:
         proof: str = "",
         verified: bool = False,
         made_in: int = 0,
+        straight: StraightIn | None = None,
     ) -> asyncio.Future[tuple[RoomStatus, Joined]]:
         """A future of the room's state and the number given. Raises JoinUnavailable, here or in the future.
+
+        With `straight` whoever is next in line and finds rate and capacity free is let in by the same step.
 
         To who saw the room made in an earlier generation (0: in any) it is missing, and to who is asked for with them.
         """
@@ -105,7 +112,8 @@ class Joiner:
         future: asyncio.Future[tuple[RoomStatus, Joined]] = asyncio.get_running_loop().create_future()
         room.epoch = epoch
         room.came += 1
-        room.waiting.append(_Waiting(room.came, Person(holder, wish, network, proof, verified), future, made_in))
+        person = Person(holder, wish, network, proof, verified)
+        room.waiting.append(_Waiting(room.came, person, future, made_in, straight))
         self._call(event_id, room)
         return future
 
@@ -155,6 +163,7 @@ class Joiner:
             room.made_in, room.demand = made_in, Demand()
         room.demand.see(now_s, answer.last_number)
         joined = answer.joined or [Joined(JoinStatus.refused, 0)] * len(batch)
+        await self._let_in(event_id, room, batch, joined)
         short: list[_Waiting] = []
         for each, one in zip(batch, joined, strict=True):
             if one.status is JoinStatus.full and self._reserve is not None and each.tries + 1 < TRIES_MAX:
@@ -169,6 +178,31 @@ class Joiner:
         is_low = bool(answer.joined) and room.demand.is_low(answer.left)
         if short or (is_low and now_s - room.reserved_s >= RESERVE_GAP_S):
             self._start_reserving(event_id, room, answer.last_number)
+
+    async def _let_in(self, event_id: str, room: _RoomJoins, batch: list[_Waiting], joined: list[Joined]) -> None:
+        """Let those straight in who asked for it and may. If that breaks they are in line, and their turn comes."""
+        placed = [
+            (each, each.straight, one.number)
+            for each, one in zip(batch, joined, strict=True)
+            if each.straight is not None and one.status in (JoinStatus.joined, JoinStatus.already)
+        ]
+        if not placed:
+            return
+        places = [(number, each.person.holder) for each, _, number in placed]
+        made_in, pass_s = min(each.made_in for each in batch), placed[0][1].pass_s
+        now_s, (known_s, since_ms) = asyncio.get_running_loop().time(), room.bucket
+        call = TickCall(event_id, room.epoch, (now_s - known_s) * 1000 if since_ms is not None else 0.0, since_ms)
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                claimed, refilled_ms = await self._scripts.let_in(
+                    call, places, made_in=made_in, pass_s=pass_s, client=self._redis
+                )
+        except (RoomUnavailable, TimeoutError) as error:
+            log.warning("not_let_in_at_once", event_id=event_id, people=len(places), error=type(error).__name__)
+            return
+        room.bucket = now_s, refilled_ms
+        for (_, straight, _), each in zip(placed, claimed, strict=True):
+            straight.expires_ms = each.expires_ms if each.status is ClaimStatus.claimed else 0
 
     def _ask_again(self, room: _RoomJoins, people: list[_Waiting]) -> None:
         """Put them back where they were, before everybody who came after them."""

@@ -16,7 +16,8 @@ from app import redis_keys
 from app.room.errors import as_room_unavailable
 from app.room.record import read_record
 from app.room.samples import line_samples
-from app.room.scripts import LOG_ENTRIES_MAX, PRESENCE_SLOTS, WISH_BUCKET, RoomScripts
+from app.room.scripts import LOG_ENTRIES_MAX, WISH_BUCKET, RoomScripts
+from app.room.timing import PRESENCE_SLOTS
 
 LOG_SCANNED_MAX = LOG_ENTRIES_MAX + 2_000  # Redis trims in whole blocks, so it keeps more than the maximum
 LOG_PAGE = 1_000  # entries per read

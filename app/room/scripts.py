@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.admission import LATE_MAX_MS
-from app.domain.eta import POLL_MAX_MS, POLL_MIN_MS
 from app.domain.line import Bits, RoomState
 from app.domain.ticket import ACCOUNT_PATTERN
 from app.lua import load
@@ -46,7 +45,9 @@ from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.high_water import HighWater
 from app.room.live_rooms import FOLLOWED_BY_NOBODY, announce_room
 from app.room.ordered import OrderedCalls
+from app.room.person import Person
 from app.room.record import FIELD_OF, Birth, Schedule, record_of_hash
+from app.room.timing import PRESENCE_SLOTS, Timing
 
 LUA = Path(__file__).parent / "lua"
 FUNCTION_FILES = ("shares", "door", "draw", "rate", "presence", "complete")
@@ -60,24 +61,12 @@ TURNS_ENDED_MAX = 500  # turns that end per tick
 RECENT_MS = 7_500  # a place counts as seen lately for one to two of these
 RECENT_TTL_S = 16
 ABSENT_KEPT_S = 3_600  # who was absent, as was told last, when nobody tells any more
-PRESENCE_SLOTS = 4  # bitmaps per presence window, so absence is precise to a quarter of the window
 
 Now = int | None
 Call = tuple[list[str], list[Any]]  # keys and arguments
 
 _JOIN_STATUS = {status.encode(): status for status in JoinStatus}
 _ROOM_STATUS: dict[bytes, RoomStatus] = {status.encode(): status for status in (*RoomState, *NoRoom)}
-
-
-class Person(NamedTuple):
-    """Somebody who asks for a place. `network`: what their address is counted as, "" if it is not. `proof`: the id of
-    one that was checked, "s…" of a solved challenge or "w…" of a wait. `verified`: a verified account joins."""
-
-    holder: str
-    wish: str = ""
-    network: str = ""
-    proof: str = ""
-    verified: bool = False
 
 
 class TickCall(NamedTuple):
@@ -88,35 +77,6 @@ class TickCall(NamedTuple):
     epoch: int
     steady_ms: float
     since_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """The time limits that the scripts need."""
-
-    presence_window_s: int
-    claim_window_s: int
-    pass_s: int
-    draw_ms: int = 0  # how long after an opening entries for its draw are taken
-
-    @property
-    def slot_ms(self) -> int:
-        return self.presence_window_s * 1000 // PRESENCE_SLOTS
-
-    @property
-    def poll_max_ms(self) -> int:
-        """The longest pause between two polls: a third of the presence window, so that one missed poll does no harm."""
-        return min(POLL_MAX_MS, max(POLL_MIN_MS, self.presence_window_s * 1000 // 3))
-
-    @property
-    def first_poll_ms(self) -> int:
-        """When a newcomer polls at the latest: a third of a slot. A join may come at the very end of its slot and
-        counts for one more; the report of the poll may take half a slot."""
-        return min(POLL_MAX_MS, self.slot_ms // 3)
-
-    @property
-    def seen_ttl_s(self) -> int:
-        return self.presence_window_s * 2 + 1
 
 
 def holder_bucket(holder: str) -> int:
@@ -192,17 +152,20 @@ class RoomScripts:
         return [self._ticked(call.event_id, ended, let_in) for call, ended, let_in in pairs]
 
     async def _request_tick(self, pipe: Any, call: TickCall, now_ms: Now) -> None:
-        event_id, epoch, steady_ms, since_ms = call
+        event_id, epoch, _, _ = call
         names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
         names += [redis_keys.lane(event_id), redis_keys.of_epoch(event_id, epoch, "wishes:")]
         due: list[Any] = [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX, self.timing.draw_ms, WISH_BUCKET]
         await self._scripts["due"](names, due, client=pipe)
+        await self._scripts["admit"](*self._admitting(call, now_ms), client=pipe)
+
+    def _admitting(self, call: TickCall, now_ms: Now) -> Call:
+        event_id, epoch, steady_ms, since_ms = call
         names = _keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active", "seen:", "wishes:")
         names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
         names.append(redis_keys.of_epoch(event_id, epoch, "order"))
         args: list[Any] = [_now(now_ms), "" if since_ms is None else since_ms, steady_ms, epoch, self._admit_limits]
-        args.append(self.high_water.remembered(event_id))
-        await self._scripts["admit"](names, args, client=pipe)
+        return names, [*args, self.high_water.remembered(event_id)]
 
     def _ticked(self, event_id: str, ended: Any, let_in: Any) -> Tick | RoomUnavailable:
         for answer in (ended, let_in):
@@ -238,12 +201,46 @@ class RoomScripts:
     ) -> Claimed:
         """Begin the pass of its holder's admitted number; a repeat returns the same end. `made_in`: as for `join`.
         `pass_s`: how long it lasts, if not as long as passes do everywhere."""
+        place = [(number, holder)]
+        (claimed,) = await self.claim_all(event_id, epoch, place, now_ms, made_in=made_in, pass_s=pass_s)
+        return claimed
+
+    async def claim_all(
+        self,
+        event_id: str,
+        epoch: int,
+        places: Sequence[tuple[int, str]],
+        now_ms: Now = None,
+        *,
+        made_in: int = 0,
+        pass_s: int | None = None,
+        client: OrderedCalls | None = None,
+    ) -> list[Claimed]:
+        """The same for several places, each a number and its holder."""
         names = _keys(event_id, epoch, "gone", "lapsed", "admitted", "active", "holders:", "wishes:")
         names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
-        args = [_now(now_ms), epoch, number, (pass_s or self.timing.pass_s) * 1000, LOG_ENTRIES_MAX]
-        args += [holder_bucket(holder), holder, WISH_BUCKET, made_in]
-        status, expires_ms = await self.call("claim", names, args)
-        return Claimed(ClaimStatus(status.decode()), expires_ms)
+        flat = [value for number, holder in places for value in (number, holder_bucket(holder), holder)]
+        args = [_now(now_ms), epoch, (pass_s or self.timing.pass_s) * 1000, LOG_ENTRIES_MAX, WISH_BUCKET, made_in]
+        answers = iter(await self.call("claim", names, [*args, msgspec.msgpack.encode(flat)], client=client))
+        pairs = zip(answers, answers, strict=True)
+        return [Claimed(ClaimStatus(status.decode()), expires_ms) for status, expires_ms in pairs]
+
+    async def let_in(
+        self,
+        call: TickCall,
+        places: Sequence[tuple[int, str]],
+        now_ms: Now = None,
+        *,
+        made_in: int,
+        pass_s: int,
+        client: OrderedCalls | None = None,
+    ) -> tuple[list[Claimed], float]:
+        """Admit as a tick would, and begin the passes of those of these places that are in by then: whoever is next
+        and finds rate and capacity free waits for no tick. Also the bucket's `refilled_ms`."""
+        names, args = self._admitting(call, now_ms)
+        answer = await self.call("admit", names, args, client=client)
+        how: dict[str, Any] = {"made_in": made_in, "pass_s": pass_s, "client": client}
+        return await self.claim_all(call.event_id, call.epoch, places, now_ms, **how), float(answer[5])
 
     async def leave(
         self, event_id: str, epoch: int, number: int, holder: str, now_ms: Now = None, *, release_id: str

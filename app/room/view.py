@@ -289,6 +289,11 @@ class LineView:
             return 0
         return ahead(self.number + 1, self.cursor, self.ended_ranks)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether who came now would be next: nobody who is here waits. Rate and capacity may be used up."""
+        return self.moves and not ahead(self.number + 1, self.cursor, self.ended_ranks, self.absent_ranks)
+
     def place(self, number: int) -> Place:
         if number in self.ended:
             if number in self.unproven:

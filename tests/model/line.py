@@ -10,7 +10,8 @@ from app.domain import admission
 from app.domain.admission import Bucket, Clocks, Due, Limits, Outcome, Reports
 from app.domain.line import ACCOUNT_DOORS, Door
 from app.domain.ticket import holder_bytes, is_account
-from app.room.scripts import PRESENCE_SLOTS, RECENT_MS, Timing
+from app.room.scripts import RECENT_MS
+from app.room.timing import PRESENCE_SLOTS, Timing
 
 ALLOWED = {
     "scheduled": {"open", "paused", "closed"},

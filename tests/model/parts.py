@@ -19,7 +19,8 @@ from app.room.answers import Tick
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
 from app.room.presence import Presence
-from app.room.scripts import WISH_BUCKET, Now, RoomScripts, TickCall, Timing
+from app.room.scripts import WISH_BUCKET, Now, RoomScripts, TickCall
+from app.room.timing import Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
 from tests.room.room import TIMING, Clock, nobody_bought, nobody_owns

@@ -16,7 +16,8 @@ from app.ledger.database import Database
 from app.room.answers import Changed, Claimed, Joined, LeaveStatus, RoomSnapshot, Tick
 from app.room.draws import read_ranks
 from app.room.record import Birth
-from app.room.scripts import RoomScripts, Timing
+from app.room.scripts import RoomScripts
+from app.room.timing import Timing
 from app.room.view import LineView
 from tests.lane.world import START, spec
 

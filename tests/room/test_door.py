@@ -11,7 +11,8 @@ from app.domain.line import Door, DrawStage
 from app.room.answers import Joined, JoinStatus
 from app.room.door_counts import read_door
 from app.room.door_limits import DoorLimits
-from app.room.scripts import Person, RoomScripts
+from app.room.person import Person
+from app.room.scripts import RoomScripts
 from tests.room.room import EVENT, START_MS, Room
 
 LIMITS = DoorLimits(share=3, window_s=600, pressure_per_s=10, proof_s=300, wait_s=30)

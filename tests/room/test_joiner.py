@@ -17,7 +17,8 @@ from app.room.answers import Joined, JoinedBatch, JoinStatus
 from app.room.errors import RoomUnavailable
 from app.room.joiner import Joiner, JoinUnavailable
 from app.room.ordered import OrderedCalls
-from app.room.scripts import Now, Person, RoomScripts
+from app.room.person import Person
+from app.room.scripts import Now, RoomScripts
 from tests.room.room import EVENT, TIMING, Room
 from tests.waiting import wait_until
 

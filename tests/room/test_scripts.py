@@ -10,16 +10,10 @@ from app.domain.ticket import account_holder, holder_text
 from app.domain.wish import unpack_wish
 from app.lane.commands import Command, Hold, ReleasePlace, unpack_command
 from app.room.answers import Joined, JoinStatus
+from app.room.person import Person
 from app.room.record import Schedule
-from app.room.scripts import (
-    LOG_ENTRIES_MAX,
-    PRESENCE_SLOTS,
-    SCAN_MAX,
-    TURNS_ENDED_MAX,
-    WISH_BUCKET,
-    Person,
-    Timing,
-)
+from app.room.scripts import LOG_ENTRIES_MAX, SCAN_MAX, TURNS_ENDED_MAX, WISH_BUCKET
+from app.room.timing import PRESENCE_SLOTS, Timing
 from tests.room.room import BIRTH, EVENT, TIMING, Room, numbers
 
 WISH = '{"quantity":2}'

@@ -35,6 +35,7 @@ from app.http.shop.rules import check_wish
 from app.http.state import State
 from app.room.answers import Joined, JoinStatus, RoomStatus
 from app.room.joiner import JoinUnavailable
+from app.room.person import StraightIn
 from app.room.view import LineView
 
 SHORT_RETRY_S = 30  # memory comes free as lines end, not within a second
@@ -72,6 +73,7 @@ def request_number(
     wish: Wish | None,
     made_in: int,
     proof: str = "",
+    straight: StraightIn | None = None,
 ) -> Arrival:
     """Ask for a number with everyone else who asks now. `host`: their address. The event can grant the wish. `made_in`:
     the view's when it was looked at whether their ticket brings a place back. `proof`: the id of one that was checked
@@ -92,7 +94,7 @@ def request_number(
         shown = shown._replace(proof=proof)
     person = (holder_text(who.holder), packed, *shown, who.verified)
     try:
-        joining = state["joiner"].join(view.event_id, view.epoch, *person, made_in)
+        joining = state["joiner"].join(view.event_id, view.epoch, *person, made_in, straight)
     except JoinUnavailable as error:
         raise _unavailable(error) from None
     return Arrival(view, who.holder, names, wish is not None, shown, joining)
@@ -121,13 +123,24 @@ def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:
         position_members(view, joined.number, view.position_of_newcomer(joined.number), state["reservation_member"]),
     )
     cookies = [set_cookie(ticket_cookie(event_id), token, life_s=COOKIE_LIFE_S, secure=secure), *names]
-    return JoinAnswer(created=joined.status is JoinStatus.joined, ticket=ticket, body=body, cookies=cookies)
+    return JoinAnswer(
+        created=joined.status is JoinStatus.joined,
+        ticket=ticket,
+        body=body,
+        cookies=cookies,
+    )
 
 
 async def join_line(
-    state: State, headers: list[tuple[bytes, bytes]], host: str, event_id: str, wish: Wish | None
+    state: State,
+    headers: list[tuple[bytes, bytes]],
+    host: str,
+    event_id: str,
+    wish: Wish | None,
+    straight: StraightIn | None = None,
 ) -> JoinAnswer:
-    """Give whoever asks their place, once: an account takes over a place its browser has here, and keeps one.
+    """Give whoever asks their place, once: an account takes over a place its browser has here, and keeps one. With
+    `straight` they go straight in if nobody waits.
 
     Raises Problem when the room takes nobody.
     """
@@ -141,7 +154,8 @@ async def join_line(
         await merge_guest_into_line(state, headers, view)
     try:
         proof = await show_captcha(state, headers, host, view)
-        arrival = request_number(state, headers, host, view, wish, made_in, proof)
+        straight = straight if view.is_free else None
+        arrival = request_number(state, headers, host, view, wish, made_in, proof, straight)
         await asyncio.wait([arrival.joining])
         return joined_answer(state, arrival)
     except Problem as problem:

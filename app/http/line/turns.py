@@ -67,12 +67,17 @@ async def claim_place(state: State, view: LineView, ticket: Ticket) -> Admission
     state["meters"].claimed(view.event_id, status)
     if status is not ClaimStatus.claimed:
         raise _claim_refusal(view, ticket.number, status)
+    return admission_of(state, ticket, expires_ms, pass_s)
+
+
+def admission_of(state: State, ticket: Ticket, expires_ms: int, pass_s: int) -> AdmissionPass:
+    """What the pass of a place says whose turn was taken up."""
     expires_s = expires_ms // 1000
     return AdmissionPass(
-        event_id=view.event_id,
+        event_id=ticket.event_id,
         epoch=ticket.epoch,
         number=ticket.number,
-        holder=holder,
+        holder=holder_text(ticket.holder),
         began_s=min(expires_s - pass_s, int(state["clock"].seconds())),  # passes may have become shorter since
         expires_s=expires_s,
     )

@@ -15,12 +15,14 @@ from app.http.kit.cookies import Headers
 from app.http.kit.problems import Problem
 from app.http.line.joining import join_line
 from app.http.line.lookup import view_of
-from app.http.line.turns import claim_place
+from app.http.line.turns import admission_of, claim_place
 from app.http.state import State
 from app.origins.directory import KnownRoom
 from app.origins.passes import AdmissionPass
+from app.room.person import StraightIn
 from app.room.view import LineView
 
+STRAIGHT_IN = "straight_in"  # how such a claim is counted
 ENDED = (Place.left, Place.lapsed)
 
 
@@ -52,10 +54,15 @@ def standing_of(state: State, headers: Headers, view: LineView | None) -> Standi
 
 
 async def enter(state: State, headers: list[tuple[bytes, bytes]], host: str, room: KnownRoom) -> Entered:
-    """Join, and be let in if it is their turn. `host`: their address. Raises Problem when the room takes nobody."""
-    joined = await join_line(state, headers, host, room.id, None)
-    view = await view_of(state, room.id)
+    """Join, and be let in at once if nobody waits and rate and capacity are free: joined, admitted and claimed in one
+    step. `host`: their address. Raises Problem when the room takes nobody."""
+    straight = StraightIn(room.pass_s)
+    joined = await join_line(state, headers, host, room.id, None, straight)
     admission = None
-    if view.position(joined.ticket.number).place in (Place.admitted, Place.claimed):
+    view = await view_of(state, room.id)
+    if straight.expires_ms:
+        admission = admission_of(state, joined.ticket, straight.expires_ms, room.pass_s)
+        state["meters"].claimed(room.id, STRAIGHT_IN)
+    elif view.position(joined.ticket.number).place in (Place.admitted, Place.claimed):
         admission = await claim_place(state, view, joined.ticket)
     return Entered(ticket=joined.ticket, admission=admission, cookies=joined.cookies)

@@ -36,6 +36,20 @@ async def test_a_visitor_comes_waits_and_goes_back_with_a_pass_that_opens_the_si
     assert (await check(system, site.room_id, headers={"x-admission-pass": token})).status_code == 200
 
 
+async def test_who_finds_nobody_before_them_is_let_in_at_once_without_a_page(system: System) -> None:
+    """Joined, admitted and claimed in one step."""
+    site = await make_site(system)
+    await let_in(system, site.room_id)
+    before = dict(system.state["meters"].claims)
+    async with visitor(system) as ann:
+        first = await ann.client.get(coming(site.room_id))
+        second = await ann.client.get(first.headers["location"])
+    assert second.headers["location"].startswith(f"https://{HOST}/sale?size=M&tiketi_pass=")
+    claims = system.state["meters"].claims
+    key = (site.room_id, "straight_in")
+    assert claims.get(key, 0) == before.get(key, 0) + 1
+
+
 async def test_who_must_wait_sees_their_place_and_the_way_on_without_a_script(system: System) -> None:
     site = await make_site(system, **WAITING)
     await let_in(system, site.room_id)
