@@ -137,8 +137,12 @@ class Joiner:
             if batch:  # nobody else took them since
                 await self._flush(event_id, room, batch)
         finally:
-            room.calls.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-            self._call(event_id, room)
+            self._next_call(event_id, room)
+
+    def _next_call(self, event_id: str, room: _RoomJoins) -> None:
+        """Make the next call in place of this one, which has its answer."""
+        room.calls.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        self._call(event_id, room)
 
     async def _flush(self, event_id: str, room: _RoomJoins, batch: list[_Waiting]) -> None:
         clock = asyncio.get_running_loop().time
@@ -164,20 +168,24 @@ class Joiner:
         room.demand.see(now_s, answer.last_number)
         joined = answer.joined or [Joined(JoinStatus.refused, 0)] * len(batch)
         await self._let_in(event_id, room, batch, joined)
-        short: list[_Waiting] = []
-        for each, one in zip(batch, joined, strict=True):
-            if one.status is JoinStatus.full and self._reserve is not None and each.tries + 1 < TRIES_MAX:
-                short.append(each)
-                continue
-            self._count(event_id, one.status, 1)
-            if not each.future.done():
-                each.future.set_result((answer.room, one))
+        short = [each for each, one in zip(batch, joined, strict=True) if self._is_short(each, one)]
         if short:
             self._ask_again(room, short)
             room.rests = True
         is_low = bool(answer.joined) and room.demand.is_low(answer.left)
         if short or (is_low and now_s - room.reserved_s >= RESERVE_GAP_S):
             self._start_reserving(event_id, room, answer.last_number)
+        self._next_call(event_id, room)  # first: Redis works on it while these people are answered
+        for each, one in zip(batch, joined, strict=True):
+            if self._is_short(each, one):
+                continue
+            self._count(event_id, one.status, 1)
+            if not each.future.done():
+                each.future.set_result((answer.room, one))
+
+    def _is_short(self, each: _Waiting, one: Joined) -> bool:
+        """Whether there was no number for them, and there may be one once more are reserved."""
+        return one.status is JoinStatus.full and self._reserve is not None and each.tries + 1 < TRIES_MAX
 
     async def _let_in(self, event_id: str, room: _RoomJoins, batch: list[_Waiting], joined: list[Joined]) -> None:
         """Let those straight in who asked for it and may. If that breaks they are in line, and their turn comes."""
