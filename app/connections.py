@@ -31,6 +31,7 @@ from app.outages import DATABASE, REDIS, Outages
 from app.processes.processes import Announcement, Processes
 from app.processes.shared_clock import SharedClock
 from app.redis_client import open_client
+from app.redis_cluster import NotACluster
 from app.room.door_limits import DoorLimits
 from app.room.errors import RoomUnavailable
 from app.room.follow import Rooms
@@ -111,16 +112,17 @@ class RedisRefused(Exception):
 async def ask_redis(redis: Redis, settings: Settings) -> None:
     """Return if Redis answers us. Raises RedisRefused, and RedisError for a failure that may end by itself."""
     try:
-        answer = await redis.info("cluster")
+        is_cluster = bool((await redis.info("cluster")).get("cluster_enabled"))
+    except NotACluster:
+        is_cluster = False
     except (AuthenticationError, NoPermissionError) as error:
         raise RedisRefused(
             f"Redis at {settings.redis} refuses us ({error}). Check the user and the password in REDIS_URL or "
             "TIKETI_REDIS_PASSWORD_FILE."
         ) from error
-    if answer.get("cluster_enabled"):
-        raise RedisRefused(
-            f"Redis at {settings.redis} is a node of a cluster, and rooms need a Redis that has all keys."
-        )
+    if is_cluster is not settings.redis.is_cluster:
+        what, scheme = ("a cluster", "redis+cluster://") if is_cluster else ("no cluster", "redis://")
+        raise RedisRefused(f"Redis at {settings.redis} is {what}: its address begins with {scheme} then.")
 
 
 def store_of(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from app.redis_cluster import Cluster, Nodes
 from app.redis_nodes import leads_elsewhere
 from config.redis_url import Node, RedisAddress
 
@@ -99,6 +100,36 @@ class _LocatedTls(_Located, _Tls):
     pass
 
 
+class _OfCluster(_Tcp):
+    """A connection to one node of a cluster. When it learns that keys have moved, or may have, it has `nodes` ask."""
+
+    def __init__(self, *, nodes: Nodes, **options: Any) -> None:
+        super().__init__(**options)
+        self._nodes = nodes
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except (RedisAway, OSError):
+            self._nodes.doubt()
+            raise
+        except ResponseError as error:
+            if leads_elsewhere(error):
+                self._nodes.doubt()
+            raise
+
+    async def connect(self) -> None:
+        try:
+            await super().connect()
+        except (RedisAway, OSError):
+            self._nodes.doubt()
+            raise
+
+
+class _OfClusterTls(_OfCluster, _Tls):
+    pass
+
+
 def open_client(address: RedisAddress) -> Redis:
     """A client whose pool is shared by all calls, and by arq. It connects when it is needed."""
     options: dict[str, Any] = {"db": address.database, "socket_connect_timeout": REDIS_TIMEOUT_S}
@@ -109,8 +140,20 @@ def open_client(address: RedisAddress) -> Redis:
     if address.service:
         kind = _LocatedTls if address.tls else _Located
         return Redis.from_pool(ConnectionPool(kind, locator=Sentinels(address), **options))
+    if address.is_cluster:
+        return _open_cluster(address, options)
     host, port = address.nodes[0]
     return Redis.from_pool(ConnectionPool(_Tls if address.tls else _Tcp, host=host, port=port, **options))
+
+
+def _open_cluster(address: RedisAddress, options: dict[str, Any]) -> Cluster:
+    def make(node: Node, of: Nodes) -> Redis:
+        kind = _OfClusterTls if address.tls else _OfCluster
+        return Redis.from_pool(ConnectionPool(kind, nodes=of, host=node[0], port=node[1], **options))
+
+    nodes = Nodes(address.nodes, make)
+    kind = _LocatedTls if address.tls else _Located
+    return Cluster(nodes, ConnectionPool(kind, locator=nodes, **options))
 
 
 class Sentinels:

@@ -16,8 +16,9 @@ from config.urls import HIDDEN, why_not
 
 PORT, SENTINEL_PORT = 6379, 26379
 SENTINEL = ("sentinel", "sentinels")
-SCHEMES = ("redis", "rediss", "unix", *SENTINEL)
-BY_TLS = ("rediss", "sentinels")
+CLUSTER = ("redis+cluster", "rediss+cluster")
+SCHEMES = ("redis", "rediss", "unix", *SENTINEL, *CLUSTER)
+BY_TLS = ("rediss", "sentinels", "rediss+cluster")
 TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 TLS_OPTIONS = (*TLS_FILES, "ssl_cert_reqs", "ssl_check_hostname")  # named as redis-py names them
 CERT_REQS = ("required", "optional", "none")
@@ -34,7 +35,8 @@ class RedisUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisAddress:
-    """Where Redis is: a socket's `path`; a node; or the sentinels that know which node is the master of `service`.
+    """Where Redis is: a socket's `path`; a node; nodes of a cluster; or the sentinels that know which node is the
+    master of `service`.
     `tls`: how whoever answers is known, by redis-py's names; None: no TLS."""
 
     scheme: str = "unix"
@@ -55,6 +57,10 @@ class RedisAddress:
         database = f"{'?db=' if self.path else '/'}{self.database}" if self.database else ""
         service = f"/{self.service}" if self.service else ""
         return f"{self.scheme}://{f'{user}@' if user else ''}{nodes}{self.path}{service}{database}"
+
+    @property
+    def is_cluster(self) -> bool:
+        return self.scheme in CLUSTER
 
     @property
     def unreadable(self) -> Sequence[str]:
@@ -93,6 +99,10 @@ def _read(scheme: str, parts: SplitResult) -> RedisAddress:
         service, database = unquote(service), number or database
         if not service:
             raise ValueError("names no master after the sentinels: sentinel://a,b,c/mymaster")
+    elif scheme in CLUSTER:
+        nodes, database = tuple(_node(each, PORT) for each in hosts.split(",")), parts.path.strip("/") or database
+        if database.strip("0"):
+            raise ValueError("names a database, and a cluster has only the one")
     else:
         nodes, database = (_node(hosts, PORT),), parts.path.strip("/") or database
     if not (database.isascii() and database.isdigit() and int(database) < DATABASES_MAX):

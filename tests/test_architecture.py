@@ -29,8 +29,9 @@ ALLOWED = {
     "app.redis_keys": (),
     "app.histogram": (),
     "app.outages": (),
-    "app.redis_nodes": (),
-    "app.redis_client": ("app.redis_nodes", "config"),
+    "app.redis_cluster": ("app.redis_keys", "config"),
+    "app.redis_nodes": ("app.redis_cluster",),
+    "app.redis_client": ("app.redis_cluster", "app.redis_nodes", "config"),
     "app.processes": ("app.processes", "app.redis_keys", "app.lua", "app.outages"),
     "app.room": (
         *("app.room", "app.redis_keys", "app.redis_nodes", "app.domain", "app.lua", "app.histogram", "app.outages"),
@@ -38,7 +39,16 @@ ALLOWED = {
     "app.cache": ("app.cache", "app.redis_keys", "app.lua", "app.outages"),
     "app.ledger": ("app.ledger", "app.domain", "app.histogram"),
     "app.jobs": ("app.redis_keys",),
-    "app.lane": ("app.lane", "app.redis_keys", "app.domain", "app.jobs", "app.lua", "app.histogram", "app.outages"),
+    "app.lane": (
+        "app.lane",
+        "app.redis_keys",
+        "app.redis_nodes",
+        "app.domain",
+        "app.jobs",
+        "app.lua",
+        "app.histogram",
+        "app.outages",
+    ),
     "app.fetching": ("config",),
     "app.connect": ("app.connect",),  # shops install it
     "app.identity": ("app.identity", "app.fetching", "config"),
@@ -54,7 +64,7 @@ ONLY = {
     "redis.asyncio": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.lua", "app.connections", "app.control.rooms"),
         *(
-            "app.redis_client",
+            *("app.redis_client", "app.redis_cluster", "app.redis_nodes"),
             "app.jobs",
             "app.main",
             "app.processes",
@@ -66,7 +76,7 @@ ONLY = {
     ),
     "redis.exceptions": (
         *("app.cache", "app.limits", "app.room", "app.lane", "app.jobs", "app.connections", "app.processes"),
-        *("app.redis_client", "app.redis_nodes"),
+        *("app.redis_client", "app.redis_cluster", "app.redis_nodes"),
     ),
     "sqlalchemy": ("app.ledger",),
     "asyncpg": ("app.ledger",),

@@ -102,4 +102,13 @@ async def test_a_node_of_a_cluster_is_refused_at_the_start_in_one_sentence(node:
     async with open_redis(settings) as redis:
         with pytest.raises(RedisRefused) as refused:
             await ask_redis(redis, settings)
-    assert str(refused.value).endswith("is a node of a cluster, and rooms need a Redis that has all keys.")
+    assert str(refused.value).endswith("is a cluster: its address begins with redis+cluster:// then.")
+
+
+async def test_a_redis_that_is_no_cluster_is_refused_if_its_address_says_so(tmp_path: Path) -> None:
+    with kept_port() as port:
+        async with server_in(tmp_path / "redis", "--port", str(port), "--bind", "127.0.0.1"):
+            settings = Settings(redis_url=f"redis+cluster://127.0.0.1:{port}")
+            async with open_redis(settings) as redis:
+                with pytest.raises(RedisRefused, match="is no cluster: its address begins with redis:// then"):
+                    await ask_redis(redis, settings)

@@ -125,14 +125,22 @@ class Admitter:
 
     async def tick(self) -> None:
         """One tick of every room of ours. All have ended when it returns, however it does."""
-        if await any_opened_since(self._scripts.redis, self._opened_id):
-            await self.refresh()
+        errors: list[Exception] = []
+        try:
+            await self._look_for_opened()
+        except RoomUnavailable as error:  # of a cluster, perhaps only that node is away
+            errors.append(error)
         rooms = await self._rooms_to_tick()
         parts = (self._tick_rooms(rooms[at : at + ROOMS_PER_CALL]) for at in range(0, len(rooms), ROOMS_PER_CALL))
-        errors = [error for part in parts for error in await part]
+        errors += [error for part in parts for error in await part]
+        await self._tell_absent(rooms)
         if errors:
             raise errors[0]
-        await self._tell_absent(rooms)
+
+    async def _look_for_opened(self) -> None:
+        """Learn of a room that was made or opened a moment ago."""
+        if await any_opened_since(self._scripts.redis, self._opened_id):
+            await self.refresh()
 
     async def _tell_absent(self, rooms: Sequence[str]) -> None:
         """Where people wait, tell who is absent, in the rooms that were told least lately."""
@@ -151,7 +159,9 @@ class Admitter:
         quiet = [event_id for event_id in ours if event_id in self._last and self._last[event_id].is_quiet]
         numbers = await read_numbers(self._scripts.redis, quiet)
         turns = nsmallest(ceil(len(quiet) / QUIET_ROUNDS), quiet, key=lambda event_id: self._last[event_id].called_s)
-        rest = {event_id for event_id in quiet if numbers[event_id] == self._last[event_id].number}.difference(turns)
+        rest = {
+            event_id for event_id in quiet if numbers.get(event_id) in (None, self._last[event_id].number)
+        }.difference(turns)
         return [event_id for event_id in ours if event_id not in rest]
 
     def _is_ours(self, event_id: str) -> bool:

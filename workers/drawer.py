@@ -19,7 +19,7 @@ from app.ledger.database import Database
 from app.metrics.work import Work
 from app.outages import Outages
 from app.room.live_rooms import LiveRoomsReader
-from app.room.record import read_records
+from app.room.record import RoomRecord, read_records
 from app.room.scripts import RoomScripts
 
 LOOK_S = 0.25  # between two looks, in three calls of Redis
@@ -55,9 +55,16 @@ class Drawer:
         """
         rooms = await self._reader.read()
         new = [event_id for event_id, epoch in rooms.far.items() if self._far.get(event_id) != epoch]
+        looked_at: set[str] = set()
         for event_id, record in (await read_records(self.redis, [*rooms.epochs, *new])).items():
-            room = (self.scripts, self.db, event_id, record)
-            await prepare(*room, self.random, self.beacon, self.now())
-            if await make_draw(*room, self.now(), beacon=self.beacon) is Drawn.beacon_missed:
-                self.work.draws_without_beacon += 1
-        self._far = rooms.far
+            with outlived(self.outages, f"drawer of {event_id}"):
+                await self._look_at(event_id, record)
+                looked_at.add(event_id)
+        missed = set(new) - looked_at
+        self._far = {event_id: epoch for event_id, epoch in rooms.far.items() if event_id not in missed}
+
+    async def _look_at(self, event_id: str, record: RoomRecord) -> None:
+        room = (self.scripts, self.db, event_id, record)
+        await prepare(*room, self.random, self.beacon, self.now())
+        if await make_draw(*room, self.now(), beacon=self.beacon) is Drawn.beacon_missed:
+            self.work.draws_without_beacon += 1

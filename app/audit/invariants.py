@@ -26,6 +26,7 @@ from app.ledger.audit import Books
 from app.ledger.database import Database
 from app.ledger.money_audit import ChargeRecord
 from app.payments.provider import PaymentProvider
+from app.redis_nodes import keys_like
 from app.room.draws import read_ranks
 from app.room.record import read_record
 from app.room.scripts import HOLDER_BUCKETS
@@ -302,8 +303,8 @@ def _stay(names: Iterable[str]) -> list[Violation]:
 
 async def _batches(redis: Redis, pattern: str) -> Any:
     batch: list[str] = []
-    async for name in redis.scan_iter(match=pattern, count=KEYS_PER_CALL):
-        batch.append(name.decode())
+    async for name in keys_like(redis, pattern):
+        batch.append(name)
         if len(batch) == KEYS_PER_CALL:
             yield batch
             batch = []

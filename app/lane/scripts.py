@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from app import redis_keys
 from app.lane.errors import as_lane_unavailable
 from app.lua import load
+from app.redis_nodes import home
 
 LUA = Path(__file__).parent / "lua"
 COMMANDS_MAX = 100_000  # waiting in one lane; further ones are refused with LaneFull
@@ -65,6 +66,7 @@ class LaneScripts:
     """The lane's scripts over one Redis client, for all events."""
 
     def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._scripts = {path.stem: load(redis, path) for path in sorted(LUA.glob("*.lua"))}
 
     async def send(self, event_id: str, commands: Sequence[bytes]) -> Sent:
@@ -99,4 +101,4 @@ class LaneScripts:
 
     async def _call(self, name: str, keys: list[str], args: list[Any]) -> Any:
         with as_lane_unavailable():
-            return await self._scripts[name](keys, args)
+            return await self._scripts[name](keys, args, client=await home(self._redis, keys[0]))

@@ -5,7 +5,6 @@ Every call raises LaneUnavailable when Redis cannot be reached.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from app import redis_keys
 from app.lane.commands import Published, pack, unpack_published
 from app.lane.errors import as_lane_unavailable
 from app.lane.scripts import OUT_KEPT
+from app.redis_nodes import StreamReads, execute_each, parted
 
 PUBLISHED_PER_READ = 500
 READ_TIMEOUT_S = 2.0  # a read that exceeds its blocking time by this much has failed
@@ -52,6 +52,7 @@ class LaneStreams:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._reads = StreamReads(redis)
 
     async def waiting(self, event_id: str, count: int, block_ms: int) -> list[CommandEntry]:
         """The oldest waiting commands. If there are none, waits up to `block_ms` for the next (0: does not wait)."""
@@ -73,12 +74,11 @@ class LaneStreams:
             pipe.xrange(redis_keys.lane(event_id), count=1)
             pipe.exists(redis_keys.lane_lease(event_id))
         with as_lane_unavailable():
-            async with pipe:  # returns its connection to the pool even if the call is cancelled
-                answers = await pipe.execute()
+            answers = await execute_each(pipe)
         return [
             (event_id, first[0][0].decode())
             for event_id, first, leased in zip(event_ids, answers[::2], answers[1::2], strict=True)
-            if first and not leased
+            if isinstance(first, list) and first and not leased
         ]
 
     async def oldest_wait_s(self, event_ids: Sequence[str]) -> float:
@@ -91,9 +91,12 @@ class LaneStreams:
         for event_id in event_ids:
             pipe.xrange(redis_keys.lane(event_id), count=1)
         with as_lane_unavailable():
-            async with pipe:  # returns its connection to the pool even if the call is cancelled
-                (seconds, microseconds), *lanes = await pipe.execute()
-        sent_ms = [int(entries[0][0].partition(b"-")[0]) for entries in lanes if entries]
+            time, *lanes = await execute_each(pipe)
+            if isinstance(time, Exception):
+                raise time
+        seconds, microseconds = time
+        first = [entries[0][0] for entries in lanes if isinstance(entries, list) and entries]
+        sent_ms = [int(entry_id.partition(b"-")[0]) for entry_id in first]
         return max(0.0, seconds + microseconds / 1_000_000 - min(sent_ms) / 1000) if sent_ms else 0.0
 
     async def announce(self, event_id: str, version: int) -> None:
@@ -115,11 +118,13 @@ class LaneStreams:
     async def published_after(self, positions: Mapping[str, bytes], block_ms: int) -> list[PublishedEntry]:
         """The entries published after `positions` (event id → entry id); waits up to `block_ms` for the first."""
         events = {redis_keys.lane_out(event_id): event_id for event_id in positions}
-        streams: dict[Any, Any] = {name: positions[event_id] for name, event_id in events.items()}
+        streams = {name: positions[event_id] for name, event_id in events.items()}
         with as_lane_unavailable():
-            async with asyncio.timeout(block_ms / 1000 + READ_TIMEOUT_S):
-                found = await self._redis.xread(streams, count=PUBLISHED_PER_READ, block=block_ms)
-        return [_published(events[name.decode()], *entry) for name, entries in found for entry in entries]
+            found = await self._reads.next(streams, PUBLISHED_PER_READ, block_ms, READ_TIMEOUT_S)
+            news, failed = parted(found)
+            if failed and not any(news.values()):
+                raise next(iter(failed.values()))
+        return [_published(events[name], *entry) for name, entries in news.items() for entry in entries]
 
 
 def _published(event_id: str, entry_id: bytes, fields: dict[bytes, bytes]) -> PublishedEntry:

@@ -28,6 +28,7 @@ from app.ledger.migrations import SchemaError
 from app.outages import DATABASE, REDIS
 from app.processes.processes import Processes, Seen
 from app.processes.shared_clock import is_off
+from app.redis_nodes import nodes_of
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.follow import Rooms
 
@@ -101,9 +102,10 @@ class StatusCheck:
 
     async def _ask_redis(self) -> Iterable[Problem]:
         with as_room_unavailable():
-            info = await self.redis.info()
+            infos = [await node.info() for node in await nodes_of(self.redis)]
         waited_s = await LaneStreams(self.redis).oldest_wait_s(self.seats.event_ids)
-        return [*_of_redis(info), *self._of_lanes(waited_s), *self._of_rooms()]
+        of_nodes = {problem.code: problem for info in infos for problem in _of_redis(info)}
+        return [*of_nodes.values(), *self._of_lanes(waited_s), *self._of_rooms()]
 
     def _of_lanes(self, waited_s: float) -> Iterator[Problem]:
         if waited_s > self.wait_max_s:

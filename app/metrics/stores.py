@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,9 @@ from app.ledger import figures
 from app.ledger.figures import UNREADABLE
 from app.metrics.readings import Reading
 from app.metrics.status import CODES, Report, StatusCheck
+from app.redis_nodes import execute_each, nodes_of
 from app.room.errors import RoomUnavailable, as_room_unavailable
+from app.room.memory import fullest
 from app.room.record import RoomRecord, record_of, request_record
 from app.room.samples import request_samples
 from app.room.view import LineView
@@ -86,20 +88,22 @@ class Stores:
 
     async def _redis_readings(self, views: list[LineView]) -> Iterable[Reading]:
         pipe = self._redis.pipeline(transaction=False)
-        pipe.info()
         for view in views:
             request_record(pipe, view.event_id)
             request_samples(pipe, view.event_id, view.epoch, whole=view.waiting > 0)
             pipe.xlen(redis_keys.lane(view.event_id))
             pipe.exists(redis_keys.door_pressed(view.event_id, view.epoch))
         with as_room_unavailable():
-            async with pipe:  # cancelled, it would keep its connection
-                info, *rest = await pipe.execute()
+            infos = [await node.info() for node in await nodes_of(self._redis)]
+            answers = await execute_each(pipe)
         now_ms = int(self._now().timestamp() * 1000)
-        found = list(_info(info))
+        found = list(_info(infos))
         found.append(Reading("tiketi_lane_backlog_max", (), COMMANDS_MAX))
-        parts = (rest[at::4] for at in range(4))
-        for view, room, samples, backlog, pressed in zip(views, *parts, strict=True):
+        parts = (answers[at::4] for at in range(4))
+        for view, *of_room in zip(views, *parts, strict=True):
+            if any(isinstance(answer, Exception) for answer in of_room):
+                continue  # its node is away
+            room, samples, backlog, pressed = of_room
             found += _room(view, record_of(room), samples, backlog, now_ms)
             found.append(Reading("tiketi_room_pressed", (view.event_id,), pressed))
         return found
@@ -146,7 +150,9 @@ async def _asked(up: str, ask: Callable[[], Awaitable[Iterable[Reading]]]) -> li
         return [Reading(up, (), 0)]
 
 
-def _info(info: dict[str, Any]) -> Iterator[Reading]:
+def _info(infos: Sequence[dict[str, Any]]) -> Iterator[Reading]:
+    """Of a cluster, the node that has least memory left; its log is fine if that of each node is."""
+    info = fullest(infos)
     for name, field in (
         ("tiketi_redis_memory_bytes", "used_memory"),
         ("tiketi_redis_memory_max_bytes", "maxmemory"),
@@ -158,7 +164,7 @@ def _info(info: dict[str, Any]) -> Iterator[Reading]:
     ):
         if field in info:
             yield Reading(name, (), float(info[field]))
-    durable = info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "ok"
+    durable = all(info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "ok" for info in infos)
     yield Reading("tiketi_redis_aof_ok", (), int(durable))
 
 

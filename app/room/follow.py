@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import contextmanager
 from math import inf
-from typing import Any
 
 from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.line import Bits, RoomState
 from app.outages import REDIS, Outages
+from app.redis_nodes import StreamReads, execute_each, parted
 from app.room.draws import read_ranks
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.live_rooms import SOON_MS, in_turn
@@ -59,7 +60,8 @@ class Rooms:
         self._outages = outages or Outages()
         self._redis = redis
         self._wall_s = wall_s
-        self._may_be_behind = False  # whether another Redis may have taken over that knows less
+        self._behind: set[str] = set()  # rooms that another Redis may have taken over, which knows less
+        self._reads = StreamReads(redis)
         self._members: set[str] = set()  # the rooms there are, as of the last look
         self._rechecked = ""  # the last one of those asleep
         self._opened_id = b""  # the last entry of `opened` that was taken
@@ -71,22 +73,22 @@ class Rooms:
 
     async def run(self) -> None:
         """Follow every room until cancelled. While Redis cannot be reached, the views stay as they are."""
-        while True:
-            try:
-                await self._follow()
-            except RoomUnavailable as error:
-                self.fresh = False
-                self._may_be_behind = True
-                self.turned_s = time.monotonic()
-                self._outages.failed(REDIS, "lines", error)
-                await asyncio.sleep(RETRY_S)
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except RoomUnavailable as error:
+                    self.fresh = False
+                    self._behind |= {view.event_id for view in self._live()}
+                    self.turned_s = time.monotonic()
+                    self._outages.failed(REDIS, "lines", error)
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            await self._reads.close()
 
     async def _follow(self) -> None:
         await self.refresh()
-        if self._may_be_behind:
-            for view in self._live():
-                await self.reload(view.event_id)
-            self._may_be_behind = False
+        await self._catch_up()
         refreshed_s = time.monotonic()
         while True:
             await self._read()
@@ -99,7 +101,26 @@ class Rooms:
             self._outages.worked("lines")
             if now_s - refreshed_s >= RECHECK_S:
                 await self.refresh()
+                await self._catch_up()
                 refreshed_s = now_s
+
+    async def _catch_up(self) -> None:
+        """Load anew the rooms that may know less than was read of them."""
+        for event_id in sorted(self._behind):
+            with self._one_by_one(event_id):
+                self._behind.discard(event_id)
+                await self.reload(event_id)
+
+    @contextmanager
+    def _one_by_one(self, event_id: str) -> Iterator[None]:
+        """Let a room whose node is away keep no other from being followed; it is loaded anew once the node is back."""
+        try:
+            yield
+        except RoomUnavailable as error:
+            self._behind.add(event_id)
+            self._outages.failed(REDIS, f"line of {event_id}", error)
+        else:
+            self._outages.worked(f"line of {event_id}")
 
     def _live(self) -> list[LineView]:
         """The rooms whose logs are read."""
@@ -109,31 +130,48 @@ class Rooms:
     async def _read(self) -> None:
         """Apply the next entries of the logs, or return after BLOCK_MS without any. Raises RoomUnavailable."""
         live = {redis_keys.room_log(view.event_id): view for view in self._live()}
-        streams: dict[Any, Any] = {name: view.log_id for name, view in live.items()}
-        streams[redis_keys.OPENED] = self._opened_id
+        streams = {name: view.log_id for name, view in live.items()}
         with as_room_unavailable():
-            async with asyncio.timeout(BLOCK_MS / 1000 + READ_TIMEOUT_S):
-                news = await self._redis.xread(streams, count=ENTRIES_PER_READ, block=BLOCK_MS)
-        for name, entries in news:
-            if name.decode() in live:
-                await self._apply(live[name.decode()], entries)
-            else:
+            opened = {redis_keys.OPENED: self._opened_id} if self._opened_id else {}
+            found = await self._reads.next(streams | opened, ENTRIES_PER_READ, BLOCK_MS, READ_TIMEOUT_S)
+        news, failed = parted(found)
+        for name, error in failed.items():
+            if name in live:
+                self._behind.add(live[name].event_id)
+            self._outages.failed(REDIS, name, error)
+        for name, entries in news.items():
+            if name in live:
+                with self._one_by_one(live[name].event_id):
+                    await self._apply(live[name], entries)
+            elif entries:
                 for event_id in {entry[b"e"].decode() for _, entry in entries}:
-                    await self.reload(event_id)
+                    with self._one_by_one(event_id):
+                        await self.reload(event_id)
                 self._opened_id = entries[-1][0]
+            self._outages.worked(name)
 
     async def refresh(self) -> None:
         """Learn of every room there is and how it is, also where no entry of a log could have said so.
 
-        Raises RoomUnavailable.
+        Raises RoomUnavailable if no room answers.
         """
+        try:
+            await self._look_for_rooms()
+        except RoomUnavailable as error:
+            if not self.views:
+                raise
+            self._outages.failed(REDIS, "rooms", error)
+        else:
+            self._outages.worked("rooms")
+        await self.recheck()
+
+    async def _look_for_rooms(self) -> None:
         with as_room_unavailable():
             last = await self._redis.xrevrange(redis_keys.OPENED, count=1)
         last_id = last[0][0] if last else b"0-0"
         if not self._opened_id or place_in_log(last_id) < place_in_log(self._opened_id):
             self._opened_id = last_id  # what comes after it will be read, what came before it is looked at now
         await self.discover()
-        await self.recheck()
 
     async def recheck(self) -> None:
         """Load anew every followed room whose log in Redis ends before ours, and of the others those that have changed:
@@ -145,18 +183,22 @@ class Rooms:
         followed = {view.event_id: view for view in self._live()}
         known = [*followed.items(), *self._asleep_in_turn(followed.keys())]
         with as_room_unavailable():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for event_id, _ in known:
-                    pipe.hget(redis_keys.room(event_id), "rev")
-                    pipe.xrevrange(redis_keys.room_log(event_id), count=1)
-                found = await pipe.execute()
+            pipe = self._redis.pipeline(transaction=False)
+            for event_id, _ in known:
+                pipe.hget(redis_keys.room(event_id), "rev")
+                pipe.xrevrange(redis_keys.room_log(event_id), count=1)
+            found = await execute_each(pipe)
         for (event_id, view), rev, last in zip(known, found[::2], found[1::2], strict=True):
+            if isinstance(rev, Exception) or isinstance(last, Exception):
+                self._behind.add(event_id)
+                continue
             last_id = last[0][0] if last else b"0-0"
             if rev is None or (int(rev) == view.rev and last_id == view.log_id):
                 continue
             is_behind = int(rev) < view.rev or place_in_log(last_id) < place_in_log(view.log_id)
             if is_behind or event_id not in followed:
-                await self.reload(event_id)
+                with self._one_by_one(event_id):
+                    await self.reload(event_id)
 
     def _asleep_in_turn(self, followed: Set[str]) -> list[tuple[str, LineView]]:
         chosen = in_turn(self.views.keys() - followed, self._rechecked, ASLEEP_PER_RECHECK)
@@ -185,7 +227,8 @@ class Rooms:
             members = await self._redis.smembers(redis_keys.ROOMS)  # type: ignore[misc]  # redis-py types it for both clients
         self._members = {member.decode() for member in members}
         for event_id in self._members - self.views.keys():
-            await self.reload(event_id)
+            with self._one_by_one(event_id):
+                await self.reload(event_id)
         for event_id in self.views.keys() - self._members:
             if self.views[event_id].state is RoomState.closed:
                 del self.views[event_id]

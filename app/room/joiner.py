@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import structlog
+from redis.asyncio import Redis
 
+from app import redis_keys
 from app.domain.numbers import Demand
 from app.histogram import SECONDS, SIZES, Histogram
+from app.redis_nodes import home
 from app.room.answers import ClaimStatus, Joined, JoinStatus, RoomStatus
-from app.room.errors import RoomUnavailable
+from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.ordered import OrderedCalls
 from app.room.person import Person, StraightIn
 from app.room.scripts import RoomScripts, TickCall
@@ -83,7 +86,7 @@ class Joiner:
         self.calls_s = Histogram(SECONDS)
         self._scripts = scripts
         self._reserve = reserve
-        self._redis = OrderedCalls(scripts.redis)
+        self._calls: dict[Redis, OrderedCalls] = {}  # by the node that they go to
         self._rooms: dict[str, _RoomJoins] = {}
 
     def join(
@@ -151,7 +154,8 @@ class Joiner:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 people = [each.person for each in batch]
                 made_in = min(each.made_in for each in batch)
-                answer = await self._scripts.join(event_id, room.epoch, people, client=self._redis, made_in=made_in)
+                calls = await self._calls_to(event_id)
+                answer = await self._scripts.join(event_id, room.epoch, people, client=calls, made_in=made_in)
         except Exception as error:
             if _may_ask_again(error, clock() - began_s) and all(each.tries + 1 < TRIES_MAX for each in batch):
                 self._ask_again(room, batch)
@@ -203,7 +207,7 @@ class Joiner:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 claimed, refilled_ms = await self._scripts.let_in(
-                    call, places, made_in=made_in, pass_s=pass_s, client=self._redis
+                    call, places, made_in=made_in, pass_s=pass_s, client=await self._calls_to(event_id)
                 )
         except (RoomUnavailable, TimeoutError) as error:
             log.warning("not_let_in_at_once", event_id=event_id, people=len(places), error=type(error).__name__)
@@ -211,6 +215,14 @@ class Joiner:
         room.bucket = now_s, refilled_ms
         for (_, straight, _), each in zip(placed, claimed, strict=True):
             straight.expires_ms = each.expires_ms if each.status is ClaimStatus.claimed else 0
+
+    async def _calls_to(self, event_id: str) -> OrderedCalls:
+        """The connection to the node that has this room. Raises RoomUnavailable."""
+        with as_room_unavailable():
+            node = await home(self._scripts.redis, redis_keys.room(event_id))
+        if node not in self._calls:
+            self._calls[node] = OrderedCalls(node)
+        return self._calls[node]
 
     def _ask_again(self, room: _RoomJoins, people: list[_Waiting]) -> None:
         """Put them back where they were, before everybody who came after them."""
@@ -268,7 +280,8 @@ class Joiner:
         rooms = self._rooms.values()
         while tasks := [task for room in rooms for task in (*room.calls, room.reserving, room.pausing) if task]:
             await asyncio.wait(tasks)
-        await self._redis.aclose()
+        for calls in self._calls.values():
+            await calls.aclose()
 
 
 def _may_ask_again(error: Exception, took_s: float) -> bool:

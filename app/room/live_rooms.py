@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.line import RoomState
+from app.redis_nodes import execute_each
 from app.room.epochs import EPOCH_KEPT_S
 from app.room.errors import RoomUnavailable, as_room_unavailable
 
@@ -44,7 +45,8 @@ class LiveRoomsReader:
         self._turn = ""
 
     async def read(self) -> LiveRooms:
-        """Read them in two calls, however many rooms there are. Raises RoomUnavailable."""
+        """Read them in two calls, however many rooms there are; without those whose node is away. Raises
+        RoomUnavailable."""
         with as_room_unavailable():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.xrevrange(redis_keys.OPENED, count=1)  # read first, so that no later entry is missed
@@ -57,9 +59,10 @@ class LiveRoomsReader:
                 event_ids = [name for member in members if (name := member.decode()) not in self._far]
                 for event_id in event_ids:
                     pipe.hmget(redis_keys.room(event_id), ["epoch", "state", "opens_ms", "lobby_ms"])
-                found = await pipe.execute()
+                answers = await execute_each(pipe)
         self._opened_id = last[0][0] if last else b"0-0"
-        live = self._sorted(zip(event_ids, found, strict=True), soon_ms)
+        found = zip(event_ids, answers, strict=True)
+        live = self._sorted([each for each in found if not isinstance(each[1], Exception)], soon_ms)
         return LiveRooms(live, self._opened_id, {event_id: epoch for event_id, (epoch, _) in self._far.items()})
 
     def _forget(self, members: Set[str], changed: Iterable[Any], soon_ms: int) -> None:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from app import redis_keys
 from app.domain.line import Door, DrawStage, Opening, RoomState
+from app.redis_nodes import execute_each
 from app.room.errors import as_room_unavailable
 
 
@@ -144,26 +145,28 @@ async def read_record(redis: Redis, event_id: str) -> RoomRecord | None:
 
 
 async def read_numbers(redis: Redis, event_ids: Sequence[str]) -> dict[str, int]:
-    """Event id → the last number that was given, 0 where there is no room, in one call. Raises RoomUnavailable."""
+    """Event id → the last number that was given, 0 where there is no room, in one call; without the rooms of a node
+    that is away. Raises RoomUnavailable if none answers."""
     if not event_ids:
         return {}
     pipe = redis.pipeline(transaction=False)
     for event_id in event_ids:
         pipe.hget(redis_keys.room(event_id), "number")
     with as_room_unavailable():
-        async with pipe:
-            answers = await pipe.execute()
-    return {event_id: int(number or 0) for event_id, number in zip(event_ids, answers, strict=True)}
+        answers = await execute_each(pipe)
+    found = zip(event_ids, answers, strict=True)
+    return {event_id: int(number or 0) for event_id, number in found if not isinstance(number, Exception)}
 
 
 async def read_records(redis: Redis, event_ids: Iterable[str]) -> dict[str, RoomRecord]:
-    """Event id → record, without the rooms that do not exist, in one call. Raises RoomUnavailable."""
+    """Event id → record, without the rooms that do not exist, or whose node is away, in one call. Raises
+    RoomUnavailable if none answers."""
     names = list(event_ids)
     pipe = redis.pipeline(transaction=False)
     for event_id in names:
         request_record(pipe, event_id)
     with as_room_unavailable():
-        async with pipe:  # returns its connection to the pool even if the call is cancelled
-            answers = await pipe.execute()
-    records = zip(names, map(record_of, answers), strict=True)
+        answers = await execute_each(pipe)
+    found = [(name, values) for name, values in zip(names, answers, strict=True) if not isinstance(values, Exception)]
+    records = [(event_id, record_of(values)) for event_id, values in found]
     return {event_id: record for event_id, record in records if record is not None}

@@ -21,6 +21,7 @@ from app.domain.admission import LATE_MAX_MS
 from app.domain.line import Bits, RoomState
 from app.domain.ticket import ACCOUNT_PATTERN
 from app.lua import load
+from app.redis_nodes import home
 from app.room.answers import (
     Changed,
     ChangeStatus,
@@ -369,7 +370,7 @@ class RoomScripts:
     async def call(self, command: str, keys: list[str], args: list[Any], client: Any = None) -> Any:
         """One command of one room, for a module beside this one. Raises RoomUnavailable."""
         with as_room_unavailable():
-            return await self._scripts[command](keys, args, client=client)
+            return await self._scripts[command](keys, args, client=client or await home(self.redis, keys[0]))
 
 
 def _keys(event_id: str, epoch: int, *names: str) -> list[str]:

@@ -24,6 +24,7 @@ from app.ledger.database import Database
 from app.ledger.migrations.step_files import steps
 from app.ledger.table_files import BadFile, NotEmpty
 from app.payments.wiring import providers_for_audit
+from app.redis_nodes import keys_like
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.run.children import Say
 from app.run.console import ConsoleError, NotRunningError, not_running
@@ -131,7 +132,7 @@ async def _require_empty_redis(settings: Settings) -> None:
         with as_room_unavailable():
             async with open_redis(settings) as redis:
                 for pattern in redis_keys.ALL_PATTERNS:
-                    async for _ in redis.scan_iter(pattern, count=1_000):
+                    async for _ in keys_like(redis, pattern):
                         raise ConsoleError(
                             "Redis has lines already. Stop every process and empty it (FLUSHDB), or name another in "
                             "REDIS_URL."

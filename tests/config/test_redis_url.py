@@ -67,6 +67,16 @@ SECRET = "s3cret"
             ),
         ),
         (
+            "rediss+cluster://user:s3cret@a,[::1]:7?ssl_check_hostname=no",
+            RedisAddress(
+                scheme="rediss+cluster",
+                nodes=(("a", 6379), ("::1", 7)),
+                username="user",
+                password=SECRET,
+                tls={"ssl_cert_reqs": "required", "ssl_check_hostname": False},
+            ),
+        ),
+        (
             "sentinels://a/my%20master?ssl_check_hostname=no",
             RedisAddress(
                 scheme="sentinels",
@@ -109,6 +119,8 @@ def test_an_address_says_where_redis_is(url: str, means: RedisAddress) -> None:
         (f"sentinel://:{SECRET}@a,,c/mymaster", "has no host with a port that is a number"),
         (f"sentinel://:{SECRET}@a/mymaster/one", "names a database that is no number"),
         (f"sentinel://:{SECRET}@a/mymaster?ssl_ca_certs=/ca.pem", "may have db, sentinel_username behind its ?"),
+        (f"redis+cluster://:{SECRET}@a,b/1", "names a database, and a cluster has only the one"),
+        (f"redis+cluster://:{SECRET}@a,,b", "has no host with a port that is a number"),
         (f"redis://:{SECRET}@a,b", "has no host with a port that is a number"),
         (f"unix://:{SECRET}@redis.sock", "names no socket: unix:///run/redis/redis.sock"),
         (f"unix://:{SECRET}@/", "names no socket"),

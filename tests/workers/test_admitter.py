@@ -194,8 +194,8 @@ async def test_a_room_made_while_the_others_are_looked_at_is_found_at_the_next_t
         pipe = make(transaction=transaction)
         execute = pipe.execute
 
-        async def and_stand_still() -> list[Any]:
-            answers: list[Any] = await execute()
+        async def and_stand_still(**options: bool) -> list[Any]:
+            answers: list[Any] = await execute(**options)
             await room.scripts.create("other", BIRTH)
             return answers
 
