@@ -1,0 +1,117 @@
+"""Real proxies before a site that says what it was sent, each with the snippet that an admin is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from tests.waiting import wait_until
+
+NGINX = """
+{user}pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+{snippet}
+    }}
+}}
+"""
+CADDY = "{{\n\tadmin off\n\tauto_https off\n}}\n{snippet}"
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 20s
+    timeout server 20s
+frontend shop
+    bind 127.0.0.1:{port}
+{snippet}
+"""
+FILES = {"nginx": NGINX, "caddy": CADDY, "haproxy": HAPROXY}
+
+
+def why_no(name: str) -> str:
+    """Why it cannot be run here, or nothing."""
+    return "" if shutil.which(name) else f"there is no {name} on PATH"
+
+
+def written(name: str, folder: Path, port: int, snippet: str) -> Path:
+    """The whole configuration around a snippet."""
+    file = folder / "proxy.conf"
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    file.write_text(FILES[name].format(folder=folder, port=port, snippet=snippet, user=user))
+    return file
+
+
+def _command(name: str, file: Path) -> list[str]:
+    tool = shutil.which(name) or name
+    match name:
+        case "nginx":
+            return [tool, "-c", str(file), "-g", "daemon off;"]
+        case "caddy":
+            return [tool, "run", "--adapter", "caddyfile", "--config", str(file)]
+        case _:
+            return [tool, "-db", "-f", str(file)]
+
+
+@asynccontextmanager
+async def running(name: str, file: Path, port: int, environ: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+    """The proxy with this configuration, which says the port."""
+    own = {"XDG_DATA_HOME": str(file.parent), "XDG_CONFIG_HOME": str(file.parent), "HOME": str(file.parent)}
+    with (file.parent / "said").open("wb") as said:
+        process = await asyncio.create_subprocess_exec(
+            *_command(name, file), env={**os.environ, **own, **(environ or {})}, stdout=said, stderr=said
+        )
+
+    async def answers() -> bool:
+        assert process.returncode is None, (file.parent / "said").read_text()
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return True
+        return False
+
+    try:
+        await wait_until(answers, description=f"{name} listens")
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[int]:
+    """The port of a site that answers each request with its head."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):  # a health check that only connects
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = json.dumps(head.decode("latin-1").splitlines()).encode()
+            said = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+            writer.write(said % (len(body), body))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def sent(lines: list[str]) -> dict[str, str]:
+    """The headers that the site was sent, from its answer."""
+    pairs = [line.split(": ", 1) if ": " in line else [line.rstrip(":"), ""] for line in lines[1:] if line]
+    return {name.lower(): value for name, value in pairs}
