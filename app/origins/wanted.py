@@ -25,7 +25,7 @@ Hosts = Annotated[tuple[Host, ...], msgspec.Meta(min_length=1, max_length=HOSTS_
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_CHARS_MAX, pattern=ONE_LINE)]
 Moment = Annotated[str, msgspec.Meta(max_length=MOMENT_CHARS_MAX, pattern=MOMENT)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-OriginDoor = Literal["open", "challenge"]  # the others ask for an account of ours, or an invitation to an event
+OriginDoor = Literal["open", "challenge", "invited"]  # the others ask for an account of ours
 Rate = Annotated[float, msgspec.Meta(ge=0.1, le=10_000)]
 Burst = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 MaxActive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]

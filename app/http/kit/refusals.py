@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.http.kit.admin_refusals import ADMIN_REFUSALS
+from app.http.kit.connector_refusals import CONNECTOR_REFUSALS
 from app.http.kit.refusal import (
     AGAIN,
     CLAIM,
@@ -223,16 +224,6 @@ _LINE = {
 }
 
 _ORIGINS = {
-    "customer_room_unknown": Kind(
-        404,
-        "The customer {customer!r} has no room {room_id!r}. Ids of rooms are in small letters.",
-        "Let the connector name a room as the waiting room spells it.",
-    ),
-    "customer_unknown": Kind(
-        404,
-        "No origin is the customer {customer!r} of a connector.",
-        "Let the connector name the customerId that an origin has.",
-    ),
     "origin_unknown": Kind(404, "There is no origin {origin_id!r}.", LOOK_UP, True),
     "api_key_wrong": Kind(401, "This is no API key of this origin.", "Send the origin's key as a Bearer token.", True),
     "request_refused": Kind(403, "A rule of this room refuses such requests.", "Ask for something else.", True),
@@ -388,7 +379,16 @@ _PAYMENTS = {
     ),
 }
 
-REFUSALS: Mapping[str, Kind] = {**_REQUEST, **_ACCOUNTS, **_LINE, **_ORIGINS, **_SHOP, **_PAYMENTS, **ADMIN_REFUSALS}
+REFUSALS: Mapping[str, Kind] = {
+    **_REQUEST,
+    **_ACCOUNTS,
+    **_LINE,
+    **_ORIGINS,
+    **CONNECTOR_REFUSALS,
+    **_SHOP,
+    **_PAYMENTS,
+    **ADMIN_REFUSALS,
+}
 
 
 def code_of(name: str) -> str:

@@ -19,6 +19,7 @@ from app.http.kit.problems import Problem
 from app.http.kit.render import LANG_COOKIE_S, page
 from app.http.kit.routing import page_route
 from app.http.line.turns import claim_place, leave_line
+from app.http.origins.enqueue import ENQUEUE_PART, show_enqueue_token
 from app.http.origins.entering import Standing, standing_of
 from app.http.origins.onward import onward_url, wait_path
 from app.http.origins.visits import Visit, end_visit
@@ -59,7 +60,12 @@ def is_from_connector(request: Request[State]) -> bool:
 async def come(request: Request[State]) -> Response:
     """A visitor without a token, at `/`. Raises Problem."""
     asked = request.query_params
-    return _to_line(request, room_of(request.state, asked["c"], asked["e"]))
+    room = room_of(request.state, asked["c"], asked["e"])
+    token = asked.get(ENQUEUE_PART)
+    invited = [] if token is None else await show_enqueue_token(request.state, request.scope["headers"], room, token)
+    response = _to_line(request, room)
+    response.raw_headers.extend(invited)
+    return response
 
 
 def _target(request: Request[State], room: KnownRoom) -> str:

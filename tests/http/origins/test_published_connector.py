@@ -218,3 +218,13 @@ async def test_what_the_rules_let_pass_is_let_by(system: System) -> None:
         for path in ("/healthz", "/hooks/pay"):
             assert (await ann.client.get(url + path)).json()["action"] == "Ignore"
         assert (await ann.client.get(f"{url}/cart")).status_code == 302
+
+
+async def test_a_room_for_who_is_invited_takes_whom_the_shop_s_enqueue_tokens_name(system: System) -> None:
+    site = await make_shop(system, door="invited")
+    async with running(system, site, enqueueKey="member-7") as url, browser(system) as ann, browser(system) as phone:
+        told = await ann.inside(f"{url}/buy")
+        assert (await phone.inside(f"{url}/buy"))["queueId"] == told["queueId"], "one person, one place"
+    async with running(system, site) as url, browser(system) as bob:
+        assert (await bob.go(f"{url}/buy")).status_code == 403
+    assert await system.last_number(site.room_id) == 1
