@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.crc import key_slot
 from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from app.redis_keys import SHARED
 from config.redis_url import Node
 
 ASK_TIMEOUT_S = 1.0  # for what one node says
+LATE_S = 0.5  # for a node that was late when it was asked together with others, until it answers in time
 ASK_GAP_S = 0.2  # between two times that the nodes are asked
 NODES_MAX = 200  # that are asked, replicas among them
 SLOTS = 16_384
@@ -149,6 +152,7 @@ class Cluster(Redis):
     def __init__(self, of: Nodes, shared: ConnectionPool) -> None:
         super().__init__(connection_pool=shared)
         self.auto_close_connection_pool = True
+        self.late: WeakSet[Redis] = WeakSet()  # of nodes that kept somebody waiting who asked several
         self._of = of
 
     async def home(self, key: str | bytes) -> Redis:
@@ -216,12 +220,19 @@ class _Routed(Pipeline):
         """The answers of one node; an exception in the place of each that failed."""
         if isinstance(home, RedisError):
             return [home] * len(commands)
+        late = self._cluster.late
         try:
-            async with home.pipeline(self.is_transaction) as pipe:
+            async with asyncio.timeout(LATE_S if home in late else None), home.pipeline(self.is_transaction) as pipe:
                 pipe.command_stack, pipe.scripts = commands, set(scripts)
                 answers: list[Any] = await pipe.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            if isinstance(error, TimeoutError | RedisTimeout):
+                late.add(home)
             return [error] * len(commands)
+        except asyncio.CancelledError:
+            late.add(home)
+            raise
+        late.discard(home)
         for answer in answers:
             if isinstance(answer, MovedError):
                 self._cluster.moved(answer)
