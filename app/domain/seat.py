@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+KEPT_MARKS = frozenset({"wheelchair", "companion"})
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """`idx` is its position in the event's seat list, `number` counts along its row, x and y are in the map's unit.
@@ -22,3 +25,8 @@ class Seat:
     y: float
     name: str = ""
     marks: tuple[str, ...] = ()
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether only those get it who choose this very seat, because others need it: best available never gives it."""
+        return not KEPT_MARKS.isdisjoint(self.marks)

@@ -18,15 +18,19 @@ __all__ = ["Availability", "Seat", "SeatMap"]
 
 
 class Availability:
-    """Which seats of a map are free now. `status` is only read here: 0 is free, anything else is not."""
+    """Which seats of a map are free now. `status` is only read here: 0 is free, anything else is not.
 
-    __slots__ = ("_cells", "_free", "_pools", "_pools_of_run", "seat_map")
+    Seats for wheelchairs and companions are for those who choose them: to everybody else they are as good as taken.
+    """
+
+    __slots__ = ("_cells", "_free", "_kept_free", "_pools", "_pools_of_run", "seat_map")
 
     def __init__(self, seat_map: SeatMap, status: bytes | bytearray) -> None:
         if len(status) != len(seat_map.seats):
             raise ValueError(f"{len(status)} statuses for {len(seat_map.seats)} seats")
         self.seat_map = seat_map
-        self._free = [0] * len(seat_map.runs)
+        self._free = [0] * len(seat_map.runs)  # of each run the free seats that best available may give
+        self._kept_free: set[int] = set()  # the others that are free
         self._cells = [0] * len(seat_map.cells.members)
         self._pools = {grade: Pool(seat_map, grade, self._free, self._cells) for grade in (None, *seat_map.grades)}
         self._pools_of_run = [
@@ -65,12 +69,16 @@ class Availability:
             self._flip(idx, 1)
 
     def is_free(self, idx: int) -> bool:
+        if self.seat_map.seats[idx].is_asked_for:
+            return idx in self._kept_free
         run, bit = self.seat_map.place[idx]
         return self._free[run] & bit != 0
 
     def singles(self, idxs: Collection[int]) -> tuple[tuple[int, ...], bool]:
         """The free seats that would be left alone if these free ones were taken, and whether that is needless: as many
         could be taken of the same stretch of free neighbours without leaving one alone.
+
+        A seat for a wheelchair or a companion is no neighbour of the others: it may stay alone.
         """
         alone: list[int] = []
         needless = False
@@ -84,7 +92,7 @@ class Availability:
         return tuple(sorted(alone)), needless
 
     def left(self) -> dict[str, int]:
-        """Free seats per grade, sold-out grades included."""
+        """Free seats per grade that best available may give, sold-out grades included."""
         return {grade: pool.left for grade, pool in self._pools.items() if grade is not None}
 
     def left_together(self, below: int) -> dict[str, int]:
@@ -92,6 +100,9 @@ class Availability:
         return {grade: pool.longest(below - 1) for grade, pool in self._pools.items() if grade is not None}
 
     def _flip(self, idx: int, change: int) -> None:
+        if self.seat_map.seats[idx].is_asked_for:
+            self._kept_free ^= {idx}
+            return
         run, bit = self.seat_map.place[idx]
         self._free[run] ^= bit
         cell, cell_bit = self.seat_map.cells.place[idx]

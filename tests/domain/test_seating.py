@@ -47,7 +47,8 @@ def a_hall(dice: Random) -> Hall:
                 grade = dice.choice(GRADES) if mixed else grade
                 x += pitch * dice.choice((1.0, 1.0, 1.0, 1.0, 1.1, 2.0))
                 point = (x, row * 1.5) if drawn else (0.0, 0.0)
-                seats.append(Seat(len(seats), section, "ABCD"[row], number, grade, 1000, *point))
+                marks = dice.choice((("wheelchair",), ("companion",), ("restricted_view",), *[()] * 12))
+                seats.append(Seat(len(seats), section, "ABCD"[row], number, grade, 1000, *point, marks=marks))
     dice.shuffle(seats)
     listed = tuple(replace(seat, idx=idx) for idx, seat in enumerate(seats))
     share = dice.choice((0.3, 0.5, 0.7, 0.9))
@@ -85,7 +86,7 @@ class Model:
 
     def __init__(self, hall: Hall) -> None:
         self.seats = hall.seats
-        self.free = hall.free
+        self.free = frozenset(idx for idx in hall.free if not is_kept(hall.seats[idx]))
         self.usual: dict[str, float] = {}  # by section
         self.next: dict[int, int] = {}  # a seat → its neighbour to one side
         self.before: dict[int, int] = {}
@@ -184,6 +185,11 @@ class Model:
         return total, tuple(firsts), seats
 
 
+def is_kept(seat: Seat) -> bool:
+    """For somebody who needs it: nobody gets it without choosing it."""
+    return "wheelchair" in seat.marks or "companion" in seat.marks
+
+
 def ordered(row: Sequence[Seat]) -> list[Seat]:
     """From left to right; where no points are, by number."""
     return sorted(row, key=lambda seat: (seat.x if has_points(row) else 0.0, seat.number))
@@ -273,7 +279,7 @@ def test_a_hall_that_lived_through_sales_answers_like_one_built_afresh(
             lived.give_back([back])
             free |= {back}
         assert [lived.is_free(seat.idx) for seat in hall.seats] == [seat.idx in free for seat in hall.seats]
-        assert sum(lived.left().values()) == len(free)
+        assert sum(lived.left().values()) == sum(not is_kept(hall.seats[idx]) for idx in free)
 
 
 @given(halls, wishes)
@@ -283,6 +289,23 @@ def test_choosing_takes_nothing(hall: Hall, wish: Wish) -> None:
     before = availability.left()
     assert availability.choose(wish) == availability.choose(wish)
     assert availability.left() == before
+
+
+def test_seats_for_wheelchairs_and_companions_are_given_to_nobody_who_did_not_choose_them() -> None:
+    marks = ((), ("wheelchair",), ("companion",), (), ("restricted_view",))
+    seats = [replace(seat, marks=mark) for seat, mark in zip(row("....."), marks, strict=True)]
+    free = Availability(SeatMap(seats, (2.0, -1.0)), bytes(5))
+    assert free.choose(Wish(quantity=2)) == (3, 4), "not the middle of the row"
+    assert free.choose(Wish(quantity=4)) is None
+    assert free.left() == {"VIP": 3}
+    assert free.left_together(5) == {"VIP": 2}
+    assert free.singles([3, 4]) == ((), False), "the seat beside them was alone before"
+    assert free.is_free(1)
+    free.take([1, 2])
+    assert not free.is_free(1)
+    assert free.left() == {"VIP": 3}
+    free.give_back([2])
+    assert (free.is_free(1), free.is_free(2)) == (False, True)
 
 
 def test_a_pair_sits_in_the_middle_of_the_first_row() -> None:

@@ -74,6 +74,21 @@ async def test_marks_are_shown_and_open_pages_are_told_to_read_the_map(system: S
         await wait_until(is_shown, description="who has the map of before gets the whole one")
 
 
+async def test_a_seat_for_a_wheelchair_is_held_by_whoever_chooses_it_and_given_to_nobody_else(
+    system: System, event_id: str
+) -> None:
+    await change(system, event_id, "mark", "s0", "s1", "s2", "s3", marks=["wheelchair"])
+    await change(system, event_id, "mark", "s4", marks=["companion"])
+    async with buyer(system, event_id) as ann, buyer(system, event_id) as ben:
+        await ann.enter()
+        await ben.enter()
+        refused = assert_problem(await ann.reserve(quantity=2, grades=["R"]), 409, "seats_unavailable")
+        assert refused["left"] == {"R": 1, "S": 6}
+        assert [seat["id"] for seat in (await ann.hold(quantity=1, grades=["R"]))["seats"]] == ["s5"]
+        assert [seat["id"] for seat in (await ben.hold(seatIds=["s3", "s4"]))["seats"]] == ["s3", "s4"]
+    await books_agree(system, event_id)
+
+
 async def test_changes_and_holds_at_once_leave_books_that_agree(system: System, event_id: str) -> None:
     async with buyer(system, event_id) as ann:
         await ann.enter()
