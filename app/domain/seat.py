@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 KEPT_MARKS = frozenset({"wheelchair", "companion"})
 
 
@@ -28,5 +27,5 @@ class Seat:
 
     @property
     def is_asked_for(self) -> bool:
-        """Whether only those get it who choose this very seat, because others need it: best available never gives it."""
+        """Whether it is for those who choose this very seat, because they need it: best available never gives it."""
         return not KEPT_MARKS.isdisjoint(self.marks)

@@ -6,7 +6,8 @@ allocator carries on with the changed seats, and whoever shows the map reads it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -55,10 +56,10 @@ class SeatChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """`reserved`: positions of those that are held or sold, which stay as they are."""
+    """`changed`: positions. `reserved`: of those that are held or sold, which stay as they are."""
 
     version: int
-    changed: int
+    changed: list[int]
     reserved: list[int]
 
 
@@ -69,51 +70,62 @@ async def change(db: Database, event_id: str, wanted: SeatChange, *, who: str, n
 
 def _change(tx: Connection, event_id: str, wanted: SeatChange, who: str, now: datetime) -> Changed | Refused:
     of = {"event": event_id}
-    if tx.execute(_lock_lane, of).first() is None:
+    if tx.execute(lock_lane, of).first() is None:
         return Refused.unknown_event
-    if tx.execute(_cancelled, of).scalar_one() is not None:
+    if tx.execute(cancelled, of).scalar_one() is not None:
         return Refused.cancelled
     if wanted.action is SeatAction.regrade and not tx.execute(_has_grade, {**of, "grade_": wanted.grade}).first():
         return Refused.unknown_grade
     named = set(wanted.seats)
-    found = {row.idx: row.status for row in tx.execute(_statuses, {**of, "idxs": as_json(sorted(named))})}
+    found = {row.idx: row for row in tx.execute(_as_they_are, {**of, "idxs": as_json(sorted(named))})}
     if found.keys() != named:
         return Refused.unknown_seat
-    free = [idx for idx, status in found.items() if status in FREE]
-    statement, values = _statement(wanted)
-    changed = tx.execute(statement, {**of, **values, "idxs": as_json(sorted(free))}).rowcount
-    tx.execute(_count, of)
-    version = int(tx.execute(_next_version, of).scalar_one())
-    reserved = sorted(named.difference(free))
-    told = {"action": wanted.action.value, "changed": changed, "reserved": len(reserved), **values, "version": version}
-    told["seats"] = sorted(free)
+    statement, column, becomes = _statement(wanted)
+    was = {idx: getattr(row, column) for idx, row in sorted(found.items()) if row.status in FREE}
+    changed = [idx for idx, value in was.items() if value != becomes]
+    tx.execute(statement, {**of, "becomes": becomes, "idxs": as_json(changed)})
+    tx.execute(count_seats_again, of)
+    version = int(tx.execute(next_version, of).scalar_one())
+    reserved = sorted(named.difference(was))
+    told: dict[str, Any] = {"action": wanted.action.value, column: becomes, "seats": changed, "version": version}
+    if reserved:
+        told["reserved"] = reserved
+    if changed:
+        told[audit_log.WAS] = {column: _by_value(was[idx] for idx in changed)}
     audit_log.record_in(tx, who=who, action=CHANGED, subject=event_id, event_id=event_id, change=told, now=now)
     return Changed(version=version, changed=changed, reserved=reserved)
 
 
-def _statement(wanted: SeatChange) -> tuple[Update, dict[str, Any]]:
+def _by_value(values: Iterable[str]) -> dict[str, int]:
+    """How many seats had each of the old values."""
+    return dict(Counter(values))
+
+
+def _statement(wanted: SeatChange) -> tuple[Update, str, str]:
+    """What changes them, the column that changes, and its new value."""
     match wanted.action:
         case SeatAction.block:
-            return _move, {"was": SeatStatus.available.name, "becomes": SeatStatus.blocked.name}
+            return _move, "status", SeatStatus.blocked.name
         case SeatAction.release:
-            return _move, {"was": SeatStatus.blocked.name, "becomes": SeatStatus.available.name}
+            return _move, "status", SeatStatus.available.name
         case SeatAction.regrade:
-            return _regrade, {"grade_": wanted.grade}
+            return _regrade, "grade", wanted.grade
         case SeatAction.mark:
-            return _mark, {"marks_": "+".join(wanted.marks)}
+            return _mark, "marks", "+".join(wanted.marks)
 
 
 _s, _g = seats.c, grades.c
-_lock_lane = select(lanes.c.version).where(lanes.c.event_id == bindparam("event")).with_for_update()
-_cancelled = select(events.c.cancelled_at).where(events.c.id == bindparam("event"))
+lock_lane = select(lanes.c.version).where(lanes.c.event_id == bindparam("event")).with_for_update()
+cancelled = select(events.c.cancelled_at).where(events.c.id == bindparam("event"))
 _has_grade = select(_g.name).where(_g.event_id == bindparam("event"), _g.name == bindparam("grade_"))
 _named = (_s.event_id == bindparam("event")) & one_of(_s.idx, "idxs")
-_statuses = select(_s.idx, _s.status).where(_named)
-_move = update(seats).where(_named, _s.status == bindparam("was")).values(status=bindparam("becomes"))
-_regrade = update(seats).where(_named, _s.grade != bindparam("grade_")).values(grade=bindparam("grade_"))
-_mark = update(seats).where(_named, _s.marks != bindparam("marks_")).values(marks=bindparam("marks_"))
+_as_they_are = select(_s.idx, _s.status, _s.grade, _s.marks).where(_named)
+_free = _named & _s.status.in_(FREE)
+_move = update(seats).where(_free).values(status=bindparam("becomes"))
+_regrade = update(seats).where(_free).values(grade=bindparam("becomes"))
+_mark = update(seats).where(_free).values(marks=bindparam("becomes"))
 _of_grade = select(func.count()).where(_s.event_id == _g.event_id, _s.grade == _g.name)
-_count = (
+count_seats_again = (
     update(grades)
     .where(_g.event_id == bindparam("event"))
     .values(
@@ -121,7 +133,7 @@ _count = (
         blocked=_of_grade.where(_s.status == SeatStatus.blocked.name).scalar_subquery(),
     )
 )
-_next_version = (
+next_version = (
     update(lanes)
     .where(lanes.c.event_id == bindparam("event"))
     .values(version=lanes.c.version + 1, fence=lanes.c.fence + 1)

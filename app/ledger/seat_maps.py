@@ -91,8 +91,8 @@ def _replace(tx: Connection, event_id: str, plan: SeatPlan, who: str, now: datet
     tx.execute(_make_grades, {"rows": as_json(prices)})
     for start in range(0, len(plan.seats), ROWS_PER_STATEMENT):
         some = plan.seats[start : start + ROWS_PER_STATEMENT]
-        rows = [_cells(event_id, seat, seat.idx in plan.blocked) for seat in some]
-        tx.execute(_make_seats, {"rows": as_json(rows)})
+        rows = [cells(event_id, seat, seat.idx in plan.blocked) for seat in some]
+        tx.execute(make_seats, {"rows": as_json(rows)})
     focal_x, focal_y = plan.drawing.focal
     drawn = {"event": event_id, "to_x": focal_x, "to_y": focal_y, "to_layout": plan.drawing.layout}
     tx.execute(_draw, drawn)
@@ -104,7 +104,7 @@ def _replace(tx: Connection, event_id: str, plan: SeatPlan, who: str, now: datet
     return int(version)
 
 
-def _cells(event_id: str, seat: Seat, is_blocked: bool) -> tuple[str | int | float, ...]:
+def cells(event_id: str, seat: Seat, is_blocked: bool) -> tuple[str | int | float, ...]:
     status = SeatStatus.blocked if is_blocked else SeatStatus.available
     place = (seat.section, seat.row, seat.number, seat.grade, seat.x, seat.y)
     return (event_id, seat.idx, *place, seat.name, "+".join(seat.marks), status.name)
@@ -116,7 +116,7 @@ _reservation = select(reservations.c.id).where(reservations.c.event_id == bindpa
 _forget_seats = delete(seats).where(seats.c.event_id == bindparam("event"))
 _forget_grades = delete(grades).where(grades.c.event_id == bindparam("event"))
 _make_grades = insert_rows(grades, "event_id", "name", "place", "price", "seats", "blocked")
-_make_seats = insert_rows(
+make_seats = insert_rows(
     seats, *("event_id", "idx", "section", "row", "number", "grade", "x", "y", "name", "marks", "status")
 )
 _draw = (

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import app.ledger
+from app.domain.added_seats import NewSeat
 from app.domain.charge import Charge, ChargeStatus, Refund, SimulatedCharge
 from app.domain.hall import Drawing
 from app.domain.passing import Mode, PassAlgorithm
@@ -49,6 +50,7 @@ from app.ledger import (
     retention,
     room_windows,
     rooms,
+    seat_additions,
     seat_changes,
     seat_maps,
     seats,
@@ -374,6 +376,9 @@ CALLS: dict[str, Call] = {
     "seat_maps.replace": lambda db: seat_maps.replace(db, COMING, PLAN, **WHO),
     "seat_changes.change": lambda db: seat_changes.change(
         db, LIVE, seat_changes.SeatChange(action=seat_changes.SeatAction.block, seats=[0]), **WHO
+    ),
+    "seat_additions.add": lambda db: seat_additions.add(
+        db, LIVE, [NewSeat(section="new", row="1", number=1, grade="R")], **WHO
     ),
     "seats.take_fence": lambda db: seats.take_fence(db, LIVE),
     "seats.load": lambda db: seats.load(db, LIVE),

@@ -45,6 +45,13 @@ ADMIN_REFUSALS = {
     ),
     "sale_window_empty": Kind(422, "The sale must open before it closes and before the event begins.", CORRECT),
     "seat_file_invalid": Kind(422, "{why}", "Correct the lines that `faults` names and send the file again.", True),
+    "numbers_invalid": Kind(422, "{given!r} names no seats. Write 1-10, 12, 12A.", CORRECT),
+    "seat_exists": Kind(409, "The hall has such a seat already, or two of these are the same.", CORRECT),
+    "seat_has_no_room": Kind(
+        409, "Another seat stands where one of these would, or it would be outside of the drawing.", "Send x and y."
+    ),
+    "seats_none": Kind(422, "There is no such seat in this hall.", CORRECT),
+    "hall_full": Kind(409, "A map may have {limit} seats, and so many may be added at a time.", CORRECT),
     "target_foreign": Kind(
         422,
         "{field} is not an address at one of the origin's hosts, by https unless the host is for development.",

@@ -101,6 +101,69 @@ async def test_changes_and_holds_at_once_leave_books_that_agree(system: System, 
     await books_agree(system, event_id)
 
 
+async def add(system: System, event_id: str, *seats: dict[str, Any]) -> httpx2.Response:
+    async with system.web.client(headers=await system.bearer()) as client:
+        path = f"/api/admin/events/{event_id}/seats/additions"
+        return await client.post(path, json={"seats": list(seats)})
+
+
+def seat(number: int, **more: Any) -> dict[str, Any]:
+    return {"section": "A", "row": "0", "number": number, "grade": "R", **more}
+
+
+async def test_seats_added_during_a_sale_are_sold_and_what_is_held_stays_as_it_is(
+    system: System, event_id: str
+) -> None:
+    async with buyer(system, event_id) as ann, buyer(system, event_id) as ben:
+        await ann.enter()
+        await ben.enter()
+        held = await ann.hold(seatIds=["s0"])
+        before = (await ann.client.get(f"/api/seats/events/{event_id}")).json()
+        made = await add(system, event_id, seat(7), seat(8, name="8bis", marks=["restricted_view"]))
+        assert (made.status_code, made.json()["seatIds"]) == (201, ["s12", "s13"])
+        now = (await ann.client.get(f"/api/seats/events/{event_id}")).json()
+        assert now["version"] == made.json()["version"] > before["version"]
+        assert [{**each, "status": ""} for each in now["seats"][:12]] == [
+            {**each, "status": ""} for each in before["seats"]
+        ]
+        assert (now["seats"][13]["name"], now["seats"][13]["marks"]) == ("8bis", ["restricted_view"])
+        taken = await ben.hold(seatIds=["s5", "s12"])
+        assert taken["totalPrice"] == 2 * held["totalPrice"]
+        assert (await ann.pay(held["id"])).status_code == 201
+        kinds = (await ben.client.get(f"/api/events/{event_id}")).json()["ticketTypes"]
+        assert {kind["grade"]: (kind["total"], kind["available"]) for kind in kinds} == {"R": (8, 5), "S": (6, 6)}
+    await books_agree(system, event_id)
+
+
+async def test_seats_that_cannot_be_added_are_refused_and_none_is(system: System, event_id: str) -> None:
+    twice = assert_problem(await add(system, event_id, seat(7), seat(5)), 409, "seat_exists")
+    assert twice["seats"] == [{"section": "A", "row": "0", "number": 5}]
+    assert_problem(await add(system, event_id, seat(7, grade="ZZ")), 422, "grade_unknown")
+    assert_problem(await add(system, event_id, seat(7, x=1.0)), 422, "payload_invalid")
+    assert_problem(await add(system, event_id, seat(7, x=-1.0, y=0.0)), 422, "payload_invalid")
+    assert_problem(await add(system, event_id), 422, "payload_invalid")
+    assert_problem(await add(system, "nowhere", seat(7)), 404, "event_unknown")
+    async with buyer(system, event_id) as ann:
+        map_now = (await ann.client.get(f"/api/seats/events/{event_id}")).json()
+        there = map_now["seats"][1]
+        crowded = await add(system, event_id, seat(9, x=there["x"], y=there["y"]))
+        assert_problem(crowded, 409, "seat_has_no_room")
+        path = f"/api/admin/events/{event_id}/seats/additions"
+        assert (await ann.client.post(path, json={"seats": [seat(7)]})).status_code in (401, 403)
+        assert (await ann.client.get(f"/api/seats/events/{event_id}")).json()["version"] == map_now["version"]
+
+
+async def test_seats_are_added_while_others_are_held(system: System, event_id: str) -> None:
+    async with buyer(system, event_id) as ann:
+        await ann.enter()
+        answers = await asyncio.gather(
+            ann.reserve(seatIds=["s3"]), *(add(system, event_id, seat(number)) for number in (7, 8, 9))
+        )
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert sorted(answer.json()["seatIds"][0] for answer in answers[1:]) == ["s12", "s13", "s14"]
+    await books_agree(system, event_id)
+
+
 async def test_what_cannot_be_meant_is_refused_and_the_trail_tells_the_rest(system: System, event_id: str) -> None:
     assert_problem(await change(system, event_id, "block", "s99"), 422, "seat_unknown")
     assert_problem(await change(system, event_id, "block", "x"), 422, "seat_unknown")
@@ -114,3 +177,6 @@ async def test_what_cannot_be_meant_is_refused_and_the_trail_tells_the_rest(syst
     assert (await change(system, event_id, "block", "s1")).status_code == 200
     entry = (await audit_log.listed(system.db, audit_log.AuditFilter(subject=event_id), 1))[0]
     assert (entry.action, entry.change["action"], entry.change["seats"]) == ("seats.change", "block", [1])
+    await change(system, event_id, "regrade", "s2", "s6", grade="S")
+    entry = (await audit_log.listed(system.db, audit_log.AuditFilter(subject=event_id), 1))[0]
+    assert (entry.change["grade"], entry.change["seats"], entry.change["was"]) == ("S", [2], {"grade": {"R": 1}})

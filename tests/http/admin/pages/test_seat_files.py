@@ -54,6 +54,14 @@ async def test_a_file_is_checked_then_imported(admin: httpx2.AsyncClient, event_
     assert (await admin.get(f"/api/admin/events/{event_id}/seats")).headers["content-type"].startswith("text/csv")
 
 
+async def test_a_map_whose_file_tells_the_points_is_drawn(admin: httpx2.AsyncClient, event_id: str) -> None:
+    lines = b"grade,section,row,number,price,x,y\nR,A,1,1,100,10,10\nR,A,1,2,100,20,10\n"
+    assert (await upload(admin, event_id, "seats", lines, check="1")).status_code == 200
+    await upload(admin, event_id, "seats", lines)
+    page = await admin.get(f"/admin/events/{event_id}/files")
+    assert (page.status_code, "M10 10h0" in page.text) == (200, True)
+
+
 async def test_what_of_a_file_was_not_used_is_told_after_the_import(admin: httpx2.AsyncClient, event_id: str) -> None:
     lines = b"zone_id,zone,row,seat,status,colour\n1,North,A,1,sold,red\n1,North,A,2,,red\n1,North,A,3,,\nTotal,,,3,,\n"
     made = await upload(admin, event_id, "seats", lines, prices="R=1", grade="R")
