@@ -35,10 +35,11 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entered:
-    """`admission`: they were let in. `cookies`: what their browser keeps from now on."""
+    """`admission`: they were let in, without a line if `straight`. `cookies`: what their browser keeps from now on."""
 
     ticket: Ticket
     admission: AdmissionPass | None
+    straight: bool
     cookies: list[tuple[bytes, bytes]]
 
 
@@ -56,13 +57,14 @@ def standing_of(state: State, headers: Headers, view: LineView | None) -> Standi
 async def enter(state: State, headers: list[tuple[bytes, bytes]], host: str, room: KnownRoom) -> Entered:
     """Join, and be let in at once if nobody waits and rate and capacity are free: joined, admitted and claimed in one
     step. `host`: their address. Raises Problem when the room takes nobody."""
-    straight = StraightIn(room.pass_s)
+    straight = StraightIn(room.visit_s)
     joined = await join_line(state, headers, host, room.id, None, straight)
     admission = None
     view = await view_of(state, room.id)
     if straight.expires_ms:
-        admission = admission_of(state, joined.ticket, straight.expires_ms, room.pass_s)
+        admission = admission_of(state, joined.ticket, straight.expires_ms, room.visit_s)
         state["meters"].claimed(room.id, STRAIGHT_IN)
     elif view.position(joined.ticket.number).place in (Place.admitted, Place.claimed):
         admission = await claim_place(state, view, joined.ticket)
-    return Entered(ticket=joined.ticket, admission=admission, cookies=joined.cookies)
+    is_straight = bool(straight.expires_ms)
+    return Entered(ticket=joined.ticket, admission=admission, straight=is_straight, cookies=joined.cookies)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from app.domain.targets import with_pass
 from app.http.line.turns import pass_token
 from app.http.state import State
-from app.origins.connector.tokens import TOKEN_LIFE_S, QueueToken, minutes_of, signed, with_token
+from app.origins.connector.tokens import TOKEN_LIFE_S, QueueToken, RedirectType, minutes_of, signed, with_token
 from app.origins.directory import KnownRoom
 from app.origins.passes import AdmissionPass
 
@@ -20,12 +20,19 @@ def wait_path(room: KnownRoom, target: str) -> str:
 
 
 async def onward_url(
-    state: State, room: KnownRoom, target: str, admission: AdmissionPass, *, by_connector: bool
+    state: State,
+    room: KnownRoom,
+    target: str,
+    admission: AdmissionPass,
+    *,
+    by_connector: bool,
+    straight: bool = False,
 ) -> str:
-    """The target with what lets them in; back into the line where a connector can be told of no time that is left."""
+    """The target with what lets them in, who came `straight` in or waited. Back into the line where no time is left
+    that a connector could be told."""
     if not by_connector or room.origin.customer_id is None:
         return with_pass(target, pass_token(state, admission))
-    token = connector_token(state, room, admission)
+    token = connector_token(state, room, admission, straight=straight)
     if token is not None:
         return with_token(target, token)
     await state["scripts"].end_served(room.id, [(admission.epoch, admission.number)])
@@ -33,7 +40,7 @@ async def onward_url(
     return wait_path(room, target)
 
 
-def connector_token(state: State, room: KnownRoom, admission: AdmissionPass) -> str | None:
+def connector_token(state: State, room: KnownRoom, admission: AdmissionPass, *, straight: bool = False) -> str | None:
     """What the site's connector lets them in by; None if no minute is left that it could count."""
     now_s = state["clock"].seconds()
     minutes = minutes_of(admission.expires_s - now_s)
@@ -44,5 +51,6 @@ def connector_token(state: State, room: KnownRoom, admission: AdmissionPass) -> 
         queue_id=state["origins"].queue_ids.of(room.id, admission.epoch, admission.number),
         ends_s=int(now_s) + TOKEN_LIFE_S,
         valid_minutes=minutes,
+        redirect_type=RedirectType.safetynet if straight else RedirectType.queue,
     )
     return signed(token, room.origin.secrets_at(now_s)[0])

@@ -103,7 +103,7 @@ async def _come_in(request: Request[State], room: KnownRoom, line: LineView | No
         state["meters"].refused(problem.code)
         return _with_target(request, room, _page(request, room, line, None))
     if entered.admission is not None:
-        response = await _sent_on(request, room, entered.admission)
+        response = await _sent_on(request, room, entered.admission, straight=entered.straight)
     else:
         response = _with_target(request, room, see_other(f"/wait/{room.id}"))
     response.raw_headers.extend(entered.cookies)
@@ -161,15 +161,18 @@ def _times_sent(request: Request[State], room: KnownRoom) -> int:
     return int(kept) if kept.isdigit() and len(kept) <= 2 else 0
 
 
-async def _onward(request: Request[State], room: KnownRoom, admission: AdmissionPass) -> Response:
+async def _onward(
+    request: Request[State], room: KnownRoom, admission: AdmissionPass, *, straight: bool = False
+) -> Response:
     """To where they wanted to go, with the sign that they were let in."""
-    by_connector = _is_by_connector(request, room)
-    target = _target(request, room)
-    return see_other(await onward_url(request.state, room, target, admission, by_connector=by_connector))
+    how = {"by_connector": _is_by_connector(request, room), "straight": straight}
+    return see_other(await onward_url(request.state, room, _target(request, room), admission, **how))
 
 
-async def _sent_on(request: Request[State], room: KnownRoom, admission: AdmissionPass) -> Response:
-    response = await _onward(request, room, admission)
+async def _sent_on(
+    request: Request[State], room: KnownRoom, admission: AdmissionPass, *, straight: bool = False
+) -> Response:
+    response = await _onward(request, room, admission, straight=straight)
     _set(request, response, SENT_PREFIX, room, str(_times_sent(request, room) + 1), SENT_LIFE_S)
     return response
 

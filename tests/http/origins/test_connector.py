@@ -80,6 +80,19 @@ async def test_the_place_is_held_until_the_last_cookie_that_the_token_can_make_h
     assert token.ends_s + 60 * token.valid_minutes <= datetime.fromisoformat(ends).timestamp()
 
 
+async def test_a_token_says_whether_its_visitor_waited(system: System) -> None:
+    site = await make_shop(system, maxActive=2)
+    async with visitor(system) as first, visitor(system) as ann, visitor(system) as bob:
+        await sent(first, coming(site))  # so that the room is known to let people in
+        straight = read(token_in(await sent(ann, coming(site))), [site.secret])
+        assert 'data-state="waiting"' in (await bob.go(coming(site))).text
+        await asked(system, "PUT", f"/rooms/{site.room_id}", {"maxActive": 9})
+        waited = read(token_in(await sent(bob, coming(site))), [site.secret])
+    assert straight is not None
+    assert waited is not None
+    assert (straight.redirect_type, waited.redirect_type) == ("safetynet", "queue")
+
+
 async def test_who_waits_is_asked_in_the_language_of_the_shop_and_then_goes_on(system: System) -> None:
     site = await make_shop(system, **WAITING)
     async with visitor(system) as first, visitor(system) as ann:
