@@ -12,6 +12,7 @@ STYLE = """
 @media (prefers-color-scheme:dark){:root{--ink:#ece9e2;--paper:#191a1d;--line:#3b3c40;--deep:#e59a83;--on-deep:#191a1d}}
 *{box-sizing:border-box}
 a{color:var(--deep)}
+body{word-break:keep-all;overflow-wrap:anywhere}
 body{margin:0;background:var(--paper);color:var(--ink);font:1.0625rem/1.6 system-ui,"Noto Sans KR",sans-serif}
 header,main,footer{max-width:60rem;margin:auto;padding:1.25rem}
 header{display:flex;justify-content:space-between;align-items:baseline;border-bottom:1px solid var(--line)}
