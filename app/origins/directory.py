@@ -23,6 +23,7 @@ from app.domain.passing import Mode, PassAlgorithm
 from app.ledger import origins
 from app.ledger.database import Database
 from app.ledger.origins import Stamps
+from app.origins.connector.app_links import AppLinks
 from app.origins.connector.queue_ids import QueueIds
 from app.origins.connector.tokens import visit_s_of
 from app.origins.secrets import NotOurs, Sealer, hash_of
@@ -86,15 +87,19 @@ class KnownRoom:
 
 class Directory:
     """`rooms` and `origins` by id, `customers` by what connectors call them, in small letters. `queue_ids`: by which
-    connectors name visits. `run` follows; `load` is for whoever has just changed something."""
+    connectors name visits; `app_links`: by which apps hand a place on. `run` follows; `load` is for whoever has just
+    changed something."""
 
-    def __init__(self, db: Database, sealer: Sealer, queue_ids: QueueIds, outages: Outages | None = None) -> None:
+    def __init__(
+        self, db: Database, sealer: Sealer, queue_ids: QueueIds, app_links: AppLinks, outages: Outages | None = None
+    ) -> None:
         self.rooms: dict[str, KnownRoom] = {}
         self.origins: dict[str, KnownOrigin] = {}
         self.customers: dict[str, KnownOrigin] = {}
         self._db = db
         self.sealer = sealer
         self.queue_ids = queue_ids
+        self.app_links = app_links
         self._outages = outages or Outages()
         self._stamps: tuple[Stamps, Stamps] | None = None
 
@@ -154,7 +159,7 @@ class Directory:
 @asynccontextmanager
 async def known_origins(db: Database, key: bytes, outages: Outages) -> AsyncIterator[Directory]:
     """All of them, from before the block and kept so while it runs. `key` is what secrets are sealed with."""
-    directory = Directory(db, Sealer(key, token_bytes), QueueIds(key), outages)
+    directory = Directory(db, Sealer(key, token_bytes), QueueIds(key), AppLinks(key, token_bytes), outages)
     await directory.load()
     async with running(Directory=directory.run()):
         yield directory

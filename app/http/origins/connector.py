@@ -73,7 +73,7 @@ def _target(request: Request[State], room: KnownRoom) -> str:
 
 
 def _to_line(request: Request[State], room: KnownRoom) -> Response:
-    response = _found(wait_path(room, _target(request, room)))
+    response = found(wait_path(room, _target(request, room)))
     lang = request.query_params.get("cid", "")[:2].lower()
     if lang in LANGS:
         secure = request.state["settings"].secure_cookies
@@ -81,7 +81,8 @@ def _to_line(request: Request[State], room: KnownRoom) -> Response:
     return response
 
 
-def _found(url: str) -> Response:
+def found(url: str) -> Response:
+    """Sends a browser there."""
     return RedirectResponse(url, 302, headers=NO_STORE)
 
 
@@ -102,7 +103,7 @@ async def error(request: Request[State]) -> Response:
         response.headers["Retry-After"] = str(AGAIN.window_s)
         return response
     admission = await claim_place(state, line, standing.ticket)
-    return _found(await onward_url(state, room, _target(request, room), admission, by_connector=True))
+    return found(await onward_url(state, room, _target(request, room), admission, by_connector=True))
 
 
 async def _may_try_again(state: State, room: KnownRoom, standing: Standing) -> bool:
@@ -177,7 +178,7 @@ def _comes_from(request: Request[State], room: KnownRoom) -> bool:
 
 
 def _leave(request: Request[State], origin: KnownOrigin) -> Response:
-    return _found(safe_target(request.query_params.get("r", ""), origin.hosts) or origin.target_url)
+    return found(safe_target(request.query_params.get("r", ""), origin.hosts) or origin.target_url)
 
 
 routes = [

@@ -38,6 +38,7 @@ from app.origins.passes import AdmissionPass
 from app.room.view import LineView
 
 TARGET_PREFIX, SENT_PREFIX, BY_PREFIX = b"tiketi_to_", b"tiketi_sent_", b"tiketi_by_"
+APP_COOKIE = b"tiketi_app"  # this is the web view of a shop's app
 SENT_LIFE_S = 60
 SENT_MAX = 5  # times within SENT_LIFE_S that somebody is sent on by themselves: a site that loses the pass sends back
 TOLD_APART = "k"  # in the address once a browser was given our cookie: it keeps it by then, or keeps none
@@ -207,6 +208,7 @@ def _frame(request: Request[State], room: KnownRoom) -> Frame:
         onward=base,
         origin_name=room.origin.name,
         leads_to=(origin_of(_target(request, room)),),
+        in_app=cookie(request.scope["headers"], APP_COOKIE) is not None,
     )
 
 

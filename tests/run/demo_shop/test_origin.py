@@ -14,6 +14,7 @@ from app.connect.rules import Action, Rules
 from app.ledger import origins
 from app.ledger.database import Database, open_database
 from app.ledger.events import AdminAction
+from app.origins.connector.app_links import AppLinks
 from app.origins.connector.queue_ids import QueueIds
 from app.origins.directory import Directory
 from app.origins.secrets import Sealer, hash_of
@@ -39,7 +40,12 @@ def keys() -> Keys:
 
 
 async def directory_of(db: Database, keys: Keys) -> Directory:
-    directory = Directory(db, Sealer(keys.holder_key, lambda size: b"x" * size), QueueIds(keys.holder_key))
+    directory = Directory(
+        db,
+        Sealer(keys.holder_key, lambda size: b"x" * size),
+        QueueIds(keys.holder_key),
+        AppLinks(keys.holder_key, bytes),
+    )
     await directory.load()
     return directory
 
