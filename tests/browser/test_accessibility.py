@@ -24,7 +24,19 @@ DESKTOP = {"width": 1280, "height": 900}
 LOOKS = [("ko", PHONE, "light"), ("en", PHONE, "dark"), ("ko", DESKTOP, "dark"), ("en", DESKTOP, "light")]
 LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desktop-dark", "en-desktop-light"]
 # what a part of a route may be
-KNOWN = {"{event_id}": "demo", "{reservation_id}": "{held}", "{user_id}": "u_demo_buyer", "{number}": "1"}
+KNOWN = {
+    "{event_id}": "demo",
+    "{reservation_id}": "{held}",
+    "{user_id}": "u_demo_buyer",
+    "{number}": "1",
+    # of sites behind rooms, whose pages lead away: what is said where there is none
+    "{room_id}": "nowhere",
+    "{customer}": "nobody",
+    "{event}": "nowhere",
+    "{queue_id}": "none",
+    "{code}": "none",
+    "{error:path}": "hash",
+}
 ALSO_OPEN_TO_ALL = (  # other looks of the same routes
     *("/nowhere", "/?q=nothing+like+this", "/events/open-air", "/events/upcoming", "/events/open-air/seats"),
     *("/events/open-air/waitlist", "/reservations/r_nothing"),
