@@ -18,6 +18,7 @@ from pathlib import Path
 
 from app import VERSION
 from app.run import line_commands, origin_commands, seat_commands
+from app.run.guard import command as guard
 from app.run.terminal import Run, adding, asked, complain, refuse, say, stored, sure, tell_of
 from config.keys import KeysError
 from config.settings import Settings, SettingsError, load, unknown
@@ -85,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     line_commands.add_to(add)
     origin_commands.add_to(add)
     seat_commands.add_to(add)
+    guard.add_to(add)
     shell = add("completion", _completion, "print a script with which a shell completes all of this: see the docs")
     shell.add_argument("shell", choices=["bash", "zsh", "fish"])
     return parser

@@ -84,9 +84,9 @@ ONLY = {
     "prometheus_client": ("app.metrics", "app.http.ops.metrics"),
     "arq": ("app.jobs", "workers"),
     "authlib": ("app.identity",),
-    "httpx2": ("app.fetching", "app.identity", "app.door.invitations"),
-    "starlette": ("app.http", "app.main", "app.run.demo_shop"),
-    "uvicorn": ("app.http", "app.run.web", "app.run.demo_shop"),
+    "httpx2": ("app.fetching", "app.identity", "app.door.invitations", "app.run.guard"),
+    "starlette": ("app.http", "app.main", "app.run.demo_shop", "app.run.guard"),
+    "uvicorn": ("app.http", "app.run.web", "app.run.demo_shop", "app.run.guard"),
     "locust": (),
 }
 
@@ -308,6 +308,7 @@ def test_only_the_settings_read_the_environment() -> None:
     # these hand it on, to config.settings.load or to the processes they start
     handing_on = (
         *("app.cli", "app.run.children", "app.run.supervisor", "app.run.demo_shop.__main__", "workers.__main__"),
+        "app.run.guard.__main__",
         "loadtest",
     )
     assert {name for name in readers if not within(name, handing_on)} == set()

@@ -32,6 +32,22 @@ SAID: dict[str, tuple[int, str, str, str, str]] = {
         *(403, "Not here", "This site does not answer such requests."),
         *("허용되지 않는 요청", "이 사이트는 이런 요청에 응답하지 않습니다."),
     ),
+    "headers_too_many": (
+        *(431, "Too much at once", "The request has too many headers."),
+        *("요청이 너무 큽니다", "요청의 헤더가 너무 많습니다."),
+    ),
+    "body_too_long": (
+        *(413, "Too much at once", "What was sent is too long."),
+        *("요청이 너무 큽니다", "보낸 내용이 너무 깁니다."),
+    ),
+    "site_away": (
+        *(502, "One moment", "The site cannot be reached. Please try again in a moment."),
+        *("잠시만 기다려 주세요", "사이트에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요."),
+    ),
+    "site_slow": (
+        *(504, "One moment", "The site takes too long to answer. Please try again in a moment."),
+        *("잠시만 기다려 주세요", "사이트의 응답이 너무 늦습니다. 잠시 후 다시 시도해 주세요."),
+    ),
     "waiting_room_away": (
         *(503, "One moment", "The waiting room cannot be reached. Please try again in a moment."),
         *("잠시만 기다려 주세요", "대기실에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요."),

@@ -49,10 +49,7 @@ class StartError(Exception):
 
 
 def own_command(name: str, listening: int) -> tuple[str, ...]:
-    """How one of our processes is run: `name` is seed, worker-N, web-N or demo-shop. -P: a folder named app nearby is
-    not ours."""
-    if name == SHOP:
-        return (sys.executable, "-P", "-m", "app.run.demo_shop", "--name", name, "--fd", str(listening))
+    """How one of our processes is run: `name` is seed, worker-N or web-N. -P: a folder named app nearby is not ours."""
     kind = name.split("-")[0]
     options = ("--name", name) if kind != "seed" else ()
     return (sys.executable, "-P", "-m", "app.cli", kind, *options, *(("--fd", str(listening)) if kind == "web" else ()))
@@ -70,12 +67,37 @@ class Listening:
         return self.socket.fileno()
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A site that runs beside us, on a port of its own. `port` 0: any that is free. `label`: of it in the banner.
+    `command` is told the open socket and its port."""
+
+    name: str
+    label: str
+    port: int
+    command: Callable[[int, int], tuple[str, ...]]
+
+
+def demo_shop(port: int) -> Beside:
+    def command(listening: int, _: int) -> tuple[str, ...]:
+        return (sys.executable, "-P", "-m", "app.run.demo_shop", "--name", SHOP, "--fd", str(listening))
+
+    return Beside(SHOP, "Demo shop", port, command)
+
+
 class Supervisor:
-    """One run of the product. `command` says how our own processes are started; tests give smaller ones."""
+    """One run of the product. `command` says how our own processes are started; tests give smaller ones. `beside`:
+    instead of the demo shop."""
 
     def __init__(
-        self, settings: Settings, say: Say, command: Command = own_command, restart_policy: RestartPolicy | None = None
+        self,
+        settings: Settings,
+        say: Say,
+        command: Command = own_command,
+        restart_policy: RestartPolicy | None = None,
+        beside: Beside | None = None,
     ) -> None:
+        self._beside = beside or (demo_shop(settings.demo_shop_port) if settings.has_demo_shop else None)
         self._settings = settings
         self._say = say
         self._command = command
@@ -123,9 +145,9 @@ class Supervisor:
         shutil.rmtree(self._metrics_dir, ignore_errors=True)  # of processes that ended with an earlier run
         listening = listen(settings.host, settings.port)
         stack.callback(listening.socket.close)
-        shop = self._listen_for_shop(stack, listening) if settings.has_demo_shop else None
-        port, shop_port = port_of(listening), port_of(shop) if shop else 0
-        self._settings = settings = replace(settings, port=port, demo_shop_port=shop_port)
+        beside = self._beside and self._listen_beside(stack, listening, self._beside)
+        settings = replace(settings, port=port_of(listening), demo_shop_port=port_of(beside) if beside else 0)
+        self._settings = settings
         store = await self._start_redis(stack) if settings.embedded_redis else "your Redis"
         await self._shown("Preparing the stores", self._prepare())
         if why_not := await why_not_public(settings):
@@ -136,22 +158,33 @@ class Supervisor:
             "Starting the web and worker processes",
             self._serve(stack, listening, workers, webs),
         )
-        if shop:
-            self._keep(stack, shop, [SHOP])
-        self._say(banner(settings, listening.url, store, shop.url if shop else ""))
+        shown = None
+        if self._beside and beside:
+            self._keep_beside(stack, self._beside, beside)
+            shown = self._beside.label, beside.url
+        self._say(banner(settings, listening.url, store, shown))
 
-    def _listen_for_shop(self, stack: AsyncExitStack, listening: Listening) -> Listening:
-        """At the port that is set, else beside ours if that is free. Raises StartError."""
-        settings, beside = self._settings, port_of(listening) + 1
-        if settings.demo_shop_port or not settings.port:
-            shop = listen(settings.host, settings.demo_shop_port)
+    def _listen_beside(self, stack: AsyncExitStack, ours: Listening, beside: Beside) -> Listening:
+        """At the port that is set, else at the one after ours if that is free. Raises StartError."""
+        settings = self._settings
+        if beside.port or not settings.port:
+            listening = listen(settings.host, beside.port)
         else:
             try:
-                shop = listen(settings.host, beside)
+                listening = listen(settings.host, port_of(ours) + 1)
             except (StartError, OverflowError):
-                shop = listen(settings.host, 0)
-        stack.callback(shop.socket.close)
-        return shop
+                listening = listen(settings.host, 0)
+        stack.callback(listening.socket.close)
+        return listening
+
+    def _keep_beside(self, stack: AsyncExitStack, beside: Beside, listening: Listening) -> None:
+        spec = Spec(
+            name=beside.name,
+            command=beside.command(listening.fd, port_of(listening)),
+            environ=self._environ_of(beside.name),
+            fds=(listening.fd,),
+        )
+        self._begin(stack, [Child(spec, self._say, self._restart_policy)])
 
     async def _serve(
         self, stack: AsyncExitStack, listening: Listening, workers: Sequence[str], webs: Sequence[str]
@@ -175,7 +208,7 @@ class Supervisor:
                     name=name,
                     command=self._command(name, listening.fd),
                     environ=self._environ_of(name),
-                    fds=() if name.startswith("worker") else (listening.fd,),
+                    fds=(listening.fd,) if name.startswith("web") else (),
                 ),
                 self._say,
                 self._restart_policy,
@@ -284,14 +317,14 @@ async def _ready(listening: Listening) -> bool:
     return False
 
 
-def banner(settings: Settings, url: str, store: str, shop_url: str = "") -> str:
-    """The text shown once everything runs: addresses, logins, and how to stop."""
+def banner(settings: Settings, url: str, store: str, beside: tuple[str, str] | None = None) -> str:
+    """The text shown once everything runs: addresses, logins, and how to stop. `beside`: what runs beside us, where."""
     url = settings.public_url.rstrip("/") or url
     rows = [("Events", f"{url}/")]
     if settings.demo:
         rows.append(("Demo sale", f"{url}/events/{DEMO_EVENT}"))
-    if shop_url:
-        rows.append(("Demo shop", f"{shop_url}/"))
+    if beside:
+        rows.append((beside[0], f"{beside[1]}/"))
     rows.append(("Admin", f"{url}/admin"))
     if settings.demo and not settings.is_public:
         admin = next(account for account in ACCOUNTS if account.role == "admin")

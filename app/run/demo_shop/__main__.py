@@ -10,8 +10,9 @@ import time
 import uvicorn
 
 from app.connect.asgi import WaitingRoom
-from app.run.demo_shop.origin import RULES, api_key
+from app.run.demo_shop.origin import RULES
 from app.run.demo_shop.shop import Shop
+from app.run.own_origins import api_key
 from config.demo import SHOP
 from config.keys import load_keys
 from config.logging import logged
@@ -28,7 +29,7 @@ def serve(settings: Settings, fd: int, name: str) -> None:
         room=SHOP,
         rules=RULES,
         origin=SHOP,
-        api_key=api_key(load_keys(settings.data_dir, settings.keys_file)),
+        api_key=api_key(load_keys(settings.data_dir, settings.keys_file), SHOP),
     )
     config = uvicorn.Config(
         behind, loop="uvloop", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S

@@ -18,7 +18,8 @@ from app.origins.connector.app_links import AppLinks
 from app.origins.connector.queue_ids import QueueIds
 from app.origins.directory import Directory
 from app.origins.secrets import Sealer, hash_of
-from app.run.demo_shop.origin import RULES, api_key, seed_shop
+from app.run.demo_shop.origin import RULES, seed_shop
+from app.run.own_origins import api_key
 from config.demo import SHOP
 from config.keys import Keys, added, new_keys
 
@@ -55,9 +56,11 @@ async def test_web_processes_know_the_shop_and_its_key(db: Database, keys: Keys)
     room = (await directory_of(db, keys)).rooms[SHOP]
     assert room.origin.hosts == {"http://127.0.0.1:8001", "http://localhost:8001"}
     assert room.target_url == "http://127.0.0.1:8001/"
-    assert room.origin.has_key(api_key(keys), NOW.timestamp())
-    assert room.origin.has_key(api_key(added(keys)), NOW.timestamp()), "also once there are newer keys to sign with"
-    assert not room.origin.has_key(api_key(new_keys()), NOW.timestamp())
+    assert room.origin.has_key(api_key(keys, SHOP), NOW.timestamp())
+    assert room.origin.has_key(api_key(added(keys), SHOP), NOW.timestamp()), (
+        "also once there are newer keys to sign with"
+    )
+    assert not room.origin.has_key(api_key(new_keys(), SHOP), NOW.timestamp())
 
 
 async def test_at_the_next_start_only_its_address_is_another(db: Database, keys: Keys) -> None:
