@@ -81,6 +81,9 @@ class KnownRoom:
         until its cookie begins, and no shorter than such a cookie can be."""
         return self.pass_s if self.origin.customer_id is None else visit_s_of(self.pass_s)
 
+    def name_in(self, lang: str) -> str:
+        return self.translations.get(lang, self.name)
+
     def is_over(self, now: datetime) -> bool:
         return self.closes_at is not None and self.closes_at <= now
 

@@ -36,7 +36,7 @@ ROOM_OPTIONS = (
 )
 CHOICES = (
     ("mode", ("always", "standby"), "whether everybody queues, or only while more come than may be let in"),
-    ("door", ("open", "challenge"), "what a new place takes"),
+    ("door", ("open", "challenge", "invited"), "what a new place takes"),
     ("opening", ("draw", "first"), "the order at the opening"),
     ("pass-algorithm", ("EdDSA", "HS256"), "how a pass is signed: with our keys, or with the origin's secret"),
 )

@@ -26,6 +26,8 @@ LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desktop-dark", "en-desktop-
 # what a part of a route may be
 KNOWN = {
     "{event_id}": "demo",
+    "{origin_id}/rooms/{room_id}": "a-site/rooms/a-site-sale",
+    "{origin_id}": "a-site",
     "{reservation_id}": "{held}",
     "{user_id}": "u_demo_buyer",
     "{number}": "1",
@@ -44,6 +46,7 @@ ALSO_OPEN_TO_ALL = (  # other looks of the same routes
 ALSO_FOR_ADMINS = (
     *("/admin/events?q=nothing+like+this", "/admin/events/open-air/files"),
     *("/admin/reservations?id=r_nothing", "/admin/reservations?since=x"),
+    *("/admin/events/a-site-sale", "/admin/origins/a-site?fail=open&upstream=http://127.0.0.1:8080"),
     *("/admin/events/demo/places?number=1", "/admin/events/demo/places/999999"),
 )
 
@@ -67,9 +70,20 @@ def people(chromium: Browser, system: Up) -> Iterator[People]:
     buyer.wait_for_url("**/reservations/*")
     log_in_admin(admin)
     admin.wait_for_url("**/admin")
+    make_site(admin)
     yield People(buyer.url.rpartition("/")[2], *(context.storage_state() for context in made))
     for context in made:
         context.close()
+
+
+def make_site(admin: Page) -> None:
+    """An origin with a room, as an admin makes them."""
+    ours = {"X-Requested-With": "tiketi"}
+    site = {"id": "a-site", "name": "A site", "hosts": ["a.example"], "targetUrl": "https://a.example/"}
+    room = {"id": "a-site-sale", "origin": "a-site", "name": "Sale", "rules": [{"action": "pass", "path": "/about"}]}
+    for path, body in (("origins", site), ("rooms", room)):
+        answer = admin.request.post(f"/api/admin/{path}", data=body, headers=ours)
+        assert answer.status == 201, answer.text()
 
 
 def assert_accessible(page: Page) -> None:

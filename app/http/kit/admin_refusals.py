@@ -8,8 +8,8 @@ ADMIN_REFUSALS = {
     "admission_fixed": Kind(
         409, "How people are let in is decided when an event is made.", "Make another event, and cancel this one."
     ),
-    "change_refused": Kind(409, "{why}.", "Read the room again and make the change to what it is now.", True),
-    "customer_taken": Kind(409, "Another origin has this customerId.", "Choose another one.", True),
+    "change_refused": Kind(409, "{why}.", "Read the room again and make the change to what it is now."),
+    "customer_taken": Kind(409, "Another origin has this customerId.", "Choose another one."),
     "dimensions_invalid": Kind(422, "The dimensions are some of {allowed}, each once, divided by commas.", CORRECT),
     "event_cancelled.admin": Kind(
         409, "This event is cancelled: nothing of it can be changed.", "Make another event instead."
@@ -23,21 +23,20 @@ ADMIN_REFUSALS = {
     "grade_in_use": Kind(409, "A grade that has seats cannot be taken away.", "Leave the grade in the list."),
     "grade_invalid": Kind(422, "A grade's name has at most {limit} visible characters.", CORRECT),
     "grade_twice": Kind(422, "A grade is listed twice; each has one price.", "Send each grade once."),
-    "id_taken": Kind(409, "There is a room, an event or an origin {named!r} already.", "Choose another id.", True),
+    "id_taken": Kind(409, "There is a room, an event or an origin {named!r} already.", "Choose another id."),
     "origin_changed": Kind(
         409,
         "Someone else changed this meanwhile. Look at it again.",
         "Read it again and make the change to what it is now.",
-        True,
     ),
-    "origin_has_rooms": Kind(409, "An origin that has rooms cannot be deleted.", "Keep it; close its rooms.", True),
+    "origin_has_rooms": Kind(409, "An origin that has rooms cannot be deleted.", "Keep it; close its rooms."),
     "payload_invalid.version": Kind(422, "If-Match must be the version of the event.", READ_EVENT),
     "picture_refused": Kind(422, "{why}", "Choose another picture.", True),
     "poster_unknown": Kind(404, "There is no such poster.", "Read the event again: it says where its poster is.", True),
     "prices_invalid": Kind(422, "{given!r} is not a grade and its price. Say it as VIP=150000.", CORRECT),
     "prices_invalid.many": Kind(422, "There may be {limit} grades.", "Send fewer grades."),
-    "room_window_empty": Kind(422, "The room must open before it closes.", CORRECT, True),
-    "rules_invalid": Kind(422, "{at}: {why}.", CORRECT, True),
+    "room_window_empty": Kind(422, "The room must open before it closes.", CORRECT),
+    "rules_invalid": Kind(422, "{at}: {why}.", CORRECT),
     "sale_ends_late": Kind(
         422,
         "The event would begin before its sale ends. Move the end of the sale too.",
@@ -54,14 +53,13 @@ ADMIN_REFUSALS = {
     "hall_full": Kind(409, "A map may have {limit} seats, and so many may be added at a time.", CORRECT),
     "target_foreign": Kind(
         422,
-        "{field} is not an address at one of the origin's hosts, by https unless the host is for development.",
+        "targetUrl is not an address at one of the origin's hosts, by https unless the host is for development.",
         CORRECT,
-        True,
     ),
     "time_invalid": Kind(422, "{where}: {why}.", "Send a time such as 2026-05-01T09:00+09:00."),
     "time_skipped": Kind(422, "{where}: {why}.", "Send another time, or one with its offset."),
     "time_twice": Kind(422, "{where}: {why}.", "Send the time with its offset, which says which of the two is meant."),
-    "too_many_origins": Kind(409, "There are as many as there may be.", "Delete or reuse others.", True),
+    "too_many_origins": Kind(409, "There are as many as there may be.", "Delete or reuse others."),
     "upload_unknown": Kind(404, "There is no such upload, or it was too long ago.", "Send the file again.", True),
     "uploads_full": Kind(503, "Too many pictures wait to be worked on. Try again in a minute.", AGAIN),
     "zone_unknown": Kind(422, "{where}: {why}.", "Send the name of an IANA time zone such as Asia/Seoul."),

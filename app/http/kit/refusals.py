@@ -224,7 +224,7 @@ _LINE = {
 }
 
 _ORIGINS = {
-    "origin_unknown": Kind(404, "There is no origin {origin_id!r}.", LOOK_UP, True),
+    "origin_unknown": Kind(404, "There is no origin {origin_id!r}.", LOOK_UP),
     "api_key_wrong": Kind(401, "This is no API key of this origin.", "Send the origin's key as a Bearer token.", True),
     "request_refused": Kind(403, "A rule of this room refuses such requests.", "Ask for something else.", True),
     "visit_unknown": Kind(

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.domain import local_time, patterns
 from app.domain.line import Door, Opening
 from app.domain.local_time import local_text
 from app.domain.reservation import SEATS_PER_BUYER
@@ -24,12 +23,13 @@ from app.domain.sale import status_of
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
 from app.http.admin import events as admin_events
+from app.http.admin.pages.forms import wrong_of
 from app.http.admin.pages.gate import LOGIN, AdminPage, admin_route
 from app.http.events.cache import known_event
 from app.http.events.shapes import GRADES_MAX, EventEdit, EventWanted
 from app.http.events.view import event_view
 from app.http.kit.csrf import FIELD, check_csrf
-from app.http.kit.fields import Misfit, Reason, misfit_of
+from app.http.kit.fields import misfit_of
 from app.http.kit.forms import Form, first, read_form
 from app.http.kit.i18n import Texts, lang_of, texts_for
 from app.http.kit.menu import Link
@@ -196,7 +196,7 @@ def _converted(sent: Mapping[str, Any], kind: type[T], form: Form) -> T:
         return msgspec.convert(sent, kind, strict=False)
     except msgspec.ValidationError as error:
         found = misfit_of(error, kind, sent, lax=True)
-        wrong, limit = _wrong(found)
+        wrong, limit = wrong_of(found)
         field = _field(found.place, form)
         raise Problem("payload_invalid.form", why=found.words, field=field, wrong=wrong, limit=limit) from None
 
@@ -211,24 +211,6 @@ def _field(place: Sequence[str | int], form: Form) -> str:
         case ["room", str(name)] | [str(name), *_]:
             return name
     return ""
-
-
-def _wrong(found: Misfit) -> tuple[str, str]:
-    """What is wrong with a field, as a word of `admin.event_form.wrong.`, and the limit that it passes."""
-    match found.reason, found.limit:
-        case (Reason.missing | Reason.short, _) | (Reason.pattern, patterns.ONE_LINE):
-            return "empty", ""
-        case Reason.pattern, local_time.MOMENT:
-            return "time", ""
-        case Reason.pattern, _:
-            return "text", ""
-        case Reason.kind, "int":
-            return "whole", ""
-        case Reason.kind, "float":
-            return "number", ""
-        case (Reason.long | Reason.small | Reason.large) as reason, limit:
-            return reason.value, str(limit)
-    return "", ""
 
 
 def _form(

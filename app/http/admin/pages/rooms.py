@@ -5,6 +5,7 @@ Admins only. Every change goes through the admin API, from the page's script.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.line import RoomState
+from app.domain.line import Door, RoomState
 from app.http.accounts.sessions import log_in
 from app.http.accounts.tokens import Session
 from app.http.admin.pages.gate import LOGIN, admin_route
@@ -32,6 +33,8 @@ from app.ledger import reservation_search
 from app.room.view import LineView
 
 ROOMS_PER_PAGE = 20
+ORIGIN_ZONE = "UTC"
+ORIGIN_DOORS = ["open", "challenge", "invited"]  # the others ask for an account of the shop
 
 
 async def login_page(request: Request[State]) -> Response:
@@ -67,7 +70,9 @@ async def rooms_page(request: Request[State], _: Session) -> Response:
     """The rooms, a page at a time: those in which something happens, then those to come, then those that are closed."""
     start, views = offset_of(request), sorted(request.state["rooms"].views.values(), key=_urgency)
     shown = [view.event_id for view in views[start : start + ROOMS_PER_PAGE]]
-    titles = await reservation_search.titles(request.state["db"], shown, lang_of(request))
+    lang, known = lang_of(request), request.state["origins"].rooms
+    titles = await reservation_search.titles(request.state["db"], shown, lang)
+    titles |= {room_id: known[room_id].name_in(lang) for room_id in shown if room_id in known}
     rooms = [
         {"event_id": event_id, "title": titles[event_id], "numbers": await _numbers(request.state, event_id)}
         for event_id in shown
@@ -82,32 +87,53 @@ def _urgency(view: LineView) -> tuple[int, int, str]:
     return group, view.opens_ms, view.event_id
 
 
-async def room_page(request: Request[State], _: Session) -> Response:
-    event = await known_event(request.state, request.path_params["event_id"])
-    if await request.state["rooms"].find(event.id) is None:
-        raise Problem("event_unknown.no_room", event_id=event.id)
-    t, lang = texts_for(request), lang_of(request)
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """What a room is of: an event, or an origin. Its times are shown by the clock of `zone`."""
+
+    event_id: str
+    title: str
+    zone: str
+    origin_id: str | None = None
+
+
+async def _titled(request: Request[State], room_id: str) -> Titled:
+    """Raises Problem 404."""
+    lang, room = lang_of(request), request.state["origins"].rooms.get(room_id)
+    if room is not None:
+        return Titled(room_id, room.name_in(lang), ORIGIN_ZONE, room.origin.id)
+    event = await known_event(request.state, room_id)
     shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang)
-    numbers = await _numbers(request.state, event.id)
-    past = await request.state["room_control"].history(event.id)
+    return Titled(room_id, shown.title, shown.zone)
+
+
+async def room_page(request: Request[State], _: Session) -> Response:
+    event_id = request.path_params["event_id"]
+    shown = await _titled(request, event_id)
+    if await request.state["rooms"].find(event_id) is None:
+        raise Problem("event_unknown.no_room", event_id=event_id)
+    t = texts_for(request)
+    numbers = await _numbers(request.state, event_id)
+    past = await request.state["room_control"].history(event_id)
     changes = [
         {
             "at": stamp(datetime.fromisoformat(change["at"]), shown.zone),
             "who": change["who"],
             "what": change_words(t, change["change"]),
         }
-        for change in await request.state["room_control"].changes(event.id)
+        for change in await request.state["room_control"].changes(event_id)
     ]
     context = {
         "section": "/admin",
         "event": shown,
+        "doors": [door.value for door in Door] if shown.origin_id is None else ORIGIN_DOORS,
         "numbers": numbers,
         "cells": number_cells(t, numbers),
         "full": is_full(numbers),
         "opening": opening_words(t, numbers, request.state["clock"].now()),
         "changes": changes,
     }
-    script = {"eventId": event.id, "zone": shown.zone, "numbers": numbers, "past": msgspec.to_builtins(past)}
+    script = {"eventId": event_id, "zone": shown.zone, "numbers": numbers, "past": msgspec.to_builtins(past)}
     return page(request, "admin/room.html", context, script=script, words=("line.room.", "admin.room.", "admin.live."))
 
 
