@@ -293,3 +293,12 @@ async def test_the_configuration_is_for_who_has_the_key_and_grows_with_every_cha
     assert "Ignore" in [each["ActionType"] for each in ruled["Integrations"]]
     assert empty["Integrations"] == []
     assert 0 < shown["Version"] < ruled["Version"] < empty["Version"]
+
+
+async def test_the_script_for_requests_has_an_address_that_stays(system: System) -> None:
+    async with system.web.client() as client:
+        answer = await client.get("/connect/requests.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert "currentScript" in answer.text
