@@ -10,7 +10,22 @@ from functools import partial
 
 import structlog
 
-from loadtest.bench import admission, door, draw, hold, join, lane, memory, poll, rooms, rules, scale, seating, streams
+from loadtest.bench import (
+    admission,
+    door,
+    draw,
+    guard,
+    hold,
+    join,
+    lane,
+    memory,
+    poll,
+    rooms,
+    rules,
+    scale,
+    seating,
+    streams,
+)
 from loadtest.bench.machine import ALL_CORES, others_s
 from loadtest.bench.report import BenchError, Row, Say, progress, table
 
@@ -28,6 +43,7 @@ MEASURES: dict[str, Measure] = {
     "rooms": rooms.measure,
     "rules": rules.measure,
     "draw": draw.measure,
+    "guard": guard.measure,
     "memory": memory.measure,
     "scale": scale.measure,
 }

@@ -13,6 +13,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,11 +22,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.connect.asgi import WaitingRoom
 from app.connections import open_redis, timing
 from app.http.hot.fast import FastProtocol
 from app.http.hot.sockets import SOCKETS
 from app.main import create_app
 from app.room.scripts import RoomScripts
+from app.run.guard.proxy import Proxy
 from app.run.web import Server
 from config.settings import Settings, load
 
@@ -66,6 +69,12 @@ def evalsha(settings: Settings, answer: str) -> Starlette:
         return JSONResponse({**said, "number": batch.joined[0].number, "room": batch.room}, 201)
 
     return _app(Route("/evalsha", post, methods=["POST"]))
+
+
+def guarded(_: Settings, site: str) -> ASGIApp:
+    """The proxy of `tiketi guard`, with rules that let everything pass."""
+    rules = [{"action": "pass"}]
+    return WaitingRoom(Proxy(site), tiketi=site, room="bench", rules=rules, fetch=lambda: b"")
 
 
 def watched(settings: Settings, _: str) -> ASGIApp:
@@ -116,8 +125,12 @@ KINDS: dict[str, Callable[[Settings, str], ASGIApp]] = {
     "bare": bare,
     "zrank": zrank,
     "evalsha": evalsha,
+    "guarded": guarded,
     "watched": watched,
 }
+
+
+PROTOCOLS: dict[str, Any] = {"watched": FastProtocol, "guarded": "h11"}
 
 
 def main() -> None:
@@ -125,11 +138,12 @@ def main() -> None:
     parser.add_argument("kind", choices=sorted(KINDS))
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--answer", default="{}", help="the JSON to answer with")
+    parser.add_argument("--site", help="what is guarded")
     given = parser.parse_args()
     config = uvicorn.Config(  # app/run/web.py's, but for the application
-        KINDS[given.kind](load(os.environ), given.answer),
+        KINDS[given.kind](load(os.environ), given.site or given.answer),
         loop="uvloop",
-        http=FastProtocol if given.kind == "watched" else "httptools",  # the product's own, or as anyone has it
+        http=PROTOCOLS.get(given.kind, "httptools"),  # the product's own, or as anyone has it
         **SOCKETS,
         lifespan="on",
         log_config=None,

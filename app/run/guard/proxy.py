@@ -26,8 +26,9 @@ IDLE_S = 300.0  # between two parts of an answer: streams of events may be quiet
 BODY_IDLE_S = 30.0  # between two parts of a request's body
 BODY_BYTES_MAX = 256 << 20
 HEADERS_MAX = 100
-CONNECTIONS_MAX = 500
-IDLE_CONNECTIONS_MAX = 50
+POOLS = 16  # a pool looks at all its connections for each request
+CONNECTIONS_PER_POOL_MAX = 64
+KEPT_S = 30.0
 
 HOP_BY_HOP = frozenset(
     (
@@ -50,14 +51,31 @@ class BodyTooSlow(Exception):
     """A part of a request's body did not come in time."""
 
 
+class _Pools(httpx2.AsyncBaseTransport):
+    """Several pools of connections, by turns."""
+
+    def __init__(self) -> None:
+        most = CONNECTIONS_PER_POOL_MAX
+        limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEPT_S)
+        self._pools = [httpx2.AsyncHTTPTransport(limits=limits, trust_env=False) for _ in range(POOLS)]
+        self._turn = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._turn = (self._turn + 1) % POOLS
+        return await self._pools[self._turn].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for pool in self._pools:
+            await pool.aclose()
+
+
 class Proxy:
     """An ASGI application. `site`: scheme and host, such as http://localhost:3000."""
 
-    def __init__(self, site: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, site: str) -> None:
         self._site = httpx2.URL(site)
-        limits = httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=IDLE_CONNECTIONS_MAX)
         timeout = httpx2.Timeout(IDLE_S, connect=CONNECT_S, pool=CONNECT_S)
-        self._client = httpx2.AsyncClient(limits=limits, timeout=timeout, trust_env=False, transport=transport)
+        self._client = httpx2.AsyncClient(timeout=timeout, trust_env=False, transport=_Pools())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
