@@ -17,7 +17,9 @@ PASS_PART = "tiketi_pass"  # noqa: S105 - a name, not a secret
 HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){0,9}[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[1-9][0-9]{0,4})?"
 HOST_ENTRY = rf"^(?:http://)?{HOST}$"
 DEVELOPMENT = "http://"
-_URL = re.compile(rf"(https?)://({HOST})((?:[/?#][!#-;=?-\[\]_a-z~]*)?)", re.IGNORECASE)  # no quotes, < > ^ ` \ { | }
+_URL = re.compile(
+    rf"(https?)://({HOST})((?:[/?#][!#-;=?-\[\]_a-z~]*)?)", re.ASCII | re.IGNORECASE
+)  # no " < > ^ ` \ { | }
 _USUAL_PORT = {"https": ":443", "http": ":80"}
 
 

@@ -50,6 +50,9 @@ REFUSED = [
     "https://shop.example\\evil",
     "https://shop.example/\\evil",
     "http://shop.example/",
+    "http\u017f://shop.example/",  # a letter that is an s where capitals are alike
+    "https://shop.example/\u212a",  # and one that is a k
+    "https://loca\u017fhost.example/",
     "javascript:alert(1)",
     "javascript://shop.example/%0aalert(1)",
     "data:text/html,<script>",
