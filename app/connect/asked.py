@@ -1,7 +1,8 @@
 """A request as rules see it, in one spelling, whoever received it.
 
 The path is decoded once, as shops do. One that servers read in different ways (dot segments, a backslash, a semicolon,
-an encoded slash, what is still encoded) is `is_ambiguous`: no rule can say where it leads.
+an encoded slash, what is still encoded, a fragment, which some cut off) is `is_ambiguous`: no rule can say where it
+leads.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ COOKIES_MAX = 200
 
 _SEVERAL_SLASHES = re.compile("//+")
 _AMBIGUOUS = re.compile(r"[\\;%\x00-\x1f\x7f\ufffd]|/\.{1,2}(?:/|$)")
-_AMBIGUOUS_RAW = re.compile(r"%(?:2f|5c|25|3b)", re.IGNORECASE)
+_AMBIGUOUS_RAW = re.compile(r"%(?:2f|5c|25|3b)|#", re.IGNORECASE)
 
 Headers = Iterable[tuple[bytes, bytes]]
 

@@ -78,6 +78,7 @@ def test_rules_of_different_depth_do_not_disturb_each_other() -> None:
         "/assets/../buy",
         "/assets/%2e%2e/buy",
         "/assets/..%2fbuy",
+        "/assets/a#b",  # no browser sends it; nginx hands it on as it is
         "/assets/.",
         "/assets%5c..%5cbuy",
         "/assets\\buy",
@@ -93,6 +94,12 @@ def test_an_address_that_servers_read_in_different_ways_never_passes_by_a_rule(t
     rules = Rules([{"action": "pass", "path": "/assets"}, PASS_ALL])
     assert rules.decide(asked("/assets/a.css")) is Action.let_pass
     assert rules.decide(asked(target)) is Action.queue
+
+
+def test_an_address_with_a_fragment_is_the_one_without_to_some_servers_and_is_not_let_by() -> None:
+    rules = Rules([{"action": "queue", "path": "/buy"}, PASS_ALL])
+    assert [rules.decide(asked(target)) for target in ("/buy#", "/buy#a?b", "/b%75y#")] == ["queue"] * 3
+    assert rules.decide(asked("/bu%23y")) is Action.let_pass
 
 
 def test_slashes_are_counted_once_and_letters_are_decoded() -> None:
