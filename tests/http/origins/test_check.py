@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from app.origins.check import TOKENS_MAX
 from tests.http.buyer import assert_problem, buyer
 from tests.http.origins.site import HOST, SECRETIVE, TARGET, check, let_in, make_site
 from tests.http.system import System
@@ -102,6 +103,19 @@ async def test_a_good_pass_in_a_cookie_counts_beside_a_bad_one_in_the_address(sy
     answer = await check(system, site.room_id, "/sale?tiketi_pass=old", carried)
     assert (answer.status_code, answer.headers["location"]) == (302, TARGET)
     assert "set-cookie" not in answer.headers
+
+
+async def test_few_passes_of_one_request_are_looked_at(system: System) -> None:
+    """Each that is forged costs a signature, and a request has room for hundreds."""
+    site = await make_site(system)
+    token = await let_in(system, site.room_id)
+    forged = f"{token[:-4]}AAAA"
+    statuses = []
+    async with system.web.client() as client:
+        for before in (TOKENS_MAX - 1, TOKENS_MAX):  # the last header is looked at first
+            shown = [("x-admission-pass", token), *[("x-admission-pass", forged)] * before]
+            statuses.append((await client.get(f"/check/{site.room_id}", headers=shown)).status_code)
+    assert statuses == [200, 302]
 
 
 async def test_who_is_no_trusted_proxy_is_not_believed(system: System) -> None:
