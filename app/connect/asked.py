@@ -19,6 +19,7 @@ COOKIES_MAX = 200
 _SEVERAL_SLASHES = re.compile("//+")
 _AMBIGUOUS = re.compile(r"[\\;%\x00-\x1f\x7f\ufffd]|/\.{1,2}(?:/|$)")
 _AMBIGUOUS_RAW = re.compile(r"%(?:2f|5c|25|3b)|#", re.IGNORECASE)
+_END_OF_NAME = re.compile(r"[\[\x00]")
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -63,6 +64,12 @@ class Asked:
             raise TooLong from None
         return _gathered(pairs)
 
+    def is_unclear(self, name: str) -> bool:
+        """Whether a server may read something else as this parameter than its only value: some take the first of
+        several, some the last, and PHP takes `a`, ` a` and `a[]` for one. Raises TooLong."""
+        alike = [each for each in self.parameters if _plain(each) == _plain(name)]
+        return alike not in ([], [name]) or len(self.parameters.get(name, ())) > 1
+
     @cached_property
     def headers(self) -> dict[str, tuple[str, ...]]:
         return _gathered((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._raw_headers)
@@ -81,6 +88,10 @@ class Asked:
 def is_ambiguous_target(raw: str) -> bool:
     """Whether a path as in the request line has encoded what decoders and others read as different paths."""
     return _AMBIGUOUS_RAW.search(raw) is not None
+
+
+def _plain(name: str) -> str:
+    return _END_OF_NAME.split(name.lstrip(" "), maxsplit=1)[0].replace(".", "_").replace(" ", "_").lower()
 
 
 def _hosts(host: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ HEALTH: dict[str, Any] = {
     "path": ["=/healthz", "=/health", "=/readyz", "=/robots.txt", "=/favicon.ico", "/.well-known/acme-challenge"],
     "queryOnly": [],
 }
+# names of payment call-backs: what is no name to WooCommerce (nothing, zero, signs) it leaves to the pages of the shop
+CALLBACKS = ["*a*", "*c*", "*e*", "*i*", "*o*", "*u*"]
 # files that WordPress has: at other addresses below /wp-admin it answers with pages of the shop
 WORDPRESS_ADMIN = (
     *("about", "admin", "admin-footer", "async-upload", "comment", "credits", "customize", "edit", "edit-comments"),
@@ -44,8 +46,15 @@ PRESETS: dict[str, list[dict[str, Any]]] = {
         HEALTH,
         _assets("/wp-content/", "/wp-includes/", "/wp-admin/css/", "/wp-admin/js/", "/wp-admin/images/"),
         # answered by WooCommerce itself, which then ends: also with anything else in the query
-        {"action": "pass", "path": ["=/"], "query": {"wc-api": "*"}},
-        {"action": "pass", "path": ["/wc-api"]},
+        {"action": "pass", "path": ["=/"], "query": {"wc-api": CALLBACKS}, "ignoreCase": True},
+        {
+            "action": "pass",
+            "path": ["/wc-api/*"],
+            "also": [
+                {"negate": True, "path": ["=/wc-api/", "=/wc-api/0", "=/wc-api/0/"]},
+                {"negate": True, "query": {"wc-api": "*"}},
+            ],
+        },
         {"action": "queue", "query": {"add-to-cart": "*"}},
         {"action": "pass", "method": READ, "path": ["=/wp-admin", "=/wp-admin/"], "queryOnly": []},
         {"action": "pass", "path": ["=/wp-login.php", "=/wp-cron.php"]},

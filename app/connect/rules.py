@@ -110,6 +110,7 @@ class Rules:
     def __init__(self, objects: Sequence[Mapping[str, Any]] = ()) -> None:
         self.objects = _checked(objects)
         self._actions = [Action(rule["action"]) for rule in self.objects]
+        self._parameters = [_parameters_of(rule) for rule in self.objects]
         depth = max((len(rule.get("also", ())) for rule in self.objects), default=0)
         self._layers = [_Layer([_group(rule, layer) for rule in self.objects]) for layer in range(depth + 1)]
 
@@ -128,7 +129,14 @@ class Rules:
         if place is None:
             return Action.queue
         action = self._actions[place]
-        return Action.queue if action is Action.let_pass and asked.is_ambiguous else action
+        return Action.queue if action is Action.let_pass and self._is_doubtful(place, asked) else action
+
+    def _is_doubtful(self, place: int, asked: Asked) -> bool:
+        """Whether a server may see another request than the rule fits."""
+        try:
+            return asked.is_ambiguous or any(asked.is_unclear(name) for name in self._parameters[place])
+        except TooLong:
+            return True
 
     def first(self, asked: Asked) -> int | None:
         """The place of the first rule that fits, from 0. None: none does, or the request cannot be judged."""
@@ -148,6 +156,10 @@ def _group(rule: Mapping[str, Any], layer: int) -> Mapping[str, Any]:
     if layer == 0:
         return rule
     return further[layer - 1] if layer <= len(further) else {}
+
+
+def _parameters_of(rule: Mapping[str, Any]) -> list[str]:
+    return [name for group in (rule, *rule.get("also", ())) for name in group.get("query", ())]
 
 
 def _check(kind: str, name: str, ignoring: bool) -> _Check:

@@ -102,6 +102,15 @@ def test_an_address_with_a_fragment_is_the_one_without_to_some_servers_and_is_no
     assert rules.decide(asked("/bu%23y")) is Action.let_pass
 
 
+@pytest.mark.parametrize(
+    "query", ["a=1&a=2", "a=1&%20a=2", "a=1&a[]=2", "a=1&a%00b=2", "a=1&A=2", "a[]=1", "b=1", "a.b=1", "a=1&a.b=2"]
+)
+def test_a_parameter_that_servers_read_in_different_ways_never_passes_by_a_rule(query: str) -> None:
+    rules = Rules([{"action": "pass", "query": {"a": "1"}, "also": [{"negate": True, "query": {"a_b": "*"}}]}])
+    assert rules.decide(asked("/?x=1&a=1&x=1")) is Action.let_pass
+    assert rules.decide(asked(f"/?{query}")) is Action.queue
+
+
 def test_slashes_are_counted_once_and_letters_are_decoded() -> None:
     rules = Rules([{"action": "queue", "path": "/buy"}, PASS_ALL])
     assert [rules.decide(asked(target)) for target in ("//buy", "/%62uy", "/buy//1")] == ["queue"] * 3
