@@ -17,6 +17,9 @@ CONNECTOR_REFUSALS = {
         "No origin is the customer {customer!r} of a connector.",
         "Let the connector name the customerId that an origin has.",
     ),
+    "connector_config_invalid": Kind(
+        422, "This is no integration configuration: {why}.", "Send the JSON that the connector loads.", True
+    ),
     "enqueue_token_expired": Kind(403, "This enqueue token has expired.", NEW_TOKEN),
     "enqueue_token_foreign": Kind(403, "This enqueue token is for another room or customer.", NEW_TOKEN),
     "enqueue_token_invalid": Kind(403, "This is no enqueue token of the shop's.", NEW_TOKEN),

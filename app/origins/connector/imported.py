@@ -58,11 +58,13 @@ class _Integration(msgspec.Struct, frozen=True, rename="pascal"):
     event_id: _Text | None = None
 
 
-class _Config(msgspec.Struct, frozen=True, rename="pascal"):
+class IntegrationConfig(msgspec.Struct, frozen=True, rename="pascal"):
+    """What is read of one; connectors know more."""
+
     integrations: Annotated[list[_Integration], msgspec.Meta(max_length=INTEGRATIONS_MAX)]
 
 
-_decoder = msgspec.json.Decoder(_Config)
+_decoder = msgspec.json.Decoder(IntegrationConfig)
 
 
 class _Unsaid(Exception):
