@@ -41,6 +41,7 @@ from app.door.captcha import Captcha
 from app.door.challenges import Challenges
 from app.door.entrance import Entrance
 from app.door.invitations import BadKeys, Invitations, remote_keys
+from app.door.resume_codes import ResumeCodes
 from app.door.waits import Waits
 from app.http.accounts.account_macs import AccountMacs
 from app.http.accounts.admins import Admins
@@ -290,6 +291,7 @@ async def make_entrance(
         captcha=captcha,
         invited=invited,
         invitations=invitations,
+        resume_codes=ResumeCodes(keys.holder_key, secrets.token_bytes),
     )
 
 

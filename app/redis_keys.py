@@ -85,6 +85,16 @@ def door_pressed(event_id: str, epoch: int) -> str:
     return of_epoch(event_id, epoch, "door:pressed")
 
 
+def moved_place(name: str) -> str:
+    """What another browser may fetch, sealed, by the hash of its code; with a TTL."""
+    return f"tiketi:{SHARED}:moved:{name}"
+
+
+def moved_place_used(name: str) -> str:
+    """Who had what was fetched by that code; with a TTL."""
+    return f"tiketi:{SHARED}:moved:{name}:used"
+
+
 def pattern_of_event(event_id: str) -> str:
     """Matches every key of an event."""
     return f"tiketi:{{{event_id}}}:*"

@@ -28,6 +28,7 @@ from app.http.kit.refusal import (
     WAIT_FOR_SALE,
     Kind,
 )
+from app.http.kit.resume_refusals import RESUME_REFUSALS
 
 _REQUEST = {
     "body_incomplete": Kind(400, "The request ended before its body did.", "Send the whole request again.", True),
@@ -387,6 +388,7 @@ REFUSALS: Mapping[str, Kind] = {
     **CONNECTOR_REFUSALS,
     **_SHOP,
     **_PAYMENTS,
+    **RESUME_REFUSALS,
     **ADMIN_REFUSALS,
 }
 

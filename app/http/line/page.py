@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from app.domain.line import ACCOUNT_DOORS, Door, Opening, Place, RoomState
 from app.domain.reservation import ReservationStatus
-from app.domain.ticket import Ticket
+from app.domain.ticket import Ticket, is_account, is_invited
 from app.domain.wish import Wish
 from app.http.accounts.owners import own_ticket, remember_browser
 from app.http.events.cache import known_event
@@ -136,7 +136,8 @@ async def wait_page(request: Request[State]) -> Response:
         position = msgspec.json.decode(encode_position(line, ticket.number, request.state["reservation_member"]))
         view = wait_view(t, position, shown.zone)
         wish = wish_words(t, await wish_of_place(request.state, line, ticket.number))
-    return show_wait(request, frame_of(shown), view, line, position, wish)
+    can_move = ticket is not None and not (is_account(ticket.holder) or is_invited(ticket.holder))
+    return show_wait(request, frame_of(shown), view, line, position, wish, can_move=can_move)
 
 
 async def join(request: Request[State]) -> Response:

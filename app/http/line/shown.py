@@ -19,6 +19,7 @@ from app.http.events.view import EventView
 from app.http.kit.headers import content_security_policy
 from app.http.kit.render import page, see_other
 from app.http.line.door import host_of, wait_cookie, wait_left_s
+from app.http.line.in_app import is_in_app
 from app.http.line.lookup import view_of
 from app.http.line.view import WaitView
 from app.http.state import State
@@ -66,11 +67,16 @@ def show_wait(
     line: LineView | None,
     position: Mapping[str, Any] | None = None,
     wish: str = "",
+    *,
+    can_move: bool = False,
 ) -> Response:
-    """The waiting page. `position`: as the API would answer it, None for who has no place."""
+    """The waiting page. `position`: as the API would answer it, None for who has no place. `can_move`: the place is a
+    browser's, which may take it to another one."""
     drawn = line is not None and line.opening is Opening.draw
     context = {"frame": frame, "event": frame.event, "view": view, "wish": wish, "drawn": drawn}
     context["origin_name"] = frame.origin_name
+    context["in_app"] = is_in_app(request.scope["headers"])
+    context["can_move"] = can_move
     script: dict[str, Any] = {
         "eventId": frame.room_id,
         "zone": frame.zone,
