@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from app.run.demo_shop.shopper import Shopper, Story
 from config.demo import SHOP
 from loadtest.audit import CLEAN, Say, code, say_finding
 from loadtest.judge import visits
@@ -19,7 +20,6 @@ from loadtest.judge.finding import Finding, spread
 from loadtest.judge.visits import Came, Limits
 from loadtest.options import Options, own_room
 from loadtest.plan import arrivals
-from loadtest.shopper import Shopper, Story
 from loadtest.system import System, admin_token, ask, own_system, settings_of
 
 FILE = "shop.json"

@@ -84,7 +84,7 @@ ONLY = {
     "prometheus_client": ("app.metrics", "app.http.ops.metrics"),
     "arq": ("app.jobs", "workers"),
     "authlib": ("app.identity",),
-    "httpx2": ("app.fetching", "app.identity", "app.door.invitations", "app.run.guard"),
+    "httpx2": ("app.fetching", "app.identity", "app.door.invitations", "app.run.guard", "app.run.demo_shop"),
     "starlette": ("app.http", "app.main", "app.run.demo_shop", "app.run.guard"),
     "uvicorn": ("app.http", "app.run.web", "app.run.demo_shop", "app.run.guard"),
     "locust": (),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.run.demo_shop.shopper import Story
 from loadtest.audit import BROKEN, CLEAN, UNPROVEN, code
 from loadtest.judge.visits import Came, Limits, judge_order
 from loadtest.options import Options, OptionsError, read
 from loadtest.shop_swarm import flood, judge
-from loadtest.shopper import Story
 
 LIMITS = Limits(rate_per_s=2, burst=1, max_active=2)
 START_S = 1_800_000_000.0

@@ -10,9 +10,10 @@ import time
 import uvicorn
 
 from app.connect.asgi import WaitingRoom
+from app.run.demo_shop.crowd import Crowd
 from app.run.demo_shop.origin import RULES
 from app.run.demo_shop.shop import Shop
-from app.run.own_origins import api_key
+from app.run.own_origins import api_key, site_url
 from config.demo import SHOP
 from config.keys import load_keys
 from config.logging import logged
@@ -22,7 +23,9 @@ GRACE_S = 3
 
 
 def serve(settings: Settings, fd: int, name: str) -> None:
-    shop = Shop(time.time, settings.buyers_url)
+    listening = socket.socket(fileno=fd)
+    here = site_url(listening.getsockname()[1])
+    shop = Shop(time.time, settings.buyers_url, Crowd(here, settings.buyers_url, SHOP, settings.claim_window_s))
     behind = WaitingRoom(
         shop.app(),
         tiketi=settings.buyers_url,
@@ -35,7 +38,7 @@ def serve(settings: Settings, fd: int, name: str) -> None:
         behind, loop="uvloop", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
     )
     with logged(settings, name):
-        uvicorn.Server(config).run([socket.socket(fileno=fd)])
+        uvicorn.Server(config).run([listening])
 
 
 def main() -> None:

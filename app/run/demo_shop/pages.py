@@ -27,6 +27,7 @@ h2{font-size:1.125rem;margin:0}
 li p{margin:.25rem 0 1rem}
 .buy,button{display:inline-block;margin-top:auto;background:var(--deep);color:var(--on-deep);font:inherit;font-weight:600;
 text-align:center;text-decoration:none;border:0;border-radius:.5rem;padding:.75rem 1.25rem;cursor:pointer}
+.quiet{background:none;color:var(--deep);border:2px solid var(--deep)}
 a:focus-visible,button:focus-visible{outline:3px solid currentColor;outline-offset:3px}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.5rem;margin:1.5rem 0}
 dd{margin:0;overflow-wrap:anywhere}
@@ -39,6 +40,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "demo": "Demo shop",
         "title": "Three new records, a few copies of each",
         "intro": "Look around as long as you like. Buying goes through the waiting room.",
+        "crowd_why": "Nobody else is here, so you would not wait. To see a line:",
+        "crowd": "Send {count} others before me",
+        "crowd_left": "{count} simulated visitors are in line or buying. Press Buy now, and you wait behind them.",
         "buy": "Buy",
         "in_title": "You are in: {product}",
         "in_text": "It is yours until {minutes} minutes from now at the latest.",
@@ -57,6 +61,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "demo": "데모 상점",
         "title": "새 음반 세 장, 수량 한정",
         "intro": "천천히 둘러보세요. 구매할 때는 대기실을 거칩니다.",
+        "crowd_why": "지금은 다른 방문자가 없어 기다리지 않고 바로 들어갑니다. 대기열을 보려면:",
+        "crowd": "먼저 {count}명 보내기",
+        "crowd_left": "가상 방문자 {count}명이 대기 중이거나 구매 중입니다. 지금 구매하면 그 뒤에서 기다립니다.",
         "buy": "구매하기",
         "in_title": "입장했습니다: {product}",
         "in_text": "지금부터 최대 {minutes}분 동안 구매할 수 있습니다.",
@@ -78,10 +85,16 @@ def language_of(accepted: str) -> str:
     return "ko" if accepted.strip().lower().startswith("ko") else "en"
 
 
-def home(lang: str, products: Mapping[str, Product]) -> str:
+def home(lang: str, products: Mapping[str, Product], crowd_size: int, crowd_left: int) -> str:
+    """With a button that sends a crowd to the waiting room, while none is there."""
     said = WORDS[lang]
     items = "".join(_item(lang, name, product) for name, product in products.items())
-    body = f"<h1>{escape(said['title'])}</h1><p>{escape(said['intro'])}</p><ul>{items}</ul>"
+    if crowd_left:
+        crowd = f"<p role=status>{escape(said['crowd_left'].format(count=crowd_left))}</p>"
+    else:
+        button = f'<button class="quiet">{escape(said["crowd"].format(count=crowd_size))}</button>'
+        crowd = f'<p>{escape(said["crowd_why"])}</p><form method="post" action="/crowd">{button}</form>'
+    body = f"<h1>{escape(said['title'])}</h1><p>{escape(said['intro'])}</p>{crowd}<ul>{items}</ul>"
     return _page(lang, said["name"], body)
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from app.connect.passes import Visit
 from app.run.demo_shop import pages
+from app.run.demo_shop.crowd import SIZE, Crowd
 from app.run.demo_shop.record import Record
 from config.demo import PRODUCTS
 
@@ -27,10 +28,11 @@ ORDER_BYTES = 9
 
 @dataclass(slots=True)
 class Shop:
-    """`tiketi`: where its forms may lead besides to itself."""
+    """`tiketi`: where its forms may lead besides to itself. `crowd`: who goes to the waiting room on a click."""
 
     seconds: Callable[[], float]
     tiketi: str
+    crowd: Crowd
     record: Record = field(init=False)
     orders: OrderedDict[str, str] = field(default_factory=OrderedDict)  # order → product
 
@@ -44,12 +46,19 @@ class Shop:
             Route("/buy/{product}", self.buy, methods=["POST"]),
             Route("/thanks/{order}", self.thanks, methods=["GET"]),
             Route("/record", self.show_record, methods=["GET"]),
+            Route("/crowd", self.send_crowd, methods=["POST"]),
             Route("/healthz", self.healthz, methods=["GET"]),
         ]
-        return Starlette(routes=routes, exception_handlers={404: self.unknown})
+        return Starlette(routes=routes, exception_handlers={404: self.unknown}, lifespan=self.crowd.lifespan)
 
     async def home(self, request: Request) -> Response:
-        return self._page(pages.home(_lang(request), PRODUCTS))
+        return self._page(pages.home(_lang(request), PRODUCTS, SIZE, self.crowd.left))
+
+    async def send_crowd(self, request: Request) -> Response:
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            return await self.unknown(request, None)  # a click on a page of somebody else's
+        self.crowd.send()
+        return RedirectResponse("/", SEE_OTHER)
 
     async def checkout(self, request: Request) -> Response:
         product, visit = PRODUCTS.get(request.path_params["product"]), _visit(request)

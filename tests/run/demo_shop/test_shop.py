@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -11,11 +12,13 @@ import pytest
 
 from app.connect.asgi import WaitingRoom
 from app.run.demo_shop import record
+from app.run.demo_shop.crowd import SIZE, Crowd
 from app.run.demo_shop.origin import RULES
 from app.run.demo_shop.pages import WORDS
 from app.run.demo_shop.shop import Shop
 from config.demo import PRODUCTS, SHOP
 from tests.connect.passes import TIKETI, Clock, Tiketi
+from tests.waiting import wait_until
 
 HERE = "http://127.0.0.1:8001"
 
@@ -27,7 +30,7 @@ def tiketi() -> Tiketi:
 
 @pytest.fixture
 def shop() -> Shop:
-    return Shop(Clock(), TIKETI)
+    return Shop(Clock(), TIKETI, Crowd(HERE, TIKETI, SHOP, 60))
 
 
 @pytest.fixture
@@ -67,6 +70,32 @@ async def test_a_visitor_buys_once_sees_the_purchase_and_the_visit_ends(
     assert (seen.jti, seen.number, seen.ended_s is not None) == (f"{SHOP}.1.7", 7, True)
     told = (await browser.get("/record")).json()
     assert [(visit["jti"], visit["order"]) for visit in told["visits"]] == [(seen.jti, seen.order)]
+
+
+async def test_a_person_alone_can_send_others_first(
+    browser: httpx2.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, came = asyncio.Event(), []
+
+    async def visit(place: int) -> None:
+        came.append(place)
+        await go_on.wait()
+
+    monkeypatch.setattr(shop.crowd, "_visit", visit)
+    assert (await browser.post("/crowd", headers={"Sec-Fetch-Site": "cross-site"})).status_code == 404
+    assert shop.crowd.left == 0
+    for _ in range(2):  # a second click sends nobody more
+        assert (await browser.post("/crowd")).headers["location"] == "/"
+    assert f"{SIZE} simulated visitors" in (await browser.get("/")).text
+
+    async def all_came() -> bool:
+        return came == list(range(1, SIZE + 1))
+
+    await wait_until(all_came, description="all of the crowd are on their way")
+    async with shop.crowd.lifespan(None):
+        pass
+    assert shop.crowd.left == 0
+    assert "/crowd" in (await browser.get("/")).text
 
 
 async def test_an_address_that_is_none_says_so(browser: httpx2.AsyncClient, tiketi: Tiketi) -> None:
