@@ -34,9 +34,7 @@ from app.connections import (
 from app.control.rooms import RoomControl
 from app.control.sale_schedule import reserve_numbers
 from app.control.seat_map_warmer import SeatMapWarmer
-from app.domain.browser import Browsers
 from app.domain.invited import Invited
-from app.domain.ticket import TicketSigner
 from app.door.captcha import Captcha
 from app.door.challenges import Challenges
 from app.door.entrance import Entrance
@@ -49,12 +47,11 @@ from app.http.accounts.credentials import visitor_of
 from app.http.accounts.keyring import Keyring
 from app.http.accounts.revoked_sessions import RevokedSessions
 from app.http.accounts.shut_out import ShutOut
-from app.http.accounts.tokens import Tokens
+from app.http.accounts.signers import make_signers
 from app.http.events.poster_cache import PosterCache
 from app.http.hot.connections import Connections, Shares
 from app.http.hot.front import Front
 from app.http.kit.clock import Clock
-from app.http.kit.csrf import Csrf
 from app.http.kit.problems import STORE_ERRORS, Problem, on_problem
 from app.http.kit.routing import on_crash, on_http_exception, on_store_error
 from app.http.line.streams import Hub
@@ -80,7 +77,6 @@ from app.limits.revocations import RevocationLog
 from app.metrics.status import StatusCheck
 from app.metrics.web import Meters, WebMetrics, WebSources
 from app.origins.directory import known_origins
-from app.origins.passes import Passes
 from app.outages import Outages
 from app.payments.webhook_signature import WebhookSecrets
 from app.payments.wiring import make_checkout, open_providers
@@ -149,7 +145,7 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
             wake_posters=partial(wake_posters, partial(jobs.wake_poster_maker, pool)),
             passwords=closed_with(stack, Passwords(settings.hashes_at_once)),
             openid=make_openid(stack, settings, clock),
-            origins=await stack.enter_async_context(known_origins(db, keys.holder_key, outages)),
+            origins=await stack.enter_async_context(known_origins(db, keys.holder_key, outages, rooms.on_change)),
             limits=Limits(redis),
             revoked_sessions=revoked,
             csrf=csrf,
@@ -250,22 +246,6 @@ def webhook_secrets(keys: Keys, keyring: Keyring) -> WebhookSecrets:
     known = WebhookSecrets(keys.webhook_secrets)
     keyring.on_change(lambda more: known.learn(more.webhook_secrets))
     return known
-
-
-def make_signers(
-    keys: Keys, keyring: Keyring, revoked: RevokedSessions, clock: Clock
-) -> tuple[TicketSigner, Browsers, Csrf, Tokens, Passes]:
-    """Those who sign with the newest of the keys, and check with all that there are and will be."""
-    tickets, csrf = TicketSigner(keys.ticket_keys, keys.ticket_kid), Csrf(keys.ticket_keys, keys.ticket_kid)
-    browsers = Browsers(keys.ticket_keys, keys.ticket_kid, keys.holder_key, secrets.token_bytes)
-    passes = Passes(keys.signing_keys, keys.signing_kid, clock.seconds)
-    tokens = Tokens(keys.signing_keys, keys.signing_kid, revoked.is_over, clock, revoked.session_s)
-    keyring.on_change(lambda more: tickets.learn(more.ticket_keys))
-    keyring.on_change(lambda more: browsers.learn(more.ticket_keys))
-    keyring.on_change(lambda more: csrf.learn(more.ticket_keys))
-    keyring.on_change(lambda more: tokens.learn(more.signing_keys))
-    keyring.on_change(lambda more: passes.learn(more.signing_keys))
-    return tickets, browsers, csrf, tokens, passes
 
 
 async def make_entrance(

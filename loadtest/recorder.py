@@ -134,7 +134,7 @@ class Recorder:
                 at_ms=int(entry[b"t"]),
                 epoch=int(entry.get(b"epoch", 0)),
                 cursor=int(entry.get(b"c", 0)),
-                number=int(entry.get(b"n", 0)),
+                number=max(_numbers(entry.get(b"n", b"")), default=0),
                 admitted=_numbers(entry.get(b"a", b"")),
                 skipped=_numbers(entry.get(b"s", b"")),
                 ended=_numbers(ended),

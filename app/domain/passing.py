@@ -14,7 +14,8 @@ class Mode(StrEnum):
 
 class PassAlgorithm(StrEnum):
     """`EdDSA`: whoever has our public keys can verify a pass; `HS256`: whoever has the origin's secret, for edges that
-    know nothing else."""
+    know nothing else; `compact`: we alone, for a site that asks us about each request."""
 
     EdDSA = "EdDSA"
     HS256 = "HS256"
+    compact = "compact"

@@ -7,7 +7,8 @@ that changed it. Is the database away, what was read last goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +28,9 @@ from app.origins.connector.app_links import AppLinks
 from app.origins.connector.queue_ids import QueueIds
 from app.origins.connector.tokens import visit_s_of
 from app.origins.secrets import NotOurs, Sealer, hash_of
+from app.origins.standby import StandbyLines
 from app.outages import Outages
+from app.room.view import LineView
 
 READ_EVERY_S = 1.0
 
@@ -105,6 +108,7 @@ class Directory:
         self.app_links = app_links
         self._outages = outages or Outages()
         self._stamps: tuple[Stamps, Stamps] | None = None
+        self.standby = StandbyLines(time.monotonic)
 
     async def load(self) -> None:
         """Read what has changed since the last time. Raises StoreError."""
@@ -160,9 +164,13 @@ class Directory:
 
 
 @asynccontextmanager
-async def known_origins(db: Database, key: bytes, outages: Outages) -> AsyncIterator[Directory]:
-    """All of them, from before the block and kept so while it runs. `key` is what secrets are sealed with."""
+async def known_origins(
+    db: Database, key: bytes, outages: Outages, on_change: Callable[[Callable[[LineView], None]], None]
+) -> AsyncIterator[Directory]:
+    """All of them, from before the block and kept so while it runs. `key` is what secrets are sealed with,
+    `on_change` what calls a listener after every change of a line."""
     directory = Directory(db, Sealer(key, token_bytes), QueueIds(key), AppLinks(key, token_bytes), outages)
+    on_change(directory.standby.see)
     await directory.load()
     async with running(Directory=directory.run()):
         yield directory

@@ -1,9 +1,10 @@
 """Passes: the signed proof that somebody was let into a room, for a limited time.
 
-A stock JWT that anybody can check with our public keys (EdDSA, RFC 8037); of a room of an origin it may be signed with
-the origin's secret instead (HS256), for edges that know nothing else. The audience is the room, and the id names the
-place: `{room}.{epoch}.{number}`. A pass holds nothing that varies, so issuing it again gives the same bytes. Passes
-that were verified are remembered, since a signature costs a hundred times as much as finding it checked.
+A stock JWT that anybody can check with our public keys (EdDSA, RFC 8037); that of a room of an origin may be signed
+with the origin's secret instead (HS256), for edges that know nothing else, or be compact (compact.py), for us alone.
+The audience is the room, and the id names the place: `{room}.{epoch}.{number}`. A pass holds nothing that varies, so
+issuing it again gives the same bytes. EdDSA passes that were verified are remembered, since a signature costs a hundred
+times as much as finding it checked.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.origins.compact import PREFIX, Compact, CompactPasses
 
 ISSUER = "tiketi"
 EDDSA, HS256 = "EdDSA", "HS256"
@@ -52,15 +55,22 @@ class AdmissionPass:
 class Passes:
     """Signs with the newest key; checks with any of `keys` (key id → private key)."""
 
-    def __init__(self, keys: Mapping[str, Ed25519PrivateKey], kid: str, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, keys: Mapping[str, Ed25519PrivateKey], kid: str, compact: CompactPasses, seconds: Callable[[], float]
+    ) -> None:
+        self.compact = compact
         self._signing = keys[kid]
         self._kid = kid
         self._seconds = seconds
         self._verified: OrderedDict[str, AdmissionPass] = OrderedDict()
-        self.learn(keys)
+        self._trust(keys)
 
-    def learn(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
-        """Check with these, and with the one that signs here, from now on."""
+    def learn(self, keys: Mapping[str, Ed25519PrivateKey], compact_keys: Mapping[int, bytes]) -> None:
+        """Check with these, and with those that sign here, from now on."""
+        self._trust(keys)
+        self.compact.learn(compact_keys)
+
+    def _trust(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
         self._public = {name: key.public_key() for name, key in {**keys, self._kid: self._signing}.items()}
         self._verified.clear()  # their signatures may be of a key that was removed
 
@@ -80,9 +90,14 @@ class Passes:
             return jwt.encode(claims, secret, algorithm=HS256)
         return jwt.encode(claims, self._signing, algorithm=EDDSA, headers={"kid": self._kid})
 
+    def sign_compact(self, admission: AdmissionPass) -> str:
+        """For ourselves alone."""
+        place = admission.event_id, admission.epoch, admission.number, admission.holder
+        return self.compact.sign(Compact(*place, admission.began_s, admission.expires_s))
+
     def read(self, token: str, room_id: str, secrets: Sequence[str] = ()) -> AdmissionPass | BadPass:
         """The pass, or why it opens nothing in this room. `secrets`: those with which the room's may be signed too."""
-        admission = self._verified.get(token)
+        admission = None if token.startswith(PREFIX) else self._verified.get(token)
         if admission is None:
             found = self._verify(token, room_id, secrets)
             if isinstance(found, BadPass):
@@ -96,6 +111,9 @@ class Passes:
     def _verify(self, token: str, room_id: str, secrets: Sequence[str]) -> AdmissionPass | BadPass:
         if len(token) > TOKEN_CHARS_MAX:
             return BadPass.invalid
+        if token.startswith(PREFIX):  # not remembered either: finding it would cost as much
+            said = self.compact.read(token)
+            return BadPass.invalid if said is None else _pass_of_compact(said)
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
@@ -123,6 +141,13 @@ def _read(token: str, key: Any, algorithm: str) -> AdmissionPass | None:
     except jwt.InvalidTokenError:
         return None
     return _pass_of(claims)
+
+
+def _pass_of_compact(said: Compact) -> AdmissionPass:
+    room_id, epoch, number, holder, began_s, expires_s = said
+    return AdmissionPass(
+        event_id=room_id, epoch=epoch, number=number, holder=holder, began_s=began_s, expires_s=expires_s
+    )
 
 
 def _pass_of(claims: Mapping[str, Any]) -> AdmissionPass | None:

@@ -70,8 +70,9 @@ class Names(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 class OriginRoomWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new room. `mode`: `always`, everybody queues, or `standby`, only while more come than may be let in. Without
     `opensAt` it opens at once, without `closesAt` it stays open; a time without an offset is UTC. `passSeconds`: how
-    long who was let in may stay. `passAlgorithm`: how a pass is signed, `EdDSA` with our keys or `HS256` with the
-    origin's secret. `targetUrl`: instead of the origin's. `rules`: which requests need a pass (docs/rules.md)."""
+    long who was let in may stay. `passAlgorithm`: how a pass is signed, `EdDSA` with our keys, `HS256` with
+    the origin's secret, or `compact` for our own check alone. `targetUrl`: instead of the origin's. `rules`: which
+    requests need a pass (docs/rules.md)."""
 
     id: Id
     origin: Id

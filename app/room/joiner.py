@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import structlog
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.domain.line import RoomState
 from app.domain.numbers import Demand
 from app.histogram import SECONDS, SIZES, Histogram
 from app.redis_nodes import home
-from app.room.answers import ClaimStatus, Joined, JoinStatus, RoomStatus
+from app.room.answers import Joined, JoinStatus, RoomStatus
+from app.room.entering import enter
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.room.ordered import OrderedCalls
 from app.room.person import Person, StraightIn
@@ -34,6 +36,7 @@ RETRY_S = 0.1  # after a call that broke, until the next one
 RESERVE_TIMEOUT_S = 5.0  # for more numbers; if there are none left, those who join wait meanwhile
 RESERVE_GAP_S = 0.5  # between two reservations ahead of need, if the first did not work
 TIMED_OUT = ("TimeoutError", "RedisLate")  # how RoomUnavailable calls one that hung: the next would hang as long
+STRAIGHT_IN = "straight_in"  # how those are counted who needed no line
 STALL_S = 0.5  # a call that was given up so much too late hung in this process, not at Redis
 
 Reserve = Callable[[str, int], Awaitable[int]]  # (event id, up to which number) → up to which they are reserved; or 0
@@ -152,6 +155,9 @@ class Joiner:
         began_s = clock()
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
+                batch = await self._let_in(event_id, room, batch)
+                if not batch:
+                    return
                 people = [each.person for each in batch]
                 made_in = min(each.made_in for each in batch)
                 calls = await self._calls_to(event_id)
@@ -171,7 +177,6 @@ class Joiner:
             room.made_in, room.demand = made_in, Demand()
         room.demand.see(now_s, answer.last_number)
         joined = answer.joined or [Joined(JoinStatus.refused, 0)] * len(batch)
-        await self._let_in(event_id, room, batch, joined)
         short = [each for each, one in zip(batch, joined, strict=True) if self._is_short(each, one)]
         if short:
             self._ask_again(room, short)
@@ -191,30 +196,25 @@ class Joiner:
         """Whether there was no number for them, and there may be one once more are reserved."""
         return one.status is JoinStatus.full and self._reserve is not None and each.tries + 1 < TRIES_MAX
 
-    async def _let_in(self, event_id: str, room: _RoomJoins, batch: list[_Waiting], joined: list[Joined]) -> None:
-        """Let those straight in who asked for it and may. If that breaks they are in line, and their turn comes."""
-        placed = [
-            (each, each.straight, one.number)
-            for each, one in zip(batch, joined, strict=True)
-            if each.straight is not None and one.status in (JoinStatus.joined, JoinStatus.already)
-        ]
-        if not placed:
-            return
-        places = [(number, each.person.holder) for each, _, number in placed]
-        made_in, pass_s = min(each.made_in for each in batch), placed[0][1].pass_s
+    async def _let_in(self, event_id: str, room: _RoomJoins, batch: list[_Waiting]) -> list[_Waiting]:
+        """Let those straight in who asked for it and may; the others, who join. Raises RoomUnavailable."""
+        asked = [(each, each.straight) for each in batch if each.straight is not None]
+        if not asked:
+            return batch
         now_s, (known_s, since_ms) = asyncio.get_running_loop().time(), room.bucket
         call = TickCall(event_id, room.epoch, (now_s - known_s) * 1000 if since_ms is not None else 0.0, since_ms)
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                claimed, refilled_ms = await self._scripts.let_in(
-                    call, places, made_in=made_in, pass_s=pass_s, client=await self._calls_to(event_id)
-                )
-        except (RoomUnavailable, TimeoutError) as error:
-            log.warning("not_let_in_at_once", event_id=event_id, people=len(places), error=type(error).__name__)
-            return
-        room.bucket = now_s, refilled_ms
-        for (_, straight, _), each in zip(placed, claimed, strict=True):
-            straight.expires_ms = each.expires_ms if each.status is ClaimStatus.claimed else 0
+        people, made_in = [each.person for each, _ in asked], min(each.made_in for each, _ in asked)
+        how: dict[str, Any] = {"made_in": made_in, "pass_s": asked[0][1].pass_s}
+        entered = await enter(self._scripts, call, people, client=await self._calls_to(event_id), **how)
+        room.bucket = (now_s, entered.refilled_ms) if entered.refilled_ms else (0.0, None)
+        for (each, straight), number in zip(asked, entered.numbers, strict=True):
+            if number:
+                straight.expires_ms = entered.expires_ms
+                self._count(event_id, STRAIGHT_IN, 1)
+            status = JoinStatus.joined if number else JoinStatus.refused
+            if (number or straight.or_nothing) and not each.future.done():
+                each.future.set_result((RoomState.open, Joined(status, number)))
+        return [each for each in batch if not each.future.done()]
 
     async def _calls_to(self, event_id: str) -> OrderedCalls:
         """The connection to the node that has this room. Raises RoomUnavailable."""

@@ -133,7 +133,7 @@ def _steps(entry: Entry, number: int) -> Iterable[LoggedStep]:
             yield LoggedStep(LogStep.admitted, at_ms, int(entry[b"d"]))
         case b"admit" if _has(entry[b"s"], number):
             yield LoggedStep(LogStep.passed_over, at_ms)
-        case b"claim" if int(entry[b"n"]) == number:
+        case b"claim" if _has(entry[b"n"], number):
             yield LoggedStep(LogStep.claimed, at_ms, int(entry[b"e"]))
         case b"left" if int(entry[b"n"]) == number:
             yield LoggedStep(LogStep.left, at_ms)

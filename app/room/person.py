@@ -19,8 +19,10 @@ class Person(NamedTuple):
 
 @dataclass(slots=True)
 class StraightIn:
-    """Asked for with a place: a pass for so long at once, if rate and capacity are free and nobody comes first.
-    `expires_ms` is set before the place is answered: when the pass ends, 0 if there is none."""
+    """Asked for with a place: a pass for so long at once, if rate and capacity are free and nobody comes first. With
+    `or_nothing` they do not join otherwise: the answer is `refused`. `expires_ms` is set before the place is answered:
+    when the pass ends, 0 if there is none."""
 
     pass_s: int
+    or_nothing: bool = False
     expires_ms: int = 0

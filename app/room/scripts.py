@@ -119,7 +119,7 @@ class RoomScripts:
             networks[network] = None
         networks.pop("", None)
         packed = msgspec.msgpack.encode(flat)  # one argument, not six each: each costs redis-py more than the join
-        names = _keys(event_id, epoch, "gone", "holders:", "wishes:", "seen:", "admitted", "active", "door:")
+        names = keys_of(event_id, epoch, "gone", "holders:", "wishes:", "seen:", "admitted", "active", "door:")
         names.append(redis_keys.room_log(event_id))
         args: list[Any] = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, WISH_BUCKET]
         args += [packed, self._limits, msgspec.msgpack.encode(list(networks)), LOG_ENTRIES_MAX, self.timing.draw_ms]
@@ -153,20 +153,17 @@ class RoomScripts:
         return [self._ticked(call.event_id, ended, let_in) for call, ended, let_in in pairs]
 
     async def _request_tick(self, pipe: Any, call: TickCall, now_ms: Now) -> None:
-        event_id, epoch, _, _ = call
-        names = [*_keys(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
+        event_id, epoch, steady_ms, since_ms = call
+        names = [*keys_of(event_id, epoch, "gone", "lapsed", "admitted", "active"), redis_keys.room_log(event_id)]
         names += [redis_keys.lane(event_id), redis_keys.of_epoch(event_id, epoch, "wishes:")]
         due: list[Any] = [_now(now_ms), epoch, TURNS_ENDED_MAX, LOG_ENTRIES_MAX, self.timing.draw_ms, WISH_BUCKET]
         await self._scripts["due"](names, due, client=pipe)
-        await self._scripts["admit"](*self._admitting(call, now_ms), client=pipe)
-
-    def _admitting(self, call: TickCall, now_ms: Now) -> Call:
-        event_id, epoch, steady_ms, since_ms = call
-        names = _keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "active", "seen:", "wishes:")
+        names = keys_of(event_id, epoch, "gone", "skipped", "returned", "admitted", "active", "seen:", "wishes:")
         names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
         names.append(redis_keys.of_epoch(event_id, epoch, "order"))
         args: list[Any] = [_now(now_ms), "" if since_ms is None else since_ms, steady_ms, epoch, self._admit_limits]
-        return names, [*args, self.high_water.remembered(event_id)]
+        args.append(self.high_water.remembered(event_id))
+        await self._scripts["admit"](names, args, client=pipe)
 
     def _ticked(self, event_id: str, ended: Any, let_in: Any) -> Tick | RoomUnavailable:
         for answer in (ended, let_in):
@@ -178,7 +175,7 @@ class RoomScripts:
 
     async def tell_absent(self, event_id: str, epoch: int, now_ms: Now = None) -> bool:
         """Tell those who follow the room who is absent, if that is known. Whether it has changed."""
-        names = [*_keys(event_id, epoch, "gone", "absent", "scratch", "seen:"), redis_keys.room_log(event_id)]
+        names = [*keys_of(event_id, epoch, "gone", "absent", "scratch", "seen:"), redis_keys.room_log(event_id)]
         args = [_now(now_ms), epoch, PRESENCE_SLOTS, self.timing.slot_ms, ABSENT_KEPT_S, LOG_ENTRIES_MAX]
         return bool(await self.call("absent", names, args))
 
@@ -202,46 +199,12 @@ class RoomScripts:
     ) -> Claimed:
         """Begin the pass of its holder's admitted number; a repeat returns the same end. `made_in`: as for `join`.
         `pass_s`: how long it lasts, if not as long as passes do everywhere."""
-        place = [(number, holder)]
-        (claimed,) = await self.claim_all(event_id, epoch, place, now_ms, made_in=made_in, pass_s=pass_s)
-        return claimed
-
-    async def claim_all(
-        self,
-        event_id: str,
-        epoch: int,
-        places: Sequence[tuple[int, str]],
-        now_ms: Now = None,
-        *,
-        made_in: int = 0,
-        pass_s: int | None = None,
-        client: OrderedCalls | None = None,
-    ) -> list[Claimed]:
-        """The same for several places, each a number and its holder."""
-        names = _keys(event_id, epoch, "gone", "lapsed", "admitted", "active", "holders:", "wishes:")
+        names = keys_of(event_id, epoch, "gone", "lapsed", "admitted", "active", "holders:", "wishes:")
         names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
-        flat = [value for number, holder in places for value in (number, holder_bucket(holder), holder)]
-        args = [_now(now_ms), epoch, (pass_s or self.timing.pass_s) * 1000, LOG_ENTRIES_MAX, WISH_BUCKET, made_in]
-        answers = iter(await self.call("claim", names, [*args, msgspec.msgpack.encode(flat)], client=client))
-        pairs = zip(answers, answers, strict=True)
-        return [Claimed(ClaimStatus(status.decode()), expires_ms) for status, expires_ms in pairs]
-
-    async def let_in(
-        self,
-        call: TickCall,
-        places: Sequence[tuple[int, str]],
-        now_ms: Now = None,
-        *,
-        made_in: int,
-        pass_s: int,
-        client: OrderedCalls | None = None,
-    ) -> tuple[list[Claimed], float]:
-        """Admit as a tick would, and begin the passes of those of these places that are in by then: whoever is next
-        and finds rate and capacity free waits for no tick. Also the bucket's `refilled_ms`."""
-        names, args = self._admitting(call, now_ms)
-        answer = await self.call("admit", names, args, client=client)
-        how: dict[str, Any] = {"made_in": made_in, "pass_s": pass_s, "client": client}
-        return await self.claim_all(call.event_id, call.epoch, places, now_ms, **how), float(answer[5])
+        args = [_now(now_ms), epoch, number, (pass_s or self.timing.pass_s) * 1000, LOG_ENTRIES_MAX]
+        args += [holder_bucket(holder), holder, WISH_BUCKET, made_in]
+        status, expires_ms = await self.call("claim", names, args)
+        return Claimed(ClaimStatus(status.decode()), expires_ms)
 
     async def leave(
         self, event_id: str, epoch: int, number: int, holder: str, now_ms: Now = None, *, release_id: str
@@ -262,7 +225,7 @@ class RoomScripts:
                 await pipe.execute()
 
     def _leaving(self, event_id: str, epoch: int, number: int, holder: str, release_id: str, now_ms: Now) -> Call:
-        names = _keys(event_id, epoch, "gone", "returned", "admitted", "active", "wishes:", "holders:")
+        names = keys_of(event_id, epoch, "gone", "returned", "admitted", "active", "wishes:", "holders:")
         names += [redis_keys.room_log(event_id), redis_keys.lane(event_id)]
         who = [release_id, holder_bucket(holder), holder]
         return names, [_now(now_ms), epoch, number, LOG_ENTRIES_MAX, WISH_BUCKET, *who]
@@ -270,7 +233,7 @@ class RoomScripts:
     async def seen(self, event_id: str, epoch: int, numbers: Sequence[int], now_ms: Now = None) -> int:
         """Store that these numbers are present, as their tickets prove. Returns how many passed over came back."""
         packed = struct.pack(f">{len(numbers)}I", *numbers)
-        names = _keys(event_id, epoch, "gone", "skipped", "returned", "admitted", "seen:", "wishes:")
+        names = keys_of(event_id, epoch, "gone", "skipped", "returned", "admitted", "seen:", "wishes:")
         names += [redis_keys.lane(event_id), redis_keys.of_epoch(event_id, epoch, "ranks")]
         args = [_now(now_ms), epoch, self.timing.slot_ms, self.timing.seen_ttl_s, packed]
         args += [RECENT_MS, RECENT_TTL_S, WISH_BUCKET]
@@ -285,7 +248,7 @@ class RoomScripts:
         args += [LOG_ENTRIES_MAX, ACCOUNT_PATTERN]
         for number, holder in people:
             args += (number, holder_bucket(holder), holder)
-        names = _keys(event_id, epoch, "gone", "lost", "skipped", "returned", "holders:", "seen:", "taken")
+        names = keys_of(event_id, epoch, "gone", "lost", "skipped", "returned", "holders:", "seen:", "taken")
         names += [redis_keys.room_log(event_id), redis_keys.of_epoch(event_id, epoch, "ranks")]
         back: int = await self.call("restore", names, args)
         return back
@@ -321,7 +284,7 @@ class RoomScripts:
 
     async def snapshot(self, event_id: str, epoch: int) -> RoomSnapshot | None:
         """The whole room at one moment; None if none is complete. Its bitmaps and turns are those of `epoch`."""
-        names = _keys(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active", "taken", "absent")
+        names = keys_of(event_id, epoch, "gone", "skipped", "lapsed", "lost", "admitted", "active", "taken", "absent")
         names.insert(1, redis_keys.room_log(event_id))
         answer = await self.call("snapshot", names, [self.high_water.remembered(event_id)])
         if answer is None:
@@ -356,7 +319,7 @@ class RoomScripts:
     async def create(self, event_id: str, birth: Birth, now_ms: Now = None) -> bool:
         """Make the room unless it exists and is complete. Returns whether it was made."""
         names = [redis_keys.room(event_id), redis_keys.room_log(event_id)]
-        names += _keys(event_id, birth.epoch, "gone", "lost", "skipped", "admitted", "order")[1:]
+        names += keys_of(event_id, birth.epoch, "gone", "lost", "skipped", "admitted", "order")[1:]
         fields = asdict(birth)
         fields["cursor"] = max(birth.cursor, self.high_water.of(event_id)[1])
         args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, fields.pop("recover_ms")]
@@ -373,7 +336,7 @@ class RoomScripts:
             return await self._scripts[command](keys, args, client=client or await home(self.redis, keys[0]))
 
 
-def _keys(event_id: str, epoch: int, *names: str) -> list[str]:
+def keys_of(event_id: str, epoch: int, *names: str) -> list[str]:
     """The room's own key, then those of its epoch."""
     return [redis_keys.room(event_id), *(redis_keys.of_epoch(event_id, epoch, name) for name in names)]
 

@@ -175,9 +175,9 @@ class LineView:
                     self.lapsed.add(number)
                     self._end(number)
             case b"claim":
-                number = int(entry[b"n"])
-                self.admitted.pop(number, None)
-                self.active[number] = int(entry[b"e"])
+                for number in _numbers(entry[b"n"]):  # several if they went straight in
+                    self.admitted.pop(number, None)
+                    self.active[number] = int(entry[b"e"])
             case b"taken":
                 self.taken.add(int(entry[b"n"]))
             case b"back":

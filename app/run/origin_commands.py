@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from app.domain.passing import PassAlgorithm
 from app.run.terminal import Add, Run, adding, asked, stored, sure, tell_of
 from config.settings import Settings
 
@@ -38,7 +39,7 @@ CHOICES = (
     ("mode", ("always", "standby"), "whether everybody queues, or only while more come than may be let in"),
     ("door", ("open", "challenge", "invited"), "what a new place takes"),
     ("opening", ("draw", "first"), "the order at the opening"),
-    ("pass-algorithm", ("EdDSA", "HS256"), "how a pass is signed: with our keys, or with the origin's secret"),
+    ("pass-algorithm", tuple(PassAlgorithm), "with our keys, with the origin's secret, or for our check alone"),
 )
 FIELDS = {
     "rate": "ratePerSecond",

@@ -12,6 +12,7 @@ import structlog
 
 from loadtest.bench import (
     admission,
+    check,
     door,
     draw,
     guard,
@@ -35,6 +36,7 @@ MEASURES: dict[str, Measure] = {
     "poll": poll.measure,
     "join": join.measure,
     "door": door.measure,
+    "check": check.measure,
     "streams": streams.measure,
     "lane": lane.measure,
     "seating": seating.measure,

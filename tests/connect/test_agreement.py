@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.connect.asked import Asked
 from app.connect.gate import Arrival, Gate, Onward
 from app.http.accounts.tokens import Tokens
+from app.origins.compact import CompactPasses
 from app.origins.passes import AdmissionPass, Passes
 from app.origins.secrets import new_secret
 from config.keys import thumbprint
@@ -42,7 +43,7 @@ def onward(token: str) -> Onward | None:
 
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["EdDSA", "HS256"])
 def test_a_pass_of_tiketi_opens_its_room_at_the_site(secret: str | None) -> None:
-    passes = Passes({KID: KEY}, KID, lambda: NOW_S)
+    passes = Passes({KID: KEY}, KID, CompactPasses({1: b"t" * 32}, 1), lambda: NOW_S)
     found = onward(passes.sign(admission(), secret))
     assert found is not None
     assert found.visit is not None
@@ -51,5 +52,5 @@ def test_a_pass_of_tiketi_opens_its_room_at_the_site(secret: str | None) -> None
 
 
 def test_a_pass_of_another_origins_secret_opens_nothing() -> None:
-    passes = Passes({KID: KEY}, KID, lambda: NOW_S)
+    passes = Passes({KID: KEY}, KID, CompactPasses({1: b"t" * 32}, 1), lambda: NOW_S)
     assert onward(passes.sign(admission(), new_secret(lambda size: b"t" * size))) is None

@@ -1,4 +1,4 @@
-"""The plainest positions and joins, answered from the bytes as they come, before HTTP parsing, ASGI and routing.
+"""The plainest positions, joins and checks, answered from their bytes, before HTTP parsing, ASGI and routing.
 
 An accelerator, not a second product: it calls the functions the ordinary endpoints call and writes the same bytes, a
 test holds both to that, and TIKETI_FAST_PATH=0 switches it off. Plain is a whole request in one piece, spelled as the
@@ -26,6 +26,7 @@ from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
 from app.http.line import joining
 from app.http.line.door import CAPTCHA_HEADER, REFUSED_AFTER_S, REFUSED_LATE, forwarded_host
+from app.http.origins.check import answered
 from app.http.state import State
 from app.room.view import LineView
 
@@ -40,6 +41,12 @@ HEADER = re.compile(
     rb"\r\n(?!(?=[aprsu])(?:accept|priority:|referer:|sec-ch-|sec-fetch-[dmu]|user-agent:))([^:]+):[\t ]*+([^\r]*+)",
     re.IGNORECASE,
 )
+# A proxy's question about the request whose headers it sends along, of which every one may matter.
+CHECK = re.compile(
+    rb"GET (/check/[!\"$->@-~]+)(?:\?([!\"$-~]*))? HTTP/1\.1"
+    rb"((?:\r\n[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+){0,%d}+)\r\n\r\n" % HEADERS_MAX
+)
+ANY_HEADER = re.compile(rb"\r\n([^:]+):[\t ]*+([^\r]*+)")
 FRAMING = {  # header → the only value with which a request is plain
     b"connection": b"keep-alive",
     b"content-length": b"0",
@@ -96,7 +103,7 @@ class FastProtocol(GuardedProtocol):
         """Answer a plain request; every so many are not, to be logged."""
         found = PLAIN.fullmatch(data)
         if found is None:
-            return False
+            return data.startswith(b"GET /check/") and self._check(data)
         position, join, lines = found.groups()
         view = self.app_state["rooms"].views.get((position or join).decode())
         if view is None or next(self._calls) % HOT_LOGGED_ONE_IN == 0:
@@ -113,6 +120,29 @@ class FastProtocol(GuardedProtocol):
         if settings.secure_cookies:
             headers = own_cookies(headers)
         return self._position(view, headers) if position else self._join(view, headers)
+
+    def _check(self, data: bytes) -> bool:
+        """Answer a proxy, which hears the same from origins/check.py; not what is refused, nor every so many."""
+        found = CHECK.fullmatch(data)
+        if found is None or next(self._calls) % HOT_LOGGED_ONE_IN == 0:
+            return False
+        path, query, lines = found.groups()
+        headers: Headers = []
+        for name, value in ANY_HEADER.findall(lines):
+            name = name.lower()
+            if name in FRAMING and FRAMING[name] != value.lower():
+                return False
+            headers.append((name, value.rstrip(b"\t ")))
+        peer = self.client[0] if self.client else ""
+        try:
+            answer = answered(self.app_state, headers, peer, "GET", path.decode(), (query or b"").decode())
+        except Problem:
+            return False
+        if answer is None:
+            return False
+        self._write(answer.status, [*answer.headers, (b"content-length", b"%d" % len(answer.body))], answer.body)
+        self._answered()
+        return True
 
     def timeout_keep_alive_handler(self) -> None:
         """Positions leave the timer as it is: whether the connection was idle is looked at when it is over."""

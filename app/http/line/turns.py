@@ -88,6 +88,8 @@ def pass_token(state: State, admission: AdmissionPass) -> str:
     room = state["origins"].rooms.get(admission.event_id)
     if room is None or room.pass_algorithm is PassAlgorithm.EdDSA:
         return state["passes"].sign(admission)
+    if room.pass_algorithm is PassAlgorithm.compact:
+        return state["passes"].sign_compact(admission)
     return state["passes"].sign(admission, room.origin.secrets[0][0])
 
 

@@ -1,4 +1,5 @@
-"""`/check/{room}`: a proxy asks whether a request to the site behind a room may go on. Costs no datastore call.
+"""`/check/{room}`: a proxy asks whether a request to the site behind a room may go on. Costs no datastore call, but
+where a room on standby lets somebody in, which is one step shared with everybody who comes meanwhile.
 
 Any method, and the body is not read. The answer to who may go on has the headers X-Tiketi-Subject, -Room, -Number and
 -Until, always all of them: a proxy that copies them overwrites what a client made up. Who may not is sent to the
@@ -15,10 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from app.connect.asked import Asked as Request
 from app.connect.rules import Action
+from app.domain.passing import Mode
 from app.domain.targets import safe_target, without_pass
 from app.http.accounts.credentials import pass_cookie
-from app.http.kit.cookies import HOST_PREFIX, Headers, cookie_in
+from app.http.kit.cookies import HOST_PREFIX, Headers, cookie_in, header
 from app.http.kit.problems import Problem, problem_response
+from app.http.line.door import host_of
+from app.http.line.turns import pass_token
+from app.http.origins.entering import let_straight_in
 from app.http.origins.original import HTTP, HTTPS, Original, original_of
 from app.http.state import State
 from app.origins.check import Denied, judge
@@ -73,7 +78,8 @@ async def check(scope: Scope, receive: Receive, send: Send) -> None:
     raw = scope.get("raw_path") or scope["path"].encode()
     path, query = raw.decode("latin-1"), scope["query_string"].decode("latin-1")
     try:
-        answer = answer_to(_asked(scope["state"], scope["headers"], peer, scope["method"], path, query), scope["state"])
+        asked = _asked(scope["state"], scope["headers"], peer, scope["method"], path, query)
+        answer = _answer_to(asked, scope["state"]) or await _let_in_or_refused(asked, scope["state"], host_of(scope))
     except Problem as problem:
         scope["state"]["meters"].refused(problem.code)
         await problem_response(problem)(scope, receive, send)
@@ -81,6 +87,12 @@ async def check(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def answered(state: State, headers: Pairs, peer: str, method: str, path: str, query: str) -> Answer | None:
+    """The answer to a question, whoever read it from the wire; None if the visitor may be let in first, which takes a
+    call to Redis. Raises Problem 404 if there is no such room."""
+    return _answer_to(_asked(state, headers, peer, method, path, query), state)
 
 
 def _asked(state: State, headers: Pairs, peer: str, method: str, path: str, query: str) -> Asked:
@@ -100,13 +112,13 @@ def _asked(state: State, headers: Pairs, peer: str, method: str, path: str, quer
 
 def _shown(headers: Headers, room_id: str) -> tuple[list[str], bool]:
     """The passes that a request shows by a header and by a cookie, and whether a script or a program sent it."""
-    name, mode, accept = pass_cookie(room_id), b"", b""
-    wanted = (name + b"=", HOST_PREFIX + name + b"=")
+    name, mode, accept = pass_cookie(room_id) + b"=", b"", b""
     found: list[bytes] = []
     for key, value in headers:
         if key == b"x-admission-pass":
             found.insert(0, value)
         elif key == b"cookie" and name in value:
+            wanted = (name, HOST_PREFIX + name) if HOST_PREFIX in value else (name,)
             found += [each for each in (cookie_in(value, one) for one in wanted) if each]
         elif key == b"sec-fetch-mode":
             mode = value
@@ -116,10 +128,34 @@ def _shown(headers: Headers, room_id: str) -> tuple[list[str], bool]:
     return [each.decode("latin-1") for each in found], is_script
 
 
-def answer_to(asked: Asked, state: State) -> Answer:
+async def _let_in_or_refused(asked: Asked, state: State, host: str) -> Answer:
+    """Of a room on standby, where nobody waits: let the visitor straight in, who sees no room at all."""
+    room, view = asked.room, asked.view
+    assert room is not None, "it stands by"
+    assert view is not None, "it stands by"
+    admission = await let_straight_in(state, room, view, host)
+    if admission is None:
+        refused = _answer_to(asked, state, may_let_in=False)
+        assert refused is not None, "nothing else is tried"
+        return refused
+    state["meters"].checked(room.origin.id, "let_in")
+    cookie = _cookie(asked, pass_token(state, admission), admission, state["clock"].seconds())
+    return Answer(200, [_NO_STORE, *_told(admission), cookie])
+
+
+def _stands_by(asked: Asked, state: State) -> bool:
+    """Whether somebody without a pass may be let in by the check: only of what a trusted proxy says it was asked."""
+    if asked.room is None or asked.room.mode is not Mode.standby or asked.view is None or not asked.original.uri:
+        return False
+    if header(asked.headers, b"sec-purpose") is not None:  # nobody may ever look at it
+        return False
+    return asked.view.is_free and not state["origins"].standby.is_up(asked.view)
+
+
+def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | None:
     room, original = asked.room, asked.original
     of = asked.room_id if room is None else room.origin.id
-    action = Action.queue if room is None or not original.uri else room.rules.decide(asked.as_rules_see)
+    action = _action(asked)
     if action is Action.refuse:
         state["meters"].checked(of, "refused")
         return _problem_answer(Problem("request_refused"))
@@ -132,6 +168,8 @@ def answer_to(asked: Asked, state: State) -> Answer:
         state["meters"].checked(of, "needs_none")
         return Answer(200, [_NO_STORE, *_TOLD_NOTHING])
     if isinstance(judged, Denied):
+        if may_let_in and _stands_by(asked, state):
+            return None
         state["meters"].checked(of, judged.value)
         return _refusal(asked, state, judged, _target(asked, clean))
     admission, token = judged
@@ -144,6 +182,13 @@ def answer_to(asked: Asked, state: State) -> Answer:
         return _sent_to(target, asked.deny_401, cookies)
     state["meters"].checked(of, "let_through")
     return Answer(200, [_NO_STORE, *_told(admission), *cookies])
+
+
+def _action(asked: Asked) -> Action:
+    """What the room's rules say; without any, and of a request that is not known, a pass is needed."""
+    if asked.room is None or not asked.room.rules.objects or not asked.original.uri:
+        return Action.queue
+    return asked.room.rules.decide(asked.as_rules_see)
 
 
 _TOLD_NOTHING = [(name, b"") for name in (b"x-tiketi-subject", b"x-tiketi-room", b"x-tiketi-number", b"x-tiketi-until")]

@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import structlog
+
 from app.domain.line import Place
-from app.domain.ticket import Ticket
+from app.domain.ticket import Ticket, holder_text
 from app.http.accounts.owners import own_ticket
 from app.http.kit.cookies import Headers
 from app.http.kit.problems import Problem
@@ -19,10 +21,11 @@ from app.http.line.turns import admission_of, claim_place
 from app.http.state import State
 from app.origins.directory import KnownRoom
 from app.origins.passes import AdmissionPass
+from app.room.joiner import JoinUnavailable
 from app.room.person import StraightIn
 from app.room.view import LineView
 
-STRAIGHT_IN = "straight_in"  # how such a claim is counted
+log = structlog.get_logger()
 ENDED = (Place.left, Place.lapsed)
 
 
@@ -63,8 +66,25 @@ async def enter(state: State, headers: list[tuple[bytes, bytes]], host: str, roo
     view = await view_of(state, room.id)
     if straight.expires_ms:
         admission = admission_of(state, joined.ticket, straight.expires_ms, room.visit_s)
-        state["meters"].claimed(room.id, STRAIGHT_IN)
     elif view.position(joined.ticket.number).place in (Place.admitted, Place.claimed):
         admission = await claim_place(state, view, joined.ticket)
     is_straight = bool(straight.expires_ms)
     return Entered(ticket=joined.ticket, admission=admission, straight=is_straight, cookies=joined.cookies)
+
+
+async def let_straight_in(state: State, room: KnownRoom, view: LineView, host: str) -> AdmissionPass | None:
+    """Let in somebody whom nobody has seen before, whose browser will keep the pass alone, or give them nothing."""
+    holder, straight = state["browsers"].new().holder, StraightIn(room.visit_s, or_nothing=True)
+    network = state["entrance"].addresses.counted(host)
+    try:
+        asked = state["joiner"].join(
+            room.id, view.epoch, holder_text(holder), "", network, made_in=view.made_in, straight=straight
+        )
+        _, joined = await asked
+    except JoinUnavailable as error:
+        log.warning("not_let_in_at_once", event_id=room.id, error=str(error))
+        return None
+    if not straight.expires_ms:
+        return None
+    ticket = Ticket(room.id, view.epoch, joined.number, holder, int(state["clock"].seconds()))
+    return admission_of(state, ticket, straight.expires_ms, room.visit_s)

@@ -11,6 +11,7 @@ from app.origins.check import TOKENS_MAX
 from tests.http.buyer import assert_problem, buyer
 from tests.http.origins.site import HOST, SECRETIVE, TARGET, check, let_in, make_site
 from tests.http.system import System
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -223,3 +224,45 @@ async def test_every_answer_is_counted_for_its_origin(system: System) -> None:
     await check(system, site.room_id, f"/?tiketi_pass={token}")
     counted = {name[1]: count for name, count in system.state["meters"].checks.items() if name[0] == site.origin_id}
     assert counted == {"pass_missing": 1, "let_through": 1, "cleaned": 1}
+
+
+async def test_a_plain_question_is_answered_the_same_before_the_router_and_behind_it(system: System) -> None:
+    site = await make_site(system, rules=[{"action": "pass", "path": "/free"}, {"action": "refuse", "path": "/never"}])
+    ordinary = await system.another_web(fast_path=False)
+    token = await let_in(system, site.room_id)
+
+    async def is_known() -> bool:
+        return site.room_id in ordinary.state["origins"].rooms and site.room_id in ordinary.state["rooms"].views
+
+    await wait_until(is_known, description="the other process knows the room")
+    by_cookie = {"cookie": f"tiketi_pass_{site.room_id}={token}"}
+    for uri, headers, query in (
+        ("/sale", {}, ""),
+        ("/sale", by_cookie, ""),
+        ("/sale", by_cookie, "?deny=401"),
+        ("/sale", {"cookie": f"__Host-tiketi_pass_{site.room_id}={token}", **SCRIPT}, ""),
+        (f"/sale?tiketi_pass={token}", {}, ""),
+        (f"/sale?tiketi_pass={token}", SCRIPT, "?deny=401"),
+        ("/sale", {"x-admission-pass": "nonsense", **SCRIPT}, ""),
+        ("/free", {}, ""),
+        ("/never", {}, ""),
+        ("/sale", {"accept": "application/json"}, ""),
+        ("/sale", {"connection": "close", **by_cookie}, ""),
+        ("/sale", {"x-forwarded-host": "evil.example"}, ""),
+    ):
+        webs = (system.web, ordinary)
+        answers = [await check(system, site.room_id, uri, headers, web=web, query=query) for web in webs]
+        told = [{name: value for name, value in each.headers.items() if name != "date"} for each in answers]
+        bases = [web.state["settings"].buyers_url for web in webs]
+        assert answers[0].status_code == answers[1].status_code, uri
+        assert str(told[0]).replace(bases[0], "") == str(told[1]).replace(bases[1], ""), uri
+        assert answers[0].content.replace(bases[0].encode(), b"") == answers[1].content.replace(bases[1].encode(), b"")
+
+
+async def test_a_compact_pass_opens_the_room_that_it_is_for(system: System) -> None:
+    site, other = await make_site(system, passAlgorithm="compact"), await make_site(system)
+    token = await let_in(system, site.room_id)
+    assert token.startswith("p.")
+    assert (await check(system, site.room_id, headers={"x-admission-pass": token})).status_code == 200
+    refused = await check(system, other.room_id, headers={"x-admission-pass": token, **SCRIPT})
+    assert_problem(refused, 401, "pass_foreign")

@@ -40,14 +40,13 @@ async def test_who_finds_nobody_before_them_is_let_in_at_once_without_a_page(sys
     """Joined, admitted and claimed in one step."""
     site = await make_site(system)
     await let_in(system, site.room_id)
-    before = dict(system.state["meters"].claims)
+    before = dict(system.state["joiner"].answers)
     async with visitor(system) as ann:
         first = await ann.client.get(coming(site.room_id))
         second = await ann.client.get(first.headers["location"])
     assert second.headers["location"].startswith(f"https://{HOST}/sale?size=M&tiketi_pass=")
-    claims = system.state["meters"].claims
-    key = (site.room_id, "straight_in")
-    assert claims.get(key, 0) == before.get(key, 0) + 1
+    answers, key = system.state["joiner"].answers, (site.room_id, "straight_in")
+    assert answers.get(key, 0) == before.get(key, 0) + 1
 
 
 async def test_who_must_wait_sees_their_place_and_the_way_on_without_a_script(system: System) -> None:

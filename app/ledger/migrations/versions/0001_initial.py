@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_54ca00b6"
+revision = "0001_305f4ee8"
 down_revision = None
 
 
@@ -211,7 +211,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), server_default='1', nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("mode IN ('always', 'standby')", name='mode_known'),
-    sa.CheckConstraint("pass_algorithm IN ('EdDSA', 'HS256')", name='pass_algorithm_known'),
+    sa.CheckConstraint("pass_algorithm IN ('EdDSA', 'HS256', 'compact')", name='pass_algorithm_known'),
     sa.CheckConstraint('closes_at IS NULL OR closes_at > opens_at', name='room_window'),
     sa.CheckConstraint('pass_s > 0', name='pass_lasts'),
     sa.ForeignKeyConstraint(['id'], ['rooms.event_id'], ),
