@@ -115,7 +115,9 @@ def judge(record: Mapping[str, Any], stories: Sequence[Story], limits: Limits) -
         for visit in record["visits"]
     ]
     turns_s = {story.number: story.turn_s for story in stories if story.turn_s is not None}
-    late_s = [visit.came_s - turns_s[visit.number] for visit in seen if visit.number in turns_s]
+    # who did not wait was let in after they asked, at the earliest
+    earliest_s = {story.number: story.asked_s for story in stories if story.in_s is not None} | turns_s
+    late_s = [visit.came_s - earliest_s[visit.number] for visit in seen if visit.number in earliest_s]
     crashed = [how for story in stories for how in story.crashed]
     findings = [
         visits.judge_order(seen, turns_s),

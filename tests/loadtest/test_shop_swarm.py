@@ -24,7 +24,7 @@ def seen(number: int, at_s: float, stays_s: float | None = 0.4, passes_s: float 
 
 
 def told(number: int, turn_s: float, **other: Any) -> Story:
-    return Story(number=number, turn_s=START_S + turn_s, in_s=START_S + turn_s + 0.1, tries=2, **other)
+    return Story(number=number, asked_s=START_S, turn_s=START_S + turn_s, in_s=START_S + turn_s + 0.1, tries=2, **other)
 
 
 def steady() -> tuple[list[dict[str, Any]], list[Story]]:
@@ -51,6 +51,14 @@ def test_a_crowd_that_was_only_late_on_its_way_is_no_breach() -> None:
     visits = [seen(n, 5 + n * 0.001, stays_s=0.0005) for n in range(8)]
     stories = [told(n, 1 + n * 0.5) for n in range(8)]
     assert verdict(visits, stories) == (CLEAN, set())
+
+
+def test_who_did_not_wait_may_be_late_as_well() -> None:
+    """They were let in one by one, and all of them came when the shop answered again."""
+    visits = [seen(n, 5 + n * 0.001, stays_s=0.0005) for n in range(8)]
+    stories = [Story(number=n, asked_s=START_S + 1 + n * 0.5, in_s=START_S + 5.1) for n in range(8)]
+    assert verdict(visits, stories) == (CLEAN, set())
+    assert verdict(visits, [Story(number=n, asked_s=START_S + 4.9, in_s=START_S + 5.1) for n in range(8)])[0] == BROKEN
 
 
 @pytest.mark.parametrize("stays_s", [1.4, None])

@@ -6,7 +6,9 @@ Follows redirects and keeps cookies as a browser does, and tells what happened i
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,10 +28,12 @@ class Failed(Exception):
 
 @dataclass(slots=True)
 class Story:
-    """`turn_s`: when the turn began, as Tiketi told; `in_s`: when the shop answered; Unix seconds. `crashed`: how they
-    came in without a turn, if they did; `tries`: how often they tried."""
+    """`asked_s`: when they asked to buy; `turn_s`: when the turn began, as Tiketi told, of those who waited; `in_s`:
+    when the shop answered; Unix seconds. `crashed`: how they came in without a turn, if they did; `tries`: how often
+    they tried."""
 
     number: int = 0
+    asked_s: float = 0.0
     turn_s: float | None = None
     in_s: float | None = None
     bought: bool = False
@@ -71,6 +75,7 @@ class Shopper:
         return self.story
 
     async def _came_in(self, within_s: float) -> bool:
+        self.story.asked_s = _now_s()
         try:
             async with asyncio.timeout(within_s):
                 answer = await self._go(self.goods)
@@ -79,8 +84,14 @@ class Shopper:
                     answer = await self._go(self.goods)
         except TimeoutError:
             return False
-        self.story.in_s = datetime.now().timestamp()  # noqa: DTZ005 - seconds since the epoch know no zone
+        self.story.in_s, self.story.number = _now_s(), self._number()
         return True
+
+    def _number(self) -> int:
+        """Of the pass, which also those have who did not wait."""
+        _, body, _ = self.cookies[f"tiketi_pass_{self.room}"].split(".")
+        number: int = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))["number"]
+        return number
 
     async def _wait_for_turn(self) -> None:
         while True:
@@ -143,6 +154,10 @@ class Shopper:
             self.cookies.pop(name, None)
         else:
             self.cookies[name] = rest.partition(";")[0]
+
+
+def _now_s() -> float:
+    return datetime.now().timestamp()  # noqa: DTZ005 - seconds since the epoch know no zone
 
 
 def _origin(url: str) -> str:
