@@ -45,7 +45,7 @@ class WaitingRoom:
             await _answer(decided, scope, receive, send)
             return
         told = [(name.encode(), value.encode()) for name, value in decided.headers()]
-        headers = [pair for pair in scope["headers"] if not pair[0].lower().startswith(OURS.encode())]
+        headers = [pair for pair in scope["headers"] if not _is_ours(pair[0])]
         onward = {**scope, "headers": [*headers, *told], "tiketi": decided.visit}
         if decided.visit is None:
             await self._app(onward, receive, send)
@@ -90,6 +90,11 @@ def arrival_of(scope: Scope) -> Arrival:
     asked = Asked(scope.get("method", "GET"), host, scope["path"], query, headers, scheme)
     asked.is_ambiguous |= is_ambiguous_target(target)
     return Arrival(asked, scheme, host, f"{target}?{query}" if query else target)
+
+
+def _is_ours(name: bytes) -> bool:
+    """Also with underscores, which some frameworks read as hyphens."""
+    return name.lower().replace(b"_", b"-").startswith(OURS.encode())
 
 
 def _ends(message: Message) -> bool:

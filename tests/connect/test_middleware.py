@@ -30,7 +30,7 @@ class Shop:
         self.seen: list[tuple[Visit | None, dict[str, str]]] = []
 
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        told = {name.decode(): value.decode() for name, value in scope["headers"] if name.startswith(b"x-tiketi")}
+        told = {name.decode(): value.decode() for name, value in scope["headers"] if b"tiketi" in name.lower()}
         self.seen.append((scope["tiketi"], told))
         headers = [(name.lower().encode(), value.encode()) for name, value in self.answers]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -132,6 +132,20 @@ def test_with_a_pass_the_site_is_told_whose_visit_it_is(ask: Ask, shop: Shop, ti
 @pytest.mark.parametrize("name", ["x_tiketi_subject", "x_tiketi_made_up"])
 def test_what_a_client_makes_up_does_not_reach_the_site(ask: Ask, shop: Shop, name: str) -> None:
     assert ask("/free", **{name: "admin"})[0] == 200
+    assert shop.seen == [(None, {})]
+
+
+def test_neither_does_a_header_with_underscores_which_some_frameworks_read_as_hyphens(
+    shop: Shop, tiketi: Tiketi
+) -> None:
+    app = asgi.WaitingRoom(shop.asgi, **tiketi.settings(Clock(), rules=[{"action": "pass", "path": "/free"}]))
+    asked = scope_of("/free", "GET", {})
+    asked["headers"] += [(b"x_tiketi_subject", b"admin"), (b"X_Tiketi-Number", b"1")]
+
+    async def unused(*_: Any) -> Any:
+        return None
+
+    asyncio.run(app(asked, unused, unused))
     assert shop.seen == [(None, {})]
 
 

@@ -31,7 +31,7 @@ TOOLS = [
 ASKING = [tool for tool in TOOLS if tool.values[0] != "haproxy"]
 NOBODY = "http://127.0.0.1:1"  # where nothing listens
 PAGE = {"accept": "text/html", "sec-fetch-mode": "navigate"}
-FORGED = {"X-Tiketi-Subject": "me", "X-Tiketi-Number": "1", "X-Tiketi-Extra": "me"}
+FORGED = {"X-Tiketi-Subject": "me", "X-Tiketi-Number": "1", "X-Tiketi-Extra": "me", "X_Tiketi_Subject": "me"}
 
 
 @dataclass
@@ -89,6 +89,7 @@ async def test_a_visitor_waits_comes_back_and_is_known_to_the_site(system: Syste
         inside = await shop.client.get("/sale?size=M", headers=FORGED)
         assert inside.status_code == 200
         told = {key: value for key, value in sent(inside.json()).items() if key.startswith("x-tiketi-")}
+        assert not [key for key in sent(inside.json()) if key.startswith("x_")], "sites read them as those with hyphens"
         subject, until = told.pop("x-tiketi-subject"), told.pop("x-tiketi-until")
         read: Any = system.state["passes"].read(
             token, shop.room_id, system.state["origins"].rooms[shop.room_id].origin.secrets_at(0)
