@@ -144,7 +144,11 @@ async def _let_in_or_refused(asked: Asked, state: State, host: str) -> Answer:
 
 
 def _stands_by(asked: Asked, state: State) -> bool:
-    """Whether somebody without a pass may be let in by the check: only of what a trusted proxy says it was asked."""
+    """Whether somebody without a pass may be let in by the check: only of what a trusted proxy says it was asked, and
+    only if it hands the pass on with the answer 200, as those do that are configured for 401: of a browser that does
+    not get the cookie, each request would take a place."""
+    if not asked.deny_401:
+        return False
     if asked.room is None or asked.room.mode is not Mode.standby or asked.view is None or not asked.original.uri:
         return False
     if header(asked.headers, b"sec-purpose") is not None:  # nobody may ever look at it

@@ -176,3 +176,21 @@ async def test_while_tiketi_is_away_haproxy_goes_on_checking_or_lets_everybody_i
         await wait_until(lets_in, description="HAProxy has seen that Tiketi is away")
     async with front(system, tmp_path, "haproxy", fail=Fail.open) as shop:
         assert (await shop.client.get("/")).status_code == 302, "Tiketi is there"
+
+
+@pytest.mark.parametrize("name", ["nginx"])
+async def test_on_standby_a_visitor_sees_no_room_and_keeps_their_pass(
+    system: System, tmp_path: Path, name: str
+) -> None:
+    if why_no(name):
+        pytest.skip(why_no(name))
+    async with front(system, tmp_path, name, mode="standby", maxActive=1) as shop:
+
+        async def is_in() -> bool:
+            return (await shop.client.get("/sale")).status_code == 200
+
+        await wait_until(is_in, description="the bucket of the room has filled")
+        inside = await shop.client.get("/sale", headers=FORGED)
+        assert (inside.status_code, sent(inside.json())["x-tiketi-number"]) == (200, "1")
+        async with httpx2.AsyncClient(base_url=shop.url, timeout=20, headers=PAGE) as other:
+            assert (await other.get("/sale")).status_code == 302, "one visitor fits in"

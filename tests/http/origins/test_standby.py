@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.http.buyer import assert_problem
-from tests.http.origins.site import SECRETIVE, Site, check, make_site
+from tests.http.origins import site as sites
+from tests.http.origins.site import SECRETIVE, Site, make_site
 from tests.http.system import System
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTINGS = SECRETIVE
+
+
+async def check(system: System, room_id: str, **how: Any) -> httpx2.Response:
+    """As a proxy asks that hands cookies on."""
+    return await sites.check(system, room_id, **{"query": "?deny=401", **how})
 
 
 async def ready(system: System, **room: Any) -> Site:
@@ -46,7 +53,7 @@ async def test_above_the_capacity_visitors_are_sent_to_wait_and_take_no_place_by
     site = await ready(system, maxActive=1)
     assert (await check(system, site.room_id)).status_code == 200
     for _ in range(3):
-        assert (await check(system, site.room_id)).status_code == 302
+        assert (await check(system, site.room_id)).status_code == 401
     assert await system.last_number(site.room_id) == 1
     assert_problem(await check(system, site.room_id, headers={"sec-fetch-mode": "cors"}), 401, "pass_missing")
 
@@ -68,7 +75,7 @@ async def test_while_there_is_a_line_everybody_is_sent_to_it(system: System) -> 
             return system.state["rooms"].views[site.room_id].waiting == 0
 
         await wait_until(is_empty, description="the line is empty")
-    assert (await check(system, site.room_id)).status_code == 302, "it dissolves later"
+    assert (await check(system, site.room_id)).status_code == 401, "it dissolves later"
     assert first.status_code == 200
 
 
@@ -76,18 +83,20 @@ async def test_an_address_takes_no_more_than_its_share_by_being_asked_about(syst
     site = await ready(system)
     share = system.state["scripts"].limits.share
     answers = [await check(system, site.room_id, headers={"x-forwarded-for": "198.51.100.9"}) for _ in range(share + 2)]
-    assert [each.status_code for each in answers] == [200] * share + [302, 302]
+    assert [each.status_code for each in answers] == [200] * share + [401, 401]
 
 
-@pytest.mark.parametrize("how", ["nobody's proxy", "a look ahead", "mode always"])
+@pytest.mark.parametrize("how", ["nobody's proxy", "a look ahead", "mode always", "a proxy that loses cookies"])
 async def test_only_a_visit_that_a_proxy_tells_of_is_let_in(system: System, how: str) -> None:
     site = await ready(system)
-    web, headers = system.web, {}
+    web, headers, query = system.web, {}, "?deny=401"
     if how == "nobody's proxy":
         web = await system.another_web(trusted_proxies="10.0.0.1")
     elif how == "a look ahead":
         headers = {"sec-purpose": "prefetch"}
+    elif how == "a proxy that loses cookies":
+        query = ""
     else:
         site = await make_site(system)
-    assert (await check(system, site.room_id, headers=headers, web=web)).status_code in (302, 404)
+    assert (await check(system, site.room_id, headers=headers, web=web, query=query)).status_code in (302, 401, 404)
     assert await system.last_number(site.room_id) == 0
