@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import redis_keys
 from app.audit.invariants import check
 from app.connections import open_redis, open_store
+from app.domain.charge import UNDER_WAY, ChargeStatus
 from app.domain.reservation import ReservationStatus
 from app.lane.commands import Outcome, unpack_published
 from app.ledger import events
 from app.ledger.database import Database
-from app.ledger.tables.payments import payments
+from app.ledger.tables.payments import charges, payments
 from app.ledger.tables.reservations import reservation_seats, reservations
 from app.payments.provider import PaymentProvider
 from app.payments.wiring import providers_for_audit
@@ -227,6 +228,11 @@ class Recorder:
         seats, live, paid = defaultdict(list), defaultdict(list), defaultdict(list)
         ours = reservations.c.event_id == self._event_id
         pairs = select(reservation_seats.c.reservation_id, reservation_seats.c.idx, reservation_seats.c.live)
+        grace = (
+            select(charges.c.reservation_id, charges.c.status, charges.c.keeps_until)
+            .join(reservations)
+            .where(ours, charges.c.keeps_until.is_not(None), charges.c.created_at <= reservations.c.expires_at)
+        )
         money = select(payments.c.reservation_id, payments.c.status).join(reservations).where(ours)
         async with self._db.read() as tx:
             rows = (await tx.execute(select(reservations).where(ours))).all()
@@ -237,6 +243,7 @@ class Recorder:
                     live[one].append(idx)
             for one, status in await tx.execute(money):
                 paid[one].append(status)
+            kept_until_ms = _kept((await tx.execute(grace)).all(), {row.id: row.status for row in rows})
         return [
             Sale(
                 id=row.id,
@@ -250,9 +257,21 @@ class Recorder:
                 seats=sorted(seats[row.id]),
                 live_seats=sorted(live[row.id]),
                 payments=sorted(paid[row.id]),
+                kept_until_ms=kept_until_ms.get(row.id, 0.0),
             )
             for row in rows
         ]
+
+
+def _kept(begun_in_time: Iterable[Any], statuses: Mapping[str, str]) -> dict[str, float]:
+    """Until when payments may keep their reservations; what is pending still, only those that are under way."""
+    kept: dict[str, float] = {}
+    for charge in begun_in_time:
+        is_pending = statuses[charge.reservation_id] == ReservationStatus.pending
+        if not is_pending or ChargeStatus(charge.status) in UNDER_WAY:
+            until_ms = _ms(charge.keeps_until)
+            kept[charge.reservation_id] = max(kept.get(charge.reservation_id, 0.0), until_ms)
+    return kept
 
 
 @asynccontextmanager

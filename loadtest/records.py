@@ -189,7 +189,9 @@ class LaneEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reservation as SQL has it at the end; `live_seats` are the rows that guard its seats."""
+    """A reservation as SQL has it at the end; `live_seats` are the rows that guard its seats. `kept_until_ms`: how long
+    a payment that was begun in time may keep the hold, as a bank transfer does; 0 if none does.
+    """
 
     id: str
     status: str
@@ -202,6 +204,12 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int | None = None
     number: int | None = None
     payments: list[str] = []
+    kept_until_ms: float = 0.0
+
+    @property
+    def due_ms(self) -> float:
+        """When the hold ends at the latest."""
+        return max(self.expires_ms, self.kept_until_ms)
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

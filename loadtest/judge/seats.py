@@ -140,11 +140,12 @@ def judge_holds(records: Records) -> Finding:
     }
     delays = []
     for sale in stores.sales:
-        if sale.status == "pending" and sale.expires_ms + FREE_WITHIN_MS < stores.at_ms:
-            over_s = (stores.at_ms - sale.expires_ms) / 1000
+        if sale.status == "pending" and sale.due_ms + FREE_WITHIN_MS < stores.at_ms:
+            over_s = (stores.at_ms - sale.due_ms) / 1000
             finding.breach(f"still holds seats {sale.seats} {over_s:.1f} s after its end", sale.id)
         if sale.status == "expired":
-            delays.append(max(sale.ended_ms or 0.0, freed_ms.get(sale.id, 0)) - sale.expires_ms)
+            over_ms = max(sale.ended_ms or 0.0, freed_ms.get(sale.id, 0)) - sale.expires_ms
+            delays.append(max(0.0, over_ms - (sale.due_ms - sale.expires_ms)))
             _check_expired(records, sale, delays[-1], finding)
         if sale.status not in LIVE and sale.ended_ms is None:
             finding.breach(f"is {sale.status}, and nothing says since when", sale.id)

@@ -243,6 +243,15 @@ def test_a_hold_that_ends_late_is_no_breach_where_nothing_has_to_be_in_time() ->
     assert "I6" not in verdict(replace(run, run=replace(run.run, in_time=False)))[1]
 
 
+@pytest.mark.parametrize(("kept_s", "is_broken"), [(0.0, True), (8.0, True), (40.0, False)])
+def test_a_hold_that_a_payment_keeps_is_overdue_only_after_its_grace(kept_s: float, is_broken: bool) -> None:
+    """As a bank transfer does: the buyer was given so long to pay."""
+    kept = replace(sale(4, "pending", 14.6, 3), kept_until_ms=at(14.6 + kept_s) if kept_s else 0.0)
+    assert ("I6" in verdict(with_sales(kept, seats=[2, 2, 2, 1])(clean()))[1]) is is_broken
+    ended = replace(sale(2, "expired", 1.5, 2, ended_s=11.0), kept_until_ms=at(1.5 + kept_s) if kept_s else 0.0)
+    assert ("I6" in verdict(with_sales(ended)(clean()))[1]) is is_broken
+
+
 def test_a_seat_is_free_once_its_buyer_has_given_it_up_though_the_answer_was_lost() -> None:
     given_up = records.Call(session=5, call="cancel", sent_ms=at(3), received_ms=at(3.5), status=0)
     again = with_crowd(held_by(5, "s9", 2.0), held_by(4, "s9", 4.0))
