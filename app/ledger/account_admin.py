@@ -154,6 +154,8 @@ async def _change(
             guarded = guarded.where(guard)
         if (await tx.execute(guarded.values(values))).rowcount != 1:
             return AccountChange.last_admin
-        asked = {"email": row.email, **change}
+        ((name, _),) = change.items()
+        old = is_now is not None if field.endswith("_at") else is_now
+        asked = {"email": row.email, **change, audit_log.WAS: {name: old}}
         await audit_log.record(tx, who=who, action=action, subject=user_id, event_id=None, change=asked, now=now)
     return AccountChange.changed

@@ -14,6 +14,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from app.domain.charge import SimulatedCharge
+from app.ledger import audit_log
 from app.ledger.database import Database
 from app.ledger.statements import insert_new, upsert
 from app.ledger.tables.gateway_simulator import gateway_book, gateway_fault_profiles, gateway_refunds
@@ -109,6 +110,26 @@ async def fault_profiles(db: Database) -> dict[str, Any]:
 async def set_fault_profile(db: Database, method: str, profile: dict[str, Any]) -> None:
     statement = upsert(gateway_fault_profiles, ["method"], ["profile"]).values(method=method, profile=profile)
     await db.run(lambda tx: tx.execute(statement), repeatable=True)
+
+
+async def change_fault_profile(
+    db: Database, method: str, profile: dict[str, Any], was: dict[str, Any], *, who: str, now: datetime
+) -> None:
+    """The same by an admin, which the audit log has with the old values. `was`: the profile of a method without one."""
+    await db.run(lambda tx: _change_fault_profile(tx, method, profile, was, who, now), repeatable=True)
+
+
+def _change_fault_profile(
+    tx: Connection, method: str, profile: dict[str, Any], was: dict[str, Any], who: str, now: datetime
+) -> None:
+    c = gateway_fault_profiles.c
+    stored = tx.execute(select(c.profile).where(c.method == method).with_for_update()).scalar()
+    old = {**was, **(stored or {})}
+    tx.execute(upsert(gateway_fault_profiles, ["method"], ["profile"]).values(method=method, profile=profile))
+    changed = {name: value for name, value in old.items() if {**was, **profile}.get(name) != value}
+    change = {**profile, audit_log.WAS: changed} if changed else profile
+    action = audit_log.CHANGE_GATEWAY
+    audit_log.record_in(tx, who=who, action=action, subject=method, event_id=None, change=change, now=now)
 
 
 def _booked(row: Row[Any]) -> SimulatedCharge:

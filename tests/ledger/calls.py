@@ -377,6 +377,7 @@ CALLS: dict[str, Call] = {
     "seat_changes.change": lambda db: seat_changes.change(
         db, LIVE, seat_changes.SeatChange(action=seat_changes.SeatAction.block, seats=[0]), **WHO
     ),
+    "gateway_book.change_fault_profile": lambda db: gateway_book.change_fault_profile(db, "kakao_pay", {}, {}, **WHO),
     "seat_additions.add": lambda db: seat_additions.add(
         db, LIVE, [NewSeat(section="new", row="1", number=1, grade="R")], **WHO
     ),

@@ -12,8 +12,7 @@ from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.state import State
-from app.ledger import audit_log
-from app.payments.providers.simulator import FaultProfile, SimulatedMethod, fault_profiles, set_fault_profile
+from app.payments.providers.simulator import FaultProfile, SimulatedMethod, change_fault_profile, fault_profiles
 
 _decoder = msgspec.json.Decoder(FaultProfile)
 
@@ -36,16 +35,8 @@ async def change(request: Request[State]) -> Response:
     if name not in list(SimulatedMethod):
         raise Problem("method_unknown", given=name[:40])
     profile = decode(await read_body(request.receive), _decoder)
-    await audit_log.record(
-        request.state["db"],
-        who=session.email,
-        action=audit_log.CHANGE_GATEWAY,
-        subject=name,
-        event_id=None,
-        change=msgspec.to_builtins(profile),
-        now=request.state["clock"].now(),
-    )
-    await set_fault_profile(request.state["db"], SimulatedMethod(name), profile)
+    now = request.state["clock"].now()
+    await change_fault_profile(request.state["db"], SimulatedMethod(name), profile, who=session.email, now=now)
     return json_answer(FaultProfilesAnswer(await fault_profiles(request.state["db"])))
 
 

@@ -212,5 +212,13 @@ async def fault_profiles(db: Database) -> dict[SimulatedMethod, FaultProfile]:
     return {SimulatedMethod(name): msgspec.convert(profile, FaultProfile) for name, profile in found.items()}
 
 
+async def change_fault_profile(
+    db: Database, method: SimulatedMethod, profile: FaultProfile, *, who: str, now: datetime
+) -> None:
+    """The same by an admin: the audit log has it, with the old values."""
+    well, wanted = msgspec.to_builtins(FaultProfile()), msgspec.to_builtins(profile)
+    await gateway_book.change_fault_profile(db, method.value, wanted, well, who=who, now=now)
+
+
 async def set_fault_profile(db: Database, method: SimulatedMethod, profile: FaultProfile) -> None:
     await gateway_book.set_fault_profile(db, method.value, msgspec.to_builtins(profile))

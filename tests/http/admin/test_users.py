@@ -84,6 +84,11 @@ async def test_another_role_ends_the_sessions_that_hold_the_old_one(system: Syst
         await ends(system, made)
         assert_problem(await client.post(role, json={"role": "king"}), 422, "payload_invalid")
         assert (await client.post(role, json={"role": "buyer"})).json()["user"]["role"] == "buyer"
+    entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject=made["user"]["id"]), 2)
+    assert [(entry.change["role"], entry.change["was"]) for entry in entries] == [
+        ("buyer", {"role": "admin"}),
+        ("admin", {"role": "buyer"}),
+    ]
 
 
 async def test_whom_a_process_shut_out_and_died_is_out_everywhere(system: System) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from app.ledger import audit_log
 from app.payments.providers.simulator import SIGNATURE_HEADER, FaultProfile, SimulatedMethod, set_fault_profile
 from app.payments.webhook_sender import WebhookSender
 from app.payments.webhook_signature import TOLERANCE_S, sign
@@ -250,5 +251,9 @@ async def test_admins_turn_the_gateways_moods_and_nobody_else(system: System, ev
         turned = await client.put(f"{path}/kakao_pay", json={"decline": 1}, headers=admins)
         assert turned.json()["moods"]["kakao_pay"]["decline"] == 1.0
         assert (await client.get(path, headers=admins)).json() == turned.json()
+        await client.put(f"{path}/kakao_pay", json={"decline": 1, "slowMs": 3}, headers=admins)
+        newest, first = await audit_log.listed(system.db, audit_log.AuditFilter(action="gateway.change"), 2)
+        assert (first.subject, first.change["decline"], first.change["was"]) == ("kakao_pay", 1.0, {"decline": 0.0})
+        assert (newest.change["slowMs"], newest.change["was"]) == (3, {"slowMs": 0})
     async with buyer(system, event_id) as ann:
         assert_problem(await ann.pay(await holding(ann)), 402, "payment_declined")
