@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -45,7 +46,7 @@ OPENER = build_opener(_NoRedirects)
 
 
 def fetched(url: str) -> bytes:
-    """What is at this address. Raises OSError, ValueError."""
+    """What is at this address. Raises OSError, HTTPException, ValueError."""
     with OPENER.open(Request(url), timeout=TIMEOUT_S) as answer:  # noqa: S310 - an address that the shop set
         body: bytes = answer.read(KEYS_BYTES_MAX + 1)
     if len(body) > KEYS_BYTES_MAX:
@@ -91,7 +92,7 @@ class PublicKeys:
             try:
                 self._learn(_read(self._fetch()))
                 self.is_away = False
-            except (OSError, ValueError) as error:
+            except (OSError, HTTPException, ValueError) as error:
                 log.warning("Tiketi's public keys could not be read: %s", _why(error))
                 self.is_away = True
             self._asked_s = self._seconds()

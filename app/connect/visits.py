@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request
@@ -20,7 +21,7 @@ Post = Callable[[str, str], None]
 
 
 def posted(url: str, api_key: str) -> None:
-    """Ask for it. Raises OSError."""
+    """Ask for it. Raises OSError, HTTPException."""
     request = Request(url, data=b"", method="POST", headers={"Authorization": f"Bearer {api_key}"})  # noqa: S310
     with OPENER.open(request, timeout=TIMEOUT_S):
         return
@@ -48,7 +49,7 @@ class Visits:
                 why = f"the answer is {error.code}"
                 if error.code < ASK_AGAIN_FROM:
                     break
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 why = f"{type(error).__name__}: {error}"
         log.warning("A visit ended, and Tiketi could not be told: %s", why)
         return False

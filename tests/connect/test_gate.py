@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from http.client import BadStatusLine
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -272,6 +273,23 @@ def test_without_keys_it_is_said_whether_all_come_in_or_none(tiketi: Tiketi, clo
             assert isinstance(answer, Answer)
             assert (answer.status, headers(answer)["Retry-After"]) == (503, "5")
     assert tiketi.fetched == 1
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), BadStatusLine("x"), TimeoutError(), ValueError("too long")])
+def test_whatever_is_wrong_with_the_answer_nobody_is_let_in_for_it(clock: Clock, error: Exception) -> None:
+    def fetch() -> bytes:
+        raise error
+
+    gate = Gate(tiketi=TIKETI, room=ROOM, fetch=fetch, seconds=clock, steady=clock)
+    assert refused(gate, arrival()).status == 503
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"keys":1}', b'{"keys":[1]}', b'{"keys":[{"kty":"OKP"}]}', b"\xff"]
+)
+def test_what_is_no_key_set_is_no_keys(clock: Clock, body: bytes) -> None:
+    gate = Gate(tiketi=TIKETI, room=ROOM, fetch=lambda: body, seconds=clock, steady=clock)
+    assert refused(gate, arrival()).status == 503
 
 
 @pytest.mark.parametrize("fail", ["open", "closed"])

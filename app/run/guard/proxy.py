@@ -199,7 +199,7 @@ def target_of(scope: Scope) -> bytes:
 def told(scope: Scope) -> Pairs:
     """The headers for the site: the client's, without those of its connection and those that we say."""
     dropped = HOP_BY_HOP | named_by_connection(scope["headers"])
-    kept_ = [(name, value) for name, value in scope["headers"] if name not in dropped and name not in OURS_TO_SAY]
+    kept_ = [pair for pair in scope["headers"] if pair[0] not in dropped and not _is_ours_to_say(pair[0])]
     host = next((value for name, value in kept_ if name == b"host"), b"")
     client = (scope.get("client") or ("",))[0]
     scheme = b"https" if scope.get("scheme") in ("https", "wss") else b"http"
@@ -209,6 +209,11 @@ def told(scope: Scope) -> Pairs:
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", scheme),
     ]
+
+
+def _is_ours_to_say(name: bytes) -> bool:
+    """Also with underscores, which some servers take for hyphens."""
+    return name.replace(b"_", b"-") in OURS_TO_SAY
 
 
 def kept(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:

@@ -109,11 +109,13 @@ async def test_what_a_client_says_of_itself_as_a_proxy_would_is_replaced(
 ) -> None:
     site.answer(b"")
     made_up = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "Forwarded": "for=1.2.3.4", "X-Real-IP": "1"}
+    made_up |= {"X_Forwarded_For": "1.2.3.4", "X-Forwarded_Host": "evil"}
     await client.get("/", headers=made_up)
     headers = site.seen[0][2]
     assert [value for name, value in headers if name == b"x-forwarded-for"] == [b"127.0.0.1"]
     assert [value for name, value in headers if name == b"x-forwarded-proto"] == [b"http"]
-    assert {b"forwarded", b"x-real-ip"} & {name for name, _ in headers} == set()
+    names = {name for name, _ in headers}
+    assert {b"forwarded", b"x-real-ip", b"x_forwarded_for", b"x-forwarded_host"} & names == set()
 
 
 async def test_a_head_has_no_body_and_the_length_that_a_get_would_have(client: httpx2.AsyncClient, site: Site) -> None:
