@@ -37,6 +37,7 @@ KNOWN = {
     "{event}": "nowhere",
     "{queue_id}": "none",
     "{code}": "none",
+    "{prefix}": "none",
     "{error:path}": "hash",
 }
 ALSO_OPEN_TO_ALL = (  # other looks of the same routes

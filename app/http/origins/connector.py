@@ -6,6 +6,8 @@ page, and ends with a token instead of a pass. Nobody is sent to an address that
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -66,6 +68,13 @@ async def come(request: Request[State]) -> Response:
     response = _to_line(request, room)
     response.raw_headers.extend(invited)
     return response
+
+
+async def come_below(request: Request[State]) -> Response:
+    """A visitor whose connector puts a path before its addresses; anybody else meant the one without the slash."""
+    if is_from_connector(request):
+        return await come(request)
+    return RedirectResponse(f"/{quote(request.path_params['prefix'])}", 307, headers=NO_STORE)
 
 
 def _target(request: Request[State], room: KnownRoom) -> str:
@@ -182,6 +191,11 @@ def _leave(request: Request[State], origin: KnownOrigin) -> Response:
 
 
 routes = [
+    page_route("/{prefix}/", come_below),
+    page_route("/{prefix}/error/{error:path}/", error),
+    page_route("/{prefix}/cancel/multiple/{customer}", cancel_several),
+    page_route("/{prefix}/cancel/{customer}/{event}", cancel),
+    page_route("/{prefix}/cancel/{customer}/{event}/{queue_id}", cancel),
     page_route("/error/{error:path}/", error),
     page_route("/cancel/multiple/{customer}", cancel_several),
     page_route("/cancel/multiple/{customer}/", cancel_several),

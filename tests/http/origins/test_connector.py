@@ -302,3 +302,17 @@ async def test_the_script_for_requests_has_an_address_that_stays(system: System)
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["cache-control"] == "public, max-age=300"
     assert "currentScript" in answer.text
+
+
+async def test_below_a_path_every_address_is_the_same(system: System) -> None:
+    site = await make_shop(system)
+    async with visitor(system) as ann:
+        token = read(token_in(await sent(ann, f"/acme{coming(site)}")), [site.secret])
+        assert token is not None
+        left = await ann.client.get(f"/acme/cancel/{customer(site)}/{site.room_id}/{token.queue_id}")
+        assert (left.status_code, left.headers["location"]) == (302, TARGET)
+        assert await is_ended(system, site)
+        for path, status in (("/login/", 307), ("/nowhere/", 307), ("/%2F%2Fevil.example/", 404)):
+            answer = await ann.client.get(path)
+            assert answer.status_code == status
+            assert not answer.headers.get("location", "/x").startswith("//")

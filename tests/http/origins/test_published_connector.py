@@ -228,3 +228,23 @@ async def test_a_room_for_who_is_invited_takes_whom_the_shop_s_enqueue_tokens_na
     async with running(system, site) as url, browser(system) as bob:
         assert (await bob.go(f"{url}/buy")).status_code == 403
     assert await system.last_number(site.room_id) == 1
+
+
+async def test_a_path_that_the_connector_puts_before_its_addresses_changes_nothing(system: System) -> None:
+    site = await make_shop(system)
+    config = await config_of(system, site)
+    for integration in config["Integrations"]:
+        integration["QueuePathPrefix"] = "acme"
+    async with running(system, site, config=config) as url, browser(system) as ann:
+        ways = []
+
+        async def is_in() -> bool:
+            answer = await ann.go(f"{url}/buy")
+            ways.extend(ann.ways)
+            return answer.headers["content-type"].startswith("application/json")
+
+        await wait_until(is_in, description="the shop lets the visitor in")
+        assert ways[0] == "/acme/"
+        ann.client.cookies.clear()
+        await ann.go(f"{url}/buy?queueittoken=e_{site.room_id}~q_1~h_0")
+        assert ann.ways[:2] == ["/acme/error/hash/", f"/wait/{site.room_id}"]
