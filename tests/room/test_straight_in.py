@@ -97,13 +97,15 @@ async def test_nobody_goes_before_who_waits(redis: Redis, ledger: Database) -> N
 
 
 async def test_nobody_goes_before_who_was_passed_over_and_came_back(redis: Redis, ledger: Database) -> None:
-    room = await full(redis, ledger, rate_per_s=100.0, burst=1)
+    room = await full(redis, ledger, rate_per_s=100.0, burst=5)
     await room.join("anna", "bert")
     await room.listened(240_000)
     await room.seen(2)
     await room.tick(1_000)
-    await room.seen(1)
+    assert (await room.let_in(), await room.seen(1)) == ([2], 1)
     assert await let_in(room, "carl") == [0]
+    await room.leave(1, "anna")
+    assert await let_in(room, "carl") == [3]
 
 
 async def test_who_has_a_place_keeps_it(redis: Redis, ledger: Database) -> None:
@@ -170,3 +172,10 @@ async def test_of_a_batch_those_go_in_who_asked_for_it_and_the_others_join(redis
     await joiner.close()
     assert joiner.answers == {(EVENT, "straight_in"): 2, (EVENT, "joined"): 2}
     assert await room.violations() == []
+
+
+async def test_redis_s_clock_lets_nobody_in_by_being_set_forward(redis: Redis, ledger: Database) -> None:
+    room = await full(redis, ledger, rate_per_s=1.0, burst=3)
+    assert await let_in(room, *"abc") == [1, 2, 3]
+    room.clock.wrong_by_ms = 60_000
+    assert await let_in(room, "d") == [0]
