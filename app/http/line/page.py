@@ -121,7 +121,9 @@ async def wait_page(request: Request[State]) -> Response:
     if line is None:
         return see_other(f"/events/{event.id}")
     t, lang = texts_for(request), lang_of(request)
-    shown = event_view(event, room_of(request.state, event), None, request.state["clock"].now(), lang)
+    seats = request.state["seats"].get(event.id)  # in memory, while it is sold
+    left = None if seats is None else seats.left()
+    shown = event_view(event, room_of(request.state, event), left, request.state["clock"].now(), lang)
     ticket = _ticket_of(request, line)
     position: dict[str, Any] | None = None
     wish = ""

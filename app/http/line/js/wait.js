@@ -1,6 +1,6 @@
 // The waiting page: shows each piece of news, and at the turn calls the buyer back and takes them in.
 import { $, clock, countdown, data, kept, now, show, t } from "./page.js";
-import { jitter } from "./changed.js";
+import { jitter, watch } from "./changed.js";
 import { call, insist } from "./api.js";
 import { Feed } from "./feed.js";
 import { lineWord, waitInWords } from "./eta.js";
@@ -8,6 +8,7 @@ import { chime, soundButton } from "./chime.js";
 
 const SPEAK_EVERY_MS = 30000;
 const LOOK_AGAIN_MS = 20000;
+const SUPPLY_EVERY_MS = 120000; // everybody in line asks
 const OPENING_SPREAD_MS = 2000; // as many look again as have counted down
 const AUTO_ENTER_MS = 1500; // long enough to be told what happens
 const base = `/api/queue/${data.eventId}`;
@@ -207,6 +208,14 @@ if (["lobby", "waiting", "admitted"].includes(state)) {
   }
   feed.start();
 }
+/** Say that nothing is left to be had, as long as that is so: people may choose to wait for what comes free. */
+async function showSupply() {
+  const { event, ticketTypes } = await call("GET", `/api/events/${data.eventId}`);
+  const soldOut = event.status === "on_sale" && ticketTypes.some(({ total }) => total) && !ticketTypes.some(({ available }) => available);
+  $("sold-out").hidden = !soldOut || !["waiting", "lobby"].includes(state);
+  return false;
+}
+if (!data.isSite && ["lobby", "waiting"].includes(state)) watch(location.pathname, showSupply, SUPPLY_EVERY_MS);
 if (state === "none" && data.opensAt) {
   const [until, spread] = [Date.parse(data.opensAt), jitter(OPENING_SPREAD_MS)];
   if (until > now()) countdown(data.opensAt, (left) => { if (!left) setTimeout(() => location.reload(), spread); });
