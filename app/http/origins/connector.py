@@ -6,17 +6,20 @@ page, and ends with a token instead of a pass. Nobody is sent to an address that
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import parse_qs
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from app.domain.line import Place
 from app.domain.targets import safe_target
 from app.http.kit.answers import NO_STORE
 from app.http.kit.cookies import header, set_cookie
 from app.http.kit.i18n import LANG_COOKIE, LANGS
+from app.http.kit.menu import PageRoute
 from app.http.kit.problems import Problem
 from app.http.kit.render import LANG_COOKIE_S, page
 from app.http.kit.routing import page_route
@@ -68,13 +71,6 @@ async def come(request: Request[State]) -> Response:
     response = _to_line(request, room)
     response.raw_headers.extend(invited)
     return response
-
-
-async def come_below(request: Request[State]) -> Response:
-    """A visitor whose connector puts a path before its addresses; anybody else meant the one without the slash."""
-    if is_from_connector(request):
-        return await come(request)
-    return RedirectResponse(f"/{quote(request.path_params['prefix'])}", 307, headers=NO_STORE)
 
 
 def _target(request: Request[State], room: KnownRoom) -> str:
@@ -190,8 +186,16 @@ def _leave(request: Request[State], origin: KnownOrigin) -> Response:
     return found(safe_target(request.query_params.get("r", ""), origin.hosts) or origin.target_url)
 
 
+class FromConnectors(PageRoute):
+    """Takes nobody but whom a connector sends: any other address below a path is somebody else's, or nothing."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        return super().matches(scope) if "c" in asked and "e" in asked else (Match.NONE, {})
+
+
 routes = [
-    page_route("/{prefix}/", come_below),
+    FromConnectors("/{prefix}/", page_route("/", come).endpoint, methods=["GET"]),
     page_route("/{prefix}/error/{error:path}/", error),
     page_route("/{prefix}/cancel/multiple/{customer}", cancel_several),
     page_route("/{prefix}/cancel/{customer}/{event}", cancel),

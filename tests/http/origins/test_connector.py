@@ -312,7 +312,5 @@ async def test_below_a_path_every_address_is_the_same(system: System) -> None:
         left = await ann.client.get(f"/acme/cancel/{customer(site)}/{site.room_id}/{token.queue_id}")
         assert (left.status_code, left.headers["location"]) == (302, TARGET)
         assert await is_ended(system, site)
-        for path, status in (("/login/", 307), ("/nowhere/", 307), ("/%2F%2Fevil.example/", 404)):
-            answer = await ann.client.get(path)
-            assert answer.status_code == status
-            assert not answer.headers.get("location", "/x").startswith("//")
+        for path, status in (("/login/", 307), ("/nowhere/", 404), ("/nowhere", 404), ("/nowhere/?c=x", 404)):
+            assert (await ann.client.get(path)).status_code == status

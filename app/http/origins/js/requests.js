@@ -1,5 +1,5 @@
 // For pages of a site behind a room: when a request of its scripts needs a turn, the page goes to wait and comes back.
-//   <script src="https://WAITING-ROOM/connect/requests.js" data-hosts="shop.example api.shop.example"></script>
+// Embedded from /connect/requests.js of the waiting room, with data-hosts="shop.example api.shop.example".
 // Wraps fetch and XMLHttpRequest for the named hosts, else for the page's own; leads nowhere but to where it came from.
 (() => {
   "use strict";
