@@ -137,6 +137,24 @@ async def test_a_script_is_told_where_to_go_and_rules_are_followed(system: Syste
 
 
 @pytest.mark.parametrize("name", ASKING)
+async def test_nobody_says_from_where_they_come(system: System, tmp_path: Path, name: str) -> None:
+    """Else one client took all places of a room on standby: each request in the name of another address."""
+    plenty: dict[str, Any] = {"mode": "standby", "maxActive": 1_000}
+    async with front(system, tmp_path, name, **plenty) as shop:
+        from_here = httpx2.AsyncHTTPTransport(local_address="127.0.0.2")  # of this machine, which counts as nobody
+        told = {**PAGE, "x-forwarded-for": "198.51.100.7"}
+        async with httpx2.AsyncClient(base_url=shop.url, timeout=20, headers=told, transport=from_here) as client:
+
+            async def comes_in() -> bool:
+                client.cookies.clear()
+                return (await client.get("/sale")).status_code == 200
+
+            await wait_until(comes_in, description="the new room's line is known")
+            came_in = [await comes_in() for _ in range(system.settings.places_per_address)]
+    assert all(came_in)
+
+
+@pytest.mark.parametrize("name", ASKING)
 async def test_whose_visit_was_ended_is_outside_at_once(system: System, tmp_path: Path, name: str) -> None:
     async with front(system, tmp_path, name) as shop:
         token = await let_in(system, shop.room_id)
