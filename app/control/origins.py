@@ -17,8 +17,9 @@ from app.ledger import origins
 from app.ledger.database import Database
 from app.ledger.events import AdminAction
 from app.ledger.origins import NotMade, Origin
+from app.origins.look import too_faint
 from app.origins.secrets import RandomBytes, Sealer, hash_of, new_api_key, new_secret
-from app.origins.wanted import OriginEdit, OriginWanted
+from app.origins.wanted import Look, OriginEdit, OriginWanted
 
 OVERLAP = timedelta(hours=24)  # after a rotation, for those who still use what was before
 
@@ -70,6 +71,14 @@ def check_target(url: str, hosts: Collection[str]) -> str:
     return safe
 
 
+def check_look(wanted: Look) -> dict[str, Any]:
+    """The look as it is stored. Raises OriginRefused for a colour that cannot be read."""
+    look: dict[str, Any] = msgspec.to_builtins(wanted)
+    if faint := too_faint(look):
+        raise OriginRefused("contrast_low", scheme=faint[0], found=f"{faint[1]:.1f}", field=faint[0])
+    return look
+
+
 async def found(db: Database, origin_id: str) -> Origin:
     """The origin as SQL has it now. Raises OriginRefused."""
     for row in await origins.listed(db):
@@ -96,6 +105,7 @@ class OriginControl:
             hosts=sorted(set(wanted.hosts)),
             target_url=check_target(wanted.target_url, wanted.hosts),
             customer_id=wanted.customer_id,
+            look=check_look(wanted.look),
             secret=self.sealer.seal(secret, wanted.id),
             secret_before=None,
             api_key=hash_of(api_key),
@@ -121,6 +131,8 @@ class OriginControl:
             values["name"] = wanted.name.strip()
         if wanted.customer_id is not UNSET:
             values["customer_id"] = wanted.customer_id
+        if wanted.look is not UNSET:
+            values["look"] = check_look(wanted.look)
         version = before.version if wanted.version is UNSET else wanted.version  # what was checked is what is changed
         by = AdminAction(who, "origin.edit", msgspec.to_builtins(wanted))
         _check(await origins.edit(self.db, origin_id, values, by, self.now(), version), origin_id)

@@ -47,6 +47,7 @@ class Origin:
     hosts: Sequence[str]
     target_url: str
     customer_id: str | None  # its name in connectors
+    look: Mapping[str, Any]
     secret: bytes
     secret_before: bytes | None
     api_key: bytes

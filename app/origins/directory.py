@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 from secrets import token_bytes
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -48,9 +48,15 @@ class KnownOrigin:
     hosts: frozenset[str]
     target_url: str
     customer_id: str | None
+    look: Mapping[str, Any]
     version: int
     secrets: tuple[tuple[str, float | None], ...]
     api_keys: tuple[tuple[bytes, float | None], ...]
+
+    def text_in(self, lang: str) -> str:
+        """Its text for its waiting pages, in this language, else in another."""
+        texts: Mapping[str, str] = self.look.get("text", {})
+        return texts.get(lang) or next(iter(texts.values()), "")
 
     def secrets_at(self, now_s: float) -> list[str]:
         return [secret for secret, until_s in self.secrets if until_s is None or now_s < until_s]
@@ -157,6 +163,7 @@ class Directory:
             hosts=frozenset(row.hosts),
             target_url=row.target_url,
             customer_id=row.customer_id,
+            look=row.look,
             version=row.version,
             secrets=((secret, None), *_until(before, row.before_until)),
             api_keys=((row.api_key, None), *_until(row.api_key_before, row.before_until)),

@@ -8,10 +8,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.connect.rules import RULES_MAX
+from app.domain.contrast import COLOUR
 from app.domain.line import LOBBY_MINUTES_MAX, Opening
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX
 from app.domain.passing import Mode, PassAlgorithm
-from app.domain.patterns import CUSTOMER_ID, ID, ONE_LINE
+from app.domain.patterns import CUSTOMER_ID, ID, MANY_LINES, ONE_LINE
 from app.domain.targets import HOST_ENTRY, URL_CHARS_MAX
 
 HOSTS_MAX = 50
@@ -23,6 +24,8 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=ONE_LIN
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=HOST_ENTRY)]
 Hosts = Annotated[tuple[Host, ...], msgspec.Meta(min_length=1, max_length=HOSTS_MAX)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_CHARS_MAX, pattern=ONE_LINE)]
+ColourText = Annotated[str, msgspec.Meta(pattern=COLOUR)]
+PageText = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=MANY_LINES)]
 Moment = Annotated[str, msgspec.Meta(max_length=MOMENT_CHARS_MAX, pattern=MOMENT)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 OriginDoor = Literal["open", "challenge", "invited"]  # the others ask for an account of ours
@@ -38,16 +41,33 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The base of all of them."""
 
 
+class LookText(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Shown above the line, in the reader's language, else in the other one."""
+
+    ko: PageText | UnsetType = UNSET
+    en: PageText | UnsetType = UNSET
+
+
+class Look(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How an origin's waiting pages look. `light` and `dark`: the colour of links and buttons, such as `#0b6e5f`, on
+    light and on dark pages."""
+
+    light: ColourText | UnsetType = UNSET
+    dark: ColourText | UnsetType = UNSET
+    text: LookText | UnsetType = UNSET
+
+
 class OriginWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new origin. `hosts`: where visitors may be sent, as `shop.example` or `shop.example:8443`, by https; one
     written `http://localhost:3000` is for development. `targetUrl`: where they go if nothing else is asked for.
-    `customerId`: what connectors call it."""
+    `customerId`: what connectors call it. `look`: of its waiting pages."""
 
     id: Id
     name: Name
     hosts: Hosts
     target_url: Url
     customer_id: CustomerId | None = None
+    look: Look = Look()
 
 
 class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +77,7 @@ class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hosts: Hosts | UnsetType = UNSET
     target_url: Url | UnsetType = UNSET
     customer_id: CustomerId | UnsetType | None = UNSET
+    look: Look | UnsetType = UNSET
     version: Version | UnsetType = UNSET
 
 

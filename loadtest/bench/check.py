@@ -118,6 +118,7 @@ async def _make_site(settings: Settings) -> None:
             hosts=[SITE],
             target_url=f"https://{SITE}/",
             customer_id=None,
+            look={},
             secret=sealer.seal("s" * 72, ROOM),
             secret_before=None,
             api_key=hash_of("key"),

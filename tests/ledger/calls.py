@@ -129,6 +129,7 @@ ORIGIN = origins.Origin(
     hosts=["shop.example"],
     target_url="https://shop.example/",
     customer_id="shop",
+    look={},
     secret=b"sealed",
     secret_before=None,
     api_key=bytes(32),

@@ -98,7 +98,7 @@ routes = [
         who=Who.admin,
         body=OriginWanted,
         answers={201: OriginCreated},
-        refusals=("id_taken", "customer_taken", "too_many_origins", "target_foreign"),
+        refusals=("id_taken", "contrast_low", "customer_taken", "too_many_origins", "target_foreign"),
     ),
     ApiRoute(
         "GET",
@@ -124,7 +124,7 @@ routes = [
         who=Who.admin,
         body=OriginEdit,
         answers={200: OriginDetail},
-        refusals=("customer_taken", "target_foreign", "origin_changed"),
+        refusals=("contrast_low", "customer_taken", "target_foreign", "origin_changed"),
     ),
     ApiRoute(
         "POST",

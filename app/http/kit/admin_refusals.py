@@ -9,6 +9,9 @@ ADMIN_REFUSALS = {
         409, "How people are let in is decided when an event is made.", "Make another event, and cancel this one."
     ),
     "change_refused": Kind(409, "{why}.", "Read the room again and make the change to what it is now."),
+    "contrast_low": Kind(
+        422, "Text in the colour for {scheme} pages has a contrast of {found} : 1; 4.5 : 1 is the least.", CORRECT
+    ),
     "customer_taken": Kind(409, "Another origin has this customerId.", "Choose another one."),
     "dimensions_invalid": Kind(422, "The dimensions are some of {allowed}, each once, divided by commas.", CORRECT),
     "event_cancelled.admin": Kind(

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from app.domain.contrast import COLOUR
 from app.domain.local_time import EXAMPLE, MOMENT
 from app.domain.patterns import CUSTOMER_ID, ID, MANY_LINES, ONE_LINE
 from app.http.kit.paging import WITH_OFFSET
@@ -23,6 +24,7 @@ from app.http.kit.paging import WITH_OFFSET
 PATTERNS = {  # a pattern is nobody's to read: what it asks for, in words
     ONE_LINE: "one line of text that is not blank",
     MANY_LINES: "text without control characters",
+    COLOUR: "a colour such as #0b6e5f",
     ID: "small letters, digits and hyphens, because connectors go round in circles with capital letters",
     CUSTOMER_ID: "letters and digits",
     MOMENT: f"a time such as {EXAMPLE}",

@@ -30,8 +30,9 @@ from app.room.view import LineView
 class Frame:
     """Of which room a page is. `base`: the address below which its forms lead; `here`: that of the waiting page;
     `onward`: where a turn that was claimed leads; `home`: the page about it, if there is one. `event` is None for a
-    room of a site, whose name is `origin_name`; `leads_to`: other sites to which its forms may lead; `in_app`: it is
-    shown in the web view of an app of the site."""
+    room of a site, whose name is `origin_name`; `style`: the address of its colours; `text`: of its own, above the
+    line; `leads_to`: other sites to which its forms may lead; `in_app`: it is shown in the web view of an app of the
+    site."""
 
     room_id: str
     title: str
@@ -42,6 +43,8 @@ class Frame:
     home: str = ""
     event: EventView | None = None
     origin_name: str = ""
+    style: str = ""
+    text: str = ""
     leads_to: tuple[str, ...] = ()
     in_app: bool = False
 

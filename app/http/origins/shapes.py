@@ -22,6 +22,7 @@ class OriginShown(Shape, frozen=True, kw_only=True):
     hosts: list[str]
     target_url: str
     customer_id: str | None
+    look: dict[str, Any]
     previous_until: datetime | None
     version: int
     created_at: datetime
@@ -81,6 +82,7 @@ def origin_shown(row: Origin) -> OriginShown:
         hosts=list(row.hosts),
         target_url=row.target_url,
         customer_id=row.customer_id,
+        look=dict(row.look),
         previous_until=row.before_until,
         version=row.version,
         created_at=row.created_at,

@@ -207,6 +207,8 @@ def _frame(request: Request[State], room: KnownRoom) -> Frame:
         here=base,
         onward=base,
         origin_name=room.origin.name,
+        style=f"/look/{room.origin.id}.css" if room.origin.look else "",
+        text=room.origin.text_in(lang_of(request)),
         leads_to=(origin_of(_target(request, room)),),
         in_app=cookie(request.scope["headers"], APP_COOKIE) is not None,
     )

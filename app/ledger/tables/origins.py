@@ -18,6 +18,7 @@ origins = Table(
     Column("hosts", JSON, nullable=False),
     Column("target_url", Text, nullable=False),
     Column("customer_id", String(40), nullable=True, unique=True),  # its name in connectors
+    Column("look", JSON, nullable=False),  # of its waiting pages: app/origins/look.py
     Column("secret", LargeBinary(200), nullable=False),  # sealed
     Column("secret_before", LargeBinary(200), nullable=True),
     Column("api_key", LargeBinary(32), nullable=False),  # its hash

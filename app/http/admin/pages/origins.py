@@ -29,7 +29,7 @@ from app.origins.snippets import UPSTREAM_USUAL, Fail
 from app.origins.wanted import OriginEdit, OriginWanted
 
 LIST = "/admin/origins"
-FIELDS = ("id", "name", "hosts", "target_url", "customer_id", "version")
+FIELDS = ("id", "name", "hosts", "target_url", "customer_id", "version", "light", "dark", "text_ko", "text_en")
 _INPUTS = {"targetUrl": "target_url", "customerId": "customer_id"}
 
 
@@ -156,7 +156,15 @@ def _sent(form: Form) -> dict[str, Any]:
         "hosts": first(form, "hosts").split(),
         "targetUrl": first(form, "target_url").strip(),
         "customerId": first(form, "customer_id").strip() or None,
+        "look": _look(form),
     }
+
+
+def _look(form: Form) -> dict[str, Any]:
+    texts = {lang: first(form, f"text_{lang}").replace("\r\n", "\n").strip() for lang in ("ko", "en")}
+    colours = {scheme: first(form, scheme).strip() for scheme in ("light", "dark")}
+    look: dict[str, Any] = {name: value for name, value in colours.items() if value}
+    return look | {"text": {lang: text for lang, text in texts.items() if text}}
 
 
 def _values(origin: Origin) -> dict[str, str]:
@@ -167,6 +175,8 @@ def _values(origin: Origin) -> dict[str, str]:
         "target_url": origin.target_url,
         "customer_id": origin.customer_id or "",
         "version": str(origin.version),
+        **{scheme: origin.look.get(scheme, "") for scheme in ("light", "dark")},
+        **{f"text_{lang}": origin.look.get("text", {}).get(lang, "") for lang in ("ko", "en")},
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_305f4ee8"
+revision = "0001_99d3580c"
 down_revision = None
 
 
@@ -101,6 +101,7 @@ def upgrade() -> None:
     sa.Column('hosts', sa.JSON(), nullable=False),
     sa.Column('target_url', sa.Text(), nullable=False),
     sa.Column('customer_id', sa.String(length=40), nullable=True),
+    sa.Column('look', sa.JSON(), nullable=False),
     sa.Column('secret', sa.LargeBinary(length=200), nullable=False),
     sa.Column('secret_before', sa.LargeBinary(length=200), nullable=True),
     sa.Column('api_key', sa.LargeBinary(length=32), nullable=False),
