@@ -35,13 +35,15 @@ class Original(NamedTuple):
 
 def original_of(headers: Headers, method: str, behind: str, query: str) -> Original:
     """What a trusted proxy asks about. `behind`: the path behind the address of the check, to which some proxies send
-    the request as it is, with its query."""
+    the request as it is, with its method and query. Theirs is what is there; a header that says otherwise is the
+    client's."""
     said = {name: value.decode("latin-1") for name, value in headers if name in _WANTED}
     uri = said.get(b"x-forwarded-uri") or said.get(b"x-original-uri", "")
-    if not uri and behind:
-        uri = f"{behind}?{query}" if query else behind
+    told_method = said.get(b"x-forwarded-method") or said.get(b"x-original-method") or method
+    if behind not in ("", "/") or (behind and not uri):
+        uri, told_method = f"{behind}?{query}" if query else behind, method
     return Original(
-        said.get(b"x-forwarded-method") or said.get(b"x-original-method") or method,
+        told_method,
         said.get(b"x-forwarded-host") or said.get(b"host", ""),
         uri if uri.startswith("/") else "",
         said.get(b"x-forwarded-proto", HTTPS) != HTTP,

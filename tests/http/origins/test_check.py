@@ -178,6 +178,20 @@ async def test_some_proxies_send_the_request_itself_behind_the_address_of_the_ch
     assert answer.headers["location"] == wait_url(system, site.room_id, f"https://{HOST}{behind}")
 
 
+@pytest.mark.parametrize("name", ["x-forwarded-uri", "x-original-uri"])
+async def test_what_stands_behind_the_address_of_the_check_is_believed_before_a_header(
+    system: System, name: str
+) -> None:
+    """A proxy that sends the request as it is may hand on the headers of the client as well."""
+    free = [{"action": "pass", "path": "/free"}, {"action": "pass", "method": "GET", "path": "/read"}]
+    site = await make_site(system, rules=free)
+    claimed = {"host": HOST, name: "/free", "x-forwarded-method": "GET"}
+    async with system.web.client() as client:
+        asked = [("POST", "/free"), ("POST", "/sale"), ("GET", "/read"), ("POST", "/read")]
+        answers = [await client.request(method, f"/check/{site.room_id}{at}", headers=claimed) for method, at in asked]
+    assert [answer.status_code for answer in answers] == [200, 302, 200, 302]
+
+
 async def test_nginx_tells_the_address_alone(system: System) -> None:
     site = await make_site(system)
     async with system.web.client() as client:
