@@ -29,7 +29,7 @@ from app.lane.errors import LaneUnavailable
 from app.lane.scripts import LEASE_MS, LaneScripts, PublishStatus, ReleaseStatus
 from app.lane.state import LaneState
 from app.lane.streams import CommandEntry, LaneStreams
-from app.ledger import seats
+from app.ledger import room_windows, seats
 from app.ledger.database import Database
 from app.ledger.errors import StoreAway, StoreBusy, StoreUnusable
 from app.metrics.work import Work
@@ -55,6 +55,7 @@ class StopReason(StrEnum):
     sliced = "sliced"  # its slice of time was used up while commands wait
     lost = "lost"  # the lease is another allocator's, or an admin changed the event: the fence is newer
     unknown_event = "unknown_event"
+    no_seats = "no_seats"  # the room of an origin, which sells elsewhere
 
 
 @dataclass(slots=True)
@@ -133,9 +134,9 @@ class Allocator:
         started = self.clock()
         tenure = await self._enter(event_id, owner)
         if tenure is None:
-            log.error("lane_of_unknown_event", event_id=event_id)
+            stopped = await self._without_seats(event_id)
             await self._scripts.release(event_id, owner, even_if_waiting=True)
-            return StopReason.unknown_event
+            return stopped
         stopped = await self._drain(tenure, self.clock() + SLICE_S)
         if stopped in (StopReason.drained, StopReason.sliced):
             self._cache(tenure.state)
@@ -150,6 +151,14 @@ class Allocator:
             ms=round((self.clock() - started) * 1000, 1),
         )
         return stopped
+
+    async def _without_seats(self, event_id: str) -> StopReason:
+        """Nobody holds seats in a room of an origin: what frees them when a turn ends is let go of."""
+        if await room_windows.get(self.db, event_id) is None:
+            log.error("lane_of_unknown_event", event_id=event_id)
+            return StopReason.unknown_event
+        await self._streams.clear(event_id)
+        return StopReason.no_seats
 
     async def _enter(self, event_id: str, owner: str) -> _Tenure | None:
         """Take a new fence, which shuts earlier owners out, and load the seats unless they are cached at this version.

@@ -67,6 +67,11 @@ class LaneStreams:
         with as_lane_unavailable():
             return int(await self._redis.xlen(redis_keys.lane(event_id)))
 
+    async def clear(self, event_id: str) -> None:
+        """Let go of every waiting command."""
+        with as_lane_unavailable():
+            await self._redis.delete(redis_keys.lane(event_id))
+
     async def stranded(self, event_ids: Sequence[str]) -> list[tuple[str, str]]:
         """The lanes that have commands but no allocator, as (event id, entry id of its oldest command)."""
         pipe = self._redis.pipeline(transaction=False)

@@ -8,17 +8,19 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from app import redis_keys
 from app.domain.reservation import ReservationStatus
 from app.domain.seatvalues import PRICE_MAX
 from app.lane.commands import Cancel, Expire, Outcome, OutcomeStatus, ReleasePlace
-from app.ledger import events, reservations, statistics
+from app.ledger import events, origins, reservations, statistics
 from app.ledger.database import Database
 from app.ledger.tables.events import seats
 from app.ledger.tables.payments import payments
 from app.ledger.tables.reservations import reservation_seats
 from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec, wishing
+from tests.ledger.calls import BY, ORIGIN, ORIGIN_ROOM
 from workers.allocator import StopReason
 
 
@@ -321,3 +323,17 @@ async def test_a_command_that_raises_anything_at_all_blocks_no_other(world: Worl
     answers = await world.answers()
     assert (set(answers), list(await world.statuses())[:3]) == ({"a", "c"}, [1, 0, 1])
     assert allocator.work.commands_dropped == 1
+
+
+async def test_a_room_of_another_site_has_no_seats_to_free(world: World) -> None:
+    """Each turn that ends there puts a command on a lane that nobody else would ever empty."""
+    await origins.create(world.db, ORIGIN, BY, START)
+    await origins.create_room(world.db, ORIGIN_ROOM, BY, START)
+    with capture_logs() as logged:
+        for number in (1, 2):
+            await world.send(ReleasePlace(id=f"r{number}", epoch=1, number=number), event_id=ORIGIN_ROOM.id)
+            assert await world.allocator().run(ORIGIN_ROOM.id) is StopReason.no_seats
+            assert not await world.redis.exists(redis_keys.lane(ORIGIN_ROOM.id))
+        assert [line for line in logged if line["log_level"] == "error"] == []
+        assert await world.allocator().run("nowhere") is StopReason.unknown_event
+        assert [line["event"] for line in logged] == ["lane_of_unknown_event"]
