@@ -23,7 +23,7 @@ from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import LOBBY_MINUTES_MAX, Door, DrawStage, Opening, RoomState
 from app.domain.sale import SaleStatus
 from app.domain.samples import HistoryPoint, LineSample, flows_per_s, history, oldest_wait_s
-from app.ledger import audit_log, room_windows, rooms
+from app.ledger import audit_log, origins, room_windows, rooms
 from app.ledger.database import Database
 from app.outages import Outages
 from app.processes.shared_clock import SharedClock
@@ -38,6 +38,7 @@ from config.settings import Settings
 
 MESSAGE_CHARS_MAX = 500
 CHANGES_SHOWN = 50
+DOORS_OF_OURS = (Door.accounts, Door.verified)
 
 
 class UnknownRoom(LookupError):
@@ -105,6 +106,8 @@ class RoomControl:
         fields = {"rate" if name == "rate_per_second" else name: value for name, value in given.items()}
         if wanted.lobby_minutes is not None:
             fields["lobby_ms"] = fields.pop("lobby_minutes") * 60_000
+        if wanted.door in DOORS_OF_OURS and await origins.has_room(self.db, event_id):
+            raise RefusedChange("visitors of another site have no account here, so its room cannot ask for one")
         opening = await self._opening(event_id) if wanted.state is RoomState.open else None
         asked = await self._record(event_id, who, wanted)
         status, before = await self.rooms.scripts.change(event_id, fields)

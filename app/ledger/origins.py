@@ -169,6 +169,12 @@ async def remove_room(db: Database, room_id: str, admitted: int, by: AdminAction
     return None
 
 
+async def has_room(db: Database, room_id: str) -> bool:
+    """Whether this is a room of an origin."""
+    async with db.read() as tx:
+        return await tx.scalar(select(origin_rooms.c.id).where(origin_rooms.c.id == room_id)) is not None
+
+
 async def listed(db: Database) -> list[Origin]:
     """Every origin, by id; they are ORIGINS_MAX at most."""
     async with db.read() as tx:

@@ -264,6 +264,7 @@ CALLS: dict[str, Call] = {
     "draws.reveal": lambda db: draws.reveal(db, DRAW, NOW),
     "origins.create": lambda db: origins.create(db, ORIGIN, BY, NOW),
     "origins.edit": lambda db: origins.edit(db, "shop", {"name": "B"}, BY, NOW, 1),
+    "origins.has_room": lambda db: origins.has_room(db, ORIGIN_ROOM.id),
     "origins.create_room": lambda db: origins.create_room(db, ORIGIN_ROOM, BY, NOW),
     "origins.edit_room": lambda db: origins.edit_room(db, "shop-sale", {"name": "B"}, BY, NOW),
     "origins.listed": lambda db: origins.listed(db),

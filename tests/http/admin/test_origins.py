@@ -227,6 +227,15 @@ async def test_a_room_is_changed_and_its_line_with_it(system: System) -> None:
     assert [entry.action for entry in entries] == ["room.change", "origin_room.edit", "origin_room.create"]
 
 
+async def test_the_line_of_another_site_asks_for_no_account_of_ours(system: System) -> None:
+    await made(system, "without-accounts")
+    room = {**ROOM, "id": "without-accounts-sale", "origin": "without-accounts", "door": "open"}
+    assert (await asked(system, "POST", "/rooms", room)).status_code == 201
+    for door, status in (("accounts", 409), ("verified", 409), ("challenge", 200), ("invited", 200)):
+        answer = await asked(system, "PATCH", "/events/without-accounts-sale/admission", {"door": door})
+        assert answer.status_code == status, answer.text
+
+
 async def test_the_rules_of_a_room_are_known_and_read_once(system: System) -> None:
     await made(system, "ruling")
     rules = preset("woocommerce")
