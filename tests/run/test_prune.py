@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from redis.asyncio import Redis
@@ -71,7 +72,8 @@ async def test_it_counts_asks_deletes_and_says_what_it_deleted(filled: Database,
 
 
 async def test_the_nightly_round_deletes_the_same(filled: Database) -> None:
-    ctx = {"db": filled, "settings": Settings(keep_sales_days=1, keep_audit_days=100)}
+    settings = Settings(keep_sales_days=1, keep_audit_days=100)
+    ctx = {"db": filled, "settings": settings, "clock": SimpleNamespace(now=utc_now)}
     assert await prune_history(ctx) == 54 + 7
     assert await prune_history(ctx) == 0
     assert await total(filled) == 126

@@ -34,7 +34,7 @@ async def test_a_pass_ends_when_its_time_is_over(
 ) -> None:
     async with buyer(system, event_id) as ann:
         admission = (await ann.enter())["pass"]
-        monkeypatch.setattr(system.state["clock"], "seconds", lambda: time.time() + system.settings.pass_s + 1)
+        monkeypatch.setattr(system.state["passes"], "_seconds", lambda: time.time() + system.settings.pass_s + 1)
         answer = await ann.reserve(headers={"x-admission-pass": admission}, seatIds=["s0"])
         assert_problem(answer, 410, "pass_expired")
 
