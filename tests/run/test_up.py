@@ -80,12 +80,15 @@ class Up:
             missing = [fragment for fragment in missing if fragment not in line]
 
     def children(self) -> dict[str, int]:
-        """Name → pid of every child; Redis's binary is called by its file name."""
+        """Name → pid of every child that has one, and Redis's; the demo shop is a child as well."""
         pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         found: dict[str, int] = {}
         for pid in pids:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            found[words[words.index("--name") + 1] if "--name" in words else "redis"] = int(pid)
+            if "--name" in words:
+                found[words[words.index("--name") + 1]] = int(pid)
+            elif "app.run.demo_shop" not in words:
+                found["redis"] = int(pid)
         return found
 
     def begun(self) -> dict[str, str]:
