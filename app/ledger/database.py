@@ -25,6 +25,7 @@ from app.ledger.errors import REPEATABLE, StoreBusy, sqlstate
 from app.ledger.postgres import PostgresStore, postgres_url
 from app.ledger.sqlite import SqliteStore
 from app.ledger.tables import metadata
+from app.ledger.transaction_times import TransactionTimes
 
 ATTEMPTS_MAX = 4  # at work that fails by deadlock or serialization failure
 PAUSE_S = 0.02  # the pause after attempt n is random, at most PAUSE_S * 2**n
@@ -54,11 +55,12 @@ class Store(Protocol):
 
 
 class Database:
-    """Open with `open_database`, close with `close`. `engines` are for measuring only."""
+    """Open with `open_database`, close with `close`. `engines` and `times` are for measuring only."""
 
     def __init__(self, url: URL, store: Store) -> None:
         self.url = url
         self.engines = store.engines
+        self.times = TransactionTimes(store.engines)
         self._store = store
 
     @asynccontextmanager

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from app.histogram import SECONDS, Histogram
-from app.ledger.database import Database
 
 BEGAN = "tiketi_began_s"
 KINDS = ("read", "write")
 
 
 class TransactionTimes:
-    """The times of one database's transactions by kind. Several threads add to them, so adding is locked."""
+    """The times of one database's transactions by kind. Several threads add to them, so adding is locked.
 
-    def __init__(self, db: Database) -> None:
+    Made with the engines, before the first transaction: SQLAlchemy cannot take a listener while one begins.
+    """
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
         self.times_s = {kind: Histogram(SECONDS) for kind in KINDS}
-        self._pools = [engine.pool for engine in db.engines]
+        self._pools = [engine.pool for engine in engines]
         self._adding = threading.Lock()
-        for engine in db.engines:
+        for engine in engines:
             event.listen(engine, "begin", self._begun)
             event.listen(engine, "commit", self._ended)
             event.listen(engine, "rollback", self._ended)

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from app.connections import running
 from app.ledger.database import Database
-from app.ledger.transaction_times import TransactionTimes
 from app.metrics.exchange import MetricsExchange, SharedReadings, Source
 from app.metrics.loop_lag import LoopLag
 from app.metrics.process import process_readings
@@ -28,7 +27,7 @@ class Metrics:
         self._settings = settings
         self._now = now
         self._process = process
-        self._transactions = TransactionTimes(db)
+        self._transactions = db.times
         self.sources: list[Source] = [lambda: process_readings(self.loop_lag, clock), self._sql]
         self.shared: SharedReadings | None = None
         self.exchange = self._exchange()

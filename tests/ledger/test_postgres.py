@@ -22,7 +22,6 @@ from app.ledger.tables.events import events as events_table
 from app.ledger.tables.lane import lanes
 from app.ledger.tables.reservations import reservation_seats
 from app.ledger.tables.rooms import rooms as rooms_table
-from app.ledger.transaction_times import TransactionTimes
 from tests.lane.world import EVENT, START, spec
 from tests.ledger.test_ledger import Decided, holding, reservation
 from tests.postgres import NoPostgresError, Postgres, make
@@ -38,7 +37,6 @@ async def store(postgres: Postgres) -> AsyncIterator[Database]:
     """An empty store, watched as in every process."""
     url = await postgres.create()
     db = open_database(url, PATIENT)
-    TransactionTimes(db)
     yield db
     await db.close()
     await postgres.drop(url)
