@@ -31,6 +31,9 @@ from app.room.record import read_record
 
 log = structlog.get_logger()
 _SETTINGS = ("opening", "lobby_minutes", "door", "rate_per_second", "burst", "max_active")  # of the line itself
+OF_THE_LINE = frozenset(  # the same as the API calls them
+    field.encode_name for field in msgspec.structs.fields(OriginRoomEdit) if field.name in _SETTINGS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class OriginRooms:
         before = await self.found(room_id)
         values = await self._values(before, wanted)
         version = before.version if wanted.version is UNSET else wanted.version
-        by = AdminAction(who, "origin_room.edit", msgspec.to_builtins(wanted))
+        asked = {name: value for name, value in msgspec.to_builtins(wanted).items() if name not in OF_THE_LINE}
+        by = AdminAction(who, "origin_room.edit", asked)
         if refused := await origins.edit_room(self.control.db, room_id, values, by, self.control.now(), version):
             raise control.refusal(refused, room_id)
         await self._follow(room_id)

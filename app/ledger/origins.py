@@ -7,11 +7,12 @@ Secrets come sealed and API keys hashed (app/origins/): nothing here can use eit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from sqlalchemy import RowMapping, Table, delete, func, insert, select, update
 
 from app.domain.passing import Mode, PassAlgorithm
@@ -23,6 +24,15 @@ from app.ledger.tables.rooms import rooms
 
 ORIGINS_MAX = 200  # every web process has them all in memory, and looks once a second which of them have changed
 ROOMS_MAX = 1_000  # of all origins together
+NAMED = {  # column → what a change calls it; none is a secret
+    **{name: name for name in ("name", "hosts", "look", "translations", "mode", "rules")},
+    "target_url": "targetUrl",
+    "customer_id": "customerId",
+    "opens_at": "opensAt",
+    "closes_at": "closesAt",
+    "pass_s": "passSeconds",
+    "pass_algorithm": "passAlgorithm",
+}
 
 
 class NotMade(StrEnum):
@@ -99,9 +109,10 @@ async def edit(
     async with db.write(about="origins") as tx:
         if await _is_customer(tx, values.get("customer_id"), origin_id):
             return NotMade.customer_taken
+        told = await _with_old(tx, origins, origin_id, values, by)
         if refused := await _set(tx, origins, origin_id, values, version):
             return refused
-        await _record(tx, by, origin_id, now)
+        await _record(tx, told, origin_id, now)
     return None
 
 
@@ -146,9 +157,10 @@ async def edit_room(
         times = {**before, **values}
         if times["closes_at"] is not None and times["closes_at"] <= times["opens_at"]:
             return NotMade.window_empty
+        told = await _with_old(tx, origin_rooms, room_id, values, by)
         if refused := await _set(tx, origin_rooms, room_id, values, version):
             return refused
-        await _record(tx, by, room_id, now)
+        await _record(tx, told, room_id, now)
     return None
 
 
@@ -231,6 +243,18 @@ async def _set(
         return None
     is_there = await tx.scalar(select(table.c.id).where(table.c.id == wanted))
     return NotMade.changed if is_there else NotMade.unknown
+
+
+async def _with_old(
+    tx: Transaction, table: Table, wanted: str, values: Mapping[str, Any], by: AdminAction
+) -> AdminAction:
+    """The action with the old values of what it changes; those that it does not name are told by nothing."""
+    columns = [table.c[name] for name in values if NAMED.get(name) in by.change]
+    if not columns:
+        return by
+    row = (await tx.execute(select(*columns).where(table.c.id == wanted).with_for_update())).mappings().first()
+    old = {} if row is None else {NAMED[name]: was for name, was in row.items() if was != values[name]}
+    return replace(by, change={**by.change, audit_log.WAS: msgspec.to_builtins(old)})
 
 
 async def _record(tx: Transaction, by: AdminAction, subject: str, now: datetime) -> None:

@@ -58,7 +58,8 @@ async def seed_origin(db: Database, keys: Keys, site: OwnSite, now: datetime) ->
         return False
     values = {"hosts": list(site.hosts), "target_url": site.target_url}
     if (list(known.hosts), known.target_url) != (values["hosts"], values["target_url"]):
-        await origins.edit(db, site.id, values, AdminAction(BY, "origin.edit", values), now)
+        change = {"hosts": values["hosts"], "targetUrl": values["target_url"]}
+        await origins.edit(db, site.id, values, AdminAction(BY, "origin.edit", change), now)
     return True
 
 

@@ -13,11 +13,13 @@ from app import redis_keys
 from app.connect.asked import Asked
 from app.connect.presets import preset
 from app.connect.rules import Action
+from app.control.origin_rooms import OF_THE_LINE
 from app.domain.line import RoomState
 from app.ledger import audit_log, origins, rooms
 from app.ledger.errors import StoreError
 from app.ledger.events import AdminAction
 from app.ledger.tables.origins import origins as table
+from app.origins.wanted import OriginEdit, OriginRoomEdit
 from tests.http.buyer import assert_problem, buyer
 from tests.http.system import System
 from tests.waiting import wait_until
@@ -225,6 +227,25 @@ async def test_a_room_is_changed_and_its_line_with_it(system: System) -> None:
     assert_problem(foreign, 422, "target_foreign")
     entries = await audit_log.listed(system.db, audit_log.AuditFilter(subject="moved"), 10)
     assert [entry.action for entry in entries] == ["room.change", "origin_room.edit", "origin_room.create"]
+    line, room, _ = (entry.change for entry in entries)
+    assert (line["ratePerSecond"], line["was"]["ratePerSecond"]) == (3, ROOM["ratePerSecond"])
+    assert "ratePerSecond" not in room
+    assert room["was"] == {"name": ROOM["name"], "closesAt": None, "mode": "always", "passAlgorithm": "EdDSA"}
+
+
+async def test_the_trail_keeps_what_was_before_a_change_and_no_secret(system: System) -> None:
+    await made(system, "followed")
+    wanted: dict[str, Any] = {"name": "Other", "customerId": "followed", "look": {"light": "#0b6e5f"}}
+    await asked(system, "PUT", "/origins/followed", wanted | {"hosts": SHOP["hosts"]})
+    await asked(system, "POST", "/origins/followed/rotate")
+    rotated, edited, _ = await audit_log.listed(system.db, audit_log.AuditFilter(subject="followed"), 10)
+    assert edited.change["was"] == {"name": SHOP["name"], "customerId": None, "look": {}}
+    assert rotated.change == {}
+
+
+async def test_whatever_may_be_changed_of_an_origin_or_a_room_has_a_name_in_the_trail() -> None:
+    edits = {name for kind in (OriginEdit, OriginRoomEdit) for name in kind.__struct_encode_fields__}
+    assert edits - {"version"} - OF_THE_LINE == set(origins.NAMED.values())
 
 
 async def test_the_line_of_another_site_asks_for_no_account_of_ours(system: System) -> None:
