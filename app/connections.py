@@ -212,6 +212,11 @@ async def running(**followers: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def follow(stack: AsyncExitStack, *followers: Follower) -> None:
+    """Run these until the stack is closed."""
+    await stack.enter_async_context(running(**{type(each).__name__: each.run() for each in followers}))
+
+
 @asynccontextmanager
 async def shared_clock(
     redis: Redis, outages: Outages, wall_s: Callable[[], float] = time.time

@@ -71,6 +71,7 @@ ONLY = {
             "app.audit.invariants",
             "app.http.state",
             "app.metrics",
+            "app.wiring",
             "workers",
         ),
     ),
@@ -217,7 +218,7 @@ def test_one_clock_says_what_time_it_is_in_a_web_process() -> None:
         name
         for name, tree in modules().items()
         for node in ast.walk(tree)
-        if within(name, ("app.http", "app.main")) and isinstance(node, ast.Attribute)
+        if within(name, ("app.http", "app.main", "app.wiring")) and isinstance(node, ast.Attribute)
         if ast.unparse(node) in ("datetime.now", "time.time", "date.today")
     }
     assert asking == {"app.http.kit.clock"}
@@ -276,7 +277,17 @@ def test_a_library_is_used_only_where_it_belongs(library: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["app.main", "app.http", "app.control.rooms", "app.run.console", "app.connections", "app.jobs", "workers"]
+    "name",
+    [
+        "app.main",
+        "app.wiring",
+        "app.http",
+        "app.control.rooms",
+        "app.run.console",
+        "app.connections",
+        "app.jobs",
+        "workers",
+    ],
 )
 def test_above_the_stores_nobody_sends_redis_scripts_of_their_own(name: str) -> None:
     for module, tree in modules().items():
