@@ -63,6 +63,10 @@ LINE = {
         "Visitors whom a site's connector refused, by origin and why: secret_differs, clock_differs, late, not_ours, …",
         *("origin", "why"),
     ),
+    "tiketi_connector_clients": _gauge(
+        "Clients whom a site's connector refused within ten minutes, each counted by one process",
+        *("origin", "why"),
+    ),
     "tiketi_connector_ahead_seconds": _gauge(
         "How far a connector's clock was ahead of ours when it last refused a token as late", "origin"
     ),

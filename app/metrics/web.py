@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sized
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sized
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +25,8 @@ from config.settings import Settings
 
 ROUTES_MAX = 1_000  # of (method, route, status)
 ORIGINS_MAX = 200
+CLIENTS_S = 600  # a client whom a connector refused counts for so long
+CLIENTS_MAX = 100  # that are counted of an origin and a reason
 
 Counts = dict[tuple[str, ...], int]
 
@@ -33,17 +35,19 @@ class Meters:
     """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
     __slots__ = (
-        *("accounts", "checks", "claims", "connector_ahead_s", "connectors", "door", "polls", "refusals", "requests"),
-        *("stays_s", "visits"),
+        *("_steady_s", "accounts", "checks", "claims", "connector_ahead_s", "connector_clients", "connectors", "door"),
+        *("polls", "refusals", "requests", "stays_s", "visits"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:
+        self._steady_s = steady_s
         self.polls = 0
         self.accounts: Counts = {}
         self.checks: Counts = {}
         self.claims: Counts = {}
         self.connectors: Counts = {}
         self.connector_ahead_s: dict[str, float] = {}
+        self.connector_clients: dict[tuple[str, str], deque[float]] = {}
         self.door: Counts = {}
         self.refusals: Counts = {}
         self.stays_s: HistogramsByKey[tuple[str]] = HistogramsByKey(WAITS_S, ORIGINS_MAX, ("other",))
@@ -64,11 +68,21 @@ class Meters:
         if stayed_s is not None:
             self.stays_s.add((origin,), stayed_s)
 
-    def connector_refused(self, origin: str, why: str, ahead_s: float | None) -> None:
-        """Count a visitor whom a site's connector refused. `ahead_s`: its clock before ours, where that is known."""
+    def connector_refused(self, origin: str, why: str) -> None:
+        """Count a visitor whom a site's connector refused."""
         self.connectors[origin, why] = self.connectors.get((origin, why), 0) + 1
+
+    def connector_client(self, origin: str, why: str, ahead_s: float | None) -> None:
+        """Count one more client who was refused so, whom nobody has counted for CLIENTS_S. `ahead_s`: the connector's
+        clock before ours, where that is known."""
+        self.connector_clients.setdefault((origin, why), deque(maxlen=CLIENTS_MAX)).append(self._steady_s())
         if ahead_s is not None:
             self.connector_ahead_s[origin] = ahead_s
+
+    def clients_lately(self) -> Counts:
+        """How many clients are counted, by origin and why."""
+        since_s = self._steady_s() - CLIENTS_S
+        return {key: sum(at_s > since_s for at_s in list(times)) for key, times in list(self.connector_clients.items())}
 
     def account(self, what: str) -> None:
         """Count a log-in, a failure, a registration."""
@@ -180,6 +194,7 @@ def _requests(meters: Meters) -> Iterator[Reading]:
     for origin, stays in list(meters.stays_s.by_key.items()):
         yield read_histogram("tiketi_visit_seconds", stays, *origin)
     yield from read_counts("tiketi_connector_refused", meters.connectors)
+    yield from read_counts("tiketi_connector_clients", meters.clients_lately())
     for named, ahead_s in meters.connector_ahead_s.items():
         yield Reading("tiketi_connector_ahead_seconds", (named,), ahead_s)
     yield from read_counts("tiketi_door", meters.door)

@@ -62,6 +62,15 @@ def ratio(name: str, bad: str, good: str, limit: float) -> tuple[Series, ...]:
     return tuple(counted(name, bad, 10 * s) | counted(name, good, 10 * (1 - s)) for s in shares)
 
 
+def connector_clients(why: str, count: int) -> Series:
+    """Clients whom a connector refused so: one at a web process, and as many as this at another."""
+    counts = {"web-1": 1, "web-2": count}
+    return {
+        f'tiketi_connector_clients{{process="{process}",origin="acme",why="{why}"}}': _level(clients)
+        for process, clients in counts.items()
+    }
+
+
 DISK = {"disk_bytes": 1e12}
 MINE = "1800000000x70 1800000060x2 1800000120x2 1800000180x2 1800000240x33"  # began again four times within minutes
 # alert → series with which it is quiet, warns and is critical; the last two are one where there is one severity
@@ -70,12 +79,8 @@ CASES: dict[str, tuple[Series, ...]] = {
     "OldestWaitLong": level("room_oldest_wait_seconds", 1800),
     "RedisForgot": tuple({'tiketi_room_generation{event_id="demo"}': values} for values in ("1x110", "1x85 2x25")),
     "NumbersShort": tuple(always(room_numbers_left=left) for left in (50_000, 5_000, 0)),
-    "ConnectorSecretDiffers": tuple(
-        counted("connector_refused", f'origin="acme",why="{why}"', 0.1) for why in ("late", "secret_differs")
-    ),
-    "ConnectorClockDiffers": tuple(
-        counted("connector_refused", f'origin="acme",why="{why}"', 0.1) for why in ("not_ours", "clock_differs")
-    ),
+    "ConnectorSecretDiffers": tuple(connector_clients("secret_differs", count) for count in (1, 2)),
+    "ConnectorClockDiffers": tuple(connector_clients("clock_differs", count) for count in (1, 2)),
     "JoinsPending": full("join_pending", "join_pending_max"),
     "DoorAsksMost": (
         counted("door", 'outcome="challenged"', 30) | counted("door", 'outcome="free"', 60),

@@ -23,18 +23,22 @@ from app.http.kit.menu import PageRoute
 from app.http.kit.problems import Problem
 from app.http.kit.render import LANG_COOKIE_S, page
 from app.http.kit.routing import page_route
+from app.http.line.door import host_of
 from app.http.line.turns import claim_place, leave_line
 from app.http.origins.enqueue import ENQUEUE_PART, show_enqueue_token
 from app.http.origins.entering import Standing, standing_of
 from app.http.origins.onward import onward_url, wait_path
 from app.http.origins.visits import Visit, end_visit
 from app.http.state import State
+from app.limits.addresses import network_of
 from app.limits.limits import Limit, LimitsUnavailable
+from app.metrics.web import CLIENTS_S
 from app.origins.connector.refused import Refused, why
-from app.origins.connector.tokens import TOKEN_PART, read
+from app.origins.connector.tokens import TOKEN_PART, QueueToken, read
 from app.origins.directory import KnownOrigin, KnownRoom
 
 AGAIN = Limit(name="connector_token", times=3, window_s=60)  # fresh tokens of one visit whose last was refused
+CLIENT = Limit(name="connector_client", times=1, window_s=CLIENTS_S)  # each raises an alarm once, by one visit
 TIME_DIGITS_MAX = 12
 VISITS_MAX = 20  # that one address may end
 LET_IN = (Place.admitted, Place.claimed)
@@ -97,7 +101,7 @@ async def error(request: Request[State]) -> Response:
     At most AGAIN fresh ones, so that nobody goes round in circles. Raises Problem."""
     state, asked = request.state, request.query_params
     room = room_of(state, asked.get("c", ""), asked.get("e", ""))
-    _note(state, room, request.path_params["error"], asked.get(TOKEN_PART, ""), asked.get("ts", ""))
+    await _note(request, room, asked.get(TOKEN_PART, ""), asked.get("ts", ""))
     line = await state["rooms"].find(room.id)
     standing = standing_of(state, request.scope["headers"], line)
     if line is None or standing is None or standing.place not in LET_IN:
@@ -120,20 +124,36 @@ async def _may_try_again(state: State, room: KnownRoom, standing: Standing) -> b
         return False
 
 
-def _note(state: State, room: KnownRoom, said: str, text: str, their_time: str) -> None:
+async def _note(request: Request[State], room: KnownRoom, text: str, their_time: str) -> None:
     """Count what the connector says. Raises Problem 404 if it is no error that connectors know."""
+    state = request.state
     now_s = state["clock"].seconds()
     token = read(text, room.origin.secrets_at(now_s))
     is_time = their_time.isascii() and their_time.isdecimal() and len(their_time) <= TIME_DIGITS_MAX
     ahead_s = int(their_time) - now_s if is_time else None
-    refused = why(said, token, ahead_s, now_s)
+    refused = why(request.path_params["error"], token, ahead_s, now_s)
     if refused is None:
         raise Problem("not_found")
+    state["meters"].connector_refused(room.origin.id, refused)
+    if token is None or not await _is_another_client(request, room, refused, token):
+        return
     is_about_clocks = refused in (Refused.late, Refused.clock_differs)
-    state["meters"].connector_refused(room.origin.id, refused, ahead_s if is_about_clocks else None)
+    state["meters"].connector_client(room.origin.id, refused, ahead_s if is_about_clocks else None)
     if refused in (Refused.secret_differs, Refused.clock_differs, Refused.room_differs):
         ahead = None if ahead_s is None else round(ahead_s)
         log.warning("connector_refused", origin=room.origin.id, room=room.id, why=refused, ahead_s=ahead)
+
+
+async def _is_another_client(request: Request[State], room: KnownRoom, refused: Refused, token: QueueToken) -> bool:
+    """Whether neither this address nor this visit has said so lately: who has a token of their own can say anything,
+    and may not raise an alarm by saying it again."""
+    of = f"{room.origin.id} {refused}"
+    attempts = [(CLIENT, f"{of} {network_of(host_of(request.scope))}"), (CLIENT, f"{of} visit {token.queue_id}")]
+    try:
+        return not await request.state["limits"].take(attempts)
+    except LimitsUnavailable as failure:
+        log.warning("connector_clients_not_counted", error=str(failure))
+        return False
 
 
 async def cancel(request: Request[State]) -> Response:
