@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Mode(StrEnum):
@@ -19,3 +20,18 @@ class PassAlgorithm(StrEnum):
     EdDSA = "EdDSA"
     HS256 = "HS256"
     compact = "compact"
+
+
+class AdmissionPass(NamedTuple):
+    """What a pass says. `event_id` is the room; times are Unix seconds."""
+
+    event_id: str
+    epoch: int
+    number: int
+    holder: str
+    began_s: int
+    expires_s: int
+
+    @property
+    def jti(self) -> str:
+        return f"{self.event_id}.{self.epoch}.{self.number}"

@@ -64,6 +64,8 @@ def with_part(url: str, name: str, value: str) -> str:
 
 def without_part(url: str, name: str) -> tuple[str | None, str]:
     """What a part of the query says, if one of that name is there, and the address without it."""
+    if name not in url:
+        return None, url
     before, mark, fragment = url.partition("#")
     path, question, query = before.partition("?")
     parts = query.split("&") if question else []

@@ -6,12 +6,12 @@ begins anew. A place that nobody has proved since a loss of Redis has not ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from itertools import islice
 
+from app.domain.passing import AdmissionPass
 from app.domain.ticket import holder_bytes
-from app.origins.passes import AdmissionPass, BadPass, Passes
+from app.origins.passes import BadPass, Passes
 from app.room.view import LineView
 
 TOKENS_MAX = 4  # of one request that are looked at: in its address, a header and two cookies
@@ -30,13 +30,13 @@ _DENIED = {BadPass.expired: Denied.expired, BadPass.foreign: Denied.foreign, Bad
 
 
 def judge(
-    passes: Passes, tokens: Iterable[str], room_id: str, view: LineView | None, secrets: Sequence[str] = ()
+    passes: Passes, tokens: Sequence[str], room_id: str, view: LineView | None, secrets: Sequence[str] = ()
 ) -> tuple[AdmissionPass, str] | Denied:
     """The first of the tokens that opens the room, and what it says; else why the first of them does not. A signature
     costs more to check than all the rest, so TOKENS_MAX of them are looked at. `view` is None while this process knows
     nothing of the line: then what is signed is believed."""
     denied: Denied | None = None
-    for token in islice(tokens, TOKENS_MAX):
+    for token in tokens[:TOKENS_MAX]:
         admission = passes.read(token, room_id, secrets)
         if isinstance(admission, BadPass):
             denied = denied or _DENIED[admission]

@@ -14,8 +14,8 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import NamedTuple
 
+from app.domain.passing import AdmissionPass
 from app.domain.ticket import EVENT_ID_CHARS_MAX, holder_bytes, holder_text
 
 PREFIX = "p."
@@ -29,17 +29,6 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_+/", b"+/  ")  # the ordinary spelling is none
 
 
-class Compact(NamedTuple):
-    """What a pass says; times are Unix seconds."""
-
-    room_id: str
-    epoch: int
-    number: int
-    holder: str
-    began_s: int
-    expires_s: int
-
-
 class CompactPasses:
     """Signs with the newest key and checks with any that is still known."""
 
@@ -51,8 +40,8 @@ class CompactPasses:
         """Check with these, and with the one that signs here, from now on."""
         self._keyed = _keyed(keys) | {self._kid: self._keyed[self._kid]}
 
-    def sign(self, told: Compact) -> str:
-        room_id, epoch, number, holder, began_s, expires_s = told
+    def sign(self, admission: AdmissionPass) -> str:
+        room_id, epoch, number, holder, began_s, expires_s = admission
         raw = holder_bytes(holder)
         assert raw is not None, "it is a holder's id"
         body = _HEAD.pack(VERSION, self._kid, epoch, number, began_s, expires_s, raw) + _filled(room_id)
@@ -60,7 +49,7 @@ class CompactPasses:
         mac.update(body)
         return PREFIX + b2a_base64(body + mac.digest(), newline=False).translate(_TO_URL).decode()
 
-    def read(self, token: str) -> Compact | None:
+    def read(self, token: str) -> AdmissionPass | None:
         """What it says if we signed it. Never raises, whatever the text."""
         if len(token) > TOKEN_CHARS_MAX:
             return None
@@ -80,7 +69,7 @@ class CompactPasses:
         if not compare_digest(mac.digest(), raw[-MAC_BYTES:]):
             return None
         room_id = body[_HEAD.size :].rstrip(b"\0").decode()
-        return Compact(room_id, epoch, number, holder_text(holder), began_s, expires_s)
+        return AdmissionPass(room_id, epoch, number, holder_text(holder), began_s, expires_s)
 
 
 def _keyed(keys: Mapping[int, bytes]) -> dict[int, blake2b]:

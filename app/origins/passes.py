@@ -3,28 +3,30 @@
 A stock JWT that anybody can check with our public keys (EdDSA, RFC 8037); that of a room of an origin may be signed
 with the origin's secret instead (HS256), for edges that know nothing else, or be compact (compact.py), for us alone.
 The audience is the room, and the id names the place: `{room}.{epoch}.{number}`. A pass holds nothing that varies, so
-issuing it again gives the same bytes. EdDSA passes that were verified are remembered, since a signature costs a hundred
-times as much as finding it checked.
+issuing it again gives the same bytes. Passes that our keys verified are remembered: a signature costs a hundred times
+as much as finding it checked.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.origins.compact import PREFIX, Compact, CompactPasses
+from app.domain.passing import AdmissionPass
+from app.origins.compact import PREFIX, CompactPasses
 
 ISSUER = "tiketi"
 EDDSA, HS256 = "EdDSA", "HS256"
 TOKEN_CHARS_MAX = 2_000
 REMEMBERED_MAX = 20_000  # verified passes, of some 700 bytes each
 SECONDS_MAX = 2**40
+_SUBJECT = re.compile(r"[!-~]{1,200}")
 _CLAIMS = ["exp", "nbf", "iat", "aud", "sub", "jti", "number"]
 
 
@@ -34,22 +36,6 @@ class BadPass(StrEnum):
     invalid = "invalid"
     expired = "expired"
     foreign = "foreign"  # of another room
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionPass:
-    """`event_id` is the room; times are Unix seconds."""
-
-    event_id: str
-    epoch: int
-    number: int
-    holder: str
-    began_s: int
-    expires_s: int
-
-    @property
-    def jti(self) -> str:
-        return f"{self.event_id}.{self.epoch}.{self.number}"
 
 
 class Passes:
@@ -90,45 +76,36 @@ class Passes:
             return jwt.encode(claims, secret, algorithm=HS256)
         return jwt.encode(claims, self._signing, algorithm=EDDSA, headers={"kid": self._kid})
 
-    def sign_compact(self, admission: AdmissionPass) -> str:
-        """For ourselves alone."""
-        place = admission.event_id, admission.epoch, admission.number, admission.holder
-        return self.compact.sign(Compact(*place, admission.began_s, admission.expires_s))
-
     def read(self, token: str, room_id: str, secrets: Sequence[str] = ()) -> AdmissionPass | BadPass:
         """The pass, or why it opens nothing in this room. `secrets`: those with which the room's may be signed too."""
-        admission = None if token.startswith(PREFIX) else self._verified.get(token)
+        admission = self._verified.get(token) or self._verify(token, secrets)
         if admission is None:
-            found = self._verify(token, room_id, secrets)
-            if isinstance(found, BadPass):
-                return found
-            admission = found
+            return BadPass.invalid
         if admission.expires_s <= self._seconds():
             self._verified.pop(token, None)
             return BadPass.expired
         return admission if admission.event_id == room_id else BadPass.foreign
 
-    def _verify(self, token: str, room_id: str, secrets: Sequence[str]) -> AdmissionPass | BadPass:
+    def _verify(self, token: str, secrets: Sequence[str]) -> AdmissionPass | None:
         if len(token) > TOKEN_CHARS_MAX:
-            return BadPass.invalid
-        if token.startswith(PREFIX):  # not remembered either: finding it would cost as much
-            said = self.compact.read(token)
-            return BadPass.invalid if said is None else _pass_of_compact(said)
+            return None
+        if token.startswith(PREFIX):
+            return self._remembered(token, self.compact.read(token))
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
-            return BadPass.invalid
+            return None
         if header.get("alg") == HS256:  # remembered by nobody: its secret may be given up any time
-            found = next((each for secret in secrets if (each := _read(token, secret, HS256))), None)
-            return BadPass.invalid if found is None else found
+            return next((each for secret in secrets if (each := _read(token, secret, HS256))), None)
         key = self._public.get(header.get("kid", ""))
-        found = None if key is None else _read(token, key, EDDSA)
-        if found is None:
-            return BadPass.invalid
-        self._verified[token] = found
-        if len(self._verified) > REMEMBERED_MAX:
-            self._verified.popitem(last=False)
-        return found
+        return None if key is None else self._remembered(token, _read(token, key, EDDSA))
+
+    def _remembered(self, token: str, admission: AdmissionPass | None) -> AdmissionPass | None:
+        if admission is not None:
+            self._verified[token] = admission
+            if len(self._verified) > REMEMBERED_MAX:
+                self._verified.popitem(last=False)
+        return admission
 
 
 def _read(token: str, key: Any, algorithm: str) -> AdmissionPass | None:
@@ -143,16 +120,11 @@ def _read(token: str, key: Any, algorithm: str) -> AdmissionPass | None:
     return _pass_of(claims)
 
 
-def _pass_of_compact(said: Compact) -> AdmissionPass:
-    room_id, epoch, number, holder, began_s, expires_s = said
-    return AdmissionPass(
-        event_id=room_id, epoch=epoch, number=number, holder=holder, began_s=began_s, expires_s=expires_s
-    )
-
-
 def _pass_of(claims: Mapping[str, Any]) -> AdmissionPass | None:
     room_id, number, holder = claims["aud"], claims["number"], claims["sub"]
     if not isinstance(room_id, str) or not isinstance(holder, str) or not isinstance(claims["jti"], str):
+        return None
+    if not _SUBJECT.fullmatch(holder):  # it becomes a header
         return None
     named, _, place = claims["jti"].partition(".")
     epoch, _, numbered = place.partition(".")

@@ -13,12 +13,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.connections import open_redis, timing
-from app.domain.passing import Mode, PassAlgorithm
+from app.domain.passing import AdmissionPass, Mode, PassAlgorithm
 from app.ledger import origins
 from app.ledger.database import open_database
 from app.ledger.events import AdminAction
 from app.origins.compact import CompactPasses
-from app.origins.passes import AdmissionPass, Passes
+from app.origins.passes import Passes
 from app.origins.secrets import Sealer, hash_of
 from app.room.joiner import Joiner
 from app.room.person import StraightIn
@@ -104,7 +104,7 @@ async def _gather(settings: Settings) -> tuple[list[str], list[str]]:
         for number, holder in enumerate(holders, start=1)
     ]
     name = f"tiketi_pass_{ROOM}="
-    return [name + passes.sign(each) for each in admissions], [name + passes.sign_compact(each) for each in admissions]
+    return [name + passes.sign(each) for each in admissions], [name + passes.compact.sign(each) for each in admissions]
 
 
 async def _make_site(settings: Settings) -> None:

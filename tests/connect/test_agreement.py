@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.connect.asked import Asked
 from app.connect.gate import Arrival, Gate, Onward
+from app.domain.passing import AdmissionPass
 from app.http.accounts.tokens import Tokens
 from app.origins.compact import CompactPasses
-from app.origins.passes import AdmissionPass, Passes
+from app.origins.passes import Passes
 from app.origins.secrets import new_secret
 from config.keys import thumbprint
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.domain.passing import AdmissionPass
 from app.domain.ticket import Ticket, TicketSigner, holder_bytes
 from app.http.kit.bodies import BODY_BYTES_MAX
-from app.origins.passes import AdmissionPass
 from tests.http.buyer import Buyer, assert_problem, buyer
 from tests.http.system import System
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from app.domain.browser import Browsers
 from app.domain.invited import Invited
+from app.domain.passing import AdmissionPass
 from app.domain.ticket import BadTicket, Ticket, TicketSigner, account_holder
 from app.http.accounts.tokens import BadToken, Session, Tokens
 from app.http.kit.cookies import SESSION_COOKIE, Headers, cookie, cookie_in, cookie_names, header, set_cookie
 from app.http.kit.problems import Problem
-from app.origins.passes import AdmissionPass, BadPass, Passes
+from app.origins.passes import BadPass, Passes
 from app.room.view import LineView
 
 HOLDER_COOKIE = b"tiketi_holder"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import structlog
 
 from app.domain.line import RoomState
+from app.domain.passing import AdmissionPass
 from app.domain.ticket import BadTicket, Ticket, account_holder, holder_text, is_invited
 from app.http.accounts.credentials import (
     HOLDER_COOKIE,
@@ -22,7 +23,6 @@ from app.http.accounts.owners import browser_of
 from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.state import State
 from app.ledger import users
-from app.origins.passes import AdmissionPass
 from app.room.errors import RoomUnavailable
 from app.room.guest_places import GuestPlace, merge
 from app.room.view import LineView

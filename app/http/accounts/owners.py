@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.passing import AdmissionPass
 from app.domain.reservation import Reservation
 from app.domain.ticket import Ticket, account_holder, holder_bytes, holder_text, is_account, is_invited
 from app.http.accounts import credentials
@@ -26,7 +27,6 @@ from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, set_cookie
 from app.http.kit.problems import Problem
 from app.http.state import State
 from app.ledger import users
-from app.origins.passes import AdmissionPass
 from app.room.view import LineView
 
 

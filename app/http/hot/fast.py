@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.http.accounts.guest_merge import has_guest_place
 from app.http.hot.front import HOT_LOGGED_ONE_IN
-from app.http.hot.guarded import HEAD_BYTES_MAX, HEADERS_MAX, GuardedProtocol, Headers, block, parts
-from app.http.kit.cookies import own_cookies
+from app.http.hot.guarded import HEAD_BYTES_MAX, HEADERS_MAX, GuardedProtocol, Headers, parts
+from app.http.kit.cookies import block, own_cookies
 from app.http.kit.csrf import is_foreign
 from app.http.kit.hosts import is_our_host
 from app.http.kit.problems import Problem, crash_response, problem_response
@@ -43,10 +43,12 @@ HEADER = re.compile(
 )
 # A proxy's question about the request whose headers it sends along, of which every one may matter.
 CHECK = re.compile(
-    rb"GET (/check/[!\"$->@-~]+)(?:\?([!\"$-~]*))? HTTP/1\.1"
-    rb"((?:\r\n[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+){0,%d}+)\r\n\r\n" % HEADERS_MAX
+    rb"GET /check/([a-z0-9-]{1,40})(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))? HTTP/1\.1"
+    rb"((?:\r\n[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+(?<![\t ])){0,%d}+)\r\n\r\n" % HEADERS_MAX
 )
 ANY_HEADER = re.compile(rb"\r\n([^:]+):[\t ]*+([^\r]*+)")
+OK = STATUS_LINE[200]
+POSITION = block(queue.JSON_HEADERS)
 FRAMING = {  # header → the only value with which a request is plain
     b"connection": b"keep-alive",
     b"content-length": b"0",
@@ -76,8 +78,6 @@ class FastProtocol(GuardedProtocol):
 
     __slots__ = ("_asked_s",)
     _calls = count(1)  # whatever is set on a class makes Python look up anew what it remembers of it
-    _head_of: Headers | None = None  # the headers that `_head` was made with: uvicorn makes new ones each second
-    _head = b""  # of a position, up to the length of its body
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,21 +126,22 @@ class FastProtocol(GuardedProtocol):
         found = CHECK.fullmatch(data)
         if found is None or next(self._calls) % HOT_LOGGED_ONE_IN == 0:
             return False
-        path, query, lines = found.groups()
-        headers: Headers = []
-        for name, value in ANY_HEADER.findall(lines):
-            name = name.lower()
-            if name in FRAMING and FRAMING[name] != value.lower():
+        room_id, behind, query, lines = found.groups(b"")
+        said = ANY_HEADER.findall(lines)
+        fields = {name.lower(): value for name, value in said}
+        if len(fields) != len(said):  # one was sent twice
+            return False
+        for name, plain in FRAMING.items():
+            if name in fields and fields[name].lower() != plain:
                 return False
-            headers.append((name, value.rstrip(b"\t ")))
         peer = self.client[0] if self.client else ""
         try:
-            answer = answered(self.app_state, headers, peer, "GET", path.decode(), (query or b"").decode())
+            answer = answered(self.app_state, fields, peer, "GET", room_id.decode(), behind.decode(), query.decode())
         except Problem:
             return False
         if answer is None:
             return False
-        self._write(answer.status, [*answer.headers, (b"content-length", b"%d" % len(answer.body))], answer.body)
+        self._write(*answer)
         self._answered()
         return True
 
@@ -157,10 +158,8 @@ class FastProtocol(GuardedProtocol):
             body = queue.position_body(self.app_state, headers, view)
         except Problem:
             return False
-        if FastProtocol._head_of is not self.server_state.default_headers:
-            FastProtocol._head_of = self.server_state.default_headers
-            FastProtocol._head = STATUS_LINE[200] + block([*FastProtocol._head_of, *queue.JSON_HEADERS])
-        self.transport.write(b"%scontent-length: %d\r\n\r\n%s" % (FastProtocol._head, len(body), body))
+        sent_always = self._sent_always.block(self.server_state.default_headers)
+        self.transport.write(b"%s%s%scontent-length: %d\r\n\r\n%s" % (OK, sent_always, POSITION, len(body), body))
         self._answered()
         return True
 
@@ -226,7 +225,7 @@ class FastProtocol(GuardedProtocol):
             return
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
-        self._write(status, headers, body)
+        self._write(status, block(headers), body)
         cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.hot.connections import KEPT_FOR, UNTAKEN_BYTES, UNTAKEN_S, Connections, Progress
 from app.http.hot.front import with_security
+from app.http.kit.cookies import block
 from app.http.kit.problems import Problem, problem_response
 from app.http.origins.check import PEER
 from app.http.state import State
@@ -25,6 +26,21 @@ HEADERS_MAX = 128  # of one request: each costs a hundred bytes more than it has
 PIPELINED_MAX = 32  # requests that wait on one connection; 64 kB of them would be 6 MB of waiting requests
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class SentAlways:
+    """The headers of every answer as they are sent: uvicorn makes new ones each second."""
+
+    __slots__ = ("_block", "_of")
+
+    def __init__(self) -> None:
+        self._of: Headers = []
+        self._block = b""
+
+    def block(self, headers: Headers) -> bytes:
+        if headers is not self._of:
+            self._of, self._block = headers, block(headers)
+        return self._block
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -48,6 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         "_untaken",
     )
     app_state: State  # type: ignore[assignment]  # what the lifespan made
+    _sent_always = SentAlways()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -224,7 +241,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         status, headers, body = parts(problem_response(problem))
-        self._write(status, [*headers, (b"connection", b"close")], body)
+        self._write(status, block([*headers, (b"connection", b"close")]), body)
         if self._address is None or self._is_late:  # no descriptor waits for a client to have read this
             self.transport.close()
             return
@@ -232,9 +249,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._lingers_until_s = self.loop.time() + LINGER_S
         self._connections.watched[self] = None
 
-    def _write(self, status: int, headers: Headers, body: bytes) -> None:
-        head = block([*self.server_state.default_headers, *headers])
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], head, body))
+    def _write(self, status: int, head: bytes, body: bytes) -> None:
+        sent_always = self._sent_always.block(self.server_state.default_headers)
+        self.transport.write(b"%s%s%s\r\n%s" % (STATUS_LINE[status], sent_always, head, body))
 
 
 def without_chunks(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
@@ -260,10 +277,6 @@ def without_chunks(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3A
 
 
 _KEPT_FOR = tuple(path.encode() for path in KEPT_FOR)
-
-
-def block(headers: Headers) -> bytes:
-    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 def parts(response: Response) -> tuple[int, Headers, bytes]:

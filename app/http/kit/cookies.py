@@ -38,6 +38,11 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
 
 
+def block(headers: Headers) -> bytes:
+    """The headers as they are sent, in lines."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
+
+
 def cookie(headers: Headers, name: bytes) -> bytes | None:
     """The value of a cookie, without copying the ones around it; None where it was not sent."""
     wanted = name + b"="

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.passing import PassAlgorithm
+from app.domain.passing import AdmissionPass, PassAlgorithm
 from app.domain.ticket import Ticket, holder_text
 from app.http.accounts.credentials import pass_cookie
 from app.http.accounts.owners import own_ticket, owns
@@ -27,7 +27,6 @@ from app.http.shop.rules import reservation_of, submit
 from app.http.state import State
 from app.lane.commands import ReleasePlace
 from app.ledger import reservations
-from app.origins.passes import AdmissionPass
 from app.room.answers import ClaimStatus, LeaveStatus
 from app.room.view import LineView
 
@@ -89,7 +88,7 @@ def pass_token(state: State, admission: AdmissionPass) -> str:
     if room is None or room.pass_algorithm is PassAlgorithm.EdDSA:
         return state["passes"].sign(admission)
     if room.pass_algorithm is PassAlgorithm.compact:
-        return state["passes"].sign_compact(admission)
+        return state["passes"].compact.sign(admission)
     return state["passes"].sign(admission, room.origin.secrets[0][0])
 
 

@@ -9,6 +9,7 @@ waiting page (302), or is told so (401): a script, and whoever asks through a pr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -16,10 +17,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.connect.asked import Asked as Request
 from app.connect.rules import Action
-from app.domain.passing import Mode
+from app.domain.passing import AdmissionPass, Mode
 from app.domain.targets import safe_target, without_pass
 from app.http.accounts.credentials import pass_cookie
-from app.http.kit.cookies import HOST_PREFIX, Headers, cookie_in, header
+from app.http.kit.cookies import HOST_PREFIX, Headers, block, cookie_in
 from app.http.kit.problems import Problem, problem_response
 from app.http.line.door import host_of
 from app.http.line.turns import pass_token
@@ -28,7 +29,6 @@ from app.http.origins.original import HTTP, HTTPS, Original, original_of
 from app.http.state import State
 from app.origins.check import Denied, judge
 from app.origins.directory import KnownRoom
-from app.origins.passes import AdmissionPass
 from app.room.view import LineView
 
 PREFIX = "/check/"
@@ -36,34 +36,45 @@ PEER = "tiketi.peer"  # in the scope: who connected, whatever a proxy says of it
 RETRY_AFTER_MS = 5_000  # for a script that was refused: not sooner than this
 DENY_401 = "deny=401"
 _PATH = re.compile(r"/check/([a-z0-9-]{1,40})(/.*)?", re.DOTALL)
+_JOINTS = {b"cookie": b"; ", b"x-admission-pass": b","}  # of fields sent again; of all others the last counts
 _REFUSALS = {
     Denied.missing: "pass_missing.check",
     Denied.expired: "pass_expired.check",
     Denied.revoked: "pass_revoked",
     Denied.foreign: "pass_foreign",
 }
-_NO_STORE = (b"cache-control", b"no-store")
+_EMPTY = b"cache-control: no-store\r\ncontent-length: 0\r\n"
+_TOLD = _EMPTY + b"".join(b"x-tiketi-%s: %%s\r\n" % name for name in (b"subject", b"room", b"number", b"until"))
+_TOLD_NOTHING = _TOLD % (b"", b"", b"", b"")
+_REDIRECT = b"x-tiketi-redirect: %s\r\n"
 
 Pairs = list[tuple[bytes, bytes]]
+Fields = dict[bytes, bytes]  # headers by their names in small letters
 
 
 class Answer(NamedTuple):
+    """`head`: its headers as they are sent, in lines."""
+
     status: int
-    headers: Pairs
+    head: bytes
     body: bytes = b""
+
+    @property
+    def headers(self) -> Pairs:
+        lines = [line.partition(b": ") for line in self.head.split(b"\r\n")[:-1]]
+        return [(name, value) for name, _, value in lines]
 
 
 class Asked(NamedTuple):
-    """A request about a request. `room` is None for a room of an event; `shown`: by a header or a cookie."""
+    """A request about a request. `room` is None for a room of an event; `fields` are its headers, each once."""
 
     room_id: str
     room: KnownRoom | None
     view: LineView | None
     original: Original
     deny_401: bool
-    is_script: bool
-    shown: list[str]
-    headers: Pairs
+    fields: Fields
+    headers: Headers
 
     @property
     def as_rules_see(self) -> Request:
@@ -71,61 +82,85 @@ class Asked(NamedTuple):
         of = self.original
         return Request.at(of.method, of.host, of.uri, self.headers, HTTPS if of.https else HTTP)
 
+    @property
+    def is_script(self) -> bool:
+        """Whether a script or a program sent it, and not a browser that goes to a page."""
+        accept = self.fields.get(b"accept", b"")
+        of_program = b"application/json" in accept and b"text/html" not in accept
+        return of_program or self.fields.get(b"sec-fetch-mode", b"") not in (b"", b"navigate")
+
+    def tokens(self) -> list[str]:
+        """The passes that it shows by a header and by a cookie."""
+        shown = self.fields.get(b"x-admission-pass")
+        found = [] if shown is None else shown.decode("latin-1").split(",")
+        pairs = self.fields.get(b"cookie", b"")
+        for name in _cookies_of(self.room_id):
+            if name in pairs and (value := cookie_in(pairs, name)):
+                found.append(value.decode("latin-1"))
+        return found
+
 
 async def check(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer; whoever asks gets no other answer for having sent a body."""
     peer = scope.get(PEER) or (scope.get("client") or ("",))[0]
     raw = scope.get("raw_path") or scope["path"].encode()
-    path, query = raw.decode("latin-1"), scope["query_string"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
     try:
-        asked = _asked(scope["state"], scope["headers"], peer, scope["method"], path, query)
+        found = _PATH.fullmatch(raw.decode("latin-1"))
+        if found is None:
+            raise Problem("not_found")
+        asked = _asked(
+            scope["state"],
+            _fields(scope["headers"]),
+            scope["headers"],
+            peer,
+            scope["method"],
+            found[1],
+            found[2] or "",
+            query,
+        )
         answer = _answer_to(asked, scope["state"]) or await _let_in_or_refused(asked, scope["state"], host_of(scope))
     except Problem as problem:
         scope["state"]["meters"].refused(problem.code)
         await problem_response(problem)(scope, receive, send)
         return
-    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def answered(state: State, headers: Pairs, peer: str, method: str, path: str, query: str) -> Answer | None:
+@lru_cache(maxsize=1024)
+def _cookies_of(room_id: str) -> tuple[bytes, bytes]:
+    """How the pairs of a cookie begin that holds a pass of this room."""
+    name = pass_cookie(room_id) + b"="
+    return name, HOST_PREFIX + name
+
+
+def _fields(headers: Headers) -> Fields:
+    fields: Fields = {}
+    for name, value in headers:
+        joint = _JOINTS.get(name)
+        fields[name] = fields[name] + joint + value if joint is not None and name in fields else value
+    return fields
+
+
+def answered(
+    state: State, fields: Fields, peer: str, method: str, room_id: str, behind: str, query: str
+) -> Answer | None:
     """The answer to a question, whoever read it from the wire; None if the visitor may be let in first, which takes a
     call to Redis. Raises Problem 404 if there is no such room."""
-    return _answer_to(_asked(state, headers, peer, method, path, query), state)
+    return _answer_to(_asked(state, fields, fields.items(), peer, method, room_id, behind, query), state)
 
 
-def _asked(state: State, headers: Pairs, peer: str, method: str, path: str, query: str) -> Asked:
+def _asked(
+    state: State, fields: Fields, headers: Headers, peer: str, method: str, room_id: str, behind: str, query: str
+) -> Asked:
     """Raises Problem 404 if there is no such room."""
-    found = _PATH.fullmatch(path)
-    if found is None:
-        raise Problem("not_found")
-    room_id, behind = found[1], found[2] or ""
     room, view = state["origins"].rooms.get(room_id), state["rooms"].views.get(room_id)
     if room is None and view is None:
         raise Problem("room_unknown", room_id=room_id)
     is_believed = state["entrance"].addresses.is_proxy(peer)
-    original = original_of(headers, method, behind, query) if is_believed else Original()
-    shown, is_script = _shown(headers, room_id)
-    return Asked(room_id, room, view, original, not behind and DENY_401 in query.split("&"), is_script, shown, headers)
-
-
-def _shown(headers: Headers, room_id: str) -> tuple[list[str], bool]:
-    """The passes that a request shows by a header and by a cookie, and whether a script or a program sent it."""
-    name, mode, accept = pass_cookie(room_id) + b"=", b"", b""
-    found: list[bytes] = []
-    for key, value in headers:
-        if key == b"x-admission-pass":
-            found.insert(0, value)
-        elif key == b"cookie" and name in value:
-            wanted = (name, HOST_PREFIX + name) if HOST_PREFIX in value else (name,)
-            found += [each for each in (cookie_in(value, one) for one in wanted) if each]
-        elif key == b"sec-fetch-mode":
-            mode = value
-        elif key == b"accept":
-            accept = value
-    is_script = mode not in (b"", b"navigate") or (b"application/json" in accept and b"text/html" not in accept)
-    return [each.decode("latin-1") for each in found], is_script
+    original = original_of(fields, method, behind, query) if is_believed else Original()
+    return Asked(room_id, room, view, original, not behind and DENY_401 in query.split("&"), fields, headers)
 
 
 async def _let_in_or_refused(asked: Asked, state: State, host: str) -> Answer:
@@ -140,7 +175,7 @@ async def _let_in_or_refused(asked: Asked, state: State, host: str) -> Answer:
         return refused
     state["meters"].checked(room.origin.id, "let_in")
     cookie = _cookie(asked, pass_token(state, admission), admission, state["clock"].seconds())
-    return Answer(200, [_NO_STORE, *_told(admission), cookie])
+    return Answer(200, _told(admission) + cookie)
 
 
 def _stands_by(asked: Asked, state: State) -> bool:
@@ -151,7 +186,7 @@ def _stands_by(asked: Asked, state: State) -> bool:
         return False
     if asked.room is None or asked.room.mode is not Mode.standby or asked.view is None or not asked.original.uri:
         return False
-    if header(asked.headers, b"sec-purpose") is not None:  # nobody may ever look at it
+    if b"sec-purpose" in asked.fields:  # nobody may ever look at it
         return False
     return asked.view.is_free and not state["origins"].standby.is_up(asked.view)
 
@@ -164,28 +199,28 @@ def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | 
         state["meters"].checked(of, "refused")
         return _problem_answer(Problem("request_refused"))
     in_url, uri = without_pass(original.uri)
-    clean = original._replace(uri=uri)
-    tokens = asked.shown if in_url is None else [in_url, *asked.shown]
-    secrets = () if room is None else room.origin.secrets_at(state["clock"].seconds())
+    tokens = asked.tokens() if in_url is None else [in_url, *asked.tokens()]
+    now_s = state["clock"].seconds()
+    secrets = () if room is None else room.origin.secrets_at(now_s)
     judged = judge(state["passes"], tokens, asked.room_id, asked.view, secrets)
     if isinstance(judged, Denied) and action is Action.let_pass:
         state["meters"].checked(of, "needs_none")
-        return Answer(200, [_NO_STORE, *_TOLD_NOTHING])
+        return Answer(200, _TOLD_NOTHING)
     if isinstance(judged, Denied):
         if may_let_in and _stands_by(asked, state):
             return None
         state["meters"].checked(of, judged.value)
-        return _refusal(asked, state, judged, _target(asked, clean))
+        return _refusal(asked, state, judged, _target(asked, uri))
     admission, token = judged
-    cookies: Pairs = []
+    cookie = b""
     if in_url is not None and token == in_url:
-        cookies = [_cookie(asked, token, admission, state["clock"].seconds())]
-    target = None if in_url is None else _target(asked, clean)
+        cookie = _cookie(asked, token, admission, now_s)
+    target = None if in_url is None else _target(asked, uri)
     if target is not None and not asked.is_script and original.method in ("GET", "HEAD"):
         state["meters"].checked(of, "cleaned")
-        return _sent_to(target, asked.deny_401, cookies)
+        return _sent_to(target, asked.deny_401, cookie)
     state["meters"].checked(of, "let_through")
-    return Answer(200, [_NO_STORE, *_told(admission), *cookies])
+    return Answer(200, _told(admission) + cookie)
 
 
 def _action(asked: Asked) -> Action:
@@ -195,41 +230,37 @@ def _action(asked: Asked) -> Action:
     return asked.room.rules.decide(asked.as_rules_see)
 
 
-_TOLD_NOTHING = [(name, b"") for name in (b"x-tiketi-subject", b"x-tiketi-room", b"x-tiketi-number", b"x-tiketi-until")]
+def _told(admission: AdmissionPass) -> bytes:
+    return _TOLD % (
+        admission.holder.encode(),
+        admission.event_id.encode(),
+        b"%d" % admission.number,
+        b"%d" % admission.expires_s,
+    )
 
 
-def _told(admission: AdmissionPass) -> Pairs:
-    return [
-        (b"x-tiketi-subject", admission.holder.encode()),
-        (b"x-tiketi-room", admission.event_id.encode()),
-        (b"x-tiketi-number", b"%d" % admission.number),
-        (b"x-tiketi-until", b"%d" % admission.expires_s),
-    ]
-
-
-def _target(asked: Asked, original: Original) -> str | None:
+def _target(asked: Asked, uri: str) -> str | None:
     """Where the visitor wanted to go, if that is known and at the origin's own hosts."""
-    return None if asked.room is None else safe_target(original.url, asked.room.origin.hosts)
+    return None if asked.room is None else safe_target(asked.original.at(uri), asked.room.origin.hosts)
 
 
-def _sent_to(url: str, deny_401: bool, cookies: Pairs) -> Answer:
+def _sent_to(url: str, deny_401: bool, cookie: bytes = b"") -> Answer:
     """A proxy that knows no redirects is told where to send the browser."""
-    where = (b"x-tiketi-redirect", url.encode()) if deny_401 else (b"location", url.encode())
-    return Answer(401 if deny_401 else 302, [_NO_STORE, where, *cookies])
+    where = _REDIRECT if deny_401 else b"location: %s\r\n"
+    return Answer(401 if deny_401 else 302, _EMPTY + where % url.encode() + cookie)
 
 
 def _refusal(asked: Asked, state: State, denied: Denied, target: str | None) -> Answer:
     wait_url = wait_url_of(state, asked.room_id, asked.room, target)
     if not (asked.deny_401 or asked.is_script):
-        return _sent_to(wait_url, False, [])
+        return _sent_to(wait_url, deny_401=False)
     problem = Problem(_REFUSALS[denied], room=asked.room_id, waitUrl=wait_url, retryAfterMs=RETRY_AFTER_MS)
-    return _problem_answer(problem, (b"x-tiketi-redirect", wait_url.encode()))
+    return _problem_answer(problem, _REDIRECT % wait_url.encode())
 
 
-def _problem_answer(problem: Problem, *more: tuple[bytes, bytes]) -> Answer:
+def _problem_answer(problem: Problem, more: bytes = b"") -> Answer:
     response = problem_response(problem)
-    headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
-    return Answer(problem.status, [*headers, *more], bytes(response.body))
+    return Answer(problem.status, block(response.raw_headers) + more, bytes(response.body))
 
 
 def wait_url_of(state: State, room_id: str, room: KnownRoom | None, target: str | None) -> str:
@@ -240,9 +271,9 @@ def wait_url_of(state: State, room_id: str, room: KnownRoom | None, target: str 
     return f"{base}/wait/{room_id}" + ("" if target is None else f"?t={quote(target, safe='')}")
 
 
-def _cookie(asked: Asked, token: str, admission: AdmissionPass, now_s: float) -> tuple[bytes, bytes]:
+def _cookie(asked: Asked, token: str, admission: AdmissionPass, now_s: float) -> bytes:
     """The pass as the browser keeps it from now on, at the host that it asked."""
     life_s = max(1, int(admission.expires_s - now_s))
     secure = b"; Secure" if asked.original.https else b""
-    text = b"%s=%s; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax%s"
-    return b"set-cookie", text % (pass_cookie(asked.room_id), token.encode(), life_s, secure)
+    text = b"set-cookie: %s=%s; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax%s\r\n"
+    return text % (pass_cookie(asked.room_id), token.encode(), life_s, secure)

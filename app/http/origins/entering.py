@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from app.domain.line import Place
+from app.domain.passing import AdmissionPass
 from app.domain.ticket import Ticket, holder_text
 from app.http.accounts.owners import own_ticket
 from app.http.kit.cookies import Headers
@@ -20,7 +21,6 @@ from app.http.line.lookup import view_of
 from app.http.line.turns import admission_of, claim_place
 from app.http.state import State
 from app.origins.directory import KnownRoom
-from app.origins.passes import AdmissionPass
 from app.room.joiner import JoinUnavailable
 from app.room.person import StraightIn
 from app.room.view import LineView

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from app.domain.passing import AdmissionPass
 from app.domain.targets import with_pass
 from app.http.line.turns import pass_token
 from app.http.state import State
 from app.origins.connector.tokens import TOKEN_LIFE_S, QueueToken, RedirectType, minutes_of, signed, with_token
 from app.origins.directory import KnownRoom
-from app.origins.passes import AdmissionPass
 
 BY_PART, BY_CONNECTOR = "by", "connector"  # in the address of the waiting page: who sent the visitor there
 

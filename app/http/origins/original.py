@@ -5,17 +5,10 @@ Believed only of a proxy that is trusted; of anybody else it is not known, and s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from app.http.kit.cookies import Headers
-
 HTTPS, HTTP = "https", "http"
-_WANTED = frozenset(
-    (
-        *(b"host", b"x-forwarded-method", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-uri"),
-        *(b"x-original-uri", b"x-original-method"),
-    )
-)
 
 
 class Original(NamedTuple):
@@ -26,25 +19,27 @@ class Original(NamedTuple):
     uri: str = ""
     https: bool = True
 
-    @property
-    def url(self) -> str:
-        """ "" if it is not known."""
+    def at(self, uri: str) -> str:
+        """The address of this path and query at the host that was asked; "" if that is not known."""
         scheme = HTTPS if self.https else HTTP
-        return f"{scheme}://{self.host}{self.uri}" if self.host and self.uri else ""
+        return f"{scheme}://{self.host}{uri}" if self.host and uri else ""
 
 
-def original_of(headers: Headers, method: str, behind: str, query: str) -> Original:
-    """What a trusted proxy asks about. `behind`: the path behind the address of the check, to which some proxies send
-    the request as it is, with its method and query. Theirs is what is there; a header that says otherwise is the
-    client's."""
-    said = {name: value.decode("latin-1") for name, value in headers if name in _WANTED}
-    uri = said.get(b"x-forwarded-uri") or said.get(b"x-original-uri", "")
-    told_method = said.get(b"x-forwarded-method") or said.get(b"x-original-method") or method
+def original_of(fields: Mapping[bytes, bytes], method: str, behind: str, query: str) -> Original:
+    """What a trusted proxy asks about, by its headers. `behind`: the path behind the address of the check, to which
+    some proxies send the request as it is, with its method and query. Theirs is what is there; a header that says
+    otherwise is the client's."""
+    get = fields.get
+    uri = get(b"x-forwarded-uri") or get(b"x-original-uri", b"")
     if behind not in ("", "/") or (behind and not uri):
-        uri, told_method = f"{behind}?{query}" if query else behind, method
+        asked_for = f"{behind}?{query}" if query else behind
+    else:
+        asked_for = uri.decode("latin-1")
+        told_method = get(b"x-forwarded-method") or get(b"x-original-method")
+        method = told_method.decode("latin-1") if told_method else method
     return Original(
-        told_method,
-        said.get(b"x-forwarded-host") or said.get(b"host", ""),
-        uri if uri.startswith("/") else "",
-        said.get(b"x-forwarded-proto", HTTPS) != HTTP,
+        method,
+        (get(b"x-forwarded-host") or get(b"host", b"")).decode("latin-1"),
+        asked_for if asked_for.startswith("/") else "",
+        get(b"x-forwarded-proto") != b"http",
     )

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.line import Place, RoomState
+from app.domain.passing import AdmissionPass
 from app.domain.targets import origin_of, safe_target
 from app.http.accounts.owners import buyer_of, remember_browser
 from app.http.kit.cookies import COOKIE_LIFE_S, cookie, header, set_cookie
@@ -34,7 +35,6 @@ from app.http.origins.entering import ENDED, Standing, enter, standing_of
 from app.http.origins.onward import BY_CONNECTOR, BY_PART, onward_url
 from app.http.state import State
 from app.origins.directory import KnownRoom
-from app.origins.passes import AdmissionPass
 from app.room.view import LineView
 
 TARGET_PREFIX, SENT_PREFIX, BY_PREFIX = b"tiketi_to_", b"tiketi_sent_", b"tiketi_by_"

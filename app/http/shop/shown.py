@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.line import Place
+from app.domain.passing import AdmissionPass
 from app.domain.reservation import Reservation
 from app.domain.sale import SaleStatus
 from app.http.accounts.owners import holders_of, own_pass
@@ -20,7 +21,6 @@ from app.http.shop.view import REFUSALS
 from app.http.state import State
 from app.ledger import reservations
 from app.ledger.errors import StoreError
-from app.origins.passes import AdmissionPass
 
 log = structlog.get_logger()
 
