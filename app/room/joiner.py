@@ -28,7 +28,7 @@ from app.room.person import Person, StraightIn
 from app.room.scripts import RoomScripts, TickCall
 
 BATCH_MAX = 500  # people per call: about 2 ms of Redis
-CALLS_MAX = 2  # under way per room: one is carried out and written to disk while the other is on its way
+CALLS_MAX = 3  # under way per room: one carried out, one written to disk, one on its way
 PENDING_MAX = 20_000  # people waiting for a number in one process and room
 CALL_TIMEOUT_S = 5.0  # of one call; whoever still waits for a call when one fails is refused with it
 TRIES_MAX = 3  # calls that one person is in
