@@ -58,19 +58,23 @@ FRAMING = {  # header → the only value with which a request is plain
 }
 
 
-class _Answering:
-    """Stands for a request under way, as uvicorn's own cycle does: what comes after it on the connection waits."""
+class _Unwatched:
+    def set(self) -> None:
+        """uvicorn wakes a request whose client went; one that waits for its number has nobody to wake."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+
+class _Answering:
+    """Stands for a request under way, as uvicorn's own cycle does: what comes after it on the connection waits.
+
+    Holds nothing that holds it: of a thousand joins the collector would have to find each."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    message_event = _Unwatched()
 
     def __init__(self) -> None:
         self.response_complete = self.disconnected = self.more_body = False
         self.keep_alive = True
-        self.message_event = self
         self.body = b""
-
-    def set(self) -> None:
-        """uvicorn wakes a request whose client went; this one waits for its number only."""
 
 
 class FastProtocol(GuardedProtocol):

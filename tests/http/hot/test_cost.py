@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -41,3 +42,16 @@ async def test_polls_set_nothing_on_a_class_and_a_connection_has_few_attributes(
         ours = [each for each in system.web.server.server_state.connections if isinstance(each, fast.FastProtocol)]
         assert ours
         assert all(len(vars(each)) <= SHARED_MAX for each in ours)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_join_leaves_nothing_for_the_collector(system: System, event_id: str) -> None:
+    gc.disable()
+    try:
+        async with connection(system.web) as (reader, writer):
+            for _ in range(20):
+                writer.write(request("POST", f"/api/queue/{event_id}/join"))
+                assert b'"ticket"' in await one_answer(reader)
+            assert sum(type(each).__name__ == "_Answering" for each in gc.get_objects()) <= 1  # the last one
+    finally:
+        gc.enable()
