@@ -10,10 +10,17 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from app.control.sale_schedule import CANCELLED
-from app.domain.line import RoomState
-from app.domain.ticket import Ticket, holder_text
+from app.domain.line import ACCOUNT_DOORS, Place, RoomState
+from app.domain.ticket import BadTicket, Ticket, holder_text, is_account
 from app.domain.wish import Wish, pack_wish
-from app.http.accounts.credentials import HOLDER_COOKIE, Joining, require_ticket, ticket_cookie, who_joins
+from app.http.accounts.credentials import (
+    HOLDER_COOKIE,
+    Joining,
+    presented_ticket,
+    require_ticket,
+    ticket_cookie,
+    who_joins,
+)
 from app.http.accounts.guest_merge import has_guest_place, merge_guest_into_line
 from app.http.kit.cookies import COOKIE_LIFE_S, set_cookie
 from app.http.kit.problems import Problem
@@ -82,7 +89,7 @@ def request_number(
     Raises Problem if it is known that there is no number.
     """
     invited, names = invited_by(state, headers, view)
-    who = who_joins(state["browsers"], state["tokens"], headers) if invited is None else Joining(invited)
+    who = _who_joins(state, headers, view, invited)
     if who.cookie:
         secure = state["settings"].secure_cookies
         names.append(set_cookie(HOLDER_COOKIE, who.cookie, life_s=COOKIE_LIFE_S, secure=secure))
@@ -98,6 +105,27 @@ def request_number(
     except JoinUnavailable as error:
         raise _unavailable(error) from None
     return Arrival(view, who.holder, names, wish is not None, shown, joining)
+
+
+def _who_joins(state: State, headers: list[tuple[bytes, bytes]], view: LineView, invited: bytes | None) -> Joining:
+    """Who joins: who was invited, but where the door asks for an account it is the one that is logged in. A place that
+    the invitation brought before the door was changed stays theirs, and logging in adds none.
+
+    Raises Problem 401 for a bad Bearer token.
+    """
+    if invited is not None and (view.door not in ACCOUNT_DOORS or _stands(state, headers, view, invited)):
+        return Joining(invited)
+    who = who_joins(state["browsers"], state["tokens"], headers)
+    return who if invited is None or is_account(who.holder) else Joining(invited)
+
+
+def _stands(state: State, headers: list[tuple[bytes, bytes]], view: LineView, holder: bytes) -> bool:
+    """Whether who asks shows the ticket of this holder's place in the line, and it has not ended."""
+    token = presented_ticket(headers, view.event_id)
+    ticket = BadTicket.invalid if token is None else state["tickets"].read(token, view.event_id)
+    if isinstance(ticket, BadTicket) or (ticket.epoch, ticket.holder) != (view.epoch, holder):
+        return False
+    return view.place(ticket.number) not in (Place.left, Place.lapsed)
 
 
 def joined_answer(state: State, arrival: Arrival) -> JoinAnswer:

@@ -137,6 +137,51 @@ async def test_logging_in_keeps_the_place_and_adds_none(web: Web, system: System
         assert (await ann.claim()).status_code == 200
 
 
+@pytest.mark.parametrize("stood", [False, True], ids=["showed it only", "had a place that ended"])
+async def test_an_account_joins_a_line_that_asks_for_one_in_a_browser_that_was_invited_before(
+    web: Web, system: System, party: str, stood: bool
+) -> None:
+    page = f"/events/{party}"
+    async with buyer(system, party, web) as ann:
+        if stood:
+            await ann.join(headers=invitation(party))
+            await ann.post("leave")
+            await ann.until("left")
+        else:
+            token = invitation(party)["x-invitation"]
+            await send(ann.client, page, f"{page}/invitation", {"invitation": token})
+        await _ask_for_accounts(system, web, party)
+        assert_problem(await ann.join(), 401, "login_required")
+        login = {"email": BUYER[0], "password": BUYER[1]}
+        assert (await ann.client.post("/api/auth/login", json=login)).status_code == 200
+        joined = await ann.join()
+        again = await ann.join()
+        assert (joined.status_code, again.status_code) == (201, 200)
+        assert again.json()["number"] == joined.json()["number"] == await system.last_number(party)
+        await ann.until("admitted")
+        assert (await ann.claim()).status_code == 200
+
+
+async def test_the_place_of_an_invitation_stays_and_stays_the_only_one_where_an_account_is_asked_for(
+    web: Web, system: System, party: str
+) -> None:
+    async with buyer(system, party, web) as ann:
+        await ann.join(headers=invitation(party))
+        await _ask_for_accounts(system, web, party)
+        assert (await ann.join()).json()["number"] == 1
+        login = {"email": BUYER[0], "password": BUYER[1]}
+        assert (await ann.client.post("/api/auth/login", json=login)).status_code == 200
+        again = await ann.join()
+        assert (again.status_code, again.json()["number"], await system.last_number(party)) == (200, 1, 1)
+        await ann.until("admitted")
+        assert (await ann.claim()).status_code == 200
+
+
+async def _ask_for_accounts(system: System, web: Web, event_id: str) -> None:
+    await system.change(event_id, door="accounts")
+    await web.state["rooms"].reload(event_id)
+
+
 async def test_nobody_gets_onto_the_waiting_list_of_a_line_without_an_invitation(
     web: Web, system: System, party: str
 ) -> None:
