@@ -84,9 +84,10 @@ class Settings:
     sockets_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # open WebSockets of seat maps per web process
     socket_origins: str = ""  # of other sites whose pages may open them, separated by spaces
     lane_wait_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0  # how long a request waits for the allocator's answer
-    # how many people may join one event's waiting list from one address within a day
-    # of one event without a line, within hold_s
+    # live at once, of one event without a line; of one holder only where the address counts
     holds_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 40
+    holds_per_holder_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 8
+    # how many people may join one event's waiting list from one address within a day
     waitlist_per_address_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
     # after the end of a sale its unpaid holds and waiting list entries are deleted, and entries of the audit log that
     # are not about money after theirs; 0: never

@@ -26,6 +26,7 @@ from app.jobs import Wake
 from app.lane.commands import Command, Hold, OfferToWaitlist, Outcome, Published, pack, unpack_command
 from app.lane.decide import Decisions, decide
 from app.lane.errors import LaneUnavailable
+from app.lane.live_holds import HOLDS_MAX, HoldsMax
 from app.lane.scripts import LEASE_MS, LaneScripts, PublishStatus, ReleaseStatus
 from app.lane.state import LaneState
 from app.lane.streams import CommandEntry, LaneStreams
@@ -88,6 +89,7 @@ class Allocator:
     new_owner: Callable[[], str]
     new_reservation_id: Callable[[], str]
     offer_for: timedelta = timedelta(0)  # for an offer to the waiting list; never shorter than a hold
+    holds_max: HoldsMax = HOLDS_MAX
     work: Work = field(default_factory=Work)
     linger_ms: int = LINGER_MS  # 0: release an empty lane at once
     batch_max: int = BATCH_MAX
@@ -294,6 +296,7 @@ class Allocator:
             hold_for=self.hold_for,
             new_id=self.new_reservation_id,
             offer_for=self.offer_for,
+            holds_max=self.holds_max,
         )
 
     def _cache(self, state: LaneState) -> None:

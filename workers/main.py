@@ -37,6 +37,7 @@ from app.connections import (
     until_stores_work,
 )
 from app.control.beacon import Beacon
+from app.lane.live_holds import HoldsMax
 from app.metrics.metrics import Metrics
 from app.metrics.work import Work, work_readings
 from app.outages import REDIS, Outages
@@ -96,6 +97,7 @@ async def start(ctx: dict[str, Any]) -> None:
         finish=scripts.end_served,
         hold_for=timedelta(seconds=settings.hold_s),
         offer_for=timedelta(seconds=settings.waitlist_offer_s),
+        holds_max=HoldsMax(settings.holds_per_holder_max, settings.holds_per_address_max),
         now=now,
         clock=time.monotonic,
         new_owner=lambda: secrets.token_hex(8),

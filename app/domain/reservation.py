@@ -19,6 +19,7 @@ from app.domain.sale import SaleStatus
 from app.domain.waitlist import Waiting
 
 SEATS_PER_HOLD_MAX = 100
+NETWORK_CHARS = 16  # of the keyed hash of an address
 SEATS_PER_BUYER = 8  # of an event that says nothing else
 SingleSeats = Literal["allowed", "refused"]
 
@@ -70,6 +71,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
     `reference`: of the payment captured for it. `groups`: how many groups the seats make, each side by side.
 
+    `network`: while it is held without a line, the keyed hash of the address that it was made from, if that counts.
+
     `kept_until`: until then a payment that is under way keeps the hold.
     """
 
@@ -86,6 +89,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     prices: tuple[int, ...] = ()
     groups: int | None = None
+    network: str = ""
     kept_until: datetime | None = None
 
     @property

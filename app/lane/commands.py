@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from app.domain.reservation import SEATS_PER_HOLD_MAX, Reservation, ReservationStatus
+from app.domain.reservation import NETWORK_CHARS, SEATS_PER_HOLD_MAX, Reservation, ReservationStatus
 from app.domain.wish import Wish
 
 REPLIES_KEPT_FOR = timedelta(days=1)  # how long a repeated command gets its first outcome again
@@ -30,6 +30,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
     `epoch` and `number` name the buyer's place in line, which has one live reservation at most; without a line they are
     None. `asked` is a digest of the request. The outcome repeats it, so a caller notices an id reused for another one.
     `leave_single`: take `seat_ids` even if they leave a free seat alone needlessly, where the event allows that.
+    `network`: the keyed hash of the address that asks, where live holds are counted by it; "" where they are not.
     """
 
     id: CommandId
@@ -40,6 +41,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hol
     wish: Wish | None = None
     asked: Annotated[str, msgspec.Meta(max_length=40)] = ""
     leave_single: bool = True
+    network: Annotated[str, msgspec.Meta(max_length=NETWORK_CHARS)] = ""
 
     def __post_init__(self) -> None:
         if (self.seat_ids is None) == (self.wish is None):
@@ -137,6 +139,7 @@ class OutcomeStatus(StrEnum):
     not_found = "not_found"  # no such reservation, or it belongs to another holder
     already_holding = "already_holding"  # this place in line has a live reservation already, given in the outcome
     buyer_limit = "buyer_limit"  # the person would have more seats of the event than one may; `may_add` says how many
+    too_many_holds = "too_many_holds"  # of this holder or address are live; `wait_s`: until the first of them ends
     leaves_single = "leaves_single"  # the named seats would leave those in `singles` alone needlessly
     not_on_sale = "not_on_sale"  # the sale has not opened or has closed, or the event is cancelled
     event_begun = "event_begun"  # a buyer cannot cancel paid seats once the event has begun
@@ -151,6 +154,7 @@ NOT_RECORDED = frozenset(
         OutcomeStatus.offered_to_waitlist,
         OutcomeStatus.not_on_sale,
         OutcomeStatus.event_begun,
+        OutcomeStatus.too_many_holds,
     }
 )
 
@@ -182,7 +186,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `left`: free seats per grade, if a hold was refused as unavailable; `left_together`: as many of them as are side by
     side, if it was because neighbours were required. `singles`: free seats that the hold of named seats leaves alone,
     or would. `may_add`: how many more seats the person may
-    hold, if it was refused because of their limit. `epoch` and `number`: the place in line, if
+    hold, if it was refused because of their limit; `wait_s`: after how many seconds the first of too many live holds
+    ends. `epoch` and `number`: the place in line, if
     there is a line. `asked`: copied from the Hold with this id that was answered first.
     """
 
@@ -193,6 +198,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left_together: dict[str, int] | None = None
     singles: tuple[int, ...] = ()
     may_add: int | None = None
+    wait_s: int | None = None
     number: int | None = None
     epoch: int | None = None
     asked: str = ""

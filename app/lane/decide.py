@@ -42,6 +42,7 @@ from app.lane.commands import (
     pack,
     unpack_outcome,
 )
+from app.lane.live_holds import HOLDS_MAX, HoldsMax
 from app.lane.state import LaneState
 
 
@@ -69,6 +70,7 @@ def decide(
     hold_for: timedelta,
     new_id: Callable[[], str],
     offer_for: timedelta = timedelta(0),
+    holds_max: HoldsMax = HOLDS_MAX,
 ) -> Decisions:
     """Decide the commands in order. A command whose id has an outcome already, from this batch or an earlier one, gets
     the same outcome again.
@@ -76,7 +78,7 @@ def decide(
     The waiting list gets free seats before any Hold does. A hold lasts `hold_for`; an offer lasts `offer_for`, but at
     least `hold_for`.
     """
-    batch = _Batch(state, known, now, hold_for, new_id, max(hold_for, offer_for))
+    batch = _Batch(state, known, now, hold_for, new_id, max(hold_for, offer_for), holds_max)
     return batch.decisions([batch.answer(command) for command in commands])
 
 
@@ -91,6 +93,7 @@ class _Batch:
         hold_for: timedelta,
         new_id: Callable[[], str],
         offer_for: timedelta,
+        holds_max: HoldsMax,
     ) -> None:
         self._state = state
         self._known = known
@@ -98,6 +101,7 @@ class _Batch:
         self._hold_for = hold_for
         self._new_id = new_id
         self._offer_for = offer_for
+        self._holds_max = holds_max
         self._changes = Changes(state)
         self._recorded: dict[str, Outcome] = {}  # outcomes of this batch by command id
         self._finished: dict[tuple[int, int], None] = {}  # an ordered set
@@ -165,6 +169,9 @@ class _Batch:
         may_add = self._may_add(command.holder)
         if may_add is not None and command.quantity > may_add:
             return _refused(command, OutcomeStatus.buyer_limit, may_add=may_add)
+        wait_s = self._state.holds.wait_s(command.holder, command.network, self._holds_max, self._now)
+        if wait_s is not None:
+            return replace(_refused(command, OutcomeStatus.too_many_holds), wait_s=wait_s)
         seats = self._choose(command)
         if seats is OutcomeStatus.unavailable:
             return self._unavailable(command)
@@ -173,7 +180,7 @@ class _Batch:
         singles, needless = self._state.free.singles(seats) if command.wish is None else ((), False)
         if needless and not (command.leave_single and self._known.may_leave_singles):
             return replace(_refused(command, OutcomeStatus.leaves_single), singles=singles)
-        made = self._make(command.holder, seats, self._hold_for, command.epoch, command.number)
+        made = self._make(command.holder, seats, self._hold_for, command.epoch, command.number, command.network)
         return replace(_outcome(command, OutcomeStatus.held, made), singles=singles)
 
     def _unavailable(self, command: Hold) -> Outcome:
@@ -211,6 +218,7 @@ class _Batch:
         lasts: timedelta,
         epoch: int | None = None,
         number: int | None = None,
+        network: str = "",
     ) -> Reservation:
         prices = tuple(self._state.prices[idx] for idx in seats)
         reservation = Reservation(
@@ -226,6 +234,7 @@ class _Batch:
             number=number,
             prices=prices,
             groups=self._state.free.seat_map.groups(seats),
+            network=network,
         )
         self._changes.hold(reservation)
         return reservation

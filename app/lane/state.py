@@ -9,6 +9,7 @@ from app.domain.layout import SeatMap
 from app.domain.reservation import Reservation, SeatSnapshot
 from app.domain.seating import Availability
 from app.lane.commands import Command, Expire, Hold, ReleasePlace, reservation_of
+from app.lane.live_holds import LiveHolds
 
 Place = tuple[int | None, int | None]  # epoch and number
 
@@ -16,7 +17,7 @@ Place = tuple[int | None, int | None]  # epoch and number
 class LaneState:
     """An event's seats and live reservations at one version of its seat map."""
 
-    __slots__ = ("event_id", "free", "grades", "live", "places", "prices", "seats_of", "statuses", "version")
+    __slots__ = ("event_id", "free", "grades", "holds", "live", "places", "prices", "seats_of", "statuses", "version")
 
     def __init__(self, snapshot: SeatSnapshot, live: Iterable[Reservation]) -> None:
         self.event_id = snapshot.event_id
@@ -27,13 +28,16 @@ class LaneState:
         self.free = Availability(SeatMap(snapshot.seats, snapshot.focal), snapshot.statuses)
         self.live = {reservation.id: reservation for reservation in live}
         self.seats_of = Counter[str]()  # how many seats each holder holds and has bought
+        self.holds = LiveHolds()
         for reservation in self.live.values():
             self.seats_of[reservation.holder] += len(reservation.seats)
+            self.holds.note(reservation)
         self.places: dict[Place, str] = {(r.epoch, r.number): r.id for r in self.live.values() if r.number is not None}
 
     def keep(self, reservation: Reservation) -> None:
         """Store a reservation in its new state, or remove it if it has ended."""
         place = (reservation.epoch, reservation.number)
+        self.holds.note(reservation)
         if reservation.live:
             before = self.live.get(reservation.id)
             self._count(reservation.holder, len(reservation.seats) - (0 if before is None else len(before.seats)))

@@ -203,4 +203,5 @@ def _reservation(row: Row[tuple[object, ...]], seats: list[tuple[int, int]]) -> 
         reference=row.reference,
         kept_until=row.keeps_until,
         groups=row.groups,
+        network=row.network or "",
     )

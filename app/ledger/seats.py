@@ -34,6 +34,7 @@ from app.domain.reservation import (
     PaymentStatus,
     Reduced,
     Reservation,
+    ReservationStatus,
     SeatSnapshot,
     SeatStatus,
 )
@@ -242,6 +243,7 @@ def _reservation_row(reservation: Reservation, now: datetime) -> Row:
         stored(reservation.expires_at),
         None if reservation.live else stored(now),
         reservation.groups,
+        (reservation.status is ReservationStatus.pending and reservation.network) or None,
     )
 
 
@@ -312,7 +314,7 @@ _count_seats = (
 _turn_reservations = (
     update(reservations)
     .where(one_of(reservations.c.id, "ids"), reservations.c.status == bindparam("was"))
-    .values(status=bindparam("becomes"), ended_at=bindparam("ended"))
+    .values(status=bindparam("becomes"), ended_at=bindparam("ended"), network=None)  # only holds are counted by it
 )
 _free_seats = update(reservation_seats).where(one_of(reservation_seats.c.reservation_id, "ids")).values(live=False)
 _set_price = (
@@ -356,6 +358,7 @@ _make_reservations = insert_rows(
     reservations,
     *("id", "event_id", "epoch", "number", "holder", "status", "total_price", "created_at", "expires_at", "ended_at"),
     "groups",
+    "network",
 )
 _make_pairs = insert_rows(reservation_seats, "reservation_id", "event_id", "idx", "live", "price")
 _payment_columns = ("reservation_id", "method", "reference", "amount", "status", "created_at", "next_at")

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from app import redis_keys
 from app.domain.wish import Wish
 from app.lane.commands import Command, Confirm, Hold, Outcome, pack, unpack_published
+from app.lane.live_holds import HOLDS_MAX, HoldsMax
 from app.lane.scripts import LaneScripts
 from app.ledger import events
 from app.ledger.database import Database
@@ -49,6 +50,7 @@ class World:
     woken: list[tuple[str, str]] = field(default_factory=list)
     finished: list[tuple[str, int, int]] = field(default_factory=list)
     ids: itertools.count[int] = field(default_factory=itertools.count)
+    holds_max: HoldsMax = HOLDS_MAX
 
     async def wake(self, event_id: str, entry_id: str) -> None:
         self.woken.append((event_id, entry_id))
@@ -67,6 +69,7 @@ class World:
             clock=self.time.clock,
             new_owner=lambda: f"owner-{next(self.ids)}",
             new_reservation_id=lambda: f"r_{next(self.ids)}",
+            holds_max=self.holds_max,
             linger_ms=0,
         )
 

@@ -1,4 +1,4 @@
-"""Keyed values about accounts: what logs call an account, and the cookie of a browser that logged in before.
+"""Keyed values about accounts and clients: what logs call them, and the cookie of a browser that logged in before.
 
 Nothing here can be turned back into an email or made without the key, which is never rotated.
 """
@@ -27,6 +27,11 @@ class AccountMacs:
     def logged(self, account: str) -> str:
         """What a log calls the account of this id or email: always the same, and nobody's email."""
         return blake2b(account.encode(), key=self._key, digest_size=LOGGED_BYTES, person=b"tiketi logged").hexdigest()
+
+    def network(self, event_id: str, network: str) -> str:
+        """What stands for a client's network where it is stored; that of another event does not look alike."""
+        said = f"{event_id} {network}".encode()
+        return blake2b(said, key=self._key, digest_size=LOGGED_BYTES, person=b"tiketi network").hexdigest()
 
     def new_device(self, email: str) -> str:
         """The cookie of a browser that logged in to this account just now."""

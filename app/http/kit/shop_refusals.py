@@ -90,6 +90,7 @@ SHOP_REFUSALS = {
     "sockets_full.address": Kind(
         429, "As many sockets as one address may have are open. Close one, or ask with ?since=.", AGAIN, True
     ),
+    "too_many_holds": Kind(429, "Pay for the seats that are held for you, or let go of them.", "Do that, or wait."),
     "too_many_seats": Kind(422, "At most {most} seats at once.", "Ask for fewer seats."),
     "waitlist_bought": Kind(
         409,

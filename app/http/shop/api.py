@@ -128,8 +128,8 @@ async def seat_map(request: Request[State]) -> Response:
 async def reserve(request: Request[State]) -> Response:
     body = decode(await read_body(request.receive), _reserve_decoder)
     wanted = _wanted(body)
-    await shop.count_hold(request, body.event_id)
-    made, singles = await shop.reserve(request.state, request.scope["headers"], body.event_id, wanted)
+    network = shop.network_that_counts(request, body.event_id)
+    made, singles = await shop.reserve(request.state, request.scope["headers"], body.event_id, wanted, network)
     return json_answer({"reservation": made, "expiresAt": made["expiresAt"], "singleSeatIds": singles}, 201)
 
 
@@ -203,7 +203,7 @@ routes = [
             "grade_unknown",
             "too_many_seats",
             "buyer_limit",
-            "too_many_attempts",
+            "too_many_holds",
             "key_reused",
             "lane_busy",
         ),

@@ -89,8 +89,8 @@ async def reserve(request: Request[State]) -> Response:
         wish = wish_of(await read_form(request))
         if wish is None:
             raise Problem("payload_invalid.quantity")
-        await shop.count_hold(request, event_id)
-        made, _ = await shop.reserve(request.state, request.scope["headers"], event_id, wish)
+        network = shop.network_that_counts(request, event_id)
+        made, _ = await shop.reserve(request.state, request.scope["headers"], event_id, wish, network)
     except Problem as problem:
         if problem.code == "already_holding":
             return see_other(f"/reservations/{problem.extra['reservation']['id']}?said={problem.code}")

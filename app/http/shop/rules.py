@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-import structlog
 from starlette.requests import Request
 
 from app.domain.line import Place
@@ -20,7 +19,6 @@ from app.domain.reservation import Reservation, ReservationStatus, seat_id
 from app.domain.sale import SaleStatus, sale_ends_at, status_of
 from app.domain.ticket import holder_bytes
 from app.domain.wish import Wish
-from app.http.accounts.attempts import take
 from app.http.accounts.owners import buyer_of, own_pass, owned, owns
 from app.http.events.cache import known_event
 from app.http.kit.cookies import Headers
@@ -34,11 +32,9 @@ from app.lane.errors import LaneUnavailable
 from app.lane.seats import SeatViews, UnknownEvent
 from app.lane.view import SeatView, describe
 from app.ledger import charges, events, reservations
-from app.limits.limits import Limit, LimitsUnavailable
 
 DIGEST_CHARACTERS = 16
 SeatIds = Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(min_length=1, max_length=100)]
-log = structlog.get_logger()
 
 
 def member_of(seats: SeatViews) -> Extra:
@@ -106,20 +102,13 @@ def command_id(headers: Headers, holder: str, kind: str) -> str:
     return f"{kind}:{idempotency_key(headers, holder) or secrets.token_urlsafe(16)}"
 
 
-async def count_hold(request: Request[State], event_id: str) -> None:
-    """Count who holds seats of an event without a line by their address: a browser's id costs nothing, so without this
-    one address could hold a whole hall. While Redis is away nobody is counted. Raises Problem 429.
+def network_that_counts(request: Request[State], event_id: str) -> str:
+    """The keyed hash of the address that asks, by which holds without a line are counted; "" where none counts. A
+    browser's id costs nothing, so without this one address could hold a whole hall.
     """
     state, host = request.state, request.client.host if request.client else ""
     network = state["entrance"].addresses.counted(host)
-    if not network or (await known_event(state, event_id)).admission != "open":
-        return
-    settings = state["settings"]
-    limit = Limit(name="holds", times=settings.holds_per_address_max, window_s=settings.hold_s)
-    try:
-        await take(state, [(limit, f"{event_id} {network}")])
-    except LimitsUnavailable as error:
-        log.warning("holds_not_counted", event_id=event_id, error=str(error))
+    return state["account_macs"].network(event_id, network) if network else ""
 
 
 class Picked(NamedTuple):
@@ -130,10 +119,10 @@ class Picked(NamedTuple):
 
 
 async def reserve(
-    state: State, headers: Headers, event_id: str, wanted: Picked | Wish
+    state: State, headers: Headers, event_id: str, wanted: Picked | Wish, network: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Hold seats for who asks. Answers the reservation, and the ids of free seats that it leaves alone. Raises Problem,
-    with what is left or what is held already.
+    with what is left or what is held already. `network`: of `network_that_counts`.
     """
     view = await seat_view(state, event_id)
     holder, number, epoch = await _buyer(state, headers, event_id)
@@ -152,6 +141,7 @@ async def reserve(
         wish=wanted if isinstance(wanted, Wish) else None,
         leave_single=picked is None or picked.leave_single,
         asked=_digest(wanted) if keyed else "",
+        network=network if number is None else "",
     )
     outcome = await submit(state, event_id, hold)
     if outcome.asked != hold.asked:
@@ -169,6 +159,8 @@ async def reserve(
             singles = [seat_id(idx) for idx in outcome.singles]
             may = (await known_event(state, event_id)).single_seats == "allowed"
             raise Problem("leaves_single_seat.asked" if may else "leaves_single_seat", seatIds=singles, mayHold=may)
+        case OutcomeStatus.too_many_holds:
+            raise Problem("too_many_holds", retryAfterSeconds=outcome.wait_s)
         case OutcomeStatus.buyer_limit:
             raise await _over_limit(state, event_id, outcome.may_add or 0)
         case OutcomeStatus.not_on_sale:

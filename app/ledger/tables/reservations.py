@@ -37,6 +37,7 @@ reservations = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime, nullable=True),
     Column("groups", Integer, nullable=True),  # that its seats make, each side by side
+    Column("network", by_bytes(16), nullable=True),  # whose address made it, by a keyed hash, while it is pending
     allowed_values("status", ReservationStatus),
     CheckConstraint("(epoch IS NULL) = (number IS NULL)", name="place_whole"),
     CheckConstraint("total_price >= 0", name="price_positive"),

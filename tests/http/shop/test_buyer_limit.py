@@ -6,9 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import update
 
 from app.ledger import events
+from app.ledger.tables import events as tables
 from tests.http.buyer import assert_problem, buyer
+from tests.http.forms import send
 from tests.http.system import BUYER, System, event_spec
 from tests.lane import world
 from tests.waiting import wait_until
@@ -113,3 +116,25 @@ async def test_one_address_with_many_cookies_does_not_take_a_hall(system: System
 
     assert [await asks(idx, HOME) for idx in range(25)] == [201] * 20 + [429] * 5
     assert await asks(99, OFFICE) == 201
+
+
+@pytest.mark.parametrize("way", ["api", "page"])
+async def test_one_cookie_has_so_many_holds_at_once_and_letting_go_of_one_makes_room(system: System, way: str) -> None:
+    event_id = await _hall(system, f"holds-{way}")
+    async with system.db.write() as tx:
+        await tx.execute(update(tables.events).where(tables.events.c.id == event_id).values(seats_per_buyer=None))
+    async with buyer(system, event_id, cookies=system.browser(), headers=HOME | {"accept-language": "en"}) as ann:
+        held = [await ann.hold(quantity=1) for _ in range(8)]
+        if way == "page":
+            page = f"/events/{event_id}/seats"
+            answer = await send(ann.client, page, f"/events/{event_id}/reserve", {"quantity": "1"})
+            assert answer.status_code == 429
+            assert "pay for those" in answer.text.lower()
+        else:
+            refused = await ann.reserve(quantity=1)
+            assert_problem(refused, 429, "too_many_holds")
+            assert 1 <= int(refused.headers["retry-after"]) <= 300
+        assert (await ann.client.post(f"/api/reservations/{held[0]['id']}/cancel")).status_code == 200
+        await ann.hold(quantity=1)
+        assert (await ann.pay(held[1]["id"])).status_code == 201
+        await ann.hold(quantity=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_99d3580c"
+revision = "0001_c5e802fd"
 down_revision = None
 
 
@@ -232,6 +232,7 @@ def upgrade() -> None:
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('groups', sa.Integer(), nullable=True),
+    sa.Column('network', sa.String(length=16).with_variant(sa.String(length=16, collation='C'), 'postgresql'), nullable=True),
     sa.CheckConstraint("status IN ('pending', 'confirmed', 'cancelled', 'expired', 'refunded')", name='status_known'),
     sa.CheckConstraint('(epoch IS NULL) = (number IS NULL)', name='place_whole'),
     sa.CheckConstraint('total_price >= 0', name='price_positive'),
