@@ -182,8 +182,11 @@ async def _connected(request: Request[State], elsewhere: LoginElsewhere, owner: 
 
 
 async def _made(request: Request[State], elsewhere: LoginElsewhere, subject: Subject, email: str) -> users.User:
-    """A new account without a password. Raises Problem 409 if somebody else took the email meanwhile."""
+    """A new account without a password, counted as one that is registered here: subjects may be as cheap there. Raises
+    Problem 409 if somebody else took the email meanwhile, 429, 503.
+    """
     state, user_id = request.state, f"u_{secrets.token_urlsafe(USER_ID_BYTES)}"
+    await take_attempts(state, from_address(request, "register", state["settings"].registrations_per_address_max))
     name, now = name_of(subject.name), state["clock"].now()
     user = users.User(
         id=user_id,

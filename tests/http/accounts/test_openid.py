@@ -353,3 +353,27 @@ async def test_the_codes_of_an_address_are_counted(system: System, secret: Path,
         answer = await log_in(client, few)
         assert answer.status_code == 429
         assert "/token" not in provider.asked
+
+
+async def test_an_address_makes_no_more_accounts_by_logging_in_there_than_by_registering(
+    system: System, secret: Path, provider: FakeProvider
+) -> None:
+    few = await system.another_web(
+        oidc_issuer=provider.url,
+        oidc_client_id=CLIENT_ID,
+        oidc_client_secret_file=secret,
+        registrations_per_address_max=2,
+        login_window_s=86_400,
+        trusted_proxies="127.0.0.1",
+    )
+
+    async def status(subject: str, address: str = "203.0.113.10") -> int:
+        provider.person = {"sub": subject, "name": "Ann"}
+        async with few.client(headers={"x-forwarded-for": address}) as client:
+            return (await log_in(client, few)).status_code
+
+    people = [secrets.token_hex(8) for _ in range(4)]
+    assert [await status(each) for each in people[:3]] == [303, 303, 429]
+    assert await user_of(system, provider) is None
+    assert await status(people[0]) == 303, "who has an account comes in"
+    assert await status(people[2], "203.0.113.11") == 303
