@@ -1,7 +1,7 @@
 -- draw: the order of a line whose opening is drawn; app/lua.py puts it before what asks for it.
 -- Guarantee: only functions. A drawn number's rank is where the draw put it; every other number's
 --   is the number itself. `is` has the room's opened_after and drawn, how many numbers were.
--- Returns: nothing      Cost: O(1)
+-- Returns: nothing      Cost: O(1), of last_ended O(bytes that it passes)
 
 -- The item at a place of a packed table: four bytes each, big-endian.
 local function item_at(tbl, at)
@@ -14,6 +14,17 @@ local function look_up(tbl, is, n)
   local at = n - tonumber(is.opened_after)
   if at < 1 or at > (tonumber(is.drawn) or 0) then return n end
   return n - at + item_at(tbl, at)
+end
+
+-- The last of the ranks from this one, whose position is over, up to which everybody's is; none
+-- above `last`. Bytes of numbers that were not drawn are looked at as a whole: after a loss there
+-- may be a million such numbers between two people.
+local function last_ended(ended, is, rank, last)
+  local at = (rank + 1) / 8
+  local drawn_to = tonumber(is.opened_after) + (tonumber(is.drawn) or 0)
+  if rank < drawn_to or at % 1 ~= 0 then return rank end
+  local free = redis.call('BITPOS', ended, 0, at)
+  return math.min(math.max(rank, free - 1), last)
 end
 
 -- Whether those who are there at the opening are drawn: not if there is no time in which to come.

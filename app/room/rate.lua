@@ -18,6 +18,11 @@ local function refill(count, now, known_ms, steady_ms, late_max_ms)
   return tokens, math.min(now, math.max(refilled + elapsed, still_worth))
 end
 
+-- Whole tokens. Ten times a tenth is less than one in binary, and may not cost a tick.
+local function whole(tokens)
+  return math.floor(tokens + 1e-9)
+end
+
 -- When the first one who is let in was due, and how long after each other the next ones were.
 local function due_times(count, tokens, refilled)
   if count.rate_limited ~= 1 then return refilled, 0 end

@@ -9,6 +9,7 @@ from app.domain.line import Door, DrawStage, Place, RoomState
 from app.domain.ticket import account_holder, holder_text
 from app.domain.wish import unpack_wish
 from app.lane.commands import Command, Hold, ReleasePlace, unpack_command
+from app.ledger import rooms
 from app.room.answers import Joined, JoinStatus
 from app.room.person import Person
 from app.room.record import Schedule
@@ -631,3 +632,36 @@ async def test_the_log_is_bounded(room: Room) -> None:
     for _ in range(300):
         await room.change(message="x")
     assert await room.redis.xlen(redis_keys.room_log(EVENT)) < LOG_ENTRIES_MAX + 200
+
+
+async def test_a_million_numbers_that_were_lost_are_stepped_over_at_once(room: Room) -> None:
+    """Nobody has shown their tickets: who is behind them does not wait for them to be counted."""
+    lost = 1_000_003
+    await rooms.reserve_numbers(room.db, EVENT, lost + 100, generation=0)
+    await room.redis.flushall()
+    await room.make_again(number=lost, bound=lost + 100, state=RoomState.recovering, recover_ms=0)
+    assert await room.restore((500_001, "anna"), (500_002, "bert"), (7, "carl")) == 3
+    assert numbers(await room.join("dora")) == [lost + 1]
+    await room.tick()
+    calls = await room.redis.info("commandstats")
+    await room.tick()
+    looked_at = await room.redis.info("commandstats")
+    assert await room.let_in() == [7, 500_001, 500_002, lost + 1]
+    before, after = (int(each["cmdstat_getbit"]["calls"]) for each in (calls, looked_at))
+    assert after - before < 100
+    assert await room.violations() == []
+
+
+@pytest.mark.parametrize("last", [6, 7, 8, 9, 15, 16, 17, 31])
+@pytest.mark.parametrize("back", [1, 7, 8, 9, 15, 16])
+async def test_nobody_between_numbers_that_were_lost_is_stepped_over(room: Room, last: int, back: int) -> None:
+    await room.redis.flushall()
+    await room.make_again(number=last, state=RoomState.recovering, recover_ms=0)
+    here = [back] if back <= last else []
+    await room.restore(*((number, f"h{number}") for number in here))
+    await room.tick()
+    assert (await room.tick()).cursor == last
+    assert await room.let_in() == here
+    await room.join("dora")
+    await room.tick()
+    assert await room.let_in() == [*here, last + 1]

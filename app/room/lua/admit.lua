@@ -29,7 +29,6 @@ local steady_ms = tonumber(ARGV[3])
 local epoch = ARGV[4]
 local limits = cmsgpack.unpack(ARGV[5])
 local remembered = ARGV[6]
-local ROUNDING = 1e-9 -- ten times a tenth is less than one in binary, and may not cost a tick
 local is = room_of(room, {'state', 'epoch', 'number', 'cursor', 'tokens', 'refilled_ms', 'rate',
   'burst', 'rate_limited', 'max_active', 'logged', 'admitted_total', 'told_ms', 'told_since_ms',
   'opened_after', 'drawn'}, remembered)
@@ -37,7 +36,7 @@ if is.epoch ~= epoch then return {is.state and 'old_epoch' or 'missing', 0, 0, 0
 local count = numbers_of(is)
 local cursor = count.cursor
 local tokens, refilled = refill(count, now, known_ms, steady_ms, limits.late_max_ms)
-local by_rate = math.floor(tokens + ROUNDING)
+local by_rate = whole(tokens)
 local free = count.max_active - redis.call('ZCARD', admitted) - redis.call('ZCARD', active)
 local is_open = is.state == 'open' or is.state == 'draining'
 local allowed = is_open and math.min(by_rate, free) or 0
@@ -60,6 +59,7 @@ while #let_in < allowed and scanned < limits.scan_max and #unseen < limits.unsee
   if back then moved = redis.call('ZREM', returned, n) == 1 else reached = reached + 1 end
   scanned = scanned + 1
   if has_bit(ended, n) then -- its position is over
+    reached = back and reached or last_ended(ended, is, reached, count.number)
   elseif is_present(seen, slot, limits.slots, new_after, not goes_on and #unseen > 0, n) then
     let_in[#let_in + 1] = n
     for at = 1, #unseen do passed_over[#passed_over + 1] = unseen[at] end

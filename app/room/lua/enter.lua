@@ -29,7 +29,6 @@ local late_max_ms = tonumber(ARGV[10])
 local remembered = ARGV[11]
 local made_in = tonumber(ARGV[12])
 local VALUES_PER_PERSON = 4
-local ROUNDING = 1e-9 -- as in admit.lua
 
 local is = room_of(room, {'state', 'epoch', 'number', 'bound', 'door', 'cursor', 'tokens',
   'refilled_ms', 'rate', 'burst', 'rate_limited', 'max_active', 'admitted_total'}, remembered,
@@ -41,7 +40,7 @@ local waits = count.cursor < count.number or redis.call('ZCARD', returned) > 0
 local allowed = 0
 if is.state == 'open' and not waits then
   local free = count.max_active - redis.call('ZCARD', admitted) - redis.call('ZCARD', active)
-  allowed = math.min(math.floor(tokens + ROUNDING), free, count.bound - count.number)
+  allowed = math.min(whole(tokens), free, count.bound - count.number)
 end
 local entrance = door_at(limits, door_keys, is.door, now, networks)
 local expires = now + pass_ms
