@@ -18,6 +18,7 @@ from app.room.errors import RoomUnavailable, as_room_unavailable
 
 LOOK_S = 1.0
 USED_MAX = 0.9  # of `maxmemory`; above it nobody new is taken
+USED_AGAIN = 0.85  # below it they are again: between the two it stays as it is, and does not change each second
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ class RedisMemory:
         with as_room_unavailable():
             info = fullest([await node.info("memory") for node in await nodes_of(self._redis)])
         used, most = int(info["used_memory"]), int(info["maxmemory"])
-        is_short = most > 0 and used > most * USED_MAX
+        is_short = most > 0 and used > most * (USED_AGAIN if self.is_short else USED_MAX)
         if is_short != self.is_short:
             log.warning("redis_memory_short" if is_short else "redis_memory_enough", used_bytes=used, max_bytes=most)
         self.is_short = is_short

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from app import redis_keys
 from app.domain.line import RoomState
+from app.outages import STEADY_S, Outages
 from app.room import live_rooms, scripts
 from app.room.answers import Tick
 from app.room.division import Division
@@ -381,4 +383,31 @@ async def test_rooms_are_divided_and_a_worker_that_takes_one_over_goes_on_where_
         await divisions[1 - owner].beat(clock.steady_ms)
         await workers[1 - owner].tick()
     assert len(await room.let_in()) >= 10 + 10 - 2, "a tenth of a second or two are lost at most"
+    assert await room.violations() == []
+
+
+async def test_a_redis_whose_memory_is_full_now_and_then_lets_everybody_in_once_and_is_said_to_fail_once(
+    room: Room, clock: Clock
+) -> None:
+    def now_s() -> float:
+        return clock.steady_ms / 1000
+
+    worker = Admitter(room.scripts, Woken(), tick_ms=100, outages=Outages(now_s))
+    await worker.refresh()
+    await room.crowd(20)
+    await room.change(rate_per_s=10.0, burst=1)
+    with capture_logs() as entries:
+        try:
+            for at in range(40):
+                await room.redis.config_set("maxmemory", at % 2)  # one byte, or no limit
+                clock.pass_ms(100)
+                await worker._try(worker.tick())
+        finally:
+            await room.redis.config_set("maxmemory", 0)
+        assert await room.let_in() == list(range(1, 21))
+        for _ in range(int(STEADY_S)):
+            clock.pass_ms(1_000)
+            await worker._try(worker.tick())
+    said = [entry["event"] for entry in entries if entry["event"].startswith("store_")]
+    assert said == ["store_fails", "store_works_again"] * 2
     assert await room.violations() == []
