@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from statistics import median, quantiles
 
 from app.connections import open_redis, timing
 from app.domain.passing import AdmissionPass, Mode, PassAlgorithm
@@ -20,14 +21,16 @@ from app.ledger.events import AdminAction
 from app.origins.compact import CompactPasses
 from app.origins.passes import Passes
 from app.origins.secrets import Sealer, hash_of
+from app.origins.snippets import KINDS, Fail, Site, render
 from app.room.joiner import Joiner
 from app.room.person import StraightIn
 from app.room.scripts import RoomScripts
 from config.keys import load_keys
 from config.settings import Settings
 from loadtest.bench import room
-from loadtest.bench.machine import SERVER_CORE, on_cores
-from loadtest.bench.processes import HOST, ask, compared, product, redis, scratch
+from loadtest.bench.client import Address, paced
+from loadtest.bench.machine import CLIENT_CORE, SERVER_CORE, on_cores
+from loadtest.bench.processes import HOST, Web, ask, compared, nginx, product, redis, scratch
 from loadtest.bench.report import BenchError, Row, Say
 from loadtest.bench.rounds import Contender, compare, spread
 from workers.admitter import QUIET_ROUNDS
@@ -39,6 +42,7 @@ PASS_S = 3_600
 AT_ONCE = 2_000  # who come while a call to Redis is under way, as in a rush
 ROUNDS = 5
 FILL_S = 0.5  # until the bucket has enough for AT_ONCE
+PACED_PER_S, PACED_S, PACED_ROUNDS = 5_000, 4.0, 3  # after one to warm up
 BROWSER = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "Accept-Encoding": "gzip, deflate, br",
@@ -71,6 +75,7 @@ def measure(say: Say) -> list[Row]:
             },
             say,
         )
+        through = _through_nginx(settings, real, bare, compact, say)
         joins, straight = asyncio.run(_straight(settings, say))
     plain = speeds["bare route"].per_s
     return [
@@ -79,9 +84,31 @@ def measure(say: Say) -> list[Row]:
         speeds["bare route"].row("  bare Starlette route"),
         Row(what="  compact against bare route", value=speeds["compact"].per_s / plain, unit="×", at_least=1.5),
         Row(what="  EdDSA against bare route", value=speeds["EdDSA"].per_s / plain, unit="×", at_least=0.5),
+        *through,
         Row(what="straight in", value=straight, unit="/s"),
         Row(what="  against joins in batches as large", value=straight / joins, unit="×", at_least=0.6),
     ]
+
+
+def _through_nginx(settings: Settings, real: Web, site: Web, cookies: list[str], say: Say) -> list[Row]:
+    """What a visitor waits for a page of a site behind nginx, which asks about each request as its snippet says."""
+    tiketi, behind = (f"http://{web.address[0]}:{web.address[1]}" for web in (real, site))
+    kind = next(each for each in KINDS if each.name == "nginx")
+
+    def asking(own: Address) -> str:
+        url = f"http://{own[0]}:{own[1]}"
+        filled = Site(tiketi=tiketi, host=url, room=ROOM, name=SITE, target=f"{url}/", upstream=behind)
+        return render(kind, filled, Fail.closed)
+
+    requests = spread([_request("/bare", each) for each in cookies])
+    with nginx(settings, asking) as proxy, on_cores(CLIENT_CORE):
+        rounds = []
+        for turn in range(PACED_ROUNDS + 1):
+            took_ms = paced(proxy.address, requests, PACED_PER_S, PACED_S)
+            rounds.append(quantiles(took_ms, n=100)[98])
+            say(f"round {turn} of {PACED_ROUNDS}: p99 {rounds[-1]:.1f} ms through nginx")
+    what = f"a page through nginx at {PACED_PER_S:,}/s, p99"
+    return [Row(what=what, value=median(rounds[1:]), unit="ms", at_most=20, note="nginx, Tiketi and site on one core")]
 
 
 def _request(path: str, cookie: str) -> bytes:

@@ -63,6 +63,57 @@ def load(address: Address, requests: Sequence[Sequence[bytes]], seconds: float) 
                 connection.socket.close()
 
 
+def paced(address: Address, requests: Sequence[Sequence[bytes]], per_s: float, seconds: float) -> list[float]:
+    """Ask so often for so long, whether or not answers come; each took how many ms from when it was due. Raises
+    BenchError if one is refused."""
+    connections = [_Connection(address, each) for each in requests]
+    by_fd = {connection.socket.fileno(): connection for connection in connections}
+    idle, due, took_ms = connections, dict[int, float](), list[float]()
+    began_s, asked, wanted = time.perf_counter(), 0, int(per_s * seconds)
+    with select.epoll(len(connections)) as poll:
+        for fd in by_fd:
+            poll.register(fd, select.EPOLLIN)
+        try:
+            while len(took_ms) < wanted:
+                now_s = time.perf_counter()
+                while idle and asked < wanted and began_s + asked / per_s <= now_s:
+                    connection = idle.pop()
+                    due[connection.socket.fileno()] = began_s + asked / per_s
+                    asked += 1
+                    _ask(connection)
+                next_s = began_s + asked / per_s - now_s if idle and asked < wanted else SILENCE_S
+                ready = poll.poll(max(0.0, next_s))
+                if not ready and now_s - began_s > seconds + SILENCE_S:
+                    raise BenchError(f"the server has said nothing for {SILENCE_S:g} s")
+                for fd, _ in ready:
+                    data = _answer(by_fd[fd])
+                    if data:
+                        took_ms.append((time.perf_counter() - due.pop(fd)) * 1000)
+                        idle.append(by_fd[fd])
+                        if data[9:10] != b"2":
+                            raise BenchError(f"refused: {data[:200]!r}")
+        finally:
+            for connection in by_fd.values():
+                connection.socket.close()
+    return took_ms
+
+
+def _answer(connection: _Connection) -> bytes:
+    """What came, once it is whole."""
+    data = connection.recv(RECEIVE_BYTES)
+    if not data:
+        raise BenchError("the server closed a connection")
+    if connection.partial:
+        data = connection.partial + data
+    head = data.find(b"\r\n\r\n") + 4
+    length = _length.search(data, 0, head) if head > 3 else None
+    if length is None or len(data) < head + int(length[1]):
+        connection.partial = data
+        return b""
+    connection.partial = b""
+    return data
+
+
 def _rounds(poll: select.epoll, by_fd: dict[int, _Connection], seconds: float) -> Load:
     answers = refused = 0
     for connection in by_fd.values():
@@ -75,17 +126,9 @@ def _rounds(poll: select.epoll, by_fd: dict[int, _Connection], seconds: float) -
             raise BenchError(f"the server has said nothing for {SILENCE_S:g} s")
         for fd, _ in ready:
             connection = by_fd[fd]
-            data = connection.recv(RECEIVE_BYTES)
+            data = _answer(connection)
             if not data:
-                raise BenchError("the server closed a connection")
-            if connection.partial:
-                data = connection.partial + data
-            head = data.find(b"\r\n\r\n") + 4
-            length = _length.search(data, 0, head) if head > 3 else None
-            if length is None or len(data) < head + int(length[1]):
-                connection.partial = data
                 continue
-            connection.partial = b""
             answers += 1
             if data[9:10] != b"2":
                 refused += 1

@@ -7,24 +7,32 @@ that need more, and this says how much more.
 from __future__ import annotations
 
 import json
-import shutil
 
 from loadtest.bench.client import Address
 from loadtest.bench.processes import compared, nginx, scratch
-from loadtest.bench.report import BenchError, Row, Say
+from loadtest.bench.report import Row, Say
 from loadtest.bench.rounds import CONNECTIONS, Contender, compare
 
 PATH = "/bare"
+PROXY = """
+  upstream site {{ server {site}; keepalive 64; }}
+  server {{
+    listen {own};
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    location / {{ proxy_pass http://site; }}
+  }}
+"""
 TIME = "the processor time for each"
 ANSWER = {"text": "x" * 1_000}
 
 
 def measure(say: Say) -> list[Row]:
-    if shutil.which("nginx") is None:
-        raise BenchError("there is no nginx on PATH")
     with scratch() as settings, compared(settings, "bare", "--answer", json.dumps(ANSWER)) as site:
-        url = f"http://{site.address[0]}:{site.address[1]}"
-        with compared(settings, "guarded", "--site", url) as guard, nginx(settings, url) as beside:
+        host, port = site.address
+        with (
+            compared(settings, "guarded", "--site", f"http://{host}:{port}") as guard,
+            nginx(settings, lambda own: PROXY.format(site=f"{host}:{port}", own=f"{own[0]}:{own[1]}")) as beside,
+        ):
             ways = {"nginx": beside, "guard": guard, "site": site}
             contenders = {name: Contender(web, _requests(web.address)) for name, web in ways.items()}
             speeds = compare(contenders, say)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,26 +91,22 @@ events {{ worker_connections 1024; }}
 http {{
   access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
   fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  upstream site {{ server {site}; keepalive 64; }}
-  server {{
-    listen {host}:{port};
-    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
-    location / {{ proxy_pass http://site; }}
-  }}
+{servers}
 }}
 """
 
 
 @contextmanager
-def nginx(settings: Settings, site: str) -> Iterator[Web]:
-    """nginx as a proxy before a site, in one process on the server's core."""
+def nginx(settings: Settings, servers: Callable[[Address], str]) -> Iterator[Web]:
+    """nginx in one process on the server's core, with what is said for the address that it listens on."""
+    if shutil.which("nginx") is None:
+        raise BenchError("there is no nginx on PATH")
     with _listening() as listening:
         address: Address = listening.getsockname()
     conf = settings.data_dir / "nginx.conf"
-    told = {"folder": settings.data_dir, "site": site.removeprefix("http://"), "host": HOST, "port": address[1]}
-    conf.write_text(NGINX.format(**told))
+    conf.write_text(NGINX.format(folder=settings.data_dir, servers=servers(address)))
     with _process(("/usr/bin/env", "nginx", "-c", str(conf)), settings, SERVER_CORE) as server:
-        _wait_until_ready(server, settings, address, "/healthz")
+        _wait_until_ready(server, settings, address, "/healthz", range(200, 500))
         yield Web(address, server.pid)
 
 
@@ -181,11 +178,17 @@ def _process(
         process.wait()
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], settings: Settings, address: Address, path: str) -> None:
+def _wait_until_ready(
+    server: subprocess.Popen[bytes],
+    settings: Settings,
+    address: Address,
+    path: str,
+    answers: Container[int] = (200,),
+) -> None:
     gives_up_s = time.monotonic() + READY_S
     while time.monotonic() < gives_up_s and server.poll() is None:
         try:
-            if ask(address, "GET", path, {}, READY_ANSWER_S)[0] == 200:
+            if ask(address, "GET", path, {}, READY_ANSWER_S)[0] in answers:
                 return
         except (OSError, http.client.HTTPException):
             pass  # not listening yet, or ended meanwhile

@@ -6,7 +6,6 @@ what `render` answers: there is no other text of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,16 +77,20 @@ def render(kind: Kind, site: Site, fail: Fail) -> str:
     """The text of one file for this site."""
     tiketi, upstream = urlsplit(site.tiketi), urlsplit(site.upstream)
     port = tiketi.port or (443 if tiketi.scheme == "https" else 80)
+    scheme = "http" if site.host.startswith(DEVELOPMENT) else "https"
+    name, _, own_port = site.host.removeprefix(DEVELOPMENT).partition(":")
     values = {
         "tiketi": site.tiketi,
+        "tiketi_scheme": tiketi.scheme,
         "tiketi_host": tiketi.netloc,
         "tiketi_name": tiketi.hostname,
         "tiketi_port": port,
         "tiketi_address": f"{tiketi.hostname}:{port}",
         "room": site.room,
         "host": site.host,
-        "host_name": re.sub(r":\d+$", "", site.host.removeprefix(DEVELOPMENT)),
-        "scheme": "http" if site.host.startswith(DEVELOPMENT) else "https",
+        "host_name": name,
+        "port": own_port or (443 if scheme == "https" else 80),
+        "scheme": scheme,
         "upstream": site.upstream,
         "upstream_address": f"{upstream.hostname}:{upstream.port or (443 if upstream.scheme == 'https' else 80)}",
         "target": site.target,

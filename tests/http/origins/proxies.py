@@ -23,10 +23,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
 {snippet}
-    }}
 }}
 """
 CADDY = "{{\n\tadmin off\n\tauto_https off\n}}\n{snippet}"

@@ -56,13 +56,13 @@ async def test_the_two_files_of_the_paper_put_a_site_behind_a_room(system: Syste
                 ("127.0.0.1:8000", urlsplit(system.web.url).netloc),
                 ("127.0.0.1:3000", f"127.0.0.1:{behind}"),
                 ("/check/sale", f"/check/{made.room_id}"),
+                ("listen 8080;", f"listen 127.0.0.1:{port};"),
             ):
                 assert ours in snippet
                 snippet = snippet.replace(ours, theirs)
             (tmp_path / "tiketi.conf").write_text(snippet)
-            assert "listen 8080;" in server
             file = tmp_path / "nginx.conf"
-            file.write_text(f"user root;\npid {tmp_path}/pid;\n" + server.replace("8080", f"127.0.0.1:{port}"))
+            file.write_text(f"user root;\npid {tmp_path}/pid;\n{server}")
             page = {"accept": "text/html"}
             async with running("nginx", file, port), httpx2.AsyncClient(base_url=url, headers=page) as client:
                 waits = await client.get("/")
