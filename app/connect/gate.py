@@ -2,7 +2,8 @@
 
 Rules say which requests need a pass; a pass is taken from the address (then moved to a cookie), a header or the cookie.
 Is Tiketi away, passes are checked with the keys that are known. `fail` says what becomes of others: `open` lets them
-in, `closed` lets nobody in. Used by the middleware for ASGI and WSGI, which only translate.
+in, `closed` lets nobody in; for `open`, Tiketi has to have answered in the last HEARD_S before anybody is sent there.
+Used by the middleware for ASGI and WSGI, which only translate.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 from app.connect.answers import Answer, page, problem, redirect
 from app.connect.asked import Asked, TooLong
-from app.connect.keys import Fetch, PublicKeys, Renewal, fetched
+from app.connect.keys import AGAIN_S, HEARD_S, HEARD_TIMEOUT_S, TIMEOUT_S, Fetch, PublicKeys, Renewal, fetched
 from app.connect.passes import BadPass, Passes, Visit, kid_of
 from app.connect.rules import Action, Rules
 from app.connect.visits import Post, Visits, posted
@@ -111,19 +112,27 @@ class Gate:
         at = (internal or tiketi).rstrip("/")
         self.room = room
         self.cookie = f"tiketi_pass_{room}"
-        self.keys = PublicKeys(fetch or (lambda: fetched(f"{at}/.well-known/jwks.json")), steady)
+        self._is_open = fail == "open"
+        timeout_s, again_s = (HEARD_TIMEOUT_S, HEARD_S) if self._is_open else (TIMEOUT_S, AGAIN_S)
+        self.keys = PublicKeys(fetch or (lambda: fetched(f"{at}/.well-known/jwks.json", timeout_s)), steady, again_s)
         self.passes = Passes(room, self.keys, secrets, seconds)
         self.visits = Visits(at, origin, api_key if origin else "", post)
         self._wait = f"{tiketi.rstrip('/')}/wait/{room}"
         self._rules = Rules(list(rules))
-        self._is_open = fail == "open"
         self._secure_cookie = secure_cookie
         self._seconds = seconds
 
     def renewal(self, arrival: Arrival) -> Renewal:
         """Whether keys are to be asked for before, or beside, `decide`."""
-        kids = [kid for token in self._tokens(arrival) if (kid := kid_of(token))]
-        return self.keys.renewal(kids)
+        tokens = self._tokens(arrival)
+        kids = [kid for token in tokens if (kid := kid_of(token))]
+        return self.keys.renewal(kids, must_be_there=self._is_open and self._is_newcomer(arrival, tokens))
+
+    def _is_newcomer(self, arrival: Arrival, tokens: Sequence[str]) -> bool:
+        """Whether they are sent to the waiting room."""
+        if any(isinstance(self.passes.read(token), Visit) for token in tokens):
+            return False
+        return self._rules.decide(arrival.asked) is Action.queue
 
     def decide(self, arrival: Arrival) -> Onward | Answer:
         action = self._rules.decide(arrival.asked)

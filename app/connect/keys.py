@@ -1,6 +1,6 @@
 """The public keys that passes are signed with, as Tiketi publishes them, remembered: passes are checked without asking.
 
-They are fetched at most once in AGAIN_S, whoever asks for whatever key; what was read last is used for STALE_S while
+They are fetched at most once in `again_s`, whoever asks for whatever key; what was read last is used for STALE_S while
 nothing better comes. Safe in any thread.
 """
 
@@ -23,6 +23,8 @@ KEYS_BYTES_MAX = 65_536
 KEYS_MAX = 64
 KEPT_S = 60.0  # after that they are asked for again, beside the requests that come
 AGAIN_S = 5.0
+HEARD_S = 2.0  # for a site that lets newcomers in while Tiketi is away: how old an answer may be that says it is there
+HEARD_TIMEOUT_S = 1.0  # and how long a newcomer waits for another one
 STALE_S = 86_400.0
 
 log = logging.getLogger("tiketi.connect")
@@ -45,9 +47,9 @@ class _NoRedirects(HTTPRedirectHandler):
 OPENER = build_opener(_NoRedirects)
 
 
-def fetched(url: str) -> bytes:
+def fetched(url: str, timeout_s: float = TIMEOUT_S) -> bytes:
     """What is at this address. Raises OSError, HTTPException, ValueError."""
-    with OPENER.open(Request(url), timeout=TIMEOUT_S) as answer:  # noqa: S310 - an address that the shop set
+    with OPENER.open(Request(url), timeout=timeout_s) as answer:  # noqa: S310 - an address that the shop set
         body: bytes = answer.read(KEYS_BYTES_MAX + 1)
     if len(body) > KEYS_BYTES_MAX:
         raise ValueError("the answer is too long")
@@ -55,11 +57,12 @@ def fetched(url: str) -> bytes:
 
 
 class PublicKeys:
-    """`seconds`: a clock that never goes back."""
+    """`seconds`: a clock that never goes back. `again_s`: not sooner than this they are asked for again."""
 
-    def __init__(self, fetch: Fetch, seconds: Callable[[], float]) -> None:
+    def __init__(self, fetch: Fetch, seconds: Callable[[], float], again_s: float = AGAIN_S) -> None:
         self._fetch = fetch
         self._seconds = seconds
+        self._again_s = again_s
         self._keys: dict[str, Any] = {}
         self._read_s = self._asked_s = float("-inf")
         self._asking = threading.Lock()
@@ -74,12 +77,12 @@ class PublicKeys:
         """The key, or None."""
         return self._keys.get(kid) if self.are_known else None
 
-    def renewal(self, kids: Iterable[str] = ()) -> Renewal:
-        """Whether to ask, for somebody who has a pass of these keys."""
+    def renewal(self, kids: Iterable[str] = (), *, must_be_there: bool = False) -> Renewal:
+        """Whether to ask, for somebody who has a pass of these keys, or is sent to Tiketi if it is there."""
         now_s = self._seconds()
-        if now_s - self._asked_s < AGAIN_S:
+        if now_s - self._asked_s < self._again_s:
             return Renewal.none
-        if not self.are_known or any(kid not in self._keys for kid in kids):
+        if must_be_there or not self.are_known or any(kid not in self._keys for kid in kids):
             return Renewal.now
         is_due = now_s - self._read_s >= KEPT_S or self.is_away
         return Renewal.beside if is_due and not self._asking.locked() else Renewal.none
@@ -87,7 +90,7 @@ class PublicKeys:
     def renew(self) -> None:
         """Ask, unless that was done just now or is being done. A failure is logged."""
         with self._asking:
-            if self._seconds() - self._asked_s < AGAIN_S:
+            if self._seconds() - self._asked_s < self._again_s:
                 return
             try:
                 self._learn(_read(self._fetch()))

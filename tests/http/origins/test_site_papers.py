@@ -87,7 +87,7 @@ def test_what_the_papers_ask_for_is_there() -> None:
 def test_what_each_proxy_answers_while_we_are_away_is_what_was_tried() -> None:
     rows = {row[0].split()[0]: row for row in _rows("away.md")}
     assert [rows[name][2] for name in ("nginx", "Caddy")] == ["500", "502"]  # as test_proxies.py sees
-    assert rows["the"][2] == "503"
+    assert "503 where no keys" in rows["the"][2]  # as tests/connect/test_gate.py sees
     can_open = {"nginx": "nginx", "Caddy": "caddy", "Envoy": "envoy", "HAProxy": "haproxy", "Traefik": "traefik"}
     kinds = {kind.name: kind for kind in KINDS}
     for name, kind in can_open.items():
