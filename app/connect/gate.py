@@ -2,7 +2,7 @@
 
 Rules say which requests need a pass; a pass is taken from the address (then moved to a cookie), a header or the cookie.
 Is Tiketi away, passes are checked with the keys that are known. `fail` says what becomes of others: `open` lets them
-in, `closed` lets nobody in; for `open`, Tiketi has to have answered in the last HEARD_S before anybody is sent there.
+in, `closed` lets nobody in; for `open`, Tiketi has to have answered in the last LOOKED_S before anybody is sent there.
 Used by the middleware for ASGI and WSGI, which only translate.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from app.connect.answers import Answer, page, problem, redirect
 from app.connect.asked import Asked, TooLong
-from app.connect.keys import AGAIN_S, HEARD_S, HEARD_TIMEOUT_S, TIMEOUT_S, Fetch, PublicKeys, Renewal, fetched
+from app.connect.keys import AGAIN_S, LOOK_TIMEOUT_S, LOOKED_S, TIMEOUT_S, Fetch, PublicKeys, Renewal, fetched
 from app.connect.passes import BadPass, Passes, Visit, kid_of
 from app.connect.rules import Action, Rules
 from app.connect.visits import Post, Visits, posted
@@ -113,7 +113,7 @@ class Gate:
         self.room = room
         self.cookie = f"tiketi_pass_{room}"
         self._is_open = fail == "open"
-        timeout_s, again_s = (HEARD_TIMEOUT_S, HEARD_S) if self._is_open else (TIMEOUT_S, AGAIN_S)
+        timeout_s, again_s = (LOOK_TIMEOUT_S, LOOKED_S) if self._is_open else (TIMEOUT_S, AGAIN_S)
         self.keys = PublicKeys(fetch or (lambda: fetched(f"{at}/.well-known/jwks.json", timeout_s)), steady, again_s)
         self.passes = Passes(room, self.keys, secrets, seconds)
         self.visits = Visits(at, origin, api_key if origin else "", post)

@@ -23,8 +23,8 @@ KEYS_BYTES_MAX = 65_536
 KEYS_MAX = 64
 KEPT_S = 60.0  # after that they are asked for again, beside the requests that come
 AGAIN_S = 5.0
-HEARD_S = 2.0  # for a site that lets newcomers in while Tiketi is away: how old an answer may be that says it is there
-HEARD_TIMEOUT_S = 1.0  # and how long a newcomer waits for another one
+LOOKED_S = 2.0  # for a site that lets newcomers in while Tiketi is away: how old an answer may be that says it is there
+LOOK_TIMEOUT_S = 1.0  # and how long a newcomer waits for another one
 STALE_S = 86_400.0
 
 log = logging.getLogger("tiketi.connect")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from app.connect.keys import HEARD_S
+from app.connect import asgi, wsgi
+from app.connect.keys import LOOKED_S
 from tests.connect.passes import ROOM, Clock, Tiketi
-from tests.connect.test_middleware import KINDS, Shop, asgi, asking_asgi, asking_wsgi, wsgi
+from tests.connect.test_middleware import KINDS, Shop, asking_asgi, asking_wsgi
 
 PORT = re.compile(rb"port (\d+)")
 
@@ -67,6 +68,6 @@ def test_nobody_is_sent_to_a_tiketi_that_has_not_answered_for_two_seconds(
         there.end()
     else:
         there.process.send_signal(signal.SIGSTOP)
-    clock.now_s += HEARD_S
+    clock.now_s += LOOKED_S
     assert (ask()[0], ask(cookie=cookie)[0]) == (200, 200)
     assert shop.seen[-2][0] is None, "who came in unchecked is nobody's visit"

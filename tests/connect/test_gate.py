@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.connect.answers import Answer
 from app.connect.gate import TARGET_CHARS_MAX, TOKENS_MAX, Arrival, Gate, Onward
-from app.connect.keys import HEARD_S, Renewal
+from app.connect.keys import LOOKED_S, Renewal
 from app.connect.passes import LEEWAY_S
 from tests.connect.passes import NOW_S, ROOM, SECRET, TIKETI, Clock, Tiketi, arrival, claims
 
@@ -312,14 +312,14 @@ def test_before_an_open_site_tiketi_is_asked_for_newcomers_only_and_not_for_each
     gate = tiketi.gate(clock, fail="open", rules=[{"action": "pass", "path": "/free"}])
     token = tiketi.token()
     assert code(gate, token) == ""
-    clock.now_s += HEARD_S
+    clock.now_s += LOOKED_S
     assert [gate.renewal(arrival(token=token)), gate.renewal(arrival("/free"))] == [Renewal.none] * 2
     for _ in range(3):
         assert code(gate, "") == "pass_missing"
     assert tiketi.fetched == 2
     closed = tiketi.gate(clock)
     assert code(closed, "") == "pass_missing"
-    clock.now_s += HEARD_S
+    clock.now_s += LOOKED_S
     assert closed.renewal(arrival()) is Renewal.none
 
 
