@@ -1,6 +1,7 @@
 """How a site is put behind a room: what admins are shown, and what Envoy, Traefik and gateways make of it.
 
-Those three are not run here: a test asks the check as the snippet makes its proxy ask, and takes the answer as it does.
+A gateway is run nowhere: a test asks the check as the snippet makes it ask, and takes the answer as it does. Proxies
+are run in tests/http/origins/test_proxies.py.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ async def test_traefik_forwards_and_believes_what_is_answered(system: System) ->
 
 
 def envoy_of(text: str) -> dict[str, Any]:
-    config: dict[str, Any] = yaml.safe_load(text)["http_filters"][0]["typed_config"]
+    filters = {each["name"]: each["typed_config"] for each in yaml.safe_load(text)["http_filters"]}
+    config: dict[str, Any] = filters["envoy.filters.http.ext_authz"]
     return config
 
 
