@@ -27,7 +27,7 @@ HEADER = "x-admission-pass"
 END_HEADER = "tiketi-visit"  # of a response of the site: `end`
 OURS = "x-tiketi-"  # headers that the site may believe: nobody else's get through
 TOKENS_MAX = 4  # of one request that are looked at
-TARGET_CHARS_MAX = 2_000
+TARGET_CHARS_MAX = 2_500  # as it stands in another address: many proxies take 4 KiB of headers for an answer
 SECRET_CHARS_MIN = 32
 READS = ("GET", "HEAD")
 _ROOM = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -158,7 +158,8 @@ class Gate:
         if not self.keys.are_known:
             return self._refusal("waiting_room_away", arrival, "")
         url = f"{arrival.scheme}://{arrival.host}{target}"
-        wait_url = self._wait + (f"?t={quote(url, safe='')}" if len(url) <= TARGET_CHARS_MAX else "")
+        wanted = quote(url, safe="")
+        wait_url = self._wait + (f"?t={wanted}" if len(wanted) <= TARGET_CHARS_MAX else "")
         if arrival.wants_page:
             return redirect(wait_url)
         return self._refusal("pass_missing" if bad is None else bad.value, arrival, wait_url)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 URL_CHARS_MAX = 2_000
+QUOTED_CHARS_MAX = 2_500  # of an address within another: nginx takes 4 KiB of headers for an answer, and else none
 PASS_PART = "tiketi_pass"  # noqa: S105 - a name, not a secret
 HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){0,9}[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[1-9][0-9]{0,4})?"
 HOST_ENTRY = rf"^(?:http://)?{HOST}$"
@@ -36,6 +37,12 @@ def safe_target(url: str, hosts: Collection[str]) -> str | None:
     if not is_development and (scheme != "https" or host not in hosts):
         return None
     return f"{scheme}://{host}{rest if rest.startswith('/') else '/' + rest}"
+
+
+def quoted(url: str | None) -> str | None:
+    """The address as a part of the query of another one, unless it is too long for that."""
+    text = None if url is None else quote(url, safe="")
+    return None if text is None or len(text) > QUOTED_CHARS_MAX else text
 
 
 def origin_of(url: str) -> str:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
 from app.connect.asked import Asked as Request
 from app.connect.rules import Action
 from app.domain.passing import AdmissionPass, Mode
-from app.domain.targets import safe_target, without_pass
+from app.domain.targets import quoted, safe_target, without_pass
 from app.http.accounts.credentials import pass_cookie
 from app.http.kit.cookies import HOST_PREFIX, Headers, block, cookie_in
 from app.http.kit.problems import Problem, problem_response
@@ -268,7 +267,8 @@ def wait_url_of(state: State, room_id: str, room: KnownRoom | None, target: str 
     base = state["settings"].buyers_url
     if room is None:
         return f"{base}/events/{room_id}"
-    return f"{base}/wait/{room_id}" + ("" if target is None else f"?t={quote(target, safe='')}")
+    wanted = quoted(target)
+    return f"{base}/wait/{room_id}" + ("" if wanted is None else f"?t={wanted}")
 
 
 def _cookie(asked: Asked, token: str, admission: AdmissionPass, now_s: float) -> bytes:

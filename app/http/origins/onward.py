@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from app.domain.passing import AdmissionPass
-from app.domain.targets import with_pass
+from app.domain.targets import quoted, with_pass
 from app.http.line.turns import pass_token
 from app.http.state import State
 from app.origins.connector.tokens import TOKEN_LIFE_S, QueueToken, RedirectType, minutes_of, signed, with_token
@@ -16,7 +14,7 @@ BY_PART, BY_CONNECTOR = "by", "connector"  # in the address of the waiting page:
 
 def wait_path(room: KnownRoom, target: str) -> str:
     """Where the visitor of a connector comes in, to be sent on to `target`."""
-    return f"/wait/{room.id}?{urlencode({'t': target, BY_PART: BY_CONNECTOR})}"
+    return f"/wait/{room.id}?t={quoted(target) or ''}&{BY_PART}={BY_CONNECTOR}"
 
 
 async def onward_url(

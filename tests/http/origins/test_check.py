@@ -200,6 +200,18 @@ async def test_nginx_tells_the_address_alone(system: System) -> None:
     assert answer.headers["x-tiketi-redirect"] == wait_url(system, site.room_id, f"https://{HOST}/sale?a=1")
 
 
+@pytest.mark.parametrize("query", ["", "?deny=401"])
+async def test_no_address_makes_an_answer_that_a_proxy_cannot_take(system: System, query: str) -> None:
+    """nginx takes 4 KiB of headers. Of more it says 502, or lets in without a pass if it is to while we are away."""
+    site = await make_site(system)
+    for uri in ("/" * 1_900, "/sale?" + "&" * 1_900, "/" + "x" * 1_900):
+        answer = await check(system, site.room_id, uri, query=query)
+        where = answer.headers.get("location") or answer.headers["x-tiketi-redirect"]
+        assert len(where) < 3_000, "and as much again for all else"
+        assert urlsplit(where).path == f"/wait/{site.room_id}"
+    assert parse_qs(urlsplit(where).query)["t"] == [f"https://{HOST}{uri}"]
+
+
 async def test_there_is_no_room_of_that_name(system: System) -> None:
     assert_problem(await check(system, "nowhere"), 404, "room_unknown")
     assert_problem(await check(system, "No%20where"), 404, "not_found")

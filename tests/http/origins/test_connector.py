@@ -131,6 +131,10 @@ async def test_anything_but_an_address_of_the_site_is_its_own_target(system: Sys
     async with visitor(system) as ann:
         assert (await sent(ann, coming(site, target))).startswith(f"{TARGET}?queueittoken=")
     async with visitor(system, headers={"accept": "text/html"}) as bob:
+        if len(target) > 100:
+            assert (
+                len((await bob.client.get(coming(site, f"https://{HOST}/?" + "&" * 1_900))).headers["location"]) < 1_000
+            )
         left = await bob.client.get(f"/cancel/{customer(site)}/{site.room_id}", params={"r": target})
         assert (left.status_code, left.headers["location"]) == (302, TARGET)
 
