@@ -197,7 +197,9 @@ class Joiner:
         return one.status is JoinStatus.full and self._reserve is not None and each.tries + 1 < TRIES_MAX
 
     async def _let_in(self, event_id: str, room: _RoomJoins, batch: list[_Waiting]) -> list[_Waiting]:
-        """Let those straight in who asked for it and may; the others, who join. Raises RoomUnavailable."""
+        """Let those straight in who asked for it and may; the others, who join. For whoever wanted nothing else and is
+        not waited for any more, nobody asks. Raises RoomUnavailable."""
+        batch = [each for each in batch if not (each.future.done() and each.straight and each.straight.or_nothing)]
         asked = [(each, each.straight) for each in batch if each.straight is not None]
         if not asked:
             return batch

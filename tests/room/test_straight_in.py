@@ -179,3 +179,13 @@ async def test_redis_s_clock_lets_nobody_in_by_being_set_forward(redis: Redis, l
     assert await let_in(room, *"abc") == [1, 2, 3]
     room.clock.wrong_by_ms = 60_000
     assert await let_in(room, "d") == [0]
+
+
+async def test_whoever_is_not_waited_for_any_more_takes_no_place(redis: Redis, ledger: Database) -> None:
+    room = await full(redis, ledger, rate_per_s=1.0, burst=2)
+    joiner = Joiner(room.scripts)
+    given_up = joiner.join(EVENT, 1, "gone", "", straight=StraightIn(PASS_S, or_nothing=True))
+    given_up.cancel()
+    other = joiner.join(EVENT, 1, "here", "", straight=StraightIn(PASS_S, or_nothing=True))
+    assert (await other)[1].number == 1
+    await joiner.close()

@@ -5,6 +5,7 @@ Touches a datastore as a join does; a place that is known costs none until its t
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from app.room.view import LineView
 
 log = structlog.get_logger()
 ENDED = (Place.left, Place.lapsed)
+LET_IN_WAIT_S = 0.7  # proxies give up a check after a second, and then some let everybody in
 
 
 class Standing(NamedTuple):
@@ -80,9 +82,10 @@ async def let_straight_in(state: State, room: KnownRoom, view: LineView, host: s
         asked = state["joiner"].join(
             room.id, view.epoch, holder_text(holder), "", network, made_in=view.made_in, straight=straight
         )
-        _, joined = await asked
-    except JoinUnavailable as error:
-        log.warning("not_let_in_at_once", event_id=room.id, error=str(error))
+        async with asyncio.timeout(LET_IN_WAIT_S):
+            _, joined = await asked
+    except (JoinUnavailable, TimeoutError) as error:
+        log.warning("not_let_in_at_once", event_id=room.id, error=str(error) or "late")
         return None
     if not straight.expires_ms:
         return None

@@ -100,3 +100,16 @@ async def test_only_a_visit_that_a_proxy_tells_of_is_let_in(system: System, how:
         site = await make_site(system)
     assert (await check(system, site.room_id, headers=headers, web=web, query=query)).status_code in (302, 401, 404)
     assert await system.last_number(site.room_id) == 0
+
+
+async def test_a_redis_that_hangs_holds_up_no_check(system: System) -> None:
+    """A proxy gives up before such a call does, and then answers 500, or lets everybody in if it is to."""
+    site = await ready(system)
+    await system.redis.client_pause(60_000, all=False)
+    try:
+        answer = await check(system, site.room_id)
+        failed = system.state["joiner"].answers.get((site.room_id, "failed"), 0)
+    finally:
+        await system.redis.client_unpause()
+    assert_problem(answer, 401, "pass_missing")
+    assert failed == 0, "the call to Redis goes on"
