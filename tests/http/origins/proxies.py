@@ -142,14 +142,15 @@ async def running(name: str, file: Path, port: int, environ: Mapping[str, str] |
 
 @asynccontextmanager
 async def site() -> AsyncIterator[int]:
-    """The port of a site that answers each request with its head."""
+    """The port of a site that answers each request with its head, and for `/missing` says that there is none."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):  # a health check that only connects
             head = await reader.readuntil(b"\r\n\r\n")
             body = json.dumps(head.decode("latin-1").splitlines()).encode()
-            said = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-            writer.write(said % (len(body), body))
+            status = b"404 Not Found" if b" /missing" in head else b"200 OK"
+            said = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+            writer.write(said % (status, len(body), body))
             await writer.drain()
         writer.close()
 

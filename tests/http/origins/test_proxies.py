@@ -142,6 +142,17 @@ async def test_a_script_is_told_where_to_go_and_rules_are_followed(system: Syste
         assert (await shop.client.get("/never")).status_code == 403
 
 
+@pytest.mark.parametrize("name", ASKING)
+async def test_no_request_is_taken_for_one_while_tiketi_is_away(system: System, tmp_path: Path, name: str) -> None:
+    """A proxy that lets everybody in then must have an answer that it understands, whatever a client sends."""
+    async with front(system, tmp_path, name, fail=Fail.open) as shop:
+        for path in ("/sale/" + "/" * 1_600, "/?" + "&" * 1_600, "/" + "x" * 6_000):
+            assert (await shop.client.get(path)).status_code == 302, path[:10]
+        many = {f"x-{n}": "x" * 100 for n in range(200)}
+        for headers in (many, {"x-long": "x" * 7_000, "x-more": "x" * 7_000}, {"expect": "100-continue"}):
+            assert (await shop.client.get("/", headers=headers)).status_code != 200, list(headers)[:1]
+
+
 async def test_nobody_says_from_where_they_come(system: System, tmp_path: Path) -> None:
     """Else one client took all places of a room on standby: each request in the name of another address. By nginx,
     which hands the pass on with the answer to a check; elsewhere a visitor comes in at the room's own address."""
@@ -213,7 +224,7 @@ async def test_on_standby_a_visitor_sees_no_room_and_keeps_their_pass(
     async with front(system, tmp_path, name, mode="standby", maxActive=1) as shop:
 
         async def is_in() -> bool:
-            return (await shop.client.get("/sale")).status_code == 200
+            return (await shop.client.get("/missing")).status_code == 404  # which a visitor may begin with as well
 
         await wait_until(is_in, description="the bucket of the room has filled")
         inside = await shop.client.get("/sale", headers=FORGED)
