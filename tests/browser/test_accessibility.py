@@ -39,6 +39,7 @@ KNOWN = {
     "{code}": "none",
     "{prefix}": "none",
     "{error:path}": "hash",
+    "{rest:path}": "nothing",
 }
 ALSO_OPEN_TO_ALL = (  # other looks of the same routes
     *("/nowhere", "/?q=nothing+like+this", "/events/open-air", "/events/upcoming", "/events/open-air/seats"),

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from app.run.redis_server import command, find_server, wait_until_answering
 from config.settings import Settings, environment
 from tests.http.buyer import assert_problem, buyer
+from tests.http.origins.site import make_site, visitor
 from tests.http.system import BUYER, System, running_system
 from tests.http.watcher import Refused, watching
 from tests.waiting import wait_until
@@ -126,6 +127,20 @@ async def test_without_redis_nothing_crashes_and_nothing_is_lost(system: System,
         given = await wait_until(number_given, description="the room is made again for the Redis that was started")
         assert given > number
         assert (await ann.position())["number"] == number
+
+
+async def test_without_redis_the_visitor_of_a_site_is_told_so_on_a_page_of_the_site(
+    system: System, own_redis: OwnRedis
+) -> None:
+    site = await make_site(system)
+    async with visitor(system, cookies=system.browser(), headers={"accept": "text/html"}) as ann:
+        own_redis.kill()
+        page = await ann.go(f"/wait/{site.room_id}?t=https%3A%2F%2Fshop.example%2Fsale")
+        await own_redis.start()
+        assert page.status_code == 503
+        assert '<span class="brand">A shop</span>' in page.text
+        assert '<a class="button" href="">' in page.text, "the same address again, which says where they want to go"
+        assert 'href="/reservations"' not in page.text
 
 
 async def test_without_redis_what_only_sql_must_take_is_taken_and_the_rest_refused(

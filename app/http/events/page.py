@@ -10,10 +10,12 @@ from starlette.responses import Response
 from app.domain.sale import SaleStatus
 from app.http.events.cache import cached_list, supplies
 from app.http.events.view import event_view
+from app.http.kit.brand import Brand
 from app.http.kit.i18n import lang_of
 from app.http.kit.render import page
 from app.http.kit.routing import page_route
 from app.http.line.lookup import room_of
+from app.http.origins.branding import brand_of_customer
 from app.http.origins.connector import come, is_from_connector
 from app.http.state import State
 from app.ledger import events
@@ -59,4 +61,8 @@ async def index(request: Request[State]) -> Response:
     return page(request, "events/index.html", context)
 
 
-routes = [page_route("/", index)]
+def brand(request: Request[State]) -> Brand | None:
+    return brand_of_customer(request) if is_from_connector(request) else None
+
+
+routes = [page_route("/", index, brand=brand)]

@@ -8,7 +8,7 @@ browser's Intl, which has the same tables. Times are shown in the event's own zo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -21,10 +21,13 @@ from babel.dates import parse_pattern as date_pattern
 from babel.numbers import parse_pattern as number_pattern
 from starlette.requests import Request
 
+from app.http.kit.brand import brand_of
+
 Lang = Literal["ko", "en"]
 LANGS: tuple[Lang, ...] = ("ko", "en")
 DEFAULT_LANG: Lang = "ko"
 LANG_COOKIE = "tiketi_lang"
+SITE = ".site"  # how the key of a text ends that stands for another one on pages of a site behind a room
 ACCEPT_LANGUAGE_PARTS_MAX = 20
 
 Entry = str | dict[str, str]  # a sentence, or its forms by plural category
@@ -34,11 +37,12 @@ PERCENT = number_pattern("#,##0.0%")
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """One language's words."""
+    """One language's words. `of_sites`: those of pages of a site behind a room."""
 
     lang: Lang
     locale: Locale
     entries: dict[str, Entry]
+    of_sites: bool = False
 
     def __call__(self, key: str, **values: object) -> str:
         """The sentence for `key`; numbers get thousands separators, `n` chooses the plural form."""
@@ -98,11 +102,19 @@ def _load(lang: Lang) -> Texts:
     return texts
 
 
+def _of_sites(texts: Texts) -> Texts:
+    """The words on pages of a site behind a room: `KEY.site` in place of `KEY`, which speaks of the shop's events."""
+    own = {key.removesuffix(SITE): entry for key, entry in texts.entries.items() if key.endswith(SITE)}
+    return replace(texts, entries=texts.entries | own, of_sites=True)
+
+
 TEXTS: dict[Lang, Texts] = {lang: _load(lang) for lang in LANGS}
+TEXTS_OF_SITES: dict[Lang, Texts] = {lang: _of_sites(texts) for lang, texts in TEXTS.items()}
 
 
 def texts_for(request: Request[Any]) -> Texts:
-    return TEXTS[lang_of(request)]
+    """The words of this page, in the language of this request."""
+    return (TEXTS if brand_of(request) is None else TEXTS_OF_SITES)[lang_of(request)]
 
 
 def lang_of(request: Request[Any]) -> Lang:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.routing import Route
 
+from app.http.kit.brand import BrandOf
+
 
 class Link(NamedTuple):
     """`place`: links with a smaller one stand before it. `text`: the key of its words."""
@@ -19,6 +21,7 @@ class PageRoute(Route):
     """A page, or what a form of one is sent to."""
 
     menu: Link | None = None
+    brand: BrandOf | None = None  # whose it is, if not this shop's
 
 
 def menu_of(request: Request[Any]) -> list[tuple[str, str]]:

@@ -20,10 +20,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from app.http.kit.brand import brand_of
 from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
 from app.http.kit.cookies import set_cookie
 from app.http.kit.csrf import csrf_field, form_cookies
-from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, Lang, Texts, texts_for
+from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, TEXTS_OF_SITES, Lang, Texts, texts_for
 from app.http.kit.menu import menu_of
 from app.http.kit.static_files import STATIC_URL
 
@@ -62,7 +63,14 @@ def page(
     """One page. `script` is what its module needs to know, `words` the beginnings of the text keys it uses."""
     t = texts_for(request)
     data = None if script is None else _data_block(request, t, script, tuple(words))
-    defaults = {"t": t, "static": STATIC_URL, "data": data, "wide": False, "notice_text": "", "origin_name": ""}
+    defaults = {
+        "t": t,
+        "static": STATIC_URL,
+        "data": data,
+        "wide": False,
+        "notice_text": "",
+        "brand": brand_of(request),
+    }
     defaults |= {"csrf_field": partial(csrf_field, request), "account": _account(request), "here": _here(request)}
     section = str(context.get("section", request.url.path))
     defaults |= {"section": section, "current": partial(_current, section)}
@@ -122,10 +130,13 @@ def _current(section: str, path: str) -> Markup:
 
 
 def _in_language(request: Request[Any], code: str) -> str:
-    """This page in that language, with the search it shows; what a form answered can only be left for the events."""
+    """This page in that language, with the search it shows; what a form answered can only be left."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     asked = urlencode([*kept, ("lang", code)])
-    return f"?{asked}" if request.method in ("GET", "HEAD") else f"/?{asked}"
+    if request.method in ("GET", "HEAD"):
+        return f"?{asked}"
+    brand = brand_of(request)
+    return f"{brand.here if brand and brand.here else '/'}?{asked}"
 
 
 def see_other(url: str) -> RedirectResponse:
@@ -135,11 +146,12 @@ def see_other(url: str) -> RedirectResponse:
 
 def _data_block(request: Request[Any], t: Texts, script: Mapping[str, Any], words: tuple[str, ...]) -> Markup:
     now = request.state["clock"].now().isoformat(timespec="milliseconds")
-    data = {"lang": t.lang, "now": now, **script, "texts": _encoded_texts(t.lang, words)}
+    data = {"lang": t.lang, "now": now, **script, "texts": _encoded_texts(t.lang, t.of_sites, words)}
     encoded = msgspec.json.encode(data).decode()
     return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704  # JSON without `<` cannot end the script element
 
 
 @cache  # one per language and page
-def _encoded_texts(lang: Lang, words: tuple[str, ...]) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(TEXTS[lang].under("common.", *words)))
+def _encoded_texts(lang: Lang, of_sites: bool, words: tuple[str, ...]) -> msgspec.Raw:
+    texts = (TEXTS_OF_SITES if of_sites else TEXTS)[lang]
+    return msgspec.Raw(msgspec.json.encode(texts.under("common.", *words)))

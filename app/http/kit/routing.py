@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from app import request_id
 from app.http.kit import problems
+from app.http.kit.brand import BrandOf
 from app.http.kit.csrf import FIELD, check_csrf, refuse_foreign
 from app.http.kit.forms import first, read_form
 from app.http.kit.i18n import Texts, texts_for
@@ -34,8 +35,9 @@ def page_route(
     form: Literal["ours", "checked_by_page"] = "ours",
     menu: Link | None = None,
     stale: Callable[[Request[Any], Problem], Awaitable[Response]] | None = None,
+    brand: BrandOf | None = None,
 ) -> PageRoute:
-    """A route whose Problems are answered with an error page.
+    """A route whose Problems are answered with an error page. `brand`: whose all its pages are, if not this shop's.
 
     `stale` answers a form from before a log-in or log-out in another tab instead.
 
@@ -57,7 +59,7 @@ def page_route(
             return error_page(request, problem)
 
     route = PageRoute(path, endpoint, methods=[method], name=f"{method.lower()} {path}")
-    route.menu = menu
+    route.menu, route.brand = menu, brand
     return route
 
 
@@ -76,6 +78,7 @@ def error_page(request: Request[Any], problem: Problem) -> Response:
         "detail": "" if known else problem.detail,
         "event_id": None if problem.status == 404 else request.path_params.get("event_id"),
         "request_id": request_id.current() if problem.status >= 500 else "",
+        "again": request.method == "GET" and problem.status in RETRY_AFTER_S,
     }
     response = page(request, "kit/error.html", context, status=problem.status)
     if problem.status in RETRY_AFTER_S:

@@ -30,9 +30,8 @@ from app.room.view import LineView
 class Frame:
     """Of which room a page is. `base`: the address below which its forms lead; `here`: that of the waiting page;
     `onward`: where a turn that was claimed leads; `home`: the page about it, if there is one. `event` is None for a
-    room of a site, whose name is `origin_name`; `style`: the address of its colours; `text`: of its own, above the
-    line; `leads_to`: other sites to which its forms may lead; `in_app`: it is shown in the web view of an app of the
-    site."""
+    room of a site; `text`: of its own, above the line; `leads_to`: other sites to which its forms may lead; `in_app`:
+    it is shown in the web view of an app of the site."""
 
     room_id: str
     title: str
@@ -42,8 +41,6 @@ class Frame:
     onward: str
     home: str = ""
     event: EventView | None = None
-    origin_name: str = ""
-    style: str = ""
     text: str = ""
     leads_to: tuple[str, ...] = ()
     in_app: bool = False
@@ -77,7 +74,6 @@ def show_wait(
     browser's, which may take it to another one."""
     drawn = line is not None and line.opening is Opening.draw
     context = {"frame": frame, "event": frame.event, "view": view, "wish": wish, "drawn": drawn}
-    context["origin_name"] = frame.origin_name
     context["in_app"] = is_in_app(request.scope["headers"])
     context["can_move"] = can_move
     script: dict[str, Any] = {
@@ -101,7 +97,7 @@ async def show_check(request: Request[State], frame: Frame, fields: Sequence[tup
     left_s = wait_left_s(request.state, request.scope["headers"], host_of(request.scope), line)
     if left_s is None:
         return see_other(frame.home or frame.here)
-    context = {"frame": frame, "left_s": ceil(left_s), "wished": fields, "origin_name": frame.origin_name}
+    context = {"frame": frame, "left_s": ceil(left_s), "wished": fields}
     context["again"] = f"{frame.base}/check?{urlencode(fields)}"
     has_captcha = request.state["entrance"].captcha is not None
     script = {"eventId": frame.room_id, "wish": wish, "leftS": ceil(left_s), "captcha": has_captcha}

@@ -25,6 +25,7 @@ from app.http.kit.render import LANG_COOKIE_S, page
 from app.http.kit.routing import page_route
 from app.http.line.door import host_of
 from app.http.line.turns import claim_place, leave_line
+from app.http.origins.branding import brand_of_customer
 from app.http.origins.enqueue import ENQUEUE_PART, show_enqueue_token
 from app.http.origins.entering import Standing, standing_of
 from app.http.origins.onward import onward_url, wait_path
@@ -108,7 +109,7 @@ async def error(request: Request[State]) -> Response:
         return _to_line(request, room)
     if not await _may_try_again(state, room, standing):
         again = wait_path(room, _target(request, room))
-        response = page(request, "origins/refused.html", {"origin_name": room.origin.name, "again": again}, status=503)
+        response = page(request, "origins/refused.html", {"again": again}, status=503)
         response.headers["Retry-After"] = str(AGAIN.window_s)
         return response
     admission = await claim_place(state, line, standing.ticket)
@@ -209,6 +210,8 @@ def _leave(request: Request[State], origin: KnownOrigin) -> Response:
 class FromConnectors(PageRoute):
     """Takes nobody but whom a connector sends: any other address below a path is somebody else's, or nothing."""
 
+    brand = staticmethod(brand_of_customer)
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         return super().matches(scope) if "c" in asked and "e" in asked else (Match.NONE, {})
@@ -216,15 +219,15 @@ class FromConnectors(PageRoute):
 
 routes = [
     FromConnectors("/{prefix}/", page_route("/", come).endpoint, methods=["GET"]),
-    page_route("/{prefix}/error/{error:path}/", error),
-    page_route("/{prefix}/cancel/multiple/{customer}", cancel_several),
-    page_route("/{prefix}/cancel/{customer}/{event}", cancel),
-    page_route("/{prefix}/cancel/{customer}/{event}/{queue_id}", cancel),
-    page_route("/error/{error:path}/", error),
-    page_route("/cancel/multiple/{customer}", cancel_several),
-    page_route("/cancel/multiple/{customer}/", cancel_several),
-    page_route("/cancel/{customer}/{event}", cancel),
-    page_route("/cancel/{customer}/{event}/", cancel),
-    page_route("/cancel/{customer}/{event}/{queue_id}", cancel),
-    page_route("/cancel/{customer}/{event}/{queue_id}/", cancel),
+    page_route("/{prefix}/error/{error:path}/", error, brand=brand_of_customer),
+    page_route("/{prefix}/cancel/multiple/{customer}", cancel_several, brand=brand_of_customer),
+    page_route("/{prefix}/cancel/{customer}/{event}", cancel, brand=brand_of_customer),
+    page_route("/{prefix}/cancel/{customer}/{event}/{queue_id}", cancel, brand=brand_of_customer),
+    page_route("/error/{error:path}/", error, brand=brand_of_customer),
+    page_route("/cancel/multiple/{customer}", cancel_several, brand=brand_of_customer),
+    page_route("/cancel/multiple/{customer}/", cancel_several, brand=brand_of_customer),
+    page_route("/cancel/{customer}/{event}", cancel, brand=brand_of_customer),
+    page_route("/cancel/{customer}/{event}/", cancel, brand=brand_of_customer),
+    page_route("/cancel/{customer}/{event}/{queue_id}", cancel, brand=brand_of_customer),
+    page_route("/cancel/{customer}/{event}/{queue_id}/", cancel, brand=brand_of_customer),
 ]

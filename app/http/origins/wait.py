@@ -31,6 +31,7 @@ from app.http.line.lookup import view_of
 from app.http.line.position import encode_position, tell_nothing
 from app.http.line.shown import Frame, ask_to_wait, show_check, show_wait
 from app.http.line.view import no_place_view, wait_view
+from app.http.origins.branding import brand_of_room
 from app.http.origins.entering import ENDED, Standing, enter, standing_of
 from app.http.origins.onward import BY_CONNECTOR, BY_PART, onward_url
 from app.http.state import State
@@ -206,8 +207,6 @@ def _frame(request: Request[State], room: KnownRoom) -> Frame:
         base=base,
         here=base,
         onward=base,
-        origin_name=room.origin.name,
-        style=f"/look/{room.origin.id}.css" if room.origin.look else "",
         text=room.origin.text_in(lang_of(request)),
         leads_to=(origin_of(_target(request, room)),),
         in_app=cookie(request.scope["headers"], APP_COOKIE) is not None,
@@ -247,10 +246,18 @@ async def check_page(request: Request[State]) -> Response:
     return await show_check(request, _frame(request, room), [], None)
 
 
+async def nothing(request: Request[State]) -> Response:
+    """Any other address below: said in the look of the site. Raises Problem 404."""
+    if not request.path_params["rest"]:
+        return see_other(str(request.url.replace(path=request.url.path.rstrip("/"))))
+    raise Problem("not_found")
+
+
 routes = [
-    page_route("/wait/{room_id}", wait),
-    page_route("/wait/{room_id}/check", check_page),
-    page_route("/wait/{room_id}/join", join, "POST"),
-    page_route("/wait/{room_id}/claim", claim, "POST"),
-    page_route("/wait/{room_id}/leave", leave, "POST"),
+    page_route("/wait/{room_id}", wait, brand=brand_of_room),
+    page_route("/wait/{room_id}/check", check_page, brand=brand_of_room),
+    page_route("/wait/{room_id}/join", join, "POST", brand=brand_of_room),
+    page_route("/wait/{room_id}/claim", claim, "POST", brand=brand_of_room),
+    page_route("/wait/{room_id}/leave", leave, "POST", brand=brand_of_room),
+    page_route("/wait/{room_id}/{rest:path}", nothing, brand=brand_of_room),
 ]

@@ -144,7 +144,7 @@ function over(name, key = `line.${name}`) {
   feed.stop();
   live("off");
   $(`${name}-title`).textContent = t(`${key}.title`);
-  $(`${name}-lead`).textContent = t(data.isSite && name === "none" ? "line.none.site" : `${key}.lead`);
+  $(`${name}-lead`).textContent = t(`${key}.lead`);
   panel(name);
   document.title = `${t(`${key}.title`)} · ${plainTitle}`;
   $(`${name}-title`).focus();

@@ -1,0 +1,30 @@
+"""Whose a page is that a visitor of a site sees here, also one that says what went wrong: the site's, in its look."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from app.http.kit.brand import Brand
+from app.http.state import State
+from app.origins.directory import KnownOrigin
+
+NOBODY_S = Brand()  # of a site that is not known
+
+
+def brand_of(origin: KnownOrigin, *, home: str = "", here: str = "") -> Brand:
+    """`home`: instead of the site's own address."""
+    style = f"/look/{origin.id}.css" if origin.look else ""
+    return Brand(name=origin.name, style=style, home=home or origin.target_url, here=here)
+
+
+def brand_of_room(request: Request[State]) -> Brand:
+    """Of the room that the address names."""
+    room = request.state["origins"].rooms.get(request.path_params["room_id"])
+    return NOBODY_S if room is None else brand_of(room.origin, home=room.target_url, here=f"/wait/{room.id}")
+
+
+def brand_of_customer(request: Request[State]) -> Brand:
+    """Of the customer whom a connector names, in the path or in the query."""
+    named = request.path_params.get("customer") or request.query_params.get("c", "")
+    origin = request.state["origins"].customers.get(named.lower())
+    return NOBODY_S if origin is None else brand_of(origin)
