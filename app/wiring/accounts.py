@@ -25,7 +25,8 @@ from config.settings import Settings
 
 
 def read_keys(settings: Settings) -> tuple[Keys, Keyring]:
-    """The keys there are, and what looks for more of them from now on."""
+    """The keys there are, made if need be, and what looks for more of them from now on."""
+    load_keys(settings.data_dir, settings.keys_file)
     keyring = Keyring(path_of(settings.data_dir, settings.keys_file))
     return load_keys(settings.data_dir, settings.keys_file), keyring
 
