@@ -22,9 +22,7 @@ from app.connections import closed_with, follow, make_rooms, open_stores, shared
 from app.control.rooms import RoomControl
 from app.control.sale_schedule import reserve_numbers
 from app.control.seat_map_warmer import SeatMapWarmer
-from app.http.accounts.account_macs import AccountMacs
 from app.http.accounts.admins import Admins
-from app.http.accounts.credentials import visitor_of
 from app.http.accounts.signers import make_signers
 from app.http.events.poster_cache import PosterCache
 from app.http.hot.front import Front
@@ -72,11 +70,12 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
         warmer = await discover(rooms, SeatMapWarmer(seats, db, clock.now, outages), clock.now())
         keys, keyring = read_keys(settings)
         status = await status_of(stack, settings, keys, redis, db, rooms, seats, clock, shared, process)
-        tickets, browsers, csrf, tokens, passes = make_signers(keys, keyring, revoked, clock)
+        signers = make_signers(keys, keyring, revoked, clock)
         providers = open_providers(settings, webhook_secrets(keys, keyring), db, clock.now)
         connections, memory = make_connections(addresses, settings), RedisMemory(redis)
         await follow(stack, rooms, seats, presence, hub, cache, revoked, live, keyring, warmer, connections, memory)
         yield State(
+            **signers,
             settings=settings,
             clock=clock,
             redis=redis,
@@ -90,13 +89,7 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
             hub=hub,
             live=live,
             entrance=await make_entrance(stack, settings, addresses, keys, keyring, clock),
-            tickets=tickets,
-            browsers=browsers,
-            tokens=tokens,
-            passes=passes,
             admins=Admins(partial(account_admin.get, db)),
-            account_macs=AccountMacs(keys.holder_key, secrets.token_bytes),
-            visitor_of=partial(visitor_of, tokens),
             room_control=RoomControl(redis, rooms, db, clock.now),
             lane=lane,
             seats=seats,
@@ -111,7 +104,6 @@ async def open_state(settings: Settings, process: str, given: Clock | None) -> A
             origins=await stack.enter_async_context(known_origins(db, keys.holder_key, outages, rooms.on_change)),
             limits=Limits(redis),
             revoked_sessions=revoked,
-            csrf=csrf,
             reservation_member=member_of(seats),
             meters=Meters(),
             readiness=Readiness(),

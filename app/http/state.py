@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 from redis.asyncio import Redis
 
 from app.cache.cache import Cache
 from app.control.rooms import RoomControl
-from app.domain.browser import Browsers
-from app.domain.ticket import TicketSigner
 from app.door.entrance import Entrance
-from app.http.accounts.account_macs import AccountMacs
 from app.http.accounts.revoked_sessions import RevokedSessions
-from app.http.accounts.tokens import Session, Tokens
+from app.http.accounts.signers import Signers
+from app.http.accounts.tokens import Session
 from app.http.events.poster_cache import PosterCache
 from app.http.hot.connections import Connections
 from app.http.kit.clock import Clock
-from app.http.kit.cookies import Headers
-from app.http.kit.csrf import Csrf
 from app.http.line.position import Extra
 from app.http.line.streams import Hub
 from app.http.ops.readiness import Readiness
@@ -33,7 +29,6 @@ from app.ledger.passwords import Passwords
 from app.limits.limits import Limits
 from app.metrics.web import Meters, WebMetrics
 from app.origins.directory import Directory
-from app.origins.passes import Passes
 from app.payments.checkout import Checkout
 from app.payments.registry import Providers
 from app.room.follow import Rooms
@@ -50,7 +45,7 @@ class AdminCheck(Protocol):
     async def check(self, session: Session) -> None: ...
 
 
-class State(TypedDict):
+class State(Signers):
     settings: Settings
     clock: Clock
     redis: Redis
@@ -64,12 +59,7 @@ class State(TypedDict):
     hub: Hub
     live: LiveSeats
     entrance: Entrance
-    tickets: TicketSigner
-    browsers: Browsers
-    tokens: Tokens
     admins: AdminCheck
-    account_macs: AccountMacs
-    visitor_of: Callable[[Headers], Session | None]
     room_control: RoomControl
     lane: Lane
     seats: SeatViews
@@ -82,10 +72,8 @@ class State(TypedDict):
     passwords: Passwords
     openid: Provider | None
     origins: Directory
-    passes: Passes
     limits: Limits
     revoked_sessions: RevokedSessions
-    csrf: Csrf
     reservation_member: Extra
     meters: Meters
     readiness: Readiness
