@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+import hiredis
 from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisAway
@@ -56,6 +57,14 @@ class _Bounded(AbstractConnection):
         except ResponseError as error:
             self.is_elsewhere = self.is_elsewhere or leads_elsewhere(error)
             raise
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """As redis-py, but by hiredis: in Python it took half of the time of a call for hundreds of people."""
+        name = args[0].encode() if isinstance(args[0], str) else args[0]
+        try:
+            return [hiredis.pack_command((*name.split(), *args[1:]))]
+        except TypeError:  # redis-py says which argument is none
+            return super().pack_command(*args)
 
     async def connect(self) -> None:
         """Asked for before each use. After a replica's answer the address is looked up and connected to anew."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from redis.exceptions import AuthenticationError, ReadOnlyError
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import Connection
+from redis.exceptions import AuthenticationError, DataError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisAway
 
 from app import jobs
@@ -55,6 +59,29 @@ async def test_the_password_of_a_file_is_used_and_a_wrong_one_is_not_shown(tmp_p
             with pytest.raises(AuthenticationError) as refused:
                 await redis.ping()
     assert "wrong-one" not in str(refused.value)
+
+
+ARGUMENT = st.text(st.characters(exclude_categories=["Cs"])) | st.binary() | st.integers() | st.floats()
+
+
+def connection() -> Connection:
+    pool: Any = open_redis(load({"REDIS_URL": "redis://127.0.0.1:1"})).connection_pool
+    made: Connection = pool.make_connection()
+    return made
+
+
+@given(st.sampled_from(["GET", "SCRIPT LOAD", b"EVALSHA", b"XINFO STREAM"]), st.lists(ARGUMENT | st.just("x" * 9_000)))
+def test_commands_are_packed_as_redis_py_packs_them(name: str | bytes, arguments: list[Any]) -> None:
+    ours = connection()
+    theirs = Connection(host="127.0.0.1", port=1)
+    assert b"".join(ours.pack_command(name, *arguments)) == b"".join(theirs.pack_command(name, *arguments))
+
+
+@pytest.mark.parametrize("wrong", [None, True, ["x"]])
+def test_what_is_no_argument_is_refused(wrong: Any) -> None:
+    ours = connection()
+    with pytest.raises(DataError, match=type(wrong).__name__):
+        ours.pack_command("SET", "a", wrong)
 
 
 def certificates(folder: Path) -> None:
