@@ -16,15 +16,15 @@ local function look_up(tbl, is, n)
   return n - at + item_at(tbl, at)
 end
 
--- The last of the ranks from this one, whose position is over, up to which everybody's is; none
--- above `last`. Bytes of numbers that were not drawn are looked at as a whole: after a loss there
--- may be a million such numbers between two people.
-local function last_ended(ended, is, rank, last)
+-- A rank behind this one, or the same, up to which everybody's position is over: bytes of numbers
+-- that were not drawn are looked at as a whole. After a loss there may be a million such numbers
+-- between two people.
+local function last_ended(ended, is, rank)
   local at = (rank + 1) / 8
   local drawn_to = tonumber(is.opened_after) + (tonumber(is.drawn) or 0)
   if rank < drawn_to or at % 1 ~= 0 then return rank end
   local free = redis.call('BITPOS', ended, 0, at)
-  return math.min(math.max(rank, free - 1), last)
+  return math.max(rank, free - 1)
 end
 
 -- Whether those who are there at the opening are drawn: not if there is no time in which to come.

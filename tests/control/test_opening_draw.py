@@ -55,6 +55,22 @@ async def test_who_enters_the_lobby_is_drawn_and_let_in_in_that_order(lobby: Lob
     assert await lobby.room.let_in() == order
 
 
+async def test_in_a_drawn_line_nobody_is_stepped_over_for_the_numbers_that_have_left(lobby: Lobby) -> None:
+    """What Redis knows of who has left is in the order of their numbers, and not in that of the draw."""
+    numbers = await lobby.enter(*range(40))
+    await lobby.opened()
+    order = await lobby.order()
+    gone = {order[6], *range(8, 16)}
+    for number in gone:
+        await lobby.room.leave(number)
+    waiting = [number for number in order if number not in gone]
+    for _ in range(len(numbers)):
+        await lobby.room.seen(*waiting)
+        lobby.room.clock.pass_ms(100)
+        await lobby.tick()
+    assert await lobby.room.let_in() == waiting
+
+
 async def test_the_order_can_be_computed_from_what_is_published(lobby: Lobby) -> None:
     await lobby.enter(*range(50))
     before = await lobby.row()

@@ -59,7 +59,7 @@ while #let_in < allowed and scanned < limits.scan_max and #unseen < limits.unsee
   if back then moved = redis.call('ZREM', returned, n) == 1 else reached = reached + 1 end
   scanned = scanned + 1
   if has_bit(ended, n) then -- its position is over
-    reached = back and reached or last_ended(ended, is, reached, count.number)
+    reached = last_ended(ended, is, reached)
   elseif is_present(seen, slot, limits.slots, new_after, not goes_on and #unseen > 0, n) then
     let_in[#let_in + 1] = n
     for at = 1, #unseen do passed_over[#passed_over + 1] = unseen[at] end
