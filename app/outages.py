@@ -47,6 +47,7 @@ class Outages:
 
     def failed(self, store: str, who: str, error: BaseException) -> None:
         """Note that the store failed `who`. The first time of an outage it is said in the log."""
+        error = _first_of(error)
         outage = self._outages.get(store)
         if outage is None:
             outage = self._outages[store] = _Outage(self._clock(), type(error).__name__)
@@ -66,3 +67,10 @@ class Outages:
                 self._ended_s[store] = self._clock()
                 away_s = round(self._clock() - outage.since_s, 1)
                 log.info("store_works_again", store=store, away_s=away_s, failures=outage.failures)
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What went wrong first, where several things did at once: a group says nothing of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

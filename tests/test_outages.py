@@ -71,3 +71,11 @@ def test_a_store_that_fails_again_much_later_ends_as_promptly_as_the_first_time(
         outages.worked("admitter")
         assert not outages.kinds
         clock.at_s += STEADY_S
+
+
+def test_of_several_failures_at_once_it_is_said_what_the_first_one_is(clock: Clock) -> None:
+    outages = Outages(clock)
+    group = ExceptionGroup("several", [ExceptionGroup("of a task", [OSError("disk full")]), ValueError("a bug")])
+    with capture_logs() as entries:
+        outages.failed(REDIS, "allocate", group)
+    assert (outages.kinds, entries[0]["error"]) == ({REDIS: "OSError"}, "OSError: disk full")

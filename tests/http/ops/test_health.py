@@ -17,10 +17,13 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from app import redis_keys
+from app.http.accounts.admins import Admins
 from app.http.hot.front import Front
 from app.http.ops import health
 from app.lane.commands import OfferToWaitlist, pack
 from app.ledger import editing, events
+from app.ledger.account_admin import Account
+from app.ledger.errors import StoreAway
 from app.metrics.status import CODES
 from app.processes import processes
 from config.settings import Settings
@@ -338,3 +341,19 @@ async def test_a_probe_is_logged_when_its_answer_changes_once_it_was_ready() -> 
     assert [front.is_news("/readyz", status) for status in starting] == [False] * 4
     assert [front.is_news("/readyz", status) for status in running] == [True, False, True, False]
     assert front.is_news("/metrics", 403), "a stranger asks"
+
+
+async def test_an_admin_reads_what_is_wrong_while_the_database_cannot_say_who_is_one(system: System) -> None:
+    async def away(_: str) -> Account | None:
+        raise StoreAway("The database does not answer.")
+
+    admins = system.state["admins"]
+    system.state["admins"] = Admins(away)
+    try:
+        async with system.web.client(headers=await system.bearer()) as admin:
+            assert (await admin.get("/status")).status_code == 200
+            assert_problem(await admin.get("/api/admin/users"), 503, "store_unavailable")
+        async with system.web.client(headers=await system.bearer(BUYER)) as buyer:
+            assert_problem(await buyer.get("/status"), 403, "metrics_refused")
+    finally:
+        system.state["admins"] = admins
