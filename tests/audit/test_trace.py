@@ -78,6 +78,15 @@ async def test_a_number_that_waits_tells_how_many_are_ahead_and_between_which_ti
     assert trace.steps == [Step(at=at, after=at, source=Source.room_log, what=What.joined)]
 
 
+async def test_who_is_known_to_be_absent_is_not_among_those_ahead(room: Room) -> None:
+    await room.crowd(30)
+    await room.listened(TIMING.presence_window_s * 1_000 + 2 * TIMING.slot_ms)
+    await room.seen(7, 20, 29)
+    assert (await trace_of(room, 29)).ahead == 28, "that is not told yet"
+    assert await room.scripts.tell_absent(EVENT, room.epoch, room.clock.redis_ms)
+    assert (await trace_of(room, 29)).ahead == 2
+
+
 async def test_whoever_joined_a_moment_ago_has_no_tick_after_it_yet(room: Room) -> None:
     await room.crowd(1)
     joined = only(await trace_of(room, 1), What.joined)
