@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import select, update
 
-from app.lane.commands import Cancel, Expire, Hold, Outcome, OutcomeStatus
+from app.lane.commands import Cancel, Command, Expire, Hold, Outcome, OutcomeStatus
 from app.lane.live_holds import HoldsMax
 from app.ledger.tables.events import events
 from app.ledger.tables.reservations import reservations
@@ -54,17 +54,15 @@ async def test_what_ends_makes_room_at_once_and_the_address_is_forgotten(open_wo
     (refused,) = await open_world.do(asks(2, "ann"))
     assert refused.status is TOO_MANY
     name = made(first)
-    match way:
-        case "cancelled":
-            await open_world.do(Cancel(id="end", reservation_id=name, holder="ann"))
-        case "paid":
-            await open_world.do(confirm("end", name))
-        case _:
-            open_world.time.pass_s(HOLD_FOR.total_seconds())
-            await open_world.do(Expire(id="end", reservation_id=name))
-    assert sorted(await networks(open_world), key=str) == sorted([HOME, None], key=str)
-    again, over = await open_world.do(asks(2, "ann"), asks(3, "ann"))
+    ends: dict[str, Command] = {
+        "cancelled": Cancel(id="end", reservation_id=name, holder="ann"),
+        "paid": confirm("end", name),
+        "expired": Expire(id="end", reservation_id=name),
+    }
+    open_world.time.pass_s(HOLD_FOR.total_seconds())
+    _, again, over = await open_world.do(ends[way], asks(2, "ann"), asks(3, "ann"))
     assert (again.status, over.status) == (HELD, TOO_MANY), "a refusal is not kept for the command's id"
+    assert sorted(await networks(open_world), key=str) == sorted([HOME, HOME, None], key=str)
 
 
 async def test_another_allocator_counts_what_is_live_as_well(open_world: World) -> None:
@@ -89,3 +87,6 @@ async def test_places_in_line_and_addresses_that_do_not_count_have_no_such_limit
     free = [hold(f"f{idx}", [idx], holder="ann") for idx in range(4)]
     in_line = [hold(f"l{idx}", [idx], holder="ann", number=idx) for idx in range(4, 8)]
     assert {one.status for one in await open_world.do(*free, *in_line)} == {HELD}
+    at_home = await open_world.do(*(asks(idx, "bob") for idx in range(8, 11)))
+    (at_the_box_office,) = await open_world.do(hold("f11", [11], holder="bob"))
+    assert [one.status for one in (*at_home, at_the_box_office)] == [HELD, HELD, TOO_MANY, HELD]

@@ -31,9 +31,7 @@ async def require_reader(request: Request[State]) -> None:
         return
     found = session_of(state["tokens"], headers)
     if found is not None and found[0].role == "admin":
-        with suppress(
-            StoreError
-        ):  # what is wrong is asked for most when the database is away
+        with suppress(StoreError):  # it is asked for most while the database is away
             await state["admins"].check(found[0])
         return
     if given or found is not None:

@@ -137,16 +137,20 @@ async def test_logging_in_keeps_the_place_and_adds_none(web: Web, system: System
         assert (await ann.claim()).status_code == 200
 
 
-@pytest.mark.parametrize("stood", [False, True], ids=["showed it only", "had a place that ended"])
+@pytest.mark.parametrize("before", ["showed it", "had a place", "had a place in a line that is over"])
 async def test_an_account_joins_a_line_that_asks_for_one_in_a_browser_that_was_invited_before(
-    web: Web, system: System, party: str, stood: bool
+    web: Web, system: System, party: str, before: str
 ) -> None:
     page = f"/events/{party}"
     async with buyer(system, party, web) as ann:
-        if stood:
+        if before != "showed it":
             await ann.join(headers=invitation(party))
+        if before == "had a place":
             await ann.post("leave")
             await ann.until("left")
+        elif before == "had a place in a line that is over":
+            await system.change(party, state="closed")
+            await system.change(party, state="open")
         else:
             token = invitation(party)["x-invitation"]
             await send(ann.client, page, f"{page}/invitation", {"invitation": token})
