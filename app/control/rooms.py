@@ -19,6 +19,7 @@ from app.cache.notices import Notices
 from app.cache.tags import EVENTS, event_tag
 from app.connections import open_redis, open_store, running, timing
 from app.control import sale_schedule
+from app.domain.announcement import Language, Messages, whole
 from app.domain.eta import eta_range_s, pace_of
 from app.domain.line import LOBBY_MINUTES_MAX, Door, DrawStage, Opening, RoomState
 from app.domain.sale import SaleStatus
@@ -30,13 +31,14 @@ from app.processes.shared_clock import SharedClock
 from app.room.answers import ChangeStatus
 from app.room.errors import as_room_unavailable
 from app.room.follow import Rooms
-from app.room.record import RoomRecord, read_record, read_records
+from app.room.record import RoomRecord, messages_as_kept, read_record, read_records
 from app.room.samples import line_samples, samples_and_record
 from app.room.scripts import RoomScripts
 from app.room.view import LineView
 from config.settings import Settings
 
 MESSAGE_CHARS_MAX = 500
+MessageText = Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARS_MAX)]
 CHANGES_SHOWN = 50
 DOORS_OF_OURS = (Door.accounts, Door.verified)
 
@@ -51,7 +53,8 @@ class RefusedChange(ValueError):
 
 class RoomChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What to change; None leaves it. Rates from 0.1 people per second up. `door`: for those who join now.
-    `opening` and `lobby_minutes`: for the next opening."""
+    `opening` and `lobby_minutes`: for the next opening. `messages`: by language; `message`: for everybody whose
+    language has none. Either of them replaces both."""
 
     state: RoomState | None = None
     rate_per_second: Annotated[float, msgspec.Meta(ge=0.1, le=10_000)] | None = None
@@ -60,7 +63,8 @@ class RoomChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     door: Door | None = None
     opening: Opening | None = None
     lobby_minutes: Annotated[int, msgspec.Meta(ge=0, le=LOBBY_MINUTES_MAX)] | None = None
-    message: Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARS_MAX)] | None = None
+    message: MessageText | None = None
+    messages: dict[Language, MessageText] | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -78,6 +82,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     draw: DrawStage
     drawn: int
     message: str
+    messages: Messages
     waiting: int
     admitted: int
     active: int
@@ -104,6 +109,9 @@ class RoomControl:
         if not given:
             return {}
         fields = {"rate" if name == "rate_per_second" else name: value for name, value in given.items()}
+        if wanted.message is not None or wanted.messages is not None:
+            fields["message"], messages = whole(wanted.message, wanted.messages)
+            fields["messages"] = messages_as_kept(messages)
         if wanted.lobby_minutes is not None:
             fields["lobby_ms"] = fields.pop("lobby_minutes") * 60_000
         if wanted.door in DOORS_OF_OURS and await origins.has_room(self.db, event_id):
@@ -157,6 +165,10 @@ class RoomControl:
             raise UnknownRoom(event_id)
         record, asked = await self._record_of(event_id), _asked(wanted)
         old = {name: value for name, value in _asked(_settings_of(record)).items() if name in asked}
+        if "message" in asked and record.messages:
+            old["messages"] = dict(record.messages)  # either of them replaces both
+        if "messages" in asked:
+            old["message"] = record.message
         return await audit_log.record(
             self.db,
             who=who,
@@ -190,6 +202,7 @@ class RoomControl:
             "opening": record.opening.value,
             "lobby_ms": record.lobby_ms,
             "message": record.message,
+            "messages": record.messages,
             "opened_after": record.opened_after,
         }
         await rooms.set_config(self.db, event_id, config)
@@ -255,6 +268,7 @@ def _sample(view: LineView, samples: list[LineSample], now: LineSample) -> Sampl
         draw=view.draw,
         drawn=view.drawn,
         message=view.message,
+        messages=view.messages,
         waiting=waiting,
         admitted=len(view.admitted),
         active=len(view.active),
@@ -301,6 +315,7 @@ def _settings_of(record: RoomRecord) -> RoomChange:
         opening=record.opening,
         lobby_minutes=record.lobby_ms // 60_000,
         message=record.message,
+        messages=record.messages,
     )
 
 

@@ -25,7 +25,7 @@ from app.ledger.room_windows import Window
 from app.room.answers import NO_MARKS, Marks, ScheduleStatus
 from app.room.errors import RoomUnavailable
 from app.room.live_rooms import enter_working_set
-from app.room.record import Birth, RoomRecord, Schedule, read_record
+from app.room.record import Birth, RoomRecord, Schedule, messages_as_kept, read_record
 from app.room.scripts import RoomScripts
 
 MAKE_TRIES = 20
@@ -119,6 +119,7 @@ async def _make(scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: 
     begun = await rooms.begin_generation(db, row.event_id, row.generation, NUMBERS_AHEAD)
     if begun is None:
         return False
+    is_over = begin is RoomState.closed  # and what was said to the line with it
     birth = Birth(
         epoch=begun.epoch,
         generation=begun.generation,
@@ -136,7 +137,8 @@ async def _make(scripts: RoomScripts, db: Database, row: rooms.RoomRow, window: 
         door=Door(config.get("door", Door.open)),
         opening=Opening(config.get("opening", Opening.draw)),
         lobby_ms=int(config.get("lobby_ms", 0)),
-        message="" if begin is RoomState.closed else str(config.get("message", "")),
+        message="" if is_over else str(config.get("message", "")),
+        messages="" if is_over else messages_as_kept(config.get("messages")),
         opened_after=int(config.get("opened_after", 0)),
         recover_ms=RECOVER_MS if lost else 0,
         state_after=begin,

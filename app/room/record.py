@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 from redis.asyncio import Redis
 
 from app import redis_keys
+from app.domain.announcement import Language, Messages
 from app.domain.line import Door, DrawStage, Opening, RoomState
 from app.redis_nodes import execute_each
 from app.room.errors import as_room_unavailable
@@ -17,15 +19,15 @@ from app.room.errors import as_room_unavailable
 class RoomRecord(NamedTuple):
     """A room's settings and counters; times are Unix ms by Redis's clock.
 
-    `bound`: the highest number that may be given, as reserved in SQL. `cursor`: how far admission has come in the order
-    of the line. `opened_after`: the last number before this epoch. `reason`: why the room is closed, "" if an admin
-    closed it. `generation`: how often the room has been made, as SQL counts it, and `made_in` the one in
-    which this one was. `rev`: the number of entries ever
-    written to the room log. `epochs_expired`: the keys up to this epoch have a TTL. `entries`: how many numbers of this
-    epoch are in its draw, once it is `closed`; `drawn`: as many, once that is `done`, and `drawn_of`: how many of them
-    were not given up. `commitment`: of the draw's seed, in hex. `opened_ms`: when an admin opened it before its time,
-    else 0. `beacon_round`: the one named for the draw, 0 without a beacon, for entries that close at `beacon_for_ms`.
-    `state_after`: which state follows `recovering`.
+    `bound`: the highest number that may be given, as reserved in SQL. `cursor`: how far admission has come in the
+    order of the line. `opened_after`: the last number before this epoch. `reason`: why the room is closed, "" if an
+    admin closed it. `message`: for everybody whose language has none in `messages`. `generation`: how often the
+    room has been made, as SQL counts it, and `made_in` the one in which this one was. `rev`: the number of entries
+    ever written to the room log. `epochs_expired`: the keys up to this epoch have a TTL. `entries`: how many
+    numbers of this epoch are in its draw, once it is `closed`; `drawn`: as many, once that is `done`, and
+    `drawn_of`: how many of them were not given up. `commitment`: of the draw's seed, in hex. `opened_ms`: when an
+    admin opened it before its time, else 0. `beacon_round`: the one named for the draw, 0 without a beacon, for
+    entries that close at `beacon_for_ms`. `state_after`: which state follows `recovering`.
     """
 
     state: RoomState
@@ -38,6 +40,7 @@ class RoomRecord(NamedTuple):
     max_active: int
     door: Door
     message: str
+    messages: Messages
     reason: str
     opens_ms: int
     closes_ms: int
@@ -76,6 +79,7 @@ class Birth:
     burst: int
     max_active: int
     message: str = ""
+    messages: str = ""  # JSON: language → text
     opened_after: int = 0
     recover_ms: int = 0
     state_after: RoomState = RoomState.open
@@ -108,6 +112,11 @@ FIELD_OF = {"rate_per_s": "rate", "epochs_expired": "retired"}  # where the hash
 FIELDS = tuple(FIELD_OF.get(name, name) for name in RoomRecord._fields)
 
 
+def messages_as_kept(messages: Mapping[Language, str] | None) -> str:
+    """Texts by language as one field of the hash."""
+    return msgspec.json.encode(messages).decode() if messages else ""
+
+
 def request_record(pipe: Any, event_id: str) -> None:
     """Add the reading of a room's record to a pipeline; pass its result to `record_of`."""
     pipe.hmget(redis_keys.room(event_id), FIELDS)
@@ -124,6 +133,7 @@ def record_of(values: Sequence[bytes | None]) -> RoomRecord | None:
         rate_per_s=float(text.pop("rate_per_s")),
         door=Door(text.pop("door") or Door.open),
         message=text.pop("message"),
+        messages=msgspec.json.decode(text.pop("messages") or "{}", type=Messages),
         reason=text.pop("reason"),
         opening=Opening(text.pop("opening") or Opening.draw),
         draw=DrawStage(text.pop("draw") or DrawStage.done),

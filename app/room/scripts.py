@@ -254,7 +254,7 @@ class RoomScripts:
         return back
 
     async def change(self, event_id: str, fields: dict[str, str | int | float], now_ms: Now = None) -> Changed:
-        """Set state, rate, burst, max_active, door, message, opening or lobby_ms."""
+        """Set state, rate, burst, max_active, door, message (with messages, as JSON), opening or lobby_ms."""
         args: list[Any] = [_now(now_ms), LOG_ENTRIES_MAX, self.timing.draw_ms]
         for field, value in fields.items():
             args += (field, value)

@@ -71,6 +71,7 @@ class LineView:
         "made_in",
         "max_active",
         "message",
+        "messages",
         "meter",
         "number",
         "opened_after",
@@ -119,6 +120,7 @@ class LineView:
         self.max_active = record.max_active
         self.door = record.door
         self.message = record.message
+        self.messages = record.messages
         self.opens_ms = record.opens_ms
         self.closes_ms = record.closes_ms
         self.reason = record.reason  # why it is closed: sale_ended, event_cancelled, or "" for an admin's doing

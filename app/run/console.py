@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from app.control.rooms import RefusedChange, RoomChange, Sample, UnknownRoom, open_room_control
 from app.domain.line import DrawStage, RoomState
@@ -63,7 +64,13 @@ async def change(settings: Settings, event_id: str, wanted: RoomChange, tell: Te
         raise ConsoleError(f"Refused: {error}.") from None
     except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
-    tell(changed, f"{event_id}: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+    tell(changed, f"{event_id}: " + ", ".join(f"{name} {_in_words(value)}" for name, value in changed.items()))
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {inner}" for name, inner in value.items()) or "none"
+    return str(value)
 
 
 async def status(settings: Settings, event_id: str | None, tell: Tell) -> None:

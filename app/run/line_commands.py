@@ -41,16 +41,21 @@ def add_to(add: Add) -> None:
     command.add_argument("event")
     command.add_argument("value", choices=["draw", "first"])
     command.set_defaults(what="opening")
-    command = add("message", _change, "show a message to everyone in line; an empty text removes it", tells=True)
+    command = add("message", _announce, "show a message to everyone in line; an empty text removes it", tells=True)
     command.add_argument("event")
-    command.add_argument("value", metavar="text")
-    command.set_defaults(what="message")
+    command.add_argument("value", metavar="text", nargs="?", help="for everybody whose language has none of its own")
+    command.add_argument("--ko", metavar="text", help="for those who read Korean")
+    command.add_argument("--en", metavar="text", help="for those who read English")
+
+
+def _announce(settings: Settings, args: argparse.Namespace) -> int:
+    messages = {lang: text for lang, text in (("ko", args.ko), ("en", args.en)) if text is not None}
+    if args.value is None and not messages:
+        return refuse("message: no text. Give one, or --ko and --en; an empty one removes what is shown.", 2)
+    return _send(settings, args, {"message": args.value, "messages": messages or None}, "message")
 
 
 def _change(settings: Settings, args: argparse.Namespace) -> int:
-    import msgspec
-
-    from app.control.rooms import RoomChange
     from app.run import console
 
     names = {"rate": "ratePerSecond", "capacity": "maxActive", "lobby": "lobbyMinutes"}
@@ -58,8 +63,17 @@ def _change(settings: Settings, args: argparse.Namespace) -> int:
     given: dict[str, Any] = {field: args.value}
     if args.what in console.STATES:
         given = {"state": console.STATES[args.what]}
+    return _send(settings, args, given, f"{args.what} {args.value}")
+
+
+def _send(settings: Settings, args: argparse.Namespace, given: dict[str, Any], what: str) -> int:
+    import msgspec
+
+    from app.control.rooms import RoomChange
+    from app.run import console
+
     try:
         wanted = msgspec.convert(given, RoomChange)
     except msgspec.ValidationError as error:
-        return refuse(f"{args.what} {args.value}: {console.limit_of(str(error))}.", 2)
+        return refuse(f"{what}: {console.limit_of(str(error))}.", 2)
     return asked(console.change(settings, args.event, wanted, tell_of(args), lambda cost: sure(args, cost)))

@@ -45,6 +45,7 @@ class Model:
     recover_until_ms: int = 0
     state_after: str = "open"
     message: str = ""
+    messages: str = ""  # by language, as they are stored
     holders: dict[str, int] = field(default_factory=dict)
     bucket: Bucket = field(default_factory=lambda: Bucket(0.0, 0.0))
     ended: dict[int, str] = field(default_factory=dict)
@@ -233,7 +234,7 @@ class Model:
         if self._opens(now_ms):
             self.state = "open"
         if 0 < self.closes_ms <= now_ms:
-            self.state, self.reason, self.message = "closed", "sale_ended", ""
+            self.state, self.reason, self.message, self.messages = "closed", "sale_ended", "", ""
         unused, used = (sorted((end, str(n)) for n, end in t.items() if end <= now_ms) for t in self._turns)
         self.sent += [f"lapse:{self.epoch}:{number}:{now_ms}" for _, number in unused]
         ended = [int(number) for _, number in unused + used]
@@ -307,7 +308,8 @@ class Model:
             self.bucket = self.bucket._replace(tokens=min(self.bucket.tokens, self.burst))
         self.max_active = int(fields.get("max_active", self.max_active))
         self.door = Door(str(fields.get("door", self.door)))
-        self.message = str(fields.get("message", "" if is_another else self.message))
+        if is_another or "message" in fields:
+            self.message, self.messages = str(fields.get("message", "")), str(fields.get("messages", ""))
         return True
 
     def _begin(self, epoch: int, now_ms: int) -> None:

@@ -131,7 +131,7 @@ class Line:
     async def stored(self, epoch: int) -> dict[str, Any]:
         """What Redis holds of a line, in the model's shape."""
         words, counts = (
-            ("state", "reason", "message"),
+            ("state", "reason", "message", "messages"),
             ("epoch", "number", "bound", "cursor", "opened_after", "burst", "max_active"),
         )
         room = await self.redis.hmget(
@@ -151,10 +151,10 @@ class Line:
         lane = await self.redis.xrange(redis_keys.lane(EVENT))
         return {
             "room": [
-                *(word.decode() for word in room[:3]),
-                *map(float, room[3:6]),
-                room[6] == b"1",
-                *map(int, room[7:]),
+                *(word.decode() for word in room[:4]),
+                *map(float, room[4:7]),
+                room[7] == b"1",
+                *map(int, room[8:]),
             ],
             "holders": {key: int(value) for key, value in flat if not key.isdigit()},
             "wishes": {int(key): value for key, value in flat if key.isdigit()},

@@ -5,6 +5,7 @@ in whatever order, Redis, the model and every web process's memory agree, and th
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from app.audit.line_replay import due_of
 from app.control import sale_schedule
 from app.control.rooms import RefusedChange, RoomChange
 from app.domain.admission import LATE_MAX_MS, Allowance, Bucket, Clocks
+from app.domain.announcement import Messages
 from app.domain.line import Door, RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
@@ -46,6 +48,14 @@ NUMBERS_AHEAD = 12  # so few that "full" happens
 LONG_MS = TIMING.presence_window_s * 1000 + TIMING.slot_ms
 
 people = st.lists(st.tuples(st.sampled_from(HOLDERS).map(holder_text), st.sampled_from(["", "", WISH])), max_size=6)
+
+
+def _first(message: str | None, messages: Messages | None) -> str:
+    return message or (messages or {}).get("en") or (messages or {}).get("ko") or ""
+
+
+def _stored(messages: Messages | None) -> str:
+    return json.dumps(messages, ensure_ascii=False, separators=(",", ":")) if messages else ""
 
 
 def at_once(rate_per_s: float, burst: int) -> float:
@@ -268,6 +278,7 @@ class LineMachine(RuleBasedStateMachine):
         max_active=st.none() | st.integers(1, 12),
         door=st.sampled_from([None, None, *Door]),
         message=st.sampled_from([None, "", "The band is late."]),
+        messages=st.sampled_from([None, None, {}, {"ko": "늦습니다."}, {"ko": "늦습니다.", "en": "It is late."}]),
     )
     def change_settings(
         self,
@@ -277,10 +288,14 @@ class LineMachine(RuleBasedStateMachine):
         max_active: int | None,
         door: Door | None,
         message: str | None,
+        messages: Messages | None,
     ) -> None:
-        others = {"burst": burst, "max_active": max_active, "door": door, "message": message}
-        wanted = RoomChange(state=RoomState(state) if state else None, rate_per_second=rate, **others)  # type: ignore[arg-type]
+        others = {"burst": burst, "max_active": max_active, "door": door}
+        said = {"message": message, "messages": messages}
+        wanted = RoomChange(state=RoomState(state) if state else None, rate_per_second=rate, **others, **said)  # type: ignore[arg-type]
         given = {"state": state, "rate": rate, **others}
+        if message is not None or messages is not None:
+            given |= {"message": _first(message, messages), "messages": _stored(messages)}
         over = state == "open" and self.model.closes_ms <= self.now_ms
         try:
             self.do(self.line.room_control.change(EVENT, "someone", wanted))
@@ -332,7 +347,7 @@ class LineMachine(RuleBasedStateMachine):
             door=model.door,
         )
         again.bucket = Bucket(0.0, self.now_ms)
-        again.opened_after, again.message = after, model.message
+        again.opened_after, again.message, again.messages = after, model.message, model.messages
         again.opens_ms, again.closes_ms = model.opens_ms, model.closes_ms
         again.state, again.reason = "closed", "" if self.saved == "closed" else "sale_ended"
         if self.saved != "closed" and model.closes_ms > self.now_ms:
@@ -343,7 +358,7 @@ class LineMachine(RuleBasedStateMachine):
             again.recover_until_ms = self.now_ms + sale_schedule.RECOVER_MS
             again.ended = dict.fromkeys(range(after + 1, last + 1), "unproven")
         if again.state == "closed":
-            again.message = ""
+            again.message = again.messages = ""
         self.model = again
 
     @invariant()
@@ -359,7 +374,15 @@ class LineMachine(RuleBasedStateMachine):
             model.burst,
             model.max_active,
         )
-        assert stored["room"] == [model.state, model.reason, model.message, model.rate, *model.bucket, *counts]
+        assert stored["room"] == [
+            model.state,
+            model.reason,
+            model.message,
+            model.messages,
+            model.rate,
+            *model.bucket,
+            *counts,
+        ]
         for name in ("holders", "wishes", "admitted", "active"):
             assert stored[name] == getattr(model, name), name
         assert set(stored["returned"]) == model.returned
@@ -368,7 +391,7 @@ class LineMachine(RuleBasedStateMachine):
     @invariant()
     def a_view_that_followed_equals_one_that_starts_now(self) -> None:
         followed, fresh, model = self.do(self.line.follow()), self.do(self.line.snapshot()), self.model
-        for name in ("epoch", "state", "cursor", "rate_per_s", "burst", "max_active", "message", "rev"):
+        for name in ("epoch", "state", "cursor", "rate_per_s", "burst", "max_active", "message", "messages", "rev"):
             assert getattr(followed, name) == getattr(fresh, name), name
         assert (followed.admitted, followed.active) == (fresh.admitted, fresh.active) == (model.admitted, model.active)
         for number in range(model.opened_after + 1, model.number + 2):

@@ -168,6 +168,25 @@ async def test_a_message_ends_with_the_state_it_was_sent_in(room: Room) -> None:
     assert ((await room.view()).state, (await room.view()).message) == (RoomState.closed, "")
 
 
+async def test_the_texts_by_language_end_with_their_message(room: Room) -> None:
+    texts = '{"ko":"여덟 시에 옵니다."}'
+    for given in ({"state": "paused", "message": "Back at eight.", "messages": texts}, {"burst": 7}):
+        await room.change(**given)
+        assert (await room.view()).messages == {"ko": "여덟 시에 옵니다."}
+    await room.change(state="open")
+    assert (await room.view()).messages == {}
+    await room.change(message="Hurry.", messages=texts)
+    await room.scripts.schedule(EVENT, Schedule(opens_ms=0, version=2, closes_ms=room.clock.redis_ms + 500))
+    await room.tick(501)
+    assert (await room.view()).messages == {}
+
+
+async def test_a_cancellation_takes_the_texts_by_language_away(room: Room) -> None:
+    await room.change(message="Hurry.", messages='{"ko":"서두르세요."}')
+    await room.scripts.schedule(EVENT, Schedule(opens_ms=0, version=2, cancelled=True))
+    assert (await room.view()).messages == {}
+
+
 async def test_a_message_ends_with_the_sale(room: Room) -> None:
     await room.change(message="Hurry.")
     await room.scripts.schedule(EVENT, Schedule(opens_ms=0, version=2, closes_ms=room.clock.redis_ms + 500))

@@ -25,6 +25,7 @@ LOBBY = Sample(
     draw=DrawStage.ahead,
     drawn=0,
     message="",
+    messages={},
     waiting=1_234,
     admitted=0,
     active=0,

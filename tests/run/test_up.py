@@ -281,6 +281,9 @@ def test_an_operator_steers_from_the_command_line(system: Up) -> None:
     assert system.command("lobby", "small", "90").stdout == "small: lobbyMinutes 90\n"
     assert system.command("lobby", "small", "1441").returncode == 2
     assert system.command("message", "small", "The band is late.").returncode == 0
+    told = system.command("message", "small", "--ko", "늦습니다.", "--en", "Late.").stdout
+    assert told == "small: messages ko 늦습니다.; en Late.\n"
+    assert system.command("message", "small").returncode == 2
     assert system.command("pause", "small").stdout == "small: state paused\n"
     said = system.command("status", "small").stdout.splitlines()
     assert said[0].split()[:3] == ["event", "state", "waiting"]

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from app.domain.announcement import Messages
 from app.domain.line import Place
 from app.room.view import LineView, Position
 
 BEFORE_TURN = (Place.waiting, Place.lobby)  # nothing is reserved for who stands there
 Extra = Callable[[str, int, int], bytes]  # (event_id, epoch, number) → `,"reservation":{…}` or nothing
 
-_messages: dict[str, tuple[str, str, bytes]] = {}  # event id → message, reason and their members, encoded once
+Said = tuple[str, Messages, str]  # the message, those by language, the reason
+_messages: dict[str, tuple[Said, bytes]] = {}  # event id → what was said, and its members, encoded once
 
 
 def encode_position(view: LineView, number: int, reservation: Extra) -> bytes:
@@ -67,9 +69,14 @@ def iso_ms(at_ms: int) -> bytes:
 
 def _message(view: LineView) -> bytes:
     """What an admin says, and why the room is closed if the clock or a cancellation closed it."""
-    known = _messages.get(view.event_id)
-    if known is None or known[:2] != (view.message, view.reason):
-        said = b',"message":%s' % msgspec.json.encode(view.message) if view.message else b""
-        said += b',"reason":"%s"' % view.reason.encode() if view.reason else b""
-        known = _messages[view.event_id] = (view.message, view.reason, said)
-    return known[2]
+    known, said = _messages.get(view.event_id), (view.message, view.messages, view.reason)
+    if known is None or known[0] != said:
+        members = message_members(view) + (b',"reason":"%s"' % view.reason.encode() if view.reason else b"")
+        known = _messages[view.event_id] = (said, members)
+    return known[1]
+
+
+def message_members(view: LineView) -> bytes:
+    """What an admin says to everybody, each member after a comma; nothing if there is nothing to say."""
+    members = b',"message":%s' % msgspec.json.encode(view.message) if view.message else b""
+    return members + (b',"messages":%s' % msgspec.json.encode(view.messages) if view.messages else b"")

@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import structlog
 from starlette.types import Receive, Send
 
+from app.domain.announcement import Messages
 from app.domain.line import Place, RoomState
 from app.domain.ticket import Ticket
 from app.http.hot.connections import Shares
-from app.http.line.position import Extra, position_members
+from app.http.line.position import Extra, message_members, position_members
 from app.lane.commands import Outcome
 from app.room.follow import Rooms
 from app.room.presence import People
@@ -35,6 +35,7 @@ STREAMS_PER_TICKET_MAX = 4
 NEAR = 50  # people ahead up to which every move is told
 FAR_S = 2.0  # further back, at most one message in this time
 RETRY_MS = 2_000
+NOTHING_SAID = b'"message":""'
 
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -51,12 +52,12 @@ class Stream:
         "ends_s",
         "epoch",
         "holder",
-        "message",
         "next_s",
         "number",
         "place",
         "reservation",
         "rev",
+        "said",
         "send",
         "taken_s",
         "task",
@@ -73,7 +74,7 @@ class Stream:
         self.send = send
         self.reservation = reservation
         self.place = Place.unknown
-        self.message = ""
+        self.said: tuple[str, Messages] = "", {}
         self.rev = -1
         self.next_s = 0.0
         self.taken_s = now_s
@@ -177,7 +178,7 @@ class Hub:
             return False
         if view.is_taken(stream.number, stream.holder):  # this browser has another ticket now, or nobody is here
             return True
-        if stream.message != view.message or view.state is RoomState.closed:
+        if stream.said != (view.message, view.messages) or view.state is RoomState.closed:
             return True
         number = stream.number
         if stream.place is Place.lobby and not view.in_lobby(number):
@@ -188,7 +189,7 @@ class Hub:
 
     def _write(self, stream: Stream, now_s: float) -> None:
         over = now_s >= stream.ends_s or stream.view.is_taken(stream.number, stream.holder)
-        told = stream.place, stream.message, stream.rev
+        told = stream.place, stream.said, stream.rev
         text = b"event: reconnect\ndata: {}\n\n" if over else self._text(stream, now_s)
         closing = over or self._is_final(stream)
         if _send_now(stream.send(_chunk(text, more=not closing))):
@@ -200,7 +201,7 @@ class Hub:
             if stream.task is not None:
                 stream.task.cancel()
         else:  # nothing was told: the next round says it again
-            stream.place, stream.message, stream.rev = told
+            stream.place, stream.said, stream.rev = told
         if closing:
             self.streams.pop(stream, None)
 
@@ -215,7 +216,7 @@ class Hub:
         view = stream.view
         if stream.epoch != view.epoch:
             return b'{"reason":"room_closed"}'
-        said = b',"message":%s' % msgspec.json.encode(view.message) if view.message else b""
+        said = message_members(view)
         said += stream.reservation(view.event_id, stream.epoch, stream.number)
         return b'{"reason":"%s"%s}' % (view.reason.encode() or b"room_closed", said)
 
@@ -230,11 +231,12 @@ class Hub:
         text = b"id: %d\nevent: %s\ndata: {%s}\n\n" % (view.rev, b"admitted" if turned else b"position", body)
         if view.drawn and stream.place is Place.lobby and position.place is not Place.lobby:
             text = b"event: drawn\ndata: {%s}\n\n" % body + text
-        if view.message != stream.message and stream.place is not Place.unknown:
-            text += b'event: message\ndata: {"message":%s}\n\n' % msgspec.json.encode(view.message)
+        said = view.message, view.messages
+        if stream.said != said and stream.place is not Place.unknown:
+            text += b"event: message\ndata: {%s}\n\n" % (message_members(view)[1:] or NOTHING_SAID)
         if position.place in (Place.left, Place.lapsed):
             text += b'event: closed\ndata: {"reason":"%s"}\n\n' % position.place.encode()
-        stream.place, stream.message, stream.rev = position.place, view.message, view.rev
+        stream.place, stream.said, stream.rev = position.place, said, view.rev
         stream.next_s = now_s + (FAR_S if position.ahead > NEAR or position.place is Place.lobby else PUMP_GAP_S / 2)
         return text
 

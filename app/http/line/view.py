@@ -61,7 +61,7 @@ def wait_view(t: Texts, position: Mapping[str, Any], zone: str) -> WaitView:
         opens_at=datetime.fromisoformat(position["opensAt"]) if "opensAt" in position else None,
         drawn_of=position.get("drawnOf", 0),
         eta=eta_words(t, position.get("etaSeconds"), room),
-        message=position.get("message") or "",
+        message=position.get("messages", {}).get(t.lang, position.get("message", "")),
         lead=t(turn_key(position)),
         claim_before=t.time(datetime.fromisoformat(before), zone) if before else "",
         refresh_s={"lobby": WAITING_REFRESH_S, "waiting": WAITING_REFRESH_S, "admitted": TURN_REFRESH_S}.get(state, 0),

@@ -7,7 +7,7 @@
 -- KEYS: 1 room  2 log
 -- ARGV: 1 now_ms or ""  2 log_max  3 draw_ms: how long after an opening entries are taken
 --   4.. {field, value}
---   fields: state rate burst max_active door message opening lobby_ms
+--   fields: state rate burst max_active door message messages opening lobby_ms
 -- Returns: {changed | missing | refused, state before}      Cost: O(1)
 local room = KEYS[1]
 local log = KEYS[2]
@@ -35,7 +35,10 @@ for at = 4, #ARGV, ARGS_PER_FIELD do
 end
 local asked = wanted.state or is.state
 if asked ~= is.state and not NEXT_STATES[is.state][asked] then return {'refused', is.state} end
-if asked ~= is.state and not wanted.message then wanted.message = '' end
+if asked ~= is.state and not wanted.message then
+  wanted.message = ''
+  wanted.messages = ''
+end
 if is.state == 'recovering' and asked ~= 'closed' then -- it does so once everybody may be back
   wanted.state_after = wanted.state
   wanted.state = nil

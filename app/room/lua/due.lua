@@ -55,7 +55,7 @@ if state == 'open' and (is.draw == 'ahead' or is.draw == 'closed') then
 end
 if closes > 0 and closes <= now then
   state = 'closed'
-  redis.call('HSET', room, 'message', '') -- it was about the line that is over
+  redis.call('HSET', room, 'message', '', 'messages', '') -- about the line that is over
 end
 
 local numbers = {}

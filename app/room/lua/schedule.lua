@@ -35,7 +35,7 @@ local goes_on = closes == '0' or tonumber(closes) > now
 if cancelled then
   state = 'closed'
   reason = 'event_cancelled'
-  redis.call('HSET', room, 'message', '') -- the reason says why, in everybody's language
+  redis.call('HSET', room, 'message', '', 'messages', '') -- the reason says why
 elseif state == 'closed' and reason == 'sale_ended' and goes_on then
   state = opens_later and 'scheduled' or 'open'
   reason = ''

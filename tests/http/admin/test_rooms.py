@@ -19,7 +19,7 @@ from app.control.rooms import RoomChange, RoomControl
 from app.domain.ticket import holder_text
 from app.http.accounts.tokens import LOGIN_AUDIENCE, SESSION_AUDIENCE, Session
 from app.http.admin import rooms as admin
-from app.ledger import audit_log
+from app.ledger import audit_log, rooms
 from tests.http.buyer import Stream, assert_problem, buyer, without_id
 from tests.http.system import ADMIN, BUYER, System
 from tests.waiting import wait_until
@@ -224,6 +224,22 @@ async def test_every_setting_can_be_changed_and_is_remembered_with_who_and_when(
         assert (await client.patch(room(event_id), json={})).json()["changes"] == again["changes"]
 
 
+async def test_a_message_in_two_languages_is_remembered_and_replaced_as_a_whole(system: System, event_id: str) -> None:
+    texts = {"ko": "잠시만요", "en": "A moment"}
+    async with system.web.client(headers=await system.bearer()) as client:
+        said = (await client.patch(room(event_id), json={"messages": texts})).json()
+        assert (said["message"], said["messages"]) == ("A moment", texts)
+        stored = await rooms.get(system.db, event_id)
+        assert stored is not None
+        assert stored.config["messages"] == texts, "a room made again says it again"
+        again = (await client.patch(room(event_id), json={"message": "Go"})).json()
+        assert (again["message"], again["messages"]) == ("Go", {})
+        page = (await client.get(f"/admin/events/{event_id}", params={"lang": "en"})).text
+        assert "messages: ko: 잠시만요; en: A moment" in page
+        latest = (await audit_log.room_changes(system.db, event_id, 1))[0].change
+        assert latest == {"message": "Go", "was": {"message": "A moment", "messages": texts}}
+
+
 async def test_a_change_is_written_down_before_it_is_made(system: System, event_id: str) -> None:
     """The process dies between the two: the trail may say more than was done, never less."""
     control = system.state["room_control"]
@@ -298,6 +314,9 @@ async def _bring(client: httpx2.AsyncClient, event_id: str, state: str) -> None:
         {"maxActive": -5},
         {"message": "x" * 501},
         {"message": 5},
+        {"messages": {"ko": "x" * 501}},
+        {"messages": {"fr": "Bientôt"}},
+        {"messages": "x"},
         {"state": "OPEN"},
         {"state": ""},
         {"state": ["open"]},

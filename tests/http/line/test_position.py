@@ -10,6 +10,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.announcement import Messages
 from app.domain.line import Place, RoomState
 from app.http.line.position import encode_position, iso_ms
 from app.room.view import LineView, Position
@@ -23,6 +24,7 @@ class Standing(LineView):
 
     def __init__(self, event_id: str, state: RoomState, message: str, position: Position, reason: str = "") -> None:
         super().__init__(event_id)
+        self.messages: Messages = {}
         self.state, self.message, self.given, self.reason = state, message, position, reason
         self.drawn = self.drawn_of = 0
         self.opens_ms = 0
@@ -34,6 +36,7 @@ class Standing(LineView):
 @given(
     state=st.sampled_from(RoomState),
     message=st.text(max_size=60),
+    messages=st.dictionaries(st.sampled_from(["ko", "en"]), st.text(max_size=20)),
     reason=st.sampled_from(["", "sale_ended", "event_cancelled"]),
     place=st.sampled_from([place for place in Place if place is not Place.unknown]),
     number=NUMBERS,
@@ -49,6 +52,7 @@ class Standing(LineView):
 def test_a_position_is_what_an_encoder_would_give(
     state: RoomState,
     message: str,
+    messages: Messages,
     reason: str,
     place: Place,
     number: int,
@@ -63,6 +67,7 @@ def test_a_position_is_what_an_encoder_would_give(
 ) -> None:
     view = Standing("gig", state, message, Position(place, number, ahead, eta, poll_after_ms, until_ms), reason)
     view.full = full
+    view.messages = messages if message else {}  # there is a text for everybody wherever there is any
     view.drawn = view.drawn_of = drawn_of
     view.opens_ms = opens_ms
     member = b"" if reservation is None else b',"reservation":%s' % msgspec.json.encode(reservation)
@@ -80,6 +85,8 @@ def test_a_position_is_what_an_encoder_would_give(
         expected["pollAfterMs"] = poll_after_ms
     if message:
         expected["message"] = message
+    if view.messages:
+        expected["messages"] = messages
     if reason:
         expected["reason"] = reason
     if place is Place.waiting and full:
@@ -101,6 +108,13 @@ def test_a_new_message_replaces_the_one_before_it(first: str, second: str) -> No
     for message in (first, second, first):
         body = json.loads(encode_position(Standing("gig", RoomState.open, message, position), 1, lambda *_: b""))
         assert body.get("message", "") == message
+
+
+def test_another_text_of_one_language_replaces_the_one_before_it() -> None:
+    view = Standing("gig", RoomState.open, "Late", Position(Place.waiting, 1, 0, None, 1000, 0))
+    for messages in ({"ko": "늦음"}, {"ko": "곧"}, {"ko": "곧", "en": "Late"}):
+        view.messages = messages  # type: ignore[assignment]
+        assert json.loads(encode_position(view, 1, lambda *_: b""))["messages"] == messages
 
 
 @given(at_ms=MS)

@@ -71,6 +71,38 @@ async def test_a_message_reaches_everyone_who_waits(system: System, event_id: st
         assert (await one.position())["message"] == text
 
 
+async def test_a_message_is_told_in_every_language_it_has(system: System, event_id: str) -> None:
+    await system.change(event_id, state="paused")
+    texts = {"ko": "십 분만요", "en": "Ten minutes"}
+    async with buyer(system, event_id) as ann:
+        await ann.join()
+        async with ann.stream() as stream:
+            await stream.next("position")
+            await system.change(event_id, messages=texts)
+            assert (await stream.next("message")).data == {"message": "Ten minutes", "messages": texts}
+            await system.change(event_id, messages={"ko": "오 분만요", "en": "Ten minutes"})
+            told = (await stream.next("message")).data
+            assert told["messages"]["ko"] == "오 분만요", "one language alone is news as well"
+            await system.change(event_id, messages={"ko": "", "en": " "})
+            assert (await stream.next("message")).data == {"message": ""}
+            assert not {"message", "messages"} & set(await ann.position())
+
+
+async def test_who_reads_a_language_without_a_text_reads_the_other(system: System, event_id: str) -> None:
+    await system.change(event_id, state="paused")
+    async with buyer(system, event_id) as ann:
+        await ann.join()
+        for given, korean, english in (
+            ({"message": "Wait", "messages": {"ko": "기다려요"}}, "기다려요", "Wait"),
+            ({"messages": {"ko": "곧요"}}, "곧요", "곧요"),
+            ({"message": "Soon"}, "Soon", "Soon"),
+        ):
+            await system.change(event_id, **given)
+            for lang, said in (("ko", korean), ("en", english)):
+                page = (await ann.client.get(f"/events/{event_id}/wait", params={"lang": lang})).text
+                assert f"<span>{said}</span>" in page
+
+
 async def test_a_hold_answered_after_the_turn_is_told_at_once(system: System, event_id: str) -> None:
     async with buyer(system, event_id) as ann:
         await ann.join()

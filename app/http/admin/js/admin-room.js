@@ -60,10 +60,24 @@ function render(sample) {
   buttons();
   opening();
   for (const form of document.querySelectorAll("form[data-field]")) {
-    const input = form.querySelector("input, textarea");
+    const input = form.querySelector("input");
     const server = String(numbers[form.dataset.field] ?? "");
     if (input.value === (input.dataset.server ?? input.value) && document.activeElement !== input) input.value = server;
     input.dataset.server = server;
+  }
+  showMessage();
+}
+
+/** What those read who read a language: its own text, or the one that is in none. */
+const messageIn = ({ message, messages }, lang) => messages[lang] ?? (Object.keys(messages).length ? "" : message);
+
+const textareas = () => $("message").querySelectorAll("textarea");
+
+function showMessage() {
+  for (const area of textareas()) {
+    const server = messageIn(numbers, area.dataset.lang);
+    if (area.value === (area.dataset.server ?? area.value) && document.activeElement !== area) area.value = server;
+    area.dataset.server = server;
   }
 }
 
@@ -87,8 +101,9 @@ function record(sample) {
   for (const chart of charts) chart.show(samples);
 }
 
-const inWord = (field, value) => (field === "state" ? t(`line.room.${value}`) : ["door", "opening"].includes(field) ? t(`admin.room.${field}.${value}`) : show(value));
-const inWords = (change) => Object.entries(change).map(([field, value]) => `${t(`admin.room.field.${field}`)}: ${inWord(field, value)}`).join(", ");
+const inWord = (field, value) => (typeof value === "object" ? inWords(value) : field === "state" ? t(`line.room.${value}`) : ["door", "opening"].includes(field) ? t(`admin.room.${field}.${value}`) : show(value));
+const fieldName = (field) => (data.texts[`admin.room.field.${field}`] ? t(`admin.room.field.${field}`) : field);
+const inWords = (change) => Object.entries(change).map(([field, value]) => `${fieldName(field)}: ${inWord(field, value)}`).join(", ");
 
 function showChanges(changes) {
   if (!changes?.length) return;
@@ -127,12 +142,21 @@ for (const form of document.querySelectorAll("form[data-field]")) {
   form.addEventListener("invalid", (event) => { event.preventDefault(); event.target.focus(); refuse(event.target, said); }, true);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const input = form.querySelector("input, textarea");
-    const value = form.dataset.kind === "number" ? Number(input.value) : input.value.trim();
+    const input = form.querySelector("input");
     input.dataset.server = input.value;
-    change({ [form.dataset.field]: value }, said);
+    change({ [form.dataset.field]: Number(input.value) }, said);
   });
 }
+$("message").addEventListener("input", () => { $("message-said").textContent = ""; });
+$("message").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const messages = {};
+  for (const area of textareas()) {
+    messages[area.dataset.lang] = area.value.trim();
+    area.dataset.server = area.value;
+  }
+  change({ messages }, $("message-said"));
+});
 for (const button of document.querySelectorAll("button[data-state]")) {
   button.addEventListener("click", () => {
     button.closest("details")?.removeAttribute("open");
@@ -170,7 +194,8 @@ async function showAddresses() {
 
 /** What another admin changed is in the list as well. */
 async function followChanges(before, after) {
-  const changed = [...document.querySelectorAll("form[data-field]")].some(({ dataset: { field } }) => field in after && after[field] !== before[field]);
+  const changed = [...document.querySelectorAll("form[data-field]")].some(({ dataset: { field } }) => field in after && after[field] !== before[field])
+    || after.message !== before.message || JSON.stringify(after.messages) !== JSON.stringify(before.messages);
   if (changed || after.state !== before.state) showChanges((await call("GET", url)).changes);
 }
 

@@ -38,7 +38,8 @@ function showRoom(next) {
   $("room-sentence").textContent = t(`line.room.says.${next}`);
 }
 
-function showMessage(text) {
+function showMessage({ message, messages }) {
+  const text = messages?.[data.lang] ?? message;
   const box = $("message");
   if ((box.querySelector("span")?.textContent ?? "") === (text ?? "")) return;
   box.replaceChildren();
@@ -164,11 +165,11 @@ function leave() {
 }
 
 function news(name, position) {
-  if (name === "message") return showMessage(position.message);
+  if (name === "message") return showMessage(position);
   if (position.reason === "left" || position.state === "left") return leave();
   if (name === "closed") return position.reason === "lapsed" ? over("lapsed") : close(position);
   showRoom(lineWord(position));
-  showMessage(position.message);
+  showMessage(position);
   if (["lobby", "waiting", "admitted"].includes(position.state) && position.room === "closed") return close(position);
   const changed = position.state !== state;
   state = position.state;
