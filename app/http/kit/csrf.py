@@ -30,6 +30,7 @@ COOKIE = b"tiketi_form"
 COOKIE_BYTES = 16
 COOKIE_CHARS_MAX = 64
 TOKEN_BYTES = 16
+MARK_BYTES = 8
 FIELD = "csrf"
 OURS = (b"same-origin", b"none")  # none: typed into the address bar, or a bookmark
 _DRAWN = "tiketi.form_cookie"  # where a cookie made for this answer waits in the scope
@@ -84,6 +85,15 @@ def csrf_of(request: Request[Any]) -> str:
 
 def csrf_field(request: Request[Any]) -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, csrf_of(request))
+
+
+def forms_for(request: Request[Any]) -> str:
+    """Names the browser and session that this answer's forms are good for, and opens nothing: open pages compare it to
+    know that a log-in in another tab has made theirs stale. Empty if there is neither."""
+    headers = request.scope["headers"]
+    browser, session = _browser(headers) or request.scope.get(_DRAWN) or b"", cookie(headers, SESSION_COOKIE) or b""
+    named = blake2b(browser + b"\0" + session, digest_size=MARK_BYTES, person=b"tiketi tabs")
+    return named.hexdigest() if browser or session else ""
 
 
 def form_cookies(request: Request[Any]) -> list[tuple[bytes, bytes]]:

@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from app.http.kit.brand import brand_of
 from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
 from app.http.kit.cookies import set_cookie
-from app.http.kit.csrf import csrf_field, form_cookies
+from app.http.kit.csrf import csrf_field, form_cookies, forms_for
 from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, TEXTS_OF_SITES, Lang, Texts, texts_for
 from app.http.kit.menu import menu_of
 from app.http.kit.static_files import STATIC_URL
@@ -71,7 +71,12 @@ def page(
         "notice_text": "",
         "brand": brand_of(request),
     }
-    defaults |= {"csrf_field": partial(csrf_field, request), "account": _account(request), "here": _here(request)}
+    defaults |= {
+        "csrf_field": partial(csrf_field, request),
+        "forms_for": partial(forms_for, request),
+        "account": _account(request),
+        "here": _here(request),
+    }
     section = str(context.get("section", request.url.path))
     defaults |= {"section": section, "current": partial(_current, section)}
     defaults |= {"in_language": partial(_in_language, request), "menu": partial(menu_of, request)}
