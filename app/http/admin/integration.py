@@ -13,7 +13,10 @@ from app.http.kit.answers import json_answer
 from app.http.kit.api import ApiRoute, Who, query_of
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
+from app.http.origins.connector_config import guarded_rooms
 from app.http.state import State
+from app.origins.connector.integration import unsaid
+from app.origins.connector.unsaid import How, Unsaid
 from app.origins.directory import KnownRoom
 from app.origins.snippets import UPSTREAM, UPSTREAM_USUAL, Fail, Site, Snippet, snippets
 from app.origins.wanted import Id
@@ -37,12 +40,22 @@ class SnippetShown(Shape, frozen=True, kw_only=True):
     text: str
 
 
+class NotForConnectors(Shape, frozen=True, kw_only=True):
+    """A rule of a room (`rule`: its place, from 0) that connectors are not told as it is, and `parts` of it why."""
+
+    room: str
+    rule: int
+    how: How
+    parts: list[str]
+
+
 class Integration(Shape, frozen=True, kw_only=True):
-    """`room`: None, and no snippets, of an origin that has none."""
+    """`room`: None, and no snippets, of an origin that has none. `notForConnectors`: of an origin with a customerId."""
 
     origin: str
     room: str | None
     snippets: list[SnippetShown]
+    not_for_connectors: list[NotForConnectors]
 
 
 def room_of(state: State, origin_id: str, room_id: str | None) -> KnownRoom | None:
@@ -68,8 +81,16 @@ def snippets_of(state: State, room: KnownRoom, upstream: str) -> list[Snippet]:
         name=room.name,
         target=room.target_url,
         upstream=upstream,
+        customer=room.origin.customer_id,
     )
     return list(snippets(site))
+
+
+def unsaid_of(state: State, room: KnownRoom | None) -> list[Unsaid]:
+    """What the connectors of this room's origin are not told as its rules say it; nothing, if it has none."""
+    if room is None or room.origin.customer_id is None:
+        return []
+    return unsaid(sorted(room.origin.hosts), guarded_rooms(state, room.origin.id))
 
 
 async def show(request: Request[State]) -> Response:
@@ -78,7 +99,12 @@ async def show(request: Request[State]) -> Response:
     room = room_of(request.state, origin_id, query.room)
     found = [] if room is None else snippets_of(request.state, room, query.upstream)
     shown = [SnippetShown(name=each.name, file=each.file, fail=each.fail, text=each.text) for each in found]
-    return json_answer(Integration(origin=origin_id, room=None if room is None else room.id, snippets=shown))
+    lost = [
+        NotForConnectors(room=each.room, rule=each.rule, how=each.how, parts=list(each.parts))
+        for each in unsaid_of(request.state, room)
+    ]
+    room_id = None if room is None else room.id
+    return json_answer(Integration(origin=origin_id, room=room_id, snippets=shown, not_for_connectors=lost))
 
 
 routes = [

@@ -39,9 +39,14 @@ async def show(request: Request[State]) -> Response:
     if not origin.has_key(key.decode("latin-1"), state["clock"].seconds()):
         raise Problem("api_key_wrong")
     rooms = [room for room in state["origins"].rooms.values() if room.origin.id == origin.id]
-    guarded = [GuardedRoom(id=room.id, pass_s=room.pass_s, rules=room.rules.objects) for room in rooms]
     version = origin.version + sum(room.version for room in rooms)
-    return json_answer(integration_of(_shop(request, origin, version), guarded))
+    return json_answer(integration_of(_shop(request, origin, version), guarded_rooms(state, origin.id)))
+
+
+def guarded_rooms(state: State, origin_id: str) -> list[GuardedRoom]:
+    """The rooms of an origin, as far as connectors have to know them."""
+    rooms = [room for room in state["origins"].rooms.values() if room.origin.id == origin_id]
+    return [GuardedRoom(id=room.id, pass_s=room.pass_s, rules=room.rules.objects) for room in rooms]
 
 
 def _shop(request: Request[State], origin: KnownOrigin, version: int) -> Shop:

@@ -5,13 +5,14 @@ Every key that connectors read is there with its true type; their first integrat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from app.domain.targets import DEVELOPMENT
-from app.origins.connector.triggers import AMBIGUOUS, PATH, URL, Any_, Part, triggers_of, url_part
+from app.origins.connector.triggers import AMBIGUOUS, HOST, PATH, URL, Any_, Part, triggers_of, url_part
+from app.origins.connector.unsaid import How, Unsaid, unsaid_of
 
 FORMAT = "1.0.0.3"
 ANY_PAGE = url_part(URL, "*")
@@ -43,15 +44,10 @@ class Shop:
 def integration_of(shop: Shop, rooms: Sequence[GuardedRoom]) -> dict[str, Any]:
     """The whole configuration. Rooms that are for some requests only come before one that is for all others; what such
     a room lets pass may need a pass of another, so only the last room of all says what needs none."""
-    ordered = sorted(rooms, key=lambda room: (not _is_for_some(room), room.id))
-    made: list[dict[str, Any]] = []
-    unsaid: list[str] = []
-    for place, room in enumerate(ordered, start=1):
-        integrations, left_out = _integrations(shop, room, is_last=place == len(ordered))
-        made += integrations
-        unsaid += [f"{room.id} rules[{at}]" for at in left_out]
+    made = [each for room, is_last in _ordered(rooms) for each in _integrations(shop, room, is_last=is_last)]
+    lost = [f"{each.room} rules[{each.rule}]" for each in unsaid(shop.hosts, rooms) if each.how is not How.wider]
     return {
-        "Description": shop.name if not unsaid else f"{shop.name} (not for connectors: {', '.join(unsaid)})",
+        "Description": shop.name if not lost else f"{shop.name} (not for connectors: {', '.join(lost)})",
         "Integrations": made,
         "CustomerId": shop.customer_id,
         "AccountId": shop.customer_id,
@@ -61,34 +57,59 @@ def integration_of(shop: Shop, rooms: Sequence[GuardedRoom]) -> dict[str, Any]:
     }
 
 
+def unsaid(hosts: Sequence[str], rooms: Sequence[GuardedRoom]) -> list[Unsaid]:
+    """What the configuration does not say as the rules do, in its order."""
+    found = [
+        unsaid_of(room.id, place, rule, is_last=is_last, hosts=hosts)
+        for room, is_last in _ordered(rooms)
+        for place, rule in enumerate(_rules_said(room))
+    ]
+    return [each for each in found if each is not None]
+
+
+def _ordered(rooms: Sequence[GuardedRoom]) -> list[tuple[GuardedRoom, bool]]:
+    """Each with whether it is the last."""
+    ordered = sorted(rooms, key=lambda room: (not _is_for_some(room), room.id))
+    return [(room, place == len(ordered)) for place, room in enumerate(ordered, start=1)]
+
+
+def _rules_said(room: GuardedRoom) -> Sequence[Mapping[str, Any]]:
+    """But for the last one of a room that is for some requests, which a configuration says by saying nothing."""
+    return room.rules[:-1] if _is_for_some(room) else room.rules
+
+
 def _is_for_some(room: GuardedRoom) -> bool:
     """Whether its rules end with one that lets everything else pass."""
     return bool(room.rules) and room.rules[-1] == {"action": "pass"}
 
 
-def _integrations(shop: Shop, room: GuardedRoom, *, is_last: bool) -> tuple[list[dict[str, Any]], list[int]]:
-    """Those of one room, and the places of its rules that are left out or said in part."""
-    made: list[dict[str, Any]] = []
-    left_out: list[int] = []
+def _integrations(shop: Shop, room: GuardedRoom, *, is_last: bool) -> Iterator[dict[str, Any]]:
+    """Those of one room, each once more for hosts of development if there are others beside them."""
     if is_last:
-        made.append(_integration(shop, room, f"{room.id} unclear", "Queue", [_trigger([UNCLEAR_PATH])]))
-    for_some = _is_for_some(room)
-    rules = room.rules[:-1] if for_some else room.rules
-    for place, rule in enumerate(rules):
+        yield from _by_host(shop, room, f"{room.id} unclear", "Queue", [[UNCLEAR_PATH]])
+    for place, rule in enumerate(_rules_said(room)):
         lets_pass = rule["action"] == "pass"
         found = triggers_of(rule, wider=not lets_pass, hosts=shop.hosts) if is_last or not lets_pass else None
-        if not found:
-            left_out.append(place)
-            continue
-        name = f"{room.id} rules[{place}]"
-        made.append(_integration(shop, room, name, "Ignore" if lets_pass else "Queue", _triggers(found)))
-    if not for_some:
-        made.append(_integration(shop, room, room.id, "Queue", [_trigger([ANY_PAGE])]))
-    return made, left_out
+        if found:
+            name, action = f"{room.id} rules[{place}]", "Ignore" if lets_pass else "Queue"
+            yield from _by_host(shop, room, name, action, found)
+    if not _is_for_some(room):
+        yield from _by_host(shop, room, room.id, "Queue", [[ANY_PAGE]])
 
 
-def _triggers(found: Any_) -> list[dict[str, Any]]:
-    return [_trigger(parts or [ANY_PAGE]) for parts in found]
+def _by_host(shop: Shop, room: GuardedRoom, name: str, action: str, found: Any_) -> Iterator[dict[str, Any]]:
+    """A browser keeps no Secure cookie of a host that is reached by http; all others get one."""
+    here = [host.removeprefix(DEVELOPMENT) for host in shop.hosts if host.startswith(DEVELOPMENT)]
+    if here and action != "Ignore":
+        names = sorted({*here, *(host.partition(":")[0] for host in here)})
+        at = [
+            url_part(URL, *(f"{DEVELOPMENT}{host}/" for host in here), IsIgnoreCase=True),
+            url_part(HOST, *names, whole=True, IsIgnoreCase=True),
+        ]
+        triggers = [_trigger([*parts, *at]) for parts in found]
+        yield _integration(room, f"{name} (development)", action, triggers, shop=shop, secure=False)
+    triggers = [_trigger(parts or [ANY_PAGE]) for parts in found]
+    yield _integration(room, name, action, triggers, shop=shop, secure=True)
 
 
 def _trigger(parts: list[Part]) -> dict[str, Any]:
@@ -96,7 +117,7 @@ def _trigger(parts: list[Part]) -> dict[str, Any]:
 
 
 def _integration(
-    shop: Shop, room: GuardedRoom, name: str, action: str, triggers: list[dict[str, Any]]
+    room: GuardedRoom, name: str, action: str, triggers: list[dict[str, Any]], *, shop: Shop, secure: bool
 ) -> dict[str, Any]:
     return {
         "Name": name,
@@ -104,7 +125,7 @@ def _integration(
         "EventId": room.id,
         "CookieDomain": "",
         "IsCookieHttpOnly": True,
-        "IsCookieSecure": not any(host.startswith(DEVELOPMENT) for host in shop.hosts),
+        "IsCookieSecure": secure,
         "LayoutName": "",
         "Culture": "",
         "ExtendCookieValidity": False,

@@ -6,7 +6,7 @@ narrower, or nothing, for one that lets pass: so it lets nobody by whom the rule
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any, Protocol
@@ -28,6 +28,8 @@ ENCODED = ("%2", "%3", "%4", "%5", "%6", "%7")  # how ASCII looks encoded, by wh
 Part = dict[str, Any]
 Any_ = list[list[Part]]  # any of them, each: all of its parts
 EVERYTHING: Any_ = [[]]
+IN_WHOLE_URLS = ("path", "query", "queryOnly")
+NO_CONDITIONS = ("action", "also", "negate", "ignoreCase")
 
 
 class Make(Protocol):
@@ -91,12 +93,14 @@ def _group(group: Mapping[str, Any], *, wider: bool, hosts: Sequence[str]) -> An
 
 def _conditions(group: Mapping[str, Any], *, wider: bool, hosts: Sequence[str]) -> Any_ | None:
     """All conditions of a group. None: no request, for all that can be said."""
-    found = EVERYTHING
+    whole = None if wider else whole_urls(group, hosts)
+    found = EVERYTHING if whole is None else whole
+    said = NO_CONDITIONS if whole is None else (*NO_CONDITIONS, *IN_WHOLE_URLS)
     ignoring = bool(group.get("ignoreCase"))
     for kind, value in group.items():
-        if kind in ("action", "also", "negate", "ignoreCase"):
+        if kind in said:
             continue
-        more = _condition(kind, value, wider=wider, hosts=hosts, ignoring=ignoring)
+        more = condition(kind, value, wider=wider, hosts=hosts, ignoring=ignoring)
         if more is None and not wider:
             return None
         found = found if more is None else _both(found, more)
@@ -105,7 +109,27 @@ def _conditions(group: Mapping[str, Any], *, wider: bool, hosts: Sequence[str]) 
     return found
 
 
-def _condition(kind: str, value: Any, *, wider: bool, hosts: Sequence[str], ignoring: bool) -> Any_ | None:
+def whole_urls(group: Mapping[str, Any], hosts: Sequence[str]) -> Any_ | None:
+    """Whole addresses, where a group names its paths and the value of its one parameter exactly; None: it does not."""
+    paths, named = _several(group.get("path", ())), group.get("query", {})
+    if len(named) != 1 or not paths or not all(path.startswith("=") for path in paths):
+        return None
+    ((name, wanted),) = named.items()
+    values = [value.removeprefix("=") for value in _several(wanted)]
+    starred = any("*" in value and not value.startswith("=") for value in _several(wanted))
+    if starred or name not in group.get("queryOnly", (name,)):
+        return None
+    queries = [f"?{quote(name, safe='')}={quote(value, safe='')}" for value in values]
+    addresses = [at + _sent(path[1:]) + query for at in _beginnings(hosts) for path in paths for query in queries]
+    return [[url_part(URL, *addresses, whole=True)]] if len(addresses) <= TRIGGERS_MAX else None
+
+
+def _beginnings(hosts: Sequence[str]) -> list[str]:
+    both = [(host.removeprefix(DEVELOPMENT), host.startswith(DEVELOPMENT)) for host in hosts]
+    return [f"{scheme}://{host}" for host, is_development in both for scheme in ("https", "http")[: 1 + is_development]]
+
+
+def condition(kind: str, value: Any, *, wider: bool, hosts: Sequence[str], ignoring: bool) -> Any_ | None:
     """None: a connector cannot say it."""
     case = {"IsIgnoreCase": ignoring}
     match kind:
@@ -123,7 +147,7 @@ def _condition(kind: str, value: Any, *, wider: bool, hosts: Sequence[str], igno
         case "header" | "cookie":
             return _named(kind, value, wider, case)
         case "queryOnly":
-            return None if wider else _query_only(value)
+            return None if wider else [[without(url_part(URL, "?"))]]  # more than that could hide a second parameter
         case "query" if wider:
             return _query(value)
         case _:  # the method, and a query that must have a parameter, of which any text may be a part
@@ -161,10 +185,16 @@ def _paths(value: Any, *, wider: bool, hosts: Sequence[str], case: Mapping[str, 
             found.append([url_part(PATH, piece, **case) for piece in pieces])
         elif "*" not in pattern:
             found.append([url_part(PATH, folder or "/", whole=True, **case)])
-            beginnings = [f"://{host.removeprefix(DEVELOPMENT)}{folder}/" for host in hosts]
-            clear = [without(url_part(URL, "?")), without(url_part(PATH, *UNCLEAR))]
-            found.append([url_part(URL, *beginnings, **case), *clear])
+            found.append(_beginning_with(f"{folder}/", hosts, case))
+        elif pattern.startswith("/") and pattern.index("*") == len(pattern) - 1:
+            found.append(_beginning_with(_sent(pattern[:-1]), hosts, case))
     return found
+
+
+def _beginning_with(path: str, hosts: Sequence[str], case: Mapping[str, Any]) -> list[Part]:
+    """Of an address without a query, so that its beginning is no part of one."""
+    beginnings = [f"://{host.removeprefix(DEVELOPMENT)}{path}" for host in hosts]
+    return [url_part(URL, *beginnings, **case), without(url_part(URL, "?")), without(url_part(PATH, *UNCLEAR))]
 
 
 def _sent(path: str) -> str:
@@ -192,9 +222,3 @@ def _maker(validator: str, **more: Any) -> Make:
 def _query(value: Mapping[str, Any]) -> Any_:
     """That the names are somewhere in the address: a value may be written in more ways than one."""
     return [[url_part(URL, quote(name, safe=""), *ENCODED, IsIgnoreCase=True) for name in value]]
-
-
-def _query_only(names: Iterable[str]) -> Any_:
-    """No query, or one of these parameters alone."""
-    alone = without(url_part(URL, "&", ";"))
-    return [[without(url_part(URL, "?"))], *([url_part(URL, f"?{quote(name, safe='')}="), alone] for name in names)]

@@ -19,6 +19,7 @@ from app.domain.targets import DEVELOPMENT
 
 UPSTREAM = r"^https?://[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[1-9][0-9]{0,4})?$"
 UPSTREAM_USUAL = "http://127.0.0.1:3000"
+CONNECTOR = "connector"  # of a site that connectors know by a name
 
 
 class Fail(StrEnum):
@@ -47,13 +48,15 @@ KINDS = (
     Kind("asgi", "asgi.py"),
     Kind("wsgi", "wsgi.py"),
     Kind("html", "plain.html", can_open=False),
+    Kind(CONNECTOR, "connector.env", can_open=False),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """`tiketi`: where visitors reach us, without a slash at its end. `host`: as the origin says it. `upstream`: where
-    its proxy finds the site itself. All of them are addresses that were checked: nothing in them ends a line."""
+    its proxy finds the site itself. `customer`: what connectors call it, if they do. All of them are addresses and
+    names that were checked: nothing in them ends a line."""
 
     tiketi: str
     host: str
@@ -61,6 +64,7 @@ class Site:
     name: str
     target: str
     upstream: str = UPSTREAM_USUAL
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,7 @@ def render(kind: Kind, site: Site, fail: Fail) -> str:
         "target": site.target,
         "name": site.name,
         "fail": fail.value,
+        "customer": site.customer,
     }
     return _templates(kind.file.endswith(".html")).get_template(f"{kind.file}.j2").render(values)
 
@@ -103,6 +108,8 @@ def render(kind: Kind, site: Site, fail: Fail) -> str:
 def snippets(site: Site) -> Iterator[Snippet]:
     """All of them, those that can be chosen in both ways."""
     for kind in KINDS:
+        if kind.name == CONNECTOR and site.customer is None:
+            continue
         for fail in Fail if kind.can_open else (Fail.closed,):
             text = render(kind, site, fail)
             yield Snippet(name=kind.name, file=kind.file, fail=fail if kind.can_open else None, text=text)

@@ -39,6 +39,9 @@ async def text_of(system: System, origin_id: str, name: str, fail: str | None = 
 
 async def test_what_is_shown_is_what_is_rendered_for_the_room(system: System) -> None:
     made = await make_site(system)
+    without = await shown(system, made.origin_id)
+    assert "connector" not in [each["name"] for each in without], "connectors have no name for it"
+    assert (await asked(system, "PUT", f"/origins/{made.origin_id}", {"customerId": "acme"})).status_code == 200
     found = await shown(system, made.origin_id, "?upstream=https://10.0.0.7:8443")
     site = Site(
         tiketi=system.settings.buyers_url,
@@ -47,6 +50,7 @@ async def test_what_is_shown_is_what_is_rendered_for_the_room(system: System) ->
         name="Sale",
         target=f"https://{HOST}/sale",
         upstream="https://10.0.0.7:8443",
+        customer="acme",
     )
     for kind in KINDS:
         for fail in Fail if kind.can_open else (Fail.closed,):
@@ -55,7 +59,21 @@ async def test_what_is_shown_is_what_is_rendered_for_the_room(system: System) ->
             assert text == render(kind, site, fail)
             assert made.room_id in text
             assert made.secret not in text
+            assert made.api_key not in text
     assert len(found) == sum(2 if kind.can_open else 1 for kind in KINDS)
+
+
+async def test_what_connectors_are_not_told_of_the_rules_is_said(system: System) -> None:
+    rules = [{"action": "pass", "method": "GET", "path": "=/ok"}, {"action": "pass", "path": "=/ok"}]
+    made = await make_site(system, rules=rules)
+    path = f"/origins/{made.origin_id}/integration"
+    assert (await asked(system, "GET", path)).json()["notForConnectors"] == [], "it has no connector"
+    await asked(system, "PUT", f"/origins/{made.origin_id}", {"customerId": made.origin_id.replace("-", "")})
+    said = {"room": made.room_id, "rule": 0, "how": "left_out", "parts": ["method"]}
+    assert (await asked(system, "GET", path)).json()["notForConnectors"] == [said]
+    async with system.web.client(headers={"accept-language": "en", **await system.bearer()}) as client:
+        page = (await client.get(f"/admin/origins/{made.origin_id}")).text
+    assert f"{made.room_id}, rule 1: left out" in page
 
 
 async def test_a_room_is_chosen_and_only_one_of_the_origin(system: System) -> None:
@@ -69,7 +87,7 @@ async def test_a_room_is_chosen_and_only_one_of_the_origin(system: System) -> No
         assert_problem(await asked(system, "GET", path), 404, code)
     await asked(system, "DELETE", f"/rooms/{made.room_id}")
     empty = await asked(system, "GET", f"/origins/{made.origin_id}/integration")
-    assert empty.json() == {"origin": made.origin_id, "room": None, "snippets": []}
+    assert empty.json() == {"origin": made.origin_id, "room": None, "snippets": [], "notForConnectors": []}
 
 
 @pytest.mark.parametrize("upstream", ["http://a;evil", "http://a%0aevil", "ftp://a", "http://a/b", "a", "http://a b"])

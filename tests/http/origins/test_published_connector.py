@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.connector_shop import shop, why_no_shop
-from tests.http.origins.site import WAITING, Site, asked, make_site
+from tests.http.origins.site import HOST, WAITING, Site, asked, make_site
 from tests.http.origins.test_connector import customer, is_ended
 from tests.http.system import System
 from tests.waiting import wait_until
@@ -69,11 +69,13 @@ async def make_shop(system: System, **room: Any) -> Site:
 
 
 async def config_of(system: System, site: Site) -> dict[str, Any]:
-    """As the connector loads it."""
+    """As the connector loads it; for a shop at an address of http that the origin is told of later."""
     async with system.web.client(headers={"api-key": site.api_key}) as client:
         answer = await client.get(f"/status/integrationconfig/secure/{customer(site)}")
     assert answer.status_code == 200, answer.text
     content: dict[str, Any] = answer.json()
+    for each in content["Integrations"]:
+        each["IsCookieSecure"] = False
     return content
 
 
@@ -106,6 +108,26 @@ async def test_who_is_not_let_in_yet_sees_the_waiting_page(system: System) -> No
         page = await ann.go(f"{url}/buy")
     assert 'data-state="waiting"' in page.text
     assert ann.ways[0] == "/"
+
+
+async def test_what_the_page_shows_of_a_connector_s_settings_is_all_it_needs(system: System) -> None:
+    site = await make_shop(system)
+    answer = (await asked(system, "GET", f"/origins/{site.origin_id}/integration")).json()
+    (text,) = (each["text"] for each in answer["snippets"] if each["name"] == "connector")
+    text = text.replace(system.settings.buyers_url, system.web.url)
+    text = text.replace("${TIKETI_SECRET}", site.secret).replace("${TIKETI_API_KEY}", site.api_key)
+    told = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
+    named = {
+        "customerId": "CUSTOMER_ID",
+        "secret": "SECRET_KEY",
+        "apiKey": "API_KEY",
+        "configUrl": "INTEGRATION_CONFIG",
+    }
+    async with shop(**{name: told[f"QUEUEIT_{theirs}"] for name, theirs in named.items()}) as url:
+        await asked(system, "PUT", f"/origins/{site.origin_id}", {"hosts": [HOST, url]})
+        async with browser(system) as ann:
+            assert (await ann.inside(f"{url}/buy"))["shop"] == "/buy"
+    assert told["QUEUEIT_EVENT_ID"] == site.room_id
 
 
 async def test_a_late_token_is_replaced_by_way_of_the_error_page(system: System) -> None:

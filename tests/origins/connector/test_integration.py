@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.connect.presets import PRESETS
 from app.connect.rules import Action, Rules
-from app.origins.connector.integration import GuardedRoom, Shop, integration_of
+from app.origins.connector.integration import GuardedRoom, Shop, integration_of, unsaid
 from tests.origins.connector.evaluator import Seen, decided
 
 SHOP = Shop(
@@ -39,6 +40,10 @@ KEYS = {
 
 def config(*rules: dict[str, Any], **changed: Any) -> dict[str, Any]:
     return integration_of(SHOP, [GuardedRoom(id="sale", pass_s=600, rules=rules)])
+
+
+def of_all(rules: list[dict[str, Any]]) -> GuardedRoom:
+    return GuardedRoom(id="sale", pass_s=600, rules=rules)
 
 
 def action(made: dict[str, Any], url: str, **more: Any) -> str:
@@ -74,10 +79,68 @@ def test_without_rules_every_request_goes_to_the_room() -> None:
 def test_what_passes_is_ignored_as_far_as_it_can_be_said_without_a_hole() -> None:
     made = config({"action": "pass", "path": ["=/healthz", "/hooks"]}, {"action": "pass", "path": "/a/*.css"})
     assert [action(made, url) for url in ("/healthz", "/healthz?a=1", "/hooks", "/hooks/pay")] == ["Ignore"] * 4
+    assert made["Description"] == "Acme (not for connectors: sale rules[1])"
     through = ["/cart", "/hooksters", "/hooks/pay?a", "/cart?x=https://shop.example/hooks/", "/healthz/x", "/a/b.css"]
     through += ["/cart/https://shop.example/hooks/pay", "/hooks/../cart", "/hooks/%2e%2e/cart", "/hooks/..;/cart"]
     assert [action(made, url) for url in through] == ["Queue"] * len(through)
-    assert made["Description"] == "Acme (not for connectors: sale rules[1])"
+
+
+def test_a_beginning_and_a_whole_address_with_its_parameter_can_be_said() -> None:
+    made = config(
+        {"action": "pass", "path": "/assets/*"},
+        {"action": "pass", "path": ["=/", "=/pay"], "query": {"step": ["=back", "done"]}, "queryOnly": ["step"]},
+    )
+    assert made["Description"] == "Acme"
+    assert [action(made, url) for url in ("/assets/a/b.css", "/?step=back", "/pay?step=done")] == ["Ignore"] * 3
+    through = ["/assets", "/x/assets/", "/assets/?a", "/assets/../buy", "/?step=backs", "/pay?step=done&step=no"]
+    through += ["/buy?step=back", "/pay?x?step=back", "/?a://shop.example/?step=back"]
+    assert [action(made, url) for url in through] == ["Queue"] * len(through)
+
+
+def test_a_parameter_within_another_is_not_the_one_that_may_be_there() -> None:
+    made = config({"action": "pass", "path": "=/", "queryOnly": ["v"]})
+    assert [action(made, url) for url in ("/", "/?add-to-cart=5?v=", "/?v=1")] == ["Ignore", "Queue", "Queue"]
+
+
+def test_what_cannot_be_said_is_named_with_its_reason() -> None:
+    some = GuardedRoom(id="vip", pass_s=60, rules=[{"action": "pass", "path": "=/a"}, {"action": "pass"}])
+    rules: list[dict[str, Any]] = [
+        {"action": "pass", "method": "GET", "path": "=/a"},
+        {"action": "pass", "path": ["=/b", "/a/*.css"]},
+        {"action": "pass", "path": "/c", "queryOnly": ["v"]},
+        {"action": "queue", "method": "POST", "query": {"x": "1"}},
+        {"action": "refuse", "path": "/old"},
+        {"action": "pass", "path": "=/d"},
+        {"action": "pass", "path": "=/d", "query": {"x": "a*"}},
+    ]
+    found = [(each.room, each.rule, each.how.value, each.parts) for each in unsaid(SHOP.hosts, [some, of_all(rules)])]
+    assert found == [
+        ("vip", 0, "other_room", ()),
+        ("sale", 0, "left_out", ("method",)),
+        ("sale", 1, "in_part", ("path /a/*.css",)),
+        ("sale", 2, "in_part", ("queryOnly v",)),
+        ("sale", 3, "wider", ("method", "query")),
+        ("sale", 4, "wider", ("refuse",)),
+        ("sale", 6, "left_out", ("query",)),
+    ]
+
+
+def test_a_cookie_is_secure_but_at_a_host_for_development() -> None:
+    hosts = ["shop.example", "http://localhost:3000"]
+    made = integration_of(replace(SHOP, hosts=hosts), [of_all([{"action": "queue", "path": "/buy"}])])
+
+    def secure(url: str) -> bool:
+        """Of the integration that decides."""
+        one_by_one = ({**made, "Integrations": [each]} for each in made["Integrations"])
+        found: list[bool] = [
+            one["Integrations"][0]["IsCookieSecure"] for one in one_by_one if decided(one, Seen(url))[0]
+        ]
+        return found[0]
+
+    for path in ("/", "/buy", "/a%2Fb"):
+        assert secure(f"https://shop.example{path}")
+        assert not secure(f"http://localhost:3000{path}")
+    assert secure("https://shop.example/buy?http://localhost:3000/")
 
 
 def test_what_needs_a_pass_needs_it_however_it_is_written() -> None:
@@ -117,7 +180,7 @@ def test_rooms_for_some_requests_come_before_the_one_for_all_others() -> None:
     assert decided(made, Seen("https://shop.example/ok"))[0] == "Ignore"
 
 
-texts = st.sampled_from(["/", "/a", "/a/b", "=/a", "/a/*", "*.css", "=/a/b.css", "/a*b", "*"])
+texts = st.sampled_from(["/", "/a", "/a/b", "=/a", "/a/*", "*.css", "=/a/b.css", "/a*b", "*", "=/"])
 words = st.sampled_from(["a", "=a", "a*", "*", "*b*", "=b"])
 switches = st.fixed_dictionaries({}, optional={"negate": st.booleans(), "ignoreCase": st.booleans()})
 conditions = st.fixed_dictionaries(

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from app.control import origins as control
 from app.control.origins import Shown
 from app.http.accounts.tokens import Session
-from app.http.admin.integration import IntegrationQuery, room_of, snippets_of
+from app.http.admin.integration import IntegrationQuery, room_of, snippets_of, unsaid_of
 from app.http.admin.origins import control_of, refusing
 from app.http.admin.pages.forms import converted, given, refusal_words, version_of
 from app.http.admin.pages.gate import admin_route
@@ -126,6 +126,7 @@ async def _detail(
         "chosen": None if room is None else room.id,
         "upstream": upstream,
         "fail": wanted.value,
+        "unsaid": unsaid_of(state, room),
         "snippets": [each for each in found if each.fail in (None, wanted)],
         "shown": shown,
         "done": request.query_params.get("done") if refused is None else None,
