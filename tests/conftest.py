@@ -1,7 +1,7 @@
 """Real stores for every test: one Redis server per process of the run, one SQLite file per test.
 
-Tests of what the database itself promises run on PostgreSQL as well, each in a database of its own on one server per
-process. Nothing is shared by the processes of a run: no server, port or folder.
+Tests of what the database itself promises (`both_databases`) run on PostgreSQL as well, each in a database of its own
+on one server per process. Nothing is shared by the processes of a run: no server, port or folder.
 
 After each test every key it left must be on the permanent list or have a TTL (I10); then Redis is emptied.
 """
@@ -121,14 +121,8 @@ async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
         assert not stray, f"keys neither permanent nor expiring: {stray}"
 
 
-ON_BOTH = (  # modules
-    *("tests.ledger.", "tests.payments.test_paying", "tests.audit.", "tests.model.test_lane_machine"),
-    *("tests.lane.test_allocator", "tests.lane.test_waitlist", "tests.workers.test_posters"),
-)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "sql_server" in metafunc.fixturenames and metafunc.module.__name__.startswith(ON_BOTH):
+    if "sql_server" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
         metafunc.parametrize("sql_server", ["sqlite", "postgresql"], indirect=True)
 
 

@@ -395,3 +395,13 @@ def test_everything_that_prints_is_meant_for_a_terminal() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert {name for name in printing if not within(name, ("loadtest",))} <= {"app.run.terminal", "app.run.supervisor"}
+
+
+def test_what_the_ledger_and_the_audit_promise_is_tried_on_both_databases() -> None:
+    trying = {path: path.read_text() for name in ("ledger", "audit") for path in written(f"tests/{name}")}
+    by_ledger = [
+        path.name for path, text in trying.items() if re.search(r"^async def test_.*\bledger: Database", text, re.M)
+    ]
+    on_both = [path.name for path, text in trying.items() if "\npytestmark = pytest.mark.both_databases\n" in text]
+    assert by_ledger
+    assert [name for name in by_ledger if name not in on_both] == []

@@ -19,6 +19,8 @@ from tests.lane.world import EVENT, HOLD_FOR, World, hold, make_world
 from tests.payments.shop import Shop
 from tests.room.room import BIRTH, Room
 
+pytestmark = pytest.mark.both_databases
+
 LogFields = dict[str, object]
 rates = st.sampled_from([0.5, 1.0, 3.3, 50.0])
 admissions = st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 8)), max_size=12)

@@ -24,6 +24,8 @@ from tests.lane.world import World, confirm, hold
 from tests.room.conftest import room
 from tests.room.room import EVENT, START_MS, TIMING, Clock, Room
 
+pytestmark = pytest.mark.both_databases
+
 __all__ = ["room"]  # a fixture
 
 PAIR = pack_wish(Wish(quantity=2))

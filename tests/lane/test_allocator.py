@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
@@ -22,6 +23,8 @@ from app.ledger.tables.reservations import reservation_seats
 from tests.lane.world import EVENT, HOLD_FOR, START, World, confirm, hold, spec, wishing
 from tests.ledger.calls import BY, ORIGIN, ORIGIN_ROOM
 from workers.allocator import StopReason
+
+pytestmark = pytest.mark.both_databases
 
 
 def held_id(outcome: Outcome) -> str:

@@ -20,6 +20,8 @@ from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, wishing
 from workers.offerer import Offerer
 from workers.sweeper import Sweeper
 
+pytestmark = pytest.mark.both_databases
+
 ALL = range(12)
 
 

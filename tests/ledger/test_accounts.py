@@ -13,6 +13,8 @@ from app.ledger.database import Database
 from app.ledger.passwords import Passwords, TooManyHashes, TooManyOfOne
 from tests.waiting import WAIT_MAX_S, wait_until
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 

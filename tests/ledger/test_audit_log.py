@@ -13,6 +13,8 @@ from app.ledger.database import Database
 from tests.lane.world import EVENT, START, spec
 from tests.test_architecture import modules
 
+pytestmark = pytest.mark.both_databases
+
 ALL = audit_log.AuditFilter()
 
 

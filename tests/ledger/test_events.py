@@ -17,6 +17,8 @@ from app.ledger.editing import Edit, Edited, Refused
 from app.ledger.events import AdminAction, GradeSpec, Search
 from tests.lane.world import EVENT, START, confirm, hold, make_world, spec
 
+pytestmark = pytest.mark.both_databases
+
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 BY = AdminAction("ann", "event.edit", {})

@@ -35,6 +35,8 @@ from app.ledger.tables.reservations import reservation_seats
 from app.ledger.tables.rooms import rooms as rooms_table
 from tests.lane.world import EVENT, START, spec
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def db(ledger: Database) -> Database:

@@ -22,6 +22,8 @@ from app.ledger.tables import metadata
 from tests.lane.world import hold, make_world
 from tests.postgres import Postgres
 
+pytestmark = pytest.mark.both_databases
+
 SQLITE_SHAPE = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
 POSTGRES_SHAPES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",

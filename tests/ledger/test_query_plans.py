@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import event, text
 
 from app.ledger.database import Database
 from loadtest.past_sales import fill
 from tests.ledger import calls, plans
 from tests.ledger.plans import Reading
+
+pytestmark = pytest.mark.both_databases
 
 SMALL = {"gateway_moods"}  # a row for each way to pay
 LARGE_PER_EVENT = {"charges", "commands", "payments", "reservation_seats", "reservations", "seats", "waitlist"}

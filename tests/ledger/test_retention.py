@@ -22,6 +22,8 @@ from app.ledger.tables.reservations import reservation_seats, reservations
 from app.ledger.tables.waitlist import waitlist as listed
 from loadtest.past_sales import Size, Sold, When, fill, reservation_id
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KEEP = Keep(sales=timedelta(days=3, hours=12), audit=None)
 PER_EVENT = 60  # reservations, of which 12 expired and 6 were cancelled

@@ -18,6 +18,8 @@ from app.ledger.tables.events import grades
 from app.ledger.tables.lane import lanes
 from tests.lane.world import EVENT, START, spec
 
+pytestmark = pytest.mark.both_databases
+
 
 def plan(labels: str = "VIP-1F-A-1-1\nVIP-1F-A-1-2\nR-2F-B-1-7") -> SeatPlan:
     made = read_plan(read_sheet(labels.encode()), Given(prices={"VIP": 3, "R": 2})).plan

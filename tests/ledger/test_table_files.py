@@ -18,6 +18,8 @@ from app.ledger.migrations.step_files import steps
 from app.ledger.table_files import CONTENT, BadFile, NotEmpty
 from tests.lane.world import confirm, hold, make_world
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2026, 5, 1, 11, 0, 0, 123_456, tzinfo=UTC)
 
 

@@ -39,6 +39,8 @@ from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, make_world, 
 from tests.postgres import Postgres
 from workers.allocator import Allocator
 
+pytestmark = pytest.mark.both_databases
+
 SEATS = 12
 HOLDERS = ("ann", "bob", "cat", "dan", "eve")
 

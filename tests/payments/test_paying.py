@@ -24,6 +24,8 @@ from tests.lane.world import EVENT, HOLD_FOR
 from tests.payments.shop import BANK, KAKAO, NAVER, SECRET, Shop
 from workers import payer
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture(autouse=True)
 async def _i7_holds_at_the_end(shop: Shop) -> AsyncIterator[None]:

@@ -23,6 +23,8 @@ from tests.lane.world import EVENT, START, Time, spec
 from tests.pictures import GPS, bomb, photo, picture, text_bomb
 from workers.posters import PosterMaker, convert
 
+pytestmark = pytest.mark.both_databases
+
 
 class Posters:
     """A ledger with one event, a maker, and a clock of our own."""
