@@ -153,6 +153,18 @@ async def test_no_request_is_taken_for_one_while_tiketi_is_away(system: System, 
             assert (await shop.client.get("/", headers=headers)).status_code != 200, list(headers)[:1]
 
 
+@pytest.mark.parametrize("name", [tool for tool in ASKING if tool.values[0] in ("nginx", "caddy")])
+async def test_whether_a_websocket_may_be_opened_is_asked_as_of_any_request(
+    system: System, tmp_path: Path, name: str
+) -> None:
+    asking = {"connection": "upgrade", "upgrade": "websocket", "sec-fetch-mode": "websocket"}
+    asking |= {"sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==", "sec-websocket-version": "13"}
+    async with front(system, tmp_path, name) as shop:
+        assert (await shop.client.get("/live", headers=asking)).status_code == 401
+        shown = {"cookie": f"tiketi_pass_{shop.room_id}={await let_in(system, shop.room_id)}"}
+        assert (await shop.client.get("/live", headers={**asking, **shown})).status_code == 200
+
+
 async def test_nobody_says_from_where_they_come(system: System, tmp_path: Path) -> None:
     """Else one client took all places of a room on standby: each request in the name of another address. By nginx,
     which hands the pass on with the answer to a check; elsewhere a visitor comes in at the room's own address."""
