@@ -1,8 +1,8 @@
 """A request as rules see it, in one spelling, whoever received it.
 
 The path is decoded once, as shops do. One that servers read in different ways (dot segments, a backslash, a semicolon,
-an encoded slash, what is still encoded, a fragment, which some cut off) is `is_ambiguous`: no rule can say where it
-leads.
+an encoded slash, what is still encoded, a fragment or the sign of a query, at which some cut it off, two slashes before
+all else, behind which some look for a host) is `is_ambiguous`: no rule can say where it leads.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from urllib.parse import parse_qsl, unquote
 VALUE_CHARS_MAX = 4_000  # of a path, a query, a header: what is longer is not looked at
 PARAMETERS_MAX = 200
 COOKIES_MAX = 200
+METHOD_HEADERS = ("x-http-method-override", "x-http-method", "x-method-override")
+METHOD_PARAMETER = "_method"
 
 _SEVERAL_SLASHES = re.compile("//+")
-_AMBIGUOUS = re.compile(r"[\\;%\x00-\x1f\x7f\ufffd]|/\.{1,2}(?:/|$)")
+_AMBIGUOUS = re.compile(r"[\\;%?#\x00-\x1f\x7f\ufffd]|/\.{1,2}(?:/|$)|^//")
 _AMBIGUOUS_RAW = re.compile(r"%(?:2f|5c|25|3b)|#", re.IGNORECASE)
 _END_OF_NAME = re.compile(r"[\[\x00]")
 
@@ -69,6 +71,14 @@ class Asked:
         several, some the last, and PHP takes `a`, ` a` and `a[]` for one. Raises TooLong."""
         alike = [each for each in self.parameters if _plain(each) == _plain(name)]
         return alike not in ([], [name]) or len(self.parameters.get(name, ())) > 1
+
+    @property
+    def says_another_method(self) -> bool:
+        """Whether some servers read another method than that of the request, as forms and old proxies have it said.
+        Raises TooLong."""
+        if any(name in self.headers for name in METHOD_HEADERS):
+            return True
+        return any(_plain(name) == METHOD_PARAMETER for name in self.parameters)
 
     @cached_property
     def headers(self) -> dict[str, tuple[str, ...]]:

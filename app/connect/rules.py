@@ -111,6 +111,7 @@ class Rules:
         self.objects = _checked(objects)
         self._actions = [Action(rule["action"]) for rule in self.objects]
         self._parameters = [_parameters_of(rule) for rule in self.objects]
+        self._methods = [any("method" in group for group in _groups(rule)) for rule in self.objects]
         depth = max((len(rule.get("also", ())) for rule in self.objects), default=0)
         self._layers = [_Layer([_group(rule, layer) for rule in self.objects]) for layer in range(depth + 1)]
 
@@ -134,7 +135,9 @@ class Rules:
     def _is_doubtful(self, place: int, asked: Asked) -> bool:
         """Whether a server may see another request than the rule fits."""
         try:
-            return asked.is_ambiguous or any(asked.is_unclear(name) for name in self._parameters[place])
+            if asked.is_ambiguous or (self._methods[place] and asked.says_another_method):
+                return True
+            return any(asked.is_unclear(name) for name in self._parameters[place])
         except TooLong:
             return True
 
@@ -159,7 +162,11 @@ def _group(rule: Mapping[str, Any], layer: int) -> Mapping[str, Any]:
 
 
 def _parameters_of(rule: Mapping[str, Any]) -> list[str]:
-    return [name for group in (rule, *rule.get("also", ())) for name in group.get("query", ())]
+    return [name for group in _groups(rule) for name in group.get("query", ())]
+
+
+def _groups(rule: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (rule, *rule.get("also", ()))
 
 
 def _check(kind: str, name: str, ignoring: bool) -> _Check:
@@ -212,7 +219,7 @@ def _checked(objects: Any) -> list[dict[str, Any]]:
         raise RulesError("rules", f"they are {RULES_MAX} at most")
     for place, rule in enumerate(objects):
         _check_rule(f"rules[{place}]", rule)
-    patterns = [each for rule in objects for group in (rule, *rule.get("also", ())) for each in _patterns_of(group)]
+    patterns = [each for rule in objects for group in _groups(rule) for each in _patterns_of(group)]
     if len(patterns) > PATTERNS_MAX:
         raise RulesError("rules", f"their patterns are {PATTERNS_MAX:,} at most")
     return [dict(rule) for rule in objects]

@@ -88,6 +88,11 @@ def test_rules_of_different_depth_do_not_disturb_each_other() -> None:
         "/assets/%00",
         "/assets/%0d%0abuy",
         "/assets/%ff",
+        "//assets/buy",  # to some a host and its path
+        "///assets/buy",
+        "/%2fassets/buy",
+        "/assets/buy%3fa.css",
+        "/assets/buy%23a.css",
     ],
 )
 def test_an_address_that_servers_read_in_different_ways_never_passes_by_a_rule(target: str) -> None:
@@ -99,7 +104,6 @@ def test_an_address_that_servers_read_in_different_ways_never_passes_by_a_rule(t
 def test_an_address_with_a_fragment_is_the_one_without_to_some_servers_and_is_not_let_by() -> None:
     rules = Rules([{"action": "queue", "path": "/buy"}, PASS_ALL])
     assert [rules.decide(asked(target)) for target in ("/buy#", "/buy#a?b", "/b%75y#")] == ["queue"] * 3
-    assert rules.decide(asked("/bu%23y")) is Action.let_pass
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,25 @@ def test_a_parameter_that_servers_read_in_different_ways_never_passes_by_a_rule(
     rules = Rules([{"action": "pass", "query": {"a": "1"}, "also": [{"negate": True, "query": {"a_b": "*"}}]}])
     assert rules.decide(asked("/?x=1&a=1&x=1")) is Action.let_pass
     assert rules.decide(asked(f"/?{query}")) is Action.queue
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked("/api", x_http_method_override="DELETE"),
+        asked("/api", x_http_method="DELETE"),
+        asked("/api", x_method_override="DELETE"),
+        asked("/api?_method=DELETE"),
+        asked("/api?a&_method[]=DELETE"),
+    ],
+)
+def test_a_request_that_says_another_method_passes_by_no_rule_about_methods(request_: Asked) -> None:
+    rules = Rules([{"action": "pass", "method": "GET", "path": "/api"}])
+    assert rules.decide(asked("/api")) is Action.let_pass
+    assert rules.decide(request_) is Action.queue
+    negated = Rules([{"action": "pass", "also": [{"method": "DELETE", "negate": True}]}])
+    assert negated.decide(request_) is Action.queue
+    assert Rules([PASS_ALL]).decide(request_) is Action.let_pass
 
 
 def test_slashes_are_counted_once_and_letters_are_decoded() -> None:

@@ -20,7 +20,7 @@ PATH, URL, HOST = "PagePath", "PageUrl", "HostName"
 UNCLEAR = ("%", "\\", ";", "//", "/./", "/../")
 # what no rule lets pass, as nobody knows where it leads: also encoded, and the beginnings of control characters
 AMBIGUOUS = (
-    *("\\", ";", "/./", "/..", "%0", "%1", "%7F", "%25", "%2F", "%5C", "%3B", "%2E"),
+    *("\\", ";", "//", "/./", "/..", "%0", "%1", "%7F", "%23", "%25", "%2F", "%3F", "%5C", "%3B", "%2E"),
     *("%C0", "%C1", "%F5", "%F6", "%F7", "%F8", "%F9", "%FA", "%FB", "%FC", "%FD", "%FE", "%FF"),
 )
 ENCODED = ("%2", "%3", "%4", "%5", "%6", "%7")  # how ASCII looks encoded, by which anything can be written otherwise
