@@ -95,6 +95,16 @@ def moved_place_used(name: str) -> str:
     return f"tiketi:{SHARED}:moved:{name}:used"
 
 
+def site_figures(origin_id: str, span_s: int, span: int) -> str:
+    """Hash: what was counted of a site in a span of so many seconds, the how manieth since 1970; with a TTL."""
+    return f"tiketi:{SHARED}:figures:{origin_id}:{span_s}:{span}"
+
+
+def site_errors(origin_id: str) -> str:
+    """Sorted set: which errors of a site happened last when, in Unix seconds; with a TTL."""
+    return f"tiketi:{SHARED}:errors:{origin_id}"
+
+
 def pattern_of_event(event_id: str) -> str:
     """Matches every key of an event."""
     return f"tiketi:{{{event_id}}}:*"

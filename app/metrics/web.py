@@ -17,6 +17,7 @@ from app.lane.stream import Lane
 from app.metrics.eta import Forecasts
 from app.metrics.metrics import Metrics
 from app.metrics.readings import Reading, read_counts, read_histogram
+from app.metrics.sites import CONNECTOR, SiteCounts
 from app.metrics.status import StatusCheck
 from app.metrics.stores import Stores
 from app.processes.shared_clock import SharedClock
@@ -35,21 +36,20 @@ class Meters:
     """What requests add to. Every poll adds to `polls`, so it is a plain attribute."""
 
     __slots__ = (
-        *("_steady_s", "accounts", "checks", "claims", "connector_ahead_s", "connector_clients", "connectors", "door"),
-        *("polls", "refusals", "requests", "stays_s", "visits"),
+        *("_steady_s", "accounts", "claims", "connector_clients", "connectors", "door"),
+        *("polls", "refusals", "requests", "sites", "stays_s", "visits"),
     )
 
     def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:
         self._steady_s = steady_s
         self.polls = 0
         self.accounts: Counts = {}
-        self.checks: Counts = {}
         self.claims: Counts = {}
         self.connectors: Counts = {}
-        self.connector_ahead_s: dict[str, float] = {}
         self.connector_clients: dict[tuple[str, str], deque[float]] = {}
         self.door: Counts = {}
         self.refusals: Counts = {}
+        self.sites = SiteCounts()
         self.stays_s: HistogramsByKey[tuple[str]] = HistogramsByKey(WAITS_S, ORIGINS_MAX, ("other",))
         self.visits: Counts = {}
         self.requests: HistogramsByKey[tuple[str, str, str]] = HistogramsByKey(SECONDS, ROUTES_MAX, ("", "other", ""))
@@ -58,26 +58,36 @@ class Meters:
         """Count an answer to somebody who takes up their turn."""
         self.claims[event_id, status] = self.claims.get((event_id, status), 0) + 1
 
-    def checked(self, origin: str, outcome: str) -> None:
-        """Count a proxy's question, of an origin, or of an event's room."""
-        self.checks[origin, outcome] = self.checks.get((origin, outcome), 0) + 1
+    def checked(self, origin: str, room: str, outcome: str) -> None:
+        """Count a proxy's question, of a room of an origin, or of an event, which is its own origin."""
+        self.sites.checked(origin, room, outcome)
 
-    def visit_ended(self, origin: str, stayed_s: float | None) -> None:
+    @property
+    def checks(self) -> Counts:
+        """Proxies' questions by origin and outcome."""
+        total: Counts = {}
+        for (origin, _, outcome), count in list(self.sites.checks.items()):
+            total[origin, outcome] = total.get((origin, outcome), 0) + count
+        return total
+
+    def visit_ended(self, origin: str, room: str, stayed_s: float | None) -> None:
         """Count a visit that its site has ended; `stayed_s` is None of a visitor who never came."""
         self.visits[origin,] = self.visits.get((origin,), 0) + 1
         if stayed_s is not None:
             self.stays_s.add((origin,), stayed_s)
+            self.sites.stayed(origin, room, stayed_s)
 
-    def connector_refused(self, origin: str, why: str) -> None:
+    def connector_refused(self, origin: str, room: str, why: str) -> None:
         """Count a visitor whom a site's connector refused."""
         self.connectors[origin, why] = self.connectors.get((origin, why), 0) + 1
+        self.sites.add(origin, room, f"{CONNECTOR}{why}")
 
     def connector_client(self, origin: str, why: str, ahead_s: float | None) -> None:
         """Count one more client who was refused so, whom nobody has counted for CLIENTS_S. `ahead_s`: the connector's
         clock before ours, where that is known."""
         self.connector_clients.setdefault((origin, why), deque(maxlen=CLIENTS_MAX)).append(self._steady_s())
         if ahead_s is not None:
-            self.connector_ahead_s[origin] = ahead_s
+            self.sites.ahead_s[origin] = ahead_s
 
     def clients_lately(self) -> Counts:
         """How many clients are counted, by origin and why."""
@@ -195,7 +205,7 @@ def _requests(meters: Meters) -> Iterator[Reading]:
         yield read_histogram("tiketi_visit_seconds", stays, *origin)
     yield from read_counts("tiketi_connector_refused", meters.connectors)
     yield from read_counts("tiketi_connector_clients", meters.clients_lately())
-    for named, ahead_s in meters.connector_ahead_s.items():
+    for named, ahead_s in list(meters.sites.ahead_s.items()):
         yield Reading("tiketi_connector_ahead_seconds", (named,), ahead_s)
     yield from read_counts("tiketi_door", meters.door)
     yield from read_counts("tiketi_accounts", meters.accounts)

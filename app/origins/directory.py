@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ import structlog
 from app.connect.rules import Rules, RulesError
 from app.connections import outlived, running
 from app.domain.passing import Mode, PassAlgorithm
+from app.domain.targets import DEVELOPMENT
 from app.ledger import origins
 from app.ledger.database import Database
 from app.ledger.origins import Stamps
@@ -170,9 +171,24 @@ class Directory:
         )
 
 
+def may_need_proxy(hosts: Iterable[str]) -> bool:
+    """Whether a site may be asked about by a proxy that has to be trusted: not while it is on a developer's machine."""
+    return not all(host.startswith(DEVELOPMENT) for host in hosts)
+
+
+def say_if_no_proxy_is_trusted(directory: Directory, trusted_proxies: str) -> None:
+    """Warn in the log that the check believes nobody, where sites that a proxy may ask about have rooms."""
+    asked_about = sorted({room.origin.id for room in directory.rooms.values() if may_need_proxy(room.origin.hosts)})
+    if asked_about and not trusted_proxies:
+        log.warning("no_proxy_trusted", origins=asked_about)
+
+
 @asynccontextmanager
 async def known_origins(
-    db: Database, key: bytes, outages: Outages, on_change: Callable[[Callable[[LineView], None]], None]
+    db: Database,
+    key: bytes,
+    outages: Outages,
+    on_change: Callable[[Callable[[LineView], None]], None],
 ) -> AsyncIterator[Directory]:
     """All of them, from before the block and kept so while it runs. `key` is what secrets are sealed with,
     `on_change` what calls a listener after every change of a line."""

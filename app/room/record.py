@@ -27,7 +27,9 @@ class RoomRecord(NamedTuple):
     numbers of this epoch are in its draw, once it is `closed`; `drawn`: as many, once that is `done`, and
     `drawn_of`: how many of them were not given up. `commitment`: of the draw's seed, in hex. `opened_ms`: when an
     admin opened it before its time, else 0. `beacon_round`: the one named for the draw, 0 without a beacon, for
-    entries that close at `beacon_for_ms`. `state_after`: which state follows `recovering`.
+    entries that close at `beacon_for_ms`. `state_after`: which state follows `recovering`. `visits_ended`,
+    `visits_expired`: how many of those who were inside left, and of how many the pass ran out, since Redis was last
+    made, as `admitted_total` counts those let in.
     """
 
     state: RoomState
@@ -61,6 +63,8 @@ class RoomRecord(NamedTuple):
     beacon_round: int
     beacon_for_ms: int
     state_after: RoomState
+    visits_ended: int
+    visits_expired: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

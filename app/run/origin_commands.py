@@ -77,6 +77,8 @@ def _add_origins(add: Add) -> None:
     made.add_argument("--target", required=True, help="where they go if nothing else is asked for")
     made.add_argument("--customer", help="what connectors call it: letters and digits")
     text = "give an origin another secret and API key; those before are good for another day"
+    text = "what happens at an origin: checks, visits, refusals, and the last errors with what to do"
+    action("figures", _run(_show_figures), text, tells=True).add_argument("origin")
     action("rotate", _run(_rotate), text, tells=True).add_argument("origin")
     action("delete", _run(_delete_origin), "delete an origin without rooms", tells=True).add_argument("origin")
 
@@ -188,6 +190,20 @@ async def _list_origins(settings: Settings, _: argparse.Namespace, tell: Tell) -
     async with _origins(settings) as control:
         for row in await origins.listed(control.db):
             tell(origin_shown(row), f"{row.id:<20} {row.name}  {row.target_url}  ({', '.join(row.hosts)})")
+
+
+async def _show_figures(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
+    from app.control.origins import found
+    from app.http.admin.origin_figures import Site, made
+    from app.ledger.origins import listed_rooms
+    from app.run.site_figures import lines_of
+
+    async with _rooms(settings) as rooms:
+        row = await found(rooms.control.db, args.origin)
+        own = [each for each in await listed_rooms(rooms.control.db) if each.origin_id == row.id]
+        views = {each.id: view for each in own if (view := await rooms.control.rooms.find(each.id)) is not None}
+        figures = await made(rooms.control, Site(row, own, views), bool(settings.trusted_proxies))
+    tell(figures, *lines_of(figures))
 
 
 async def _create_origin(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
 
-from app.connections import closed_with, follow, make_processes
+from app.connections import closed_with, follow, make_processes, running
 from app.http.kit.clock import Clock
 from app.http.state import State
 from app.lane.seats import SeatViews
 from app.ledger.database import Database
+from app.metrics.sites import FiguresSender
 from app.metrics.status import StatusCheck
 from app.metrics.web import WebSources
+from app.origins.directory import say_if_no_proxy_is_trusted
 from app.processes.shared_clock import SharedClock
 from app.room.follow import Rooms
 from config.keys import KeyFingerprint, Keys, path_of
@@ -47,8 +50,9 @@ async def status_of(
     )
 
 
-def measured(state: State) -> AbstractAsyncContextManager[None]:
-    """The metrics of this process, served while the block runs."""
+@asynccontextmanager
+async def measured(state: State) -> AsyncIterator[None]:
+    """The metrics of this process, served, and its figures of sites, sent, while the block runs."""
     counted = WebSources(
         meters=state["meters"],
         joiner=state["joiner"],
@@ -59,4 +63,12 @@ def measured(state: State) -> AbstractAsyncContextManager[None]:
         cache=state["cache"],
         seats=state["seats"],
     )
-    return state["metrics"].published_for(counted)
+    say_if_no_proxy_is_trusted(state["origins"], state["settings"].trusted_proxies)
+    outages = state["metrics"].status.processes.outages
+    directory, clock = state["origins"], state["clock"]
+    sender = FiguresSender(state["redis"], state["meters"].sites, lambda: directory.origins, clock.seconds, outages)
+    async with running(site_figures=sender.run()), state["metrics"].published_for(counted):
+        try:
+            yield
+        finally:
+            await sender.close()

@@ -37,7 +37,7 @@ def numbered(text: str) -> set[int]:
 
 
 def test_every_file_of_lua_is_a_command_or_has_functions_for_some() -> None:
-    assert {path.parts[-3] for path in COMMANDS} == {"room", "lane", "limits", "cache", "processes"}
+    assert {path.parts[-3] for path in COMMANDS} == {"room", "lane", "limits", "cache", "processes", "metrics"}
     assert set(Path(app.__file__).parent.rglob("*.lua")) == {*COMMANDS, PRELUDE, *FUNCTIONS}
 
 

@@ -69,6 +69,15 @@ async def test_a_room_is_made_shown_changed_and_deleted(tiketi: Tiketi, tmp_path
     assert tiketi("rooms", "list").stdout == ""
 
 
+async def test_what_happens_at_an_origin_is_told(tiketi: Tiketi) -> None:
+    tiketi("origins", "create", "shop", *SHOP)
+    tiketi("rooms", "create", "sale", "--origin", "shop", "--name", "Sale")
+    figures = tiketi("origins", "figures", "shop")
+    assert (figures.returncode, figures.stderr) == (0, "")
+    assert "sale                 0 checks/s, 0 through, 0 to the room; 0 inside, 0 waiting, 0 ended" in figures.stdout
+    assert "Warning: No proxy is trusted (TIKETI_TRUSTED_PROXIES is empty)." in figures.stdout
+
+
 async def test_what_cannot_be_is_refused_in_one_sentence(tiketi: Tiketi, tmp_path: Path) -> None:
     tiketi("origins", "create", "shop", *SHOP)
     wrong = tmp_path / "wrong.json"

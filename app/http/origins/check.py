@@ -26,6 +26,7 @@ from app.http.line.turns import pass_token
 from app.http.origins.entering import let_straight_in
 from app.http.origins.original import HTTP, HTTPS, Original, original_of
 from app.http.state import State
+from app.metrics.sites import UNBELIEVED
 from app.origins.check import Denied, judge
 from app.origins.directory import KnownRoom
 from app.room.view import LineView
@@ -158,6 +159,8 @@ def _asked(
     if room is None and view is None:
         raise Problem("room_unknown", room_id=room_id)
     is_believed = state["entrance"].addresses.is_proxy(peer)
+    if not is_believed and room is not None:
+        state["meters"].sites.add(room.origin.id, room_id, UNBELIEVED)
     original = original_of(fields, method, behind, query) if is_believed else Original()
     return Asked(room_id, room, view, original, not behind and DENY_401 in query.split("&"), fields, headers)
 
@@ -172,7 +175,7 @@ async def _let_in_or_refused(asked: Asked, state: State, host: str) -> Answer:
         refused = _answer_to(asked, state, may_let_in=False)
         assert refused is not None, "nothing else is tried"
         return refused
-    state["meters"].checked(room.origin.id, "let_in")
+    state["meters"].checked(room.origin.id, room.id, "let_in")
     cookie = _cookie(asked, pass_token(state, admission), admission, state["clock"].seconds())
     return Answer(200, _told(admission) + cookie)
 
@@ -195,7 +198,7 @@ def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | 
     of = asked.room_id if room is None else room.origin.id
     action = _action(asked)
     if action is Action.refuse:
-        state["meters"].checked(of, "refused")
+        state["meters"].checked(of, asked.room_id, "refused")
         return _problem_answer(Problem("request_refused"))
     in_url, uri = without_pass(original.uri)
     tokens = asked.tokens() if in_url is None else [in_url, *asked.tokens()]
@@ -203,12 +206,12 @@ def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | 
     secrets = () if room is None else room.origin.secrets_at(now_s)
     judged = judge(state["passes"], tokens, asked.room_id, asked.view, secrets)
     if isinstance(judged, Denied) and action is Action.let_pass:
-        state["meters"].checked(of, "needs_none")
+        state["meters"].checked(of, asked.room_id, "needs_none")
         return Answer(200, _TOLD_NOTHING)
     if isinstance(judged, Denied):
         if may_let_in and _stands_by(asked, state):
             return None
-        state["meters"].checked(of, judged.value)
+        state["meters"].checked(of, asked.room_id, judged.value)
         return _refusal(asked, state, judged, _target(asked, uri))
     admission, token = judged
     cookie = b""
@@ -216,9 +219,9 @@ def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | 
         cookie = _cookie(asked, token, admission, now_s)
     target = None if in_url is None else _target(asked, uri)
     if target is not None and not asked.is_script and original.method in ("GET", "HEAD"):
-        state["meters"].checked(of, "cleaned")
+        state["meters"].checked(of, asked.room_id, "cleaned")
         return _sent_to(target, asked.deny_401, cookie)
-    state["meters"].checked(of, "let_through")
+    state["meters"].checked(of, asked.room_id, "let_through")
     return Answer(200, _told(admission) + cookie)
 
 

@@ -33,6 +33,7 @@ from app.http.origins.visits import Visit, end_visit
 from app.http.state import State
 from app.limits.addresses import network_of
 from app.limits.limits import Limit, LimitsUnavailable
+from app.metrics.sites import SiteError
 from app.metrics.web import CLIENTS_S
 from app.origins.connector.refused import Refused, why
 from app.origins.connector.tokens import TOKEN_PART, QueueToken, read
@@ -135,13 +136,14 @@ async def _note(request: Request[State], room: KnownRoom, text: str, their_time:
     refused = why(request.path_params["error"], token, ahead_s, now_s)
     if refused is None:
         raise Problem("not_found")
-    state["meters"].connector_refused(room.origin.id, refused)
+    state["meters"].connector_refused(room.origin.id, room.id, refused)
     if token is None or not await _is_another_client(request, room, refused, token):
         return
     is_about_clocks = refused in (Refused.late, Refused.clock_differs)
     state["meters"].connector_client(room.origin.id, refused, ahead_s if is_about_clocks else None)
     if refused in (Refused.secret_differs, Refused.clock_differs, Refused.room_differs):
         ahead = None if ahead_s is None else round(ahead_s)
+        state["meters"].sites.failed(room.origin.id, room.id, SiteError(refused.value))
         log.warning("connector_refused", origin=room.origin.id, room=room.id, why=refused, ahead_s=ahead)
 
 

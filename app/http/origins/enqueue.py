@@ -15,6 +15,7 @@ from app.http.kit.problems import Problem
 from app.http.origins.entering import ENDED, standing_of
 from app.http.state import State
 from app.limits.limits import Limit, LimitsUnavailable
+from app.metrics.sites import SiteError
 from app.origins.connector.enqueue_tokens import BadEnqueueToken, EnqueueToken, read
 from app.origins.directory import KnownRoom
 from app.room.view import LineView
@@ -37,6 +38,7 @@ async def show_enqueue_token(state: State, headers: Headers, room: KnownRoom, te
     token = read(text, room.origin.secrets_at(now_s), customer_id=customer_id, room=room.id, now_s=now_s)
     if isinstance(token, BadEnqueueToken):
         state["meters"].at_door(room.id, token.value)
+        state["meters"].sites.failed(room.origin.id, room.id, SiteError.enqueue_token_refused)
         raise Problem(token.value)
     return await _spent(state, headers, line, room.origin.id, token)
 

@@ -21,6 +21,7 @@ from app.http.line.joining import join_line
 from app.http.line.lookup import view_of
 from app.http.line.turns import admission_of, claim_place
 from app.http.state import State
+from app.metrics.sites import SiteError
 from app.origins.directory import KnownRoom
 from app.room.joiner import JoinUnavailable
 from app.room.person import StraightIn
@@ -85,6 +86,7 @@ async def let_straight_in(state: State, room: KnownRoom, view: LineView, host: s
         async with asyncio.timeout(LET_IN_WAIT_S):
             _, joined = await asked
     except (JoinUnavailable, TimeoutError) as error:
+        state["meters"].sites.failed(room.origin.id, room.id, SiteError.not_let_in)
         log.warning("not_let_in_at_once", event_id=room.id, error=str(error) or "late")
         return None
     if not straight.expires_ms:

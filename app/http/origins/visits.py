@@ -21,6 +21,7 @@ from app.http.kit.problems import Problem, stores_refused
 from app.http.kit.shapes import Nothing, Shape
 from app.http.line.lookup import view_of
 from app.http.state import State
+from app.metrics.sites import SiteError
 from app.origins.directory import KnownOrigin, KnownRoom
 from app.room.answers import LeaveStatus
 from app.room.view import LineView
@@ -78,6 +79,7 @@ def visit_of(state: State, origin: KnownOrigin, jti: str) -> Visit:
     room = state["origins"].rooms.get(room_id)
     is_named = _is_number(epoch, EPOCH_DIGITS_MAX) and _is_number(number, NUMBER_DIGITS_MAX)
     if room is None or room.origin.id != origin.id or not is_named:
+        state["meters"].sites.failed(origin.id, "", SiteError.visit_unknown)
         raise Problem("visit_unknown", visit_id=jti[:80])
     return Visit(room, int(epoch), int(number))
 
@@ -96,6 +98,7 @@ async def state_of(state: State, visit: Visit) -> tuple[VisitState, datetime | N
         with stores_refused():
             view = await state["rooms"].reload(visit.room.id) or view
     if visit.epoch != view.epoch or visit.number > view.number:
+        state["meters"].sites.failed(visit.room.origin.id, visit.room.id, SiteError.visit_unknown)
         raise Problem("visit_unknown", visit_id=visit.jti)
     place = view.place(visit.number)
     if place not in _STATES:
@@ -119,7 +122,7 @@ async def end_visit(state: State, visit: Visit) -> None:
         raise Problem("line_unavailable.restored")
     if left.status is LeaveStatus.left:
         stayed_s = None if until is None else visit.room.visit_s - (until - state["clock"].now()).total_seconds()
-        state["meters"].visit_ended(visit.room.origin.id, stayed_s)
+        state["meters"].visit_ended(visit.room.origin.id, visit.room.id, stayed_s)
 
 
 def require_origin(request: Request[State]) -> KnownOrigin:
@@ -129,6 +132,8 @@ def require_origin(request: Request[State]) -> KnownOrigin:
     shown = header(request.scope["headers"], b"authorization") or b""
     key = shown[7:].strip().decode("latin-1") if shown[:7].lower() == b"bearer " else ""
     if origin is None or not origin.has_key(key, state["clock"].seconds()):
+        if origin is not None:
+            state["meters"].sites.failed(origin.id, "", SiteError.api_key_wrong)
         raise Problem("api_key_wrong")
     return origin
 

@@ -35,6 +35,7 @@ from app.http.origins.branding import brand_of_room
 from app.http.origins.entering import ENDED, Standing, enter, standing_of
 from app.http.origins.onward import BY_CONNECTOR, BY_PART, onward_url
 from app.http.state import State
+from app.metrics.sites import SiteError
 from app.origins.directory import KnownRoom
 from app.room.view import LineView
 
@@ -114,7 +115,10 @@ async def _come_in(request: Request[State], room: KnownRoom, line: LineView | No
 
 def _asked_target(request: Request[State], room: KnownRoom) -> str | None:
     asked = request.query_params.get("t")
-    return None if asked is None else safe_target(asked, room.origin.hosts)
+    safe = None if asked is None else safe_target(asked, room.origin.hosts)
+    if asked is not None and safe is None:
+        request.state["meters"].sites.failed(room.origin.id, room.id, SiteError.target_foreign)
+    return safe
 
 
 def _target(request: Request[State], room: KnownRoom) -> str:

@@ -65,6 +65,7 @@ local function end_turns(turns)
     redis.call('SETBIT', ended, n, 1)
     redis.call('SETBIT', lapsed, n, 1)
     numbers[#numbers + 1] = n
+    if turns == active then redis.call('HINCRBY', room, 'visits_expired', 1) end
     if turns == admitted then
       redis.call('HDEL', wishes .. math.floor(n / wish_bucket), n)
       redis.call('XADD', lane, '*', 'c', string.format(RELEASE, epoch, n, now, epoch, n))

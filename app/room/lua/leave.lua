@@ -36,7 +36,9 @@ if holder ~= '' and not owns(holders, holder_bucket, holder, number) then return
 
 redis.call('SETBIT', ended, number, 1)
 redis.call('ZREM', returned, number)
-local turns = redis.call('ZREM', admitted, number) + redis.call('ZREM', active, number)
+local visits = redis.call('ZREM', active, number)
+local turns = redis.call('ZREM', admitted, number) + visits
+if visits > 0 then redis.call('HINCRBY', room, 'visits_ended', visits) end
 redis.call('HDEL', wishes .. math.floor(number / wish_bucket), number)
 write_log(room, log, log_max, 'left', now, 'n', number)
 if turns == 0 or release_id == '' then return {'left', ''} end

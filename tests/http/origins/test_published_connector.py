@@ -144,7 +144,7 @@ async def test_a_late_token_is_replaced_by_way_of_the_error_page(system: System)
     assert "A shop" in page.text
     assert ann.ways.count("/error/timestamp/") > 1
     assert system.state["meters"].connectors[site.origin_id, "clock_differs"] > 1
-    assert 400 < system.state["meters"].connector_ahead_s[site.origin_id] < 600
+    assert 400 < system.state["meters"].sites.ahead_s[site.origin_id] < 600
 
 
 async def test_another_secret_leads_to_a_page_that_says_so_and_to_no_circle(system: System) -> None:

@@ -1,6 +1,7 @@
 // An admin's page of one room: live numbers and charts, and controls that say next to themselves what came of them.
 import { $, data, now, show, stamp, t } from "./page.js";
 import { call } from "./api.js";
+import { duration } from "./duration.js";
 import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
 
@@ -16,13 +17,6 @@ const charts = [
   new Chart($("chart-flow"), [{ key: "inflowPerSecond", label: t("admin.room.number.inflow") }, { key: "outflowPerSecond", label: t("admin.room.number.outflow") }], t("admin.room.chart.flow")),
   new Chart($("chart-inside"), [{ key: "admitted", label: t("admin.room.number.admitted") }, { key: "active", label: t("admin.room.number.active") }], t("admin.room.chart.inside")),
 ];
-
-function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return t("admin.room.duration.s", { s: whole });
-  if (whole < 3600) return t("admin.room.duration.m", { m: Math.floor(whole / 60), s: whole % 60 });
-  return t("admin.room.duration.h", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
-}
 
 function timeToEmpty({ waiting, etaSeconds }) {
   if (!waiting) return t("admin.room.empty.now");
