@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 
+from app.connect.passes import Visit
+
 RETRY_S = 5
 JSON = "application/problem+json"
 
@@ -62,11 +64,12 @@ PAGE = """<!doctype html><html lang="{lang}"><meta charset="utf-8">
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole response of ours."""
+    """A whole response of ours. `ended`: whose visit has ended with it, which Tiketi is to be told."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes = b""
+    ended: Visit | None = None
 
     @property
     def line(self) -> str:

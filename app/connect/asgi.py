@@ -43,6 +43,8 @@ class WaitingRoom:
         decided = self.gate.decide(arrival)
         if isinstance(decided, Answer):
             await _answer(decided, scope, receive, send)
+            if decided.ended is not None:
+                await asyncio.to_thread(self.gate.visits.end, decided.ended)
             return
         told = [(name.encode(), value.encode()) for name, value in decided.headers()]
         headers = [pair for pair in scope["headers"] if not _is_ours(pair[0])]

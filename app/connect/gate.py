@@ -24,7 +24,7 @@ from app.connect.visits import Post, Visits, posted
 
 PARAMETER = "tiketi_pass"
 HEADER = "x-admission-pass"
-END_HEADER = "tiketi-visit"  # of a response of the site: `end`
+END_HEADER = "tiketi-visit"  # of a response of the site, or a request of its page: `end`
 OURS = "x-tiketi-"  # headers that the site may believe: nobody else's get through
 TOKENS_MAX = 4  # of one request that are looked at
 TARGET_CHARS_MAX = 2_500  # as it stands in another address: many proxies take 4 KiB of headers for an answer
@@ -141,6 +141,8 @@ class Gate:
         found = [self.passes.read(token) for token in self._tokens(arrival)]
         visit = next((each for each in found if isinstance(each, Visit)), None)
         carried, target = arrival.carried()
+        if visit is not None and carried is None and arrival.asked.headers.get(END_HEADER, ("",))[0].lower() == "end":
+            return self._given_up(visit, arrival.scheme)
         moves = carried is not None and arrival.wants_page and arrival.asked.method in READS
         if carried is not None and moves and isinstance(found[0], Visit):
             return redirect(_within(target), self._kept(carried, found[0], arrival.scheme))
@@ -163,6 +165,13 @@ class Gate:
         if arrival.wants_page:
             return redirect(wait_url)
         return self._refusal("pass_missing" if bad is None else bad.value, arrival, wait_url)
+
+    def _given_up(self, visit: Visit, scheme: str) -> Answer:
+        """The visit that its visitor ends, by a header, which no page of another site can send."""
+        self.passes.end(visit)
+        answer = problem("pass_revoked", self.room, "")
+        headers = [*answer.headers, ("Set-Cookie", self.forgotten(scheme))]
+        return Answer(answer.status, headers, answer.body, ended=visit)
 
     def _refusal(self, code: str, arrival: Arrival, wait_url: str) -> Answer:
         if arrival.wants_page:

@@ -36,6 +36,8 @@ class WaitingRoom:
         self._renew(self.gate.renewal(arrival))
         decided = self.gate.decide(arrival)
         if isinstance(decided, Answer):
+            if decided.ended is not None:
+                self.gate.visits.end(decided.ended)
             start_response(decided.line, decided.headers)
             return [b"" if environ["REQUEST_METHOD"] == "HEAD" else decided.body]
         onward = {name: value for name, value in environ.items() if not name.startswith(OURS_IN_ENVIRON)}

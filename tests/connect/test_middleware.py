@@ -166,6 +166,19 @@ def test_a_response_ends_the_visit(ask: Ask, shop: Shop, tiketi: Tiketi) -> None
     assert ask(cookie=cookie)[0] == 302
 
 
+def test_a_page_ends_the_visit_of_whom_it_shows_and_the_site_sees_nothing_of_it(
+    ask: Ask, shop: Shop, tiketi: Tiketi
+) -> None:
+    cookie = f"tiketi_pass_{ROOM}={tiketi.token()}"
+    status, headers, _ = ask("/thanks", "HEAD", cookie=cookie, tiketi_visit="end", sec_fetch_mode="cors")
+    assert (status, shop.seen, "x-tiketi-redirect" in dict(headers)) == (401, [], False)
+    assert dict(headers)["set-cookie"].startswith(f"tiketi_pass_{ROOM}=; Max-Age=0; ")
+    assert tiketi.ended == [(f"{TIKETI}/api/origins/shop/visits/{ROOM}.1.7/end", "key")]
+    assert ask(cookie=cookie)[0] == 302
+    assert ask("/free", "HEAD", tiketi_visit="end")[0] == 200, "who has no visit ends none"
+    assert len(tiketi.ended) == 1
+
+
 def test_a_response_to_somebody_without_a_visit_ends_none(ask: Ask, shop: Shop, tiketi: Tiketi) -> None:
     shop.answers.append(("Tiketi-Visit", "end"))
     assert ask("/free")[0] == 200

@@ -20,11 +20,12 @@ from app.domain.passing import AdmissionPass, Mode
 from app.domain.targets import quoted, safe_target, without_pass
 from app.http.accounts.credentials import pass_cookie
 from app.http.kit.cookies import HOST_PREFIX, Headers, block, cookie_in
-from app.http.kit.problems import Problem, problem_response
+from app.http.kit.problems import Problem, problem_response, stores_refused
 from app.http.line.door import host_of
 from app.http.line.turns import pass_token
 from app.http.origins.entering import let_straight_in
 from app.http.origins.original import HTTP, HTTPS, Original, original_of
+from app.http.origins.visits import Visit, end_visit
 from app.http.state import State
 from app.metrics.sites import UNBELIEVED
 from app.origins.check import Denied, judge
@@ -46,6 +47,7 @@ _REFUSALS = {
 _EMPTY = b"cache-control: no-store\r\ncontent-length: 0\r\n"
 _TOLD = _EMPTY + b"".join(b"x-tiketi-%s: %%s\r\n" % name for name in (b"subject", b"room", b"number", b"until"))
 _TOLD_NOTHING = _TOLD % (b"", b"", b"", b"")
+_FORGET = b"set-cookie: %s=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax%s\r\n"
 _REDIRECT = b"x-tiketi-redirect: %s\r\n"
 
 Pairs = list[tuple[bytes, bytes]]
@@ -119,7 +121,7 @@ async def check(scope: Scope, receive: Receive, send: Send) -> None:
             found[2] or "",
             query,
         )
-        answer = _answer_to(asked, scope["state"]) or await _let_in_or_refused(asked, scope["state"], host_of(scope))
+        answer = _answer_to(asked, scope["state"]) or await _by_the_line(asked, scope["state"], host_of(scope))
     except Problem as problem:
         scope["state"]["meters"].refused(problem.code)
         await problem_response(problem)(scope, receive, send)
@@ -146,8 +148,8 @@ def _fields(headers: Headers) -> Fields:
 def answered(
     state: State, fields: Fields, peer: str, method: str, room_id: str, behind: str, query: str
 ) -> Answer | None:
-    """The answer to a question, whoever read it from the wire; None if the visitor may be let in first, which takes a
-    call to Redis. Raises Problem 404 if there is no such room."""
+    """The answer to a question, whoever read it from the wire; None if the visitor may be let in first, or ends
+    their visit, which takes a call to Redis. Raises Problem 404 if there is no such room."""
     return _answer_to(_asked(state, fields, fields.items(), peer, method, room_id, behind, query), state)
 
 
@@ -163,6 +165,30 @@ def _asked(
         state["meters"].sites.add(room.origin.id, room_id, UNBELIEVED)
     original = original_of(fields, method, behind, query) if is_believed else Original()
     return Asked(room_id, room, view, original, not behind and DENY_401 in query.split("&"), fields, headers)
+
+
+async def _by_the_line(asked: Asked, state: State, host: str) -> Answer:
+    """What only a call to Redis can answer. Raises Problem."""
+    judged = _judged(asked, state, asked.tokens()) if _ends(asked) else Denied.missing
+    if isinstance(judged, Denied):
+        return await _let_in_or_refused(asked, state, host)
+    assert asked.room is not None, "only a site's visits are ended here"
+    admission, _ = judged
+    with stores_refused():
+        await end_visit(state, Visit(asked.room, admission.epoch, admission.number))
+    state["meters"].checked(asked.room.origin.id, asked.room_id, Denied.revoked.value)
+    secure = b"; Secure" if asked.original.https else b""
+    return _problem_answer(Problem("pass_revoked", room=asked.room_id), _FORGET % (pass_cookie(asked.room_id), secure))
+
+
+def _ends(asked: Asked) -> bool:
+    """Whether whoever shows their pass gives their visit up: by a header, which no page of another site can send."""
+    return asked.room is not None and asked.fields.get(b"tiketi-visit", b"").lower() == b"end"
+
+
+def _judged(asked: Asked, state: State, tokens: list[str]) -> tuple[AdmissionPass, str] | Denied:
+    secrets = () if asked.room is None else asked.room.origin.secrets_at(state["clock"].seconds())
+    return judge(state["passes"], tokens, asked.room_id, asked.view, secrets)
 
 
 async def _let_in_or_refused(asked: Asked, state: State, host: str) -> Answer:
@@ -202,9 +228,7 @@ def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | 
         return _problem_answer(Problem("request_refused"))
     in_url, uri = without_pass(original.uri)
     tokens = asked.tokens() if in_url is None else [in_url, *asked.tokens()]
-    now_s = state["clock"].seconds()
-    secrets = () if room is None else room.origin.secrets_at(now_s)
-    judged = judge(state["passes"], tokens, asked.room_id, asked.view, secrets)
+    judged = _judged(asked, state, tokens)
     if isinstance(judged, Denied) and action is Action.let_pass:
         state["meters"].checked(of, asked.room_id, "needs_none")
         return Answer(200, _TOLD_NOTHING)
@@ -214,9 +238,11 @@ def _answer_to(asked: Asked, state: State, may_let_in: bool = True) -> Answer | 
         state["meters"].checked(of, asked.room_id, judged.value)
         return _refusal(asked, state, judged, _target(asked, uri))
     admission, token = judged
+    if _ends(asked) and may_let_in and token != in_url:
+        return None
     cookie = b""
     if in_url is not None and token == in_url:
-        cookie = _cookie(asked, token, admission, now_s)
+        cookie = _cookie(asked, token, admission, state["clock"].seconds())
     target = None if in_url is None else _target(asked, uri)
     if target is not None and not asked.is_script and original.method in ("GET", "HEAD"):
         state["meters"].checked(of, asked.room_id, "cleaned")

@@ -48,6 +48,7 @@ KINDS = (
     Kind("asgi", "asgi.py"),
     Kind("wsgi", "wsgi.py"),
     Kind("html", "plain.html", can_open=False),
+    Kind("thanks", "thanks.html", can_open=False),
     Kind(CONNECTOR, "connector.env", can_open=False),
 )
 

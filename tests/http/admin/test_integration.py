@@ -57,7 +57,7 @@ async def test_what_is_shown_is_what_is_rendered_for_the_room(system: System) ->
             chosen = fail.value if kind.can_open else None
             (text,) = (each["text"] for each in found if (each["name"], each["fail"]) == (kind.name, chosen))
             assert text == render(kind, site, fail)
-            assert made.room_id in text
+            assert made.room_id in text or kind.name == "thanks", "what stands before the page knows the room"
             assert made.secret not in text
             assert made.api_key not in text
     assert len(found) == sum(2 if kind.can_open else 1 for kind in KINDS)

@@ -299,13 +299,14 @@ async def test_the_configuration_is_for_who_has_the_key_and_grows_with_every_cha
     assert 0 < shown["Version"] < ruled["Version"] < empty["Version"]
 
 
-async def test_the_script_for_requests_has_an_address_that_stays(system: System) -> None:
+@pytest.mark.parametrize("name", ["requests.js", "thanks.js"])
+async def test_the_scripts_for_pages_have_addresses_that_stay(system: System, name: str) -> None:
     async with system.web.client() as client:
-        answer = await client.get("/connect/requests.js")
+        answer = await client.get(f"/connect/{name}")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["cache-control"] == "public, max-age=300"
-    assert "currentScript" in answer.text
+    assert "currentScript" in answer.text or "Tiketi-Visit" in answer.text
 
 
 async def test_below_a_path_every_address_is_the_same(system: System) -> None:

@@ -195,6 +195,26 @@ async def test_whose_visit_was_ended_is_outside_at_once(system: System, tmp_path
 
 
 @pytest.mark.parametrize("name", ASKING)
+async def test_the_script_of_the_thank_you_page_ends_the_visit_of_its_visitor(
+    system: System, tmp_path: Path, name: str
+) -> None:
+    async with front(system, tmp_path, name) as shop:
+        tokens = [await let_in(system, shop.room_id) for _ in range(2)]
+        mine, other = ({"cookie": f"tiketi_pass_{shop.room_id}={token}"} for token in tokens)
+        asks = {**mine, "tiketi-visit": "end", "sec-fetch-mode": "cors", "accept": "*/*"}  # as the script does
+        ended = await shop.client.head("/thanks?order=1", headers=asks)
+        assert (ended.status_code, "x-tiketi-redirect" in ended.headers) == (401, False)
+        assert ended.headers["set-cookie"].startswith(f"tiketi_pass_{shop.room_id}=; Max-Age=0")
+
+        async def is_outside() -> bool:
+            return (await shop.client.get("/", headers=mine)).status_code == 302
+
+        await wait_until(is_outside, description="the check knows that the visit has ended")
+        assert (await shop.client.get("/", headers=other)).status_code == 200
+        assert (await shop.client.head("/", headers={**asks, "cookie": ""})).status_code == 401
+
+
+@pytest.mark.parametrize("name", ASKING)
 async def test_while_tiketi_is_away_nobody_comes_in_or_everybody_does(
     system: System, tmp_path: Path, name: str
 ) -> None:

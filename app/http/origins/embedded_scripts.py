@@ -1,4 +1,5 @@
-"""The script by which pages of a site follow their own requests into the waiting room, at an address that stays."""
+"""The scripts that pages of a site embed, at addresses that stay: one follows the page's own requests into the waiting
+room, one ends a visit."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from starlette.routing import Route
 from app.http.kit.static_files import FILES
 
 BRIEFLY = "public, max-age=300"  # sites embed it without a version
-_FILE = FILES["js/requests.js"]
+NAMES = ("requests.js", "thanks.js")
 
 
 async def show(request: Request[Any]) -> Response:
+    file = FILES[f"js/{request.url.path.rpartition('/')[2]}"]
     headers = {"Cache-Control": BRIEFLY, "Cross-Origin-Resource-Policy": "cross-origin"}
-    return Response(_FILE.body, media_type=_FILE.media_type, headers=headers)
+    return Response(file.body, media_type=file.media_type, headers=headers)
 
 
-routes = [Route("/connect/requests.js", show)]
+routes = [Route(f"/connect/{name}", show) for name in NAMES]
