@@ -7,15 +7,21 @@ import asyncio
 import pytest
 
 from app import redis_keys
+from app.domain.invited import Invited
 from app.domain.line import Door, DrawStage
+from app.domain.ticket import account_holder, holder_text
 from app.room.answers import Joined, JoinStatus
 from app.room.door_counts import read_door
-from app.room.door_limits import DoorLimits
+from app.room.door_limits import ADDRESSES_SHOWN_MAX, PRESSED_S, DoorLimits
 from app.room.person import Person
 from app.room.scripts import RoomScripts
 from tests.room.room import EVENT, START_MS, Room
 
 LIMITS = DoorLimits(share=3, window_s=600, pressure_per_s=10, proof_s=300, wait_s=30)
+ACCOUNTS = [holder_text(account_holder(f"u_{n}")) for n in range(LIMITS.share + 2)]
+INVITED = [
+    holder_text(Invited({1: b"k" * 32}, 1, b"h" * 32).holder(EVENT, f"sub-{n}")) for n in range(LIMITS.share + 2)
+]
 HOME, OFFICE = "203.0.113.7", "2001:db8::/64"
 
 
@@ -119,6 +125,57 @@ async def test_a_room_may_ask_everybody(scripts: RoomScripts, room: Room) -> Non
     assert asked == [Joined(JoinStatus.challenge, 0), Joined(JoinStatus.challenge, 0)]
     solved = await ask(scripts, Person("here", proof="s1"), Person("there", network=HOME, proof="s2"))
     assert solved == [Joined(JoinStatus.joined, 1), Joined(JoinStatus.joined, 2)]
+
+
+@pytest.mark.parametrize(
+    ("door", "of_guest", "of_account", "of_verified", "of_invited"),
+    [
+        (Door.accounts, "stranger", "joined", "joined", "stranger"),
+        (Door.verified, "stranger", "unverified", "joined", "stranger"),
+        (Door.invited, "uninvited", "uninvited", "uninvited", "joined"),
+    ],
+)
+async def test_a_door_for_some_lets_in_them_alone(
+    scripts: RoomScripts, room: Room, door: Door, of_guest: str, of_account: str, of_verified: str, of_invited: str
+) -> None:
+    await room.change(door=door)
+    guest, invited = Person("guest", network=HOME), Person(INVITED[0], network=HOME)
+    people = [guest, Person(ACCOUNTS[0], network=HOME), Person(ACCOUNTS[1], network=HOME, verified=True), invited]
+    statuses = [one.status for one in await ask(scripts, *people)]
+    assert statuses == [of_guest, of_account, of_verified, of_invited]
+
+
+@pytest.mark.parametrize(("door", "holders"), [(Door.accounts, ACCOUNTS), (Door.invited, INVITED)])
+async def test_of_people_who_are_known_no_address_is_counted(
+    scripts: RoomScripts, room: Room, door: Door, holders: list[str]
+) -> None:
+    await room.change(door=door)
+    joined = await ask(scripts, *(Person(holder, network=HOME) for holder in holders))
+    assert {one.status for one in joined} == {JoinStatus.joined}
+    assert (await read_door(scripts, EVENT, 1, START_MS)).addresses == []
+
+
+async def test_those_who_are_shown_are_so_many_and_those_with_the_most(scripts: RoomScripts, room: Room) -> None:
+    await room.change(door=Door.challenge)
+    await ask(scripts, *crowd(40), *(Person(f"p{n}", network=f"10.0.{n}.1") for n in range(ADDRESSES_SHOWN_MAX + 5)))
+    shown = (await read_door(scripts, EVENT, 1, START_MS)).addresses
+    assert (len(shown), shown[0].network, shown[0].asked) == (ADDRESSES_SHOWN_MAX, HOME, 40)
+
+
+async def test_a_door_is_pressed_for_a_while_after_the_last_of_them_and_nothing_of_it_stays(
+    scripts: RoomScripts,
+) -> None:
+    people = [Person(f"p{n}", network=f"10.0.0.{n}") for n in range(20)]
+    await ask(scripts, *people)
+    assert 0 < await scripts.redis.ttl(redis_keys.door_pressed(EVENT, 1)) <= PRESSED_S
+    assert await scripts.redis.ttl(await room_key(scripts, "door:given:")) in range(3)
+    assert 0 < await scripts.redis.ttl(await room_key(scripts, "door:share:")) <= 2 * LIMITS.window_s
+
+
+async def room_key(scripts: RoomScripts, begins: str) -> str:
+    """The one key of the room that begins so."""
+    (key,) = [name async for name in scripts.redis.scan_iter(redis_keys.of_epoch(EVENT, 1, f"{begins}*"))]
+    return str(key.decode())
 
 
 async def test_an_open_door_asks_everybody_while_more_join_than_was_planned(scripts: RoomScripts) -> None:
