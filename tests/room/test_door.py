@@ -83,8 +83,10 @@ async def test_an_entry_that_is_given_up_and_taken_again_before_the_draw_takes_a
     assert await ask(scripts, one._replace(proof="s1")) == [Joined(JoinStatus.already, 1)]
 
 
-async def test_an_address_that_is_not_counted_is_never_asked(scripts: RoomScripts) -> None:
+async def test_an_address_that_is_not_counted_is_never_asked_and_presses_on_no_door(scripts: RoomScripts) -> None:
     assert {one.status for one in await ask(scripts, *crowd(50, network=""))} == {JoinStatus.joined}
+    assert [one.status for one in await ask(scripts, Person("there", network=HOME))] == [JoinStatus.joined]
+    assert await read_door(scripts, EVENT, 1, START_MS) == (False, [])
 
 
 async def test_twenty_calls_at_once_give_no_more_than_the_share(scripts: RoomScripts) -> None:
