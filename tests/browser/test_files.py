@@ -59,6 +59,27 @@ def test_a_seat_map_and_a_poster_without_a_script(new_context: NewContext) -> No
     expect(buyer.get_by_role("row", name="1층 가")).to_have_count(3)
 
 
+def test_a_seat_file_stays_chosen_from_one_check_to_the_import(new_context: NewContext) -> None:
+    page = new_context().new_page()
+    log_in_admin(page)
+    page.goto(f"/admin/events/{EVENT}/files")
+    form = page.locator("#seats-form")
+    form.locator("[name=prices]").fill("VIP=170000")
+    bad = f"{SEATS}\nVIP석/1층/가구역/1열/1번"
+    send(page, "seats", "Only check it", file_of("bad.csv", "text/csv", bad.encode()))
+    expect(page.locator("#map-now .faults")).to_contain_text("is on line 1 already")
+    expect(page.locator("#map-now")).to_be_focused()
+    assert_accessible(page)
+    form.get_by_role("button", name="Replace the seat map").click()
+    expect(page.locator("#map-now .faults")).to_contain_text("is on line 1 already")
+    send(page, "seats", "Only check it", file_of("good.csv", "text/csv", SEATS.encode()))
+    expect(page.get_by_role("status").filter(has_text="All is well")).to_contain_text("30 seats would be made")
+    assert form.locator("input[type=file]").evaluate("input => input.files[0].name") == "good.csv"
+    expect(form.locator("[name=prices]")).to_have_value("VIP=170000")
+    form.get_by_role("button", name="Replace the seat map").click()
+    expect(page.get_by_role("status").filter(has_text="imported")).to_contain_text("30 seats were imported")
+
+
 def test_a_hall_without_seats_says_so_until_it_has_some(person: Page, system: Up) -> None:
     with httpx2.Client(base_url=f"http://{system.netloc}", timeout=30) as client:
         login = client.post("/api/auth/login", json={"email": "admin@tiketi.gg", "password": "admin123"})

@@ -77,7 +77,8 @@ async def _show(
         "refresh_s": REFRESH_S if working and request.method == "GET" else 0,
         "poster_failed": t(f"events.picture.{upload.reason}") if upload and upload.reason else "",
     }
-    return page(request, "admin/seat_files.html", context, status=status)
+    words = ("admin.files.seats.unsent",)
+    return page(request, "admin/seat_files.html", context, script={}, words=words, status=status)
 
 
 def _map(plan: SeatPlan) -> dict[str, Any]:
