@@ -28,6 +28,7 @@ from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
 from app.http.line import turns as turn
 from app.http.line.door import ASKS_TO_WAIT, host_of, is_invited_here, show_invitation
+from app.http.line.in_app import is_in_app
 from app.http.line.joining import join_line
 from app.http.line.lookup import room_of, view_of, wish_of_place
 from app.http.line.position import BEFORE_TURN, encode_position
@@ -62,6 +63,7 @@ async def _event(request: Request[State], refused: Problem | None = None) -> Res
         "invited_only": line is not None and line.door is Door.invited,
         "is_invited": line is not None and is_invited_here(request.state, request.scope["headers"], line),
         "invitation_wrong": problem_words(texts_for(request), refused) if refused else "",
+        "in_app": is_in_app(request.scope["headers"]),
         "verified_only": line is not None and line.door is Door.verified,
         "place": place or "",
         "held": held,
