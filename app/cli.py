@@ -208,7 +208,7 @@ def _clean_data(settings: Settings, _: argparse.Namespace) -> int:
 def _backup(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.backup import backup
 
-    return stored(lambda: asked(backup(settings, args.folder, say)))
+    return asked(backup(settings, args.folder, say))
 
 
 def _restore(settings: Settings, args: argparse.Namespace) -> int:
@@ -216,7 +216,7 @@ def _restore(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.data_folder import FolderError
 
     try:
-        return stored(lambda: asked(restore(settings, args.folder, say)))
+        return asked(restore(settings, args.folder, say))
     except FolderError as error:
         return refuse(str(error), 1)
 
@@ -224,7 +224,7 @@ def _restore(settings: Settings, args: argparse.Namespace) -> int:
 def _prune(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.prune import prune
 
-    return stored(lambda: asked(prune(settings, args.dry_run, partial(sure, args), tell_of(args))))
+    return asked(prune(settings, args.dry_run, partial(sure, args), tell_of(args)))
 
 
 def _status(settings: Settings, args: argparse.Namespace) -> int:
@@ -244,7 +244,7 @@ def _watch(settings: Settings, args: argparse.Namespace) -> int:
 def _trace(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.trace import trace
 
-    return stored(lambda: asked(trace(settings, args.event, args.number, tell_of(args))))
+    return asked(trace(settings, args.event, args.number, tell_of(args)))
 
 
 def _completion(_: Settings, args: argparse.Namespace) -> int:

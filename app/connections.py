@@ -95,6 +95,17 @@ def open_store(settings: Settings, *, patient: bool = False) -> Database:
 
 
 @asynccontextmanager
+async def store_of_command(settings: Settings, *, patient: bool = False) -> AsyncIterator[Database]:
+    """The shop's database with the tables that we need. Raises SchemaError, StoreError."""
+    db = open_store(settings, patient=patient)
+    try:
+        await db.require_tables()
+        yield db
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[tuple[Redis, Database, JobQueue]]:
     """Redis, the database and arq's queue, closed in the opposite order when the block ends."""
     async with AsyncExitStack() as stack:

@@ -7,7 +7,7 @@ settings.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -26,6 +26,7 @@ from app.domain.sale import SaleStatus
 from app.domain.samples import HistoryPoint, LineSample, flows_per_s, history, oldest_wait_s
 from app.ledger import audit_log, origins, room_windows, rooms
 from app.ledger.database import Database
+from app.ledger.errors import StoreError
 from app.outages import Outages
 from app.processes.shared_clock import SharedClock
 from app.room.answers import ChangeStatus
@@ -291,6 +292,8 @@ async def open_room_control(settings: Settings) -> AsyncIterator[RoomControl]:
         stack.push_async_callback(redis.aclose)
         db = open_store(settings)
         stack.push_async_callback(db.close)
+        with suppress(StoreError):  # a room is paused without a database too; other tables are an error
+            await db.require_tables()
         rooms = Rooms(redis, RoomScripts(redis, timing(settings)))
         await rooms.discover()
         await stack.enter_async_context(running(rooms=rooms.run()))

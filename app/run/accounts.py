@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.connections import open_redis, open_store
+from app.connections import open_redis, store_of_command
 from app.domain.account import BadAccount, check_name, check_password, name_of
 from app.ledger import account_admin, users
 from app.ledger.account_admin import AccountChange
@@ -66,7 +65,7 @@ async def create(settings: Settings, email: str, name: str, password: str, say: 
     if not is_email(email):
         raise ConsoleError(f"{email!r} is not an email address.")
     _check(password, email, name)
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         made = await users.create(
             db,
             user_id=f"u_{secrets.token_urlsafe(USER_ID_BYTES)}",
@@ -83,7 +82,7 @@ async def create(settings: Settings, email: str, name: str, password: str, say: 
 
 async def promote(settings: Settings, email: str, say: Say) -> None:
     """Make an account an admin's and end its sessions, which hold the old role. Raises ConsoleError, StoreError."""
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         user = await _known(db, email)
         now = datetime.now(UTC)
         await account_admin.set_role(db, user.id, "admin", who=who(), now=now)
@@ -93,7 +92,7 @@ async def promote(settings: Settings, email: str, say: Say) -> None:
 
 async def set_password(settings: Settings, email: str, password: str, say: Say) -> None:
     """Give an account another password and end its sessions. Raises ConsoleError, StoreError."""
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         user = await _known(db, email)
         _check(password, user.email, user.name)
         now = datetime.now(UTC)
@@ -104,7 +103,7 @@ async def set_password(settings: Settings, email: str, password: str, say: Say) 
 
 async def unlock(settings: Settings, email: str, say: Say) -> None:
     """Let an account in again that was disabled, or where too many log-ins failed. Raises ConsoleError, StoreError."""
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         user = await _known(db, email)
         changed = await account_admin.enable(db, user.id, who=who(), now=datetime.now(UTC))
     limit = Limit(name="login", times=settings.logins_per_account_max, window_s=settings.login_window_s)
@@ -115,7 +114,7 @@ async def unlock(settings: Settings, email: str, say: Say) -> None:
 
 async def verify(settings: Settings, email: str, say: Say) -> None:
     """Note that an account is known to be one person's. Raises ConsoleError, StoreError."""
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         user = await _known(db, email)
         await account_admin.verify(db, user.id, who=who(), now=datetime.now(UTC))
     say(f"{user.email} is a verified account from its next log-in on.")
@@ -123,7 +122,7 @@ async def verify(settings: Settings, email: str, say: Say) -> None:
 
 async def unverify(settings: Settings, email: str, say: Say) -> None:
     """Take the verification of an account back and end its sessions. Raises ConsoleError, StoreError."""
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         user = await _known(db, email)
         now = datetime.now(UTC)
         await account_admin.unverify(db, user.id, who=who(), now=now)
@@ -172,16 +171,6 @@ async def _told(settings: Settings, tell: Callable[[Any], Awaitable[object]]) ->
     return True
 
 
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Database]:
-    db = open_store(settings)
-    try:
-        await db.require_tables()
-        yield db
-    finally:
-        await db.close()
-
-
 async def published(db: Database) -> list[str]:
     """The emails of the accounts whose password is the one that everybody can read in config/demo.py."""
     found = [(account, await users.get(db, account.id)) for account in ACCOUNTS]
@@ -196,7 +185,7 @@ async def why_not_public(settings: Settings) -> str:
     """Why nobody but this machine may reach us, and what to do; empty if they may. Raises StoreError."""
     if not (settings.is_public and settings.demo):
         return ""
-    async with _opened(settings) as db:
+    async with store_of_command(settings) as db:
         known = await published(db)
     if not known:
         return ""

@@ -18,7 +18,7 @@ import msgspec
 
 from app import VERSION, redis_keys
 from app.audit.provider_records import read_records
-from app.connections import open_redis, open_store
+from app.connections import open_redis, open_store, store_of_command
 from app.ledger import table_files
 from app.ledger.database import Database
 from app.ledger.migrations.step_files import steps
@@ -54,14 +54,10 @@ async def backup(settings: Settings, folder: Path, say: Say) -> None:
     keys = path_of(settings.data_dir, settings.keys_file)
     read_keys(keys)
     _make_empty(folder)
-    db = open_store(settings, patient=True)
-    try:
-        await db.require_tables()
+    async with store_of_command(settings, patient=True) as db:
         at = datetime.now(UTC)
         with progress_bar("rows", sys.stderr, time.monotonic) as progress:
             step, rows = await table_files.dump(db, folder / TABLES, progress)
-    finally:
-        await db.close()
     shutil.copyfile(keys, folder / FILE_NAME)
     manifest = Manifest(format=FORMAT, version=VERSION, step=step, at=at, rows=rows)
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))

@@ -6,7 +6,7 @@ import sys
 import time
 
 from app.audit import invariants
-from app.connections import open_redis, open_store, utc_now
+from app.connections import open_redis, store_of_command, utc_now
 from app.payments.wiring import providers_for_audit
 from app.room.errors import RoomUnavailable, as_room_unavailable
 from app.run.console import NotRunningError, not_running
@@ -22,19 +22,17 @@ class BrokenError(Exception):
 
 
 async def check(settings: Settings, tell: Tell) -> None:
-    """Tell every broken invariant. Raises BrokenError if there is one, NotRunningError."""
-    db = open_store(settings)
+    """Tell every broken invariant. Raises BrokenError if there is one, NotRunningError, SchemaError, StoreError."""
     try:
-        providers = providers_for_audit(settings, db, utc_now)
-        with as_room_unavailable():
-            async with open_redis(settings) as redis:
-                await redis.ping()
-                with progress_bar("events", sys.stderr, time.monotonic) as progress:
-                    found = await invariants.check_all(redis, db, providers=providers, progress=progress)
+        async with store_of_command(settings) as db:
+            providers = providers_for_audit(settings, db, utc_now)
+            with as_room_unavailable():
+                async with open_redis(settings) as redis:
+                    await redis.ping()
+                    with progress_bar("events", sys.stderr, time.monotonic) as progress:
+                        found = await invariants.check_all(redis, db, providers=providers, progress=progress)
     except RoomUnavailable as error:
         raise NotRunningError(not_running(settings, error)) from error
-    finally:
-        await db.close()
     for event_id, violations in sorted(found.items()):
         for violation in violations:
             broken = {"eventId": event_id, "invariant": violation.invariant, "detail": violation.detail}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.domain.passing import PassAlgorithm
-from app.run.terminal import Add, Run, adding, asked, stored, sure, tell_of
+from app.run.terminal import Add, Run, adding, asked, sure, tell_of
 from config.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _run(command: Any) -> Run:
 
         flush = configure(settings, "cli")
         try:
-            return stored(lambda: asked(_refusing(settings, command(settings, args, tell_of(args)))))
+            return asked(_refusing(settings, command(settings, args, tell_of(args))))
         finally:
             flush()
 
@@ -147,16 +147,14 @@ async def _origins(settings: Settings) -> AsyncIterator[OriginControl]:
     """On SQL alone: an origin is nothing in Redis."""
     from secrets import token_bytes
 
-    from app.connections import open_store, utc_now
+    from app.connections import store_of_command, utc_now
     from app.control.origins import OriginControl
     from app.origins.secrets import Sealer
     from config.keys import load_keys
 
-    keys, db = load_keys(settings.data_dir, settings.keys_file), open_store(settings)
-    try:
+    async with store_of_command(settings) as db:
+        keys = load_keys(settings.data_dir, settings.keys_file)
         yield OriginControl(db, Sealer(keys.holder_key, token_bytes), utc_now, token_bytes)
-    finally:
-        await db.close()
 
 
 @asynccontextmanager

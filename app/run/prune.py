@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from app.connections import open_store, utc_now
+from app.connections import store_of_command, utc_now
 from app.ledger import retention
 from app.ledger.retention import Keep, Pruned
 from app.run.console import ConsoleError
@@ -31,9 +31,7 @@ async def prune(settings: Settings, dry_run: bool, agree: Callable[[str], bool],
     Whoever is interrupted, by Ctrl-C for example, starts it again: it goes on.
     """
     keep, now = keep_of(settings), utc_now()
-    db = open_store(settings, patient=True)
-    try:
-        await db.require_tables()
+    async with store_of_command(settings, patient=True) as db:
         found, done = await retention.would_prune(db, keep, now), Pruned()
         if dry_run or found == Pruned():
             _tell(tell, found, "would be deleted" if dry_run else "deleted", dry_run=dry_run)
@@ -44,8 +42,6 @@ async def prune(settings: Settings, dry_run: bool, agree: Callable[[str], bool],
             async for deleted in retention.prune(db, keep, now):
                 done = deleted
                 progress(done.rows, found.rows)
-    finally:
-        await db.close()
     _tell(tell, done, "deleted", dry_run=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from app.domain.seatvalues import MARKS
-from app.run.terminal import Add, asked, stored, tell_of
+from app.run.terminal import Add, asked, tell_of
 from config.settings import Settings
 
 ACTIONS = ("block", "release", "regrade", "mark", "add")
@@ -30,4 +30,4 @@ def take_arguments(command: argparse.ArgumentParser) -> None:
 def _seats(settings: Settings, args: argparse.Namespace) -> int:
     from app.run.seats import change
 
-    return stored(lambda: asked(change(settings, args, tell_of(args))))
+    return asked(change(settings, args, tell_of(args)))

@@ -10,7 +10,7 @@ import asyncio
 from itertools import islice
 
 from app.cache.notices import Notices
-from app.connections import REDIS_FAILURES, open_redis, open_store, utc_now
+from app.connections import REDIS_FAILURES, open_redis, store_of_command, utc_now
 from app.control.changed_maps import tell_map_changed
 from app.domain.added_seats import ADDED_MAX, NewSeat, Refusal, WhyNot
 from app.domain.reservation import SeatSnapshot, seat_id
@@ -31,15 +31,11 @@ NOT_TOLD = "Redis does not answer: open maps show it after the next hold, the ev
 
 async def change(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
     """Do to the seats what the arguments say, and tell how many. Raises ConsoleError, StoreError."""
-    db = open_store(settings)
-    try:
-        await db.require_tables()
+    async with store_of_command(settings) as db:
         hall = await events.seat_snapshot(db, args.event)
         if hall is None:
             raise ConsoleError(f"There is no event {args.event!r}.")
         done = await _done(db, hall, args, _numbers(args.numbers))
-    finally:
-        await db.close()
     kept = len(done.reserved)
     words = f"{args.event}: {len(done.changed)} seats {'added' if args.action == 'add' else 'changed'}"
     tell(

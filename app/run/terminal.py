@@ -37,17 +37,19 @@ def adding(commands: Any) -> Add:
 
 
 def asked(question: Coroutine[Any, Any, None]) -> int:
-    """Its exit code, after an error of its own in one sentence."""
-    from app.ledger.errors import StoreError
+    """Its exit code, after an error of its own, or of the stores, in one sentence."""
     from app.run.console import ConsoleError, NotRunningError
 
-    try:
-        asyncio.run(question)
-    except (NotRunningError, StoreError) as error:
-        return refuse(str(error), 1)
-    except ConsoleError as error:
-        return refuse(str(error), 2)
-    return 0
+    def ask() -> int:
+        try:
+            asyncio.run(question)
+        except NotRunningError as error:
+            return refuse(str(error), 1)
+        except ConsoleError as error:
+            return refuse(str(error), 2)
+        return 0
+
+    return stored(ask)
 
 
 def stored(work: Callable[[], int]) -> int:

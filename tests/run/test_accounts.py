@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from app.connections import store_of_command
 from app.ledger import account_admin, users
 from app.ledger.passwords import matches
 from app.limits.limits import Limit, Limits
@@ -34,7 +35,7 @@ def without_redis(settings: Settings) -> Settings:
 
 
 async def stored(settings: Settings) -> users.User:
-    async with accounts._opened(settings) as db:
+    async with store_of_command(settings) as db:
         found = await users.find(db, EMAIL)
     assert found is not None
     return found
@@ -66,13 +67,13 @@ async def test_another_password_ends_the_sessions_also_where_redis_was_away(sett
     assert entry[b"n"].decode() == f"u:{user.id}"
     await accounts.set_password(without_redis(settings), EMAIL, "a third horse", said.append)
     assert "Redis does not answer" in said[-1]
-    async with accounts._opened(settings) as db:
+    async with store_of_command(settings) as db:
         since = datetime.now(UTC) - timedelta(minutes=1)
         assert user.id in await account_admin.ended_since(db, since), "web processes read it there"
 
 
 async def test_an_account_that_is_there_is_made_an_admin_s(settings: Settings, redis: Redis) -> None:
-    async with accounts._opened(settings) as db:
+    async with store_of_command(settings) as db:
         who = {"user_id": "u-1", "email": EMAIL, "name": "Ann", "password": PASSWORD}
         await users.create(db, **who, role="buyer", now=datetime.now(UTC))
     with pytest.raises(ConsoleError, match=f"tiketi admin promote {EMAIL}"):
@@ -144,5 +145,5 @@ async def test_a_demo_that_others_can_reach_has_events_and_no_accounts(tmp_path:
     public = Settings(data_dir=tmp_path / "data", host="0.0.0.0")
     await prepare(public)
     assert await accounts.why_not_public(public) == ""
-    async with accounts._opened(public) as db:
+    async with store_of_command(public) as db:
         assert await users.find(db, "admin@tiketi.gg") is None

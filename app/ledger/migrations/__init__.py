@@ -94,7 +94,7 @@ def _remember_compatible(tx: Connection) -> None:
 
 
 def _mark_existing(tx: Connection) -> None:
-    """SeatMark a database that was made before there were steps, if its tables equal those of the newest step."""
+    """Mark a database that was made before there were steps, if its tables equal those of the newest step."""
     from app.ledger.migrations import alembic
 
     differences = alembic.differences(tx)
