@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 VALUE_CHARS_MAX = 4_000  # of a path, a query, a header: what is longer is not looked at
 PARAMETERS_MAX = 200
 COOKIES_MAX = 200
+ADDRESS_HEADERS = ("x-original-url", "x-rewrite-url")
 METHOD_HEADERS = ("x-http-method-override", "x-http-method", "x-method-override")
 METHOD_PARAMETER = "_method"
 
@@ -71,6 +72,11 @@ class Asked:
         several, some the last, and PHP takes `a`, ` a` and `a[]` for one. Raises TooLong."""
         alike = [each for each in self.parameters if _plain(each) == _plain(name)]
         return alike not in ([], [name]) or len(self.parameters.get(name, ())) > 1
+
+    @property
+    def says_another_address(self) -> bool:
+        """Whether some servers read another address than that of the request, as IIS and its rewriters have it said."""
+        return any(name in self.headers for name in ADDRESS_HEADERS)
 
     @property
     def says_another_method(self) -> bool:

@@ -111,7 +111,7 @@ class Rules:
         self.objects = _checked(objects)
         self._actions = [Action(rule["action"]) for rule in self.objects]
         self._parameters = [_parameters_of(rule) for rule in self.objects]
-        self._methods = [any("method" in group for group in _groups(rule)) for rule in self.objects]
+        self._looks_at_methods = any("method" in group for rule in self.objects for group in _groups(rule))
         depth = max((len(rule.get("also", ())) for rule in self.objects), default=0)
         self._layers = [_Layer([_group(rule, layer) for rule in self.objects]) for layer in range(depth + 1)]
 
@@ -135,7 +135,9 @@ class Rules:
     def _is_doubtful(self, place: int, asked: Asked) -> bool:
         """Whether a server may see another request than the rule fits."""
         try:
-            if asked.is_ambiguous or (self._methods[place] and asked.says_another_method):
+            if asked.is_ambiguous or asked.says_another_address:
+                return True
+            if self._looks_at_methods and asked.says_another_method:
                 return True
             return any(asked.is_unclear(name) for name in self._parameters[place])
         except TooLong:

@@ -131,7 +131,19 @@ def test_a_request_that_says_another_method_passes_by_no_rule_about_methods(requ
     assert rules.decide(request_) is Action.queue
     negated = Rules([{"action": "pass", "also": [{"method": "DELETE", "negate": True}]}])
     assert negated.decide(request_) is Action.queue
+    rest = Rules([{"action": "queue", "method": "DELETE"}, PASS_ALL])
+    assert rest.decide(request_) is Action.queue, "it may be one for the rule before"
     assert Rules([PASS_ALL]).decide(request_) is Action.let_pass
+
+
+@pytest.mark.parametrize("name", ["x_original_url", "x_rewrite_url"])
+def test_a_request_that_says_another_address_passes_by_no_rule(name: str) -> None:
+    for rules in (
+        Rules([{"action": "pass", "path": "/assets"}]),
+        Rules([{"action": "queue", "path": "/buy"}, PASS_ALL]),
+    ):
+        assert rules.decide(asked("/assets/a.css")) is Action.let_pass
+        assert rules.decide(asked("/assets/a.css", **{name: "/buy"})) is Action.queue
 
 
 def test_slashes_are_counted_once_and_letters_are_decoded() -> None:
