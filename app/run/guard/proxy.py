@@ -117,11 +117,14 @@ class Proxy:
 
     async def _ask(self, request: Request) -> httpx2.Response:
         """Its head; the body is still to come. Raises httpx2.HTTPError, TimeoutError, BodyTooLong, ClientDisconnect."""
-        length = request.headers.get("content-length", "")
+        is_in_parts = "transfer-encoding" in request.headers
+        length = "" if is_in_parts else request.headers.get("content-length", "")  # of the two the length says nothing
         if length.isdecimal() and int(length) > BODY_BYTES_MAX:
             raise BodyTooLong
-        has_body = request.method not in BODILESS or length or "transfer-encoding" in request.headers
+        has_body = request.method not in BODILESS or length or is_in_parts
         url, headers = self._site.copy_with(raw_path=target_of(request.scope)), told(request.scope)
+        if is_in_parts:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
         if not any(name == b"host" for name, _ in headers):
             headers.append((b"host", self._site.netloc))
         async with asyncio.timeout(None) as limit:

@@ -177,6 +177,22 @@ async def test_a_body_that_does_not_come_is_not_waited_for_forever(
     writer.close()
 
 
+@pytest.mark.parametrize("length", [0, 3, 500])
+async def test_a_body_in_parts_has_no_length_however_long_it_is_said_to_be(at: str, site: Site, length: int) -> None:
+    parts = urlsplit(at)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    site.answer(b"thanks")
+    head = (
+        b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    writer.write(head % length + b"5\r\n12345\r\n0\r\n\r\n")
+    assert b" 200 " in await reader.readline()
+    await reader.read()
+    assert b"".join(site.received) == b"12345"
+    assert b"content-length" not in dict(site.seen[-1][2])
+    writer.close()
+
+
 async def test_too_many_headers_are_refused(client: httpx2.AsyncClient, site: Site) -> None:
     answer = await client.get("/", headers={f"x-{number}": "1" for number in range(HEADERS_MAX + 1)})
     assert (answer.status_code, site.seen) == (431, [])
