@@ -35,9 +35,14 @@ def open_providers(settings: Settings, webhook_secrets: WebhookSecrets, db: Data
     )
 
 
+def providers_for_commands(settings: Settings, db: Database, now: Now) -> Providers:
+    """The payment providers for a command, which needs no key file: it receives no webhooks. Raises SettingsError."""
+    return open_providers(settings, WebhookSecrets([]), db, now)
+
+
 def providers_for_audit(settings: Settings, db: Database, now: Now) -> list[PaymentProvider]:
-    """The payment providers for an audit, which needs no key file: it receives no webhooks. Raises SettingsError."""
-    return list(open_providers(settings, WebhookSecrets([]), db, now))
+    """Those whose records an audit compares with ours. Raises SettingsError."""
+    return list(providers_for_commands(settings, db, now))
 
 
 def make_retry_policy() -> RetryPolicy:

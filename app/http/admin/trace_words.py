@@ -16,6 +16,7 @@ from app.http.kit.i18n import Texts
 KEY = "admin.trace."
 
 ShowMoment = Callable[[datetime], str]
+NameOf = Callable[[str], str]  # a payment method's name, by its id
 
 
 class Row(NamedTuple):
@@ -35,14 +36,18 @@ def gap_words(t: Texts, gap: Gap, show: ShowMoment) -> str:
     return t(f"{KEY}missing.{gap.missing.value}", since="" if gap.since is None else show(gap.since))
 
 
-def rows(t: Texts, trace: Trace, show: ShowMoment) -> list[Row]:
+def rows(t: Texts, trace: Trace, show: ShowMoment, method_name: NameOf) -> list[Row]:
     return [
-        Row("" if step.at is None else show(step.at), step_words(t, step, show), t(f"{KEY}source.{step.source.value}"))
+        Row(
+            at="" if step.at is None else show(step.at),
+            what=step_words(t, step, show, method_name),
+            source=t(f"{KEY}source.{step.source.value}"),
+        )
         for step in trace.steps
     ]
 
 
-def step_words(t: Texts, step: Step, show: ShowMoment) -> str:
+def step_words(t: Texts, step: Step, show: ShowMoment, method_name: NameOf) -> str:
     moments = {name: getattr(step, name) for name in ("at", "after", "until")}
     return t(
         f"{KEY}step.{_sentence(t, step)}",
@@ -51,7 +56,7 @@ def step_words(t: Texts, step: Step, show: ShowMoment) -> str:
         amount=t.money(step.amount),
         by="" if step.by is None else t(f"{KEY}by.{step.by.value}"),
         status=t(f"{KEY}charge.{step.status}") if step.what is What.charge_started else step.status,
-        method=step.method,
+        method=method_name(step.method),
         who=step.who,
         action=step.action,
         reservation=step.reservation_id,

@@ -135,10 +135,13 @@ async def test_an_admin_finds_the_steps_from_the_page_of_the_room_in_either_lang
         assert "<h1>Number 1</h1>" in english
         assert "The place has ended: seats were bought." in english
         assert reservation in english
+        assert "was paid by Kakao Pay" in english
         assert "What cannot be told" not in english
         korean = (await client.get(f"{sent.headers['location']}?lang=ko")).text
         assert "<h1>1번</h1>" in korean
         assert "좌석을 구매해 순서가 끝났습니다." in korean
+        assert "카카오페이" in korean
+        assert "kakao_pay" not in english + korean
         for number in ("2", "ann", "<script>"):
             never = await client.get(f"/admin/events/{event_id}/places", params={"number": number, "lang": "en"})
             shown = await client.get(never.headers["location"], params={"lang": "en"})

@@ -39,7 +39,7 @@ def test_every_step_has_a_sentence(lang: Lang, what: What) -> None:
             for at, after in ((NOON, NOON), (NOON, None), (None, NOON), (None, None)):
                 step = Step(at=at, after=after, until=NOON, source=Source.sql, what=what, by=by, seats=2, amount=100)
                 step = replace(step, **kind)
-                assert step_words(TEXTS[lang], step, show).endswith(".")
+                assert step_words(TEXTS[lang], step, show, str.title).endswith(".")
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -58,5 +58,15 @@ def test_every_standing_gap_and_source_has_a_sentence(lang: Lang) -> None:
             gaps=[],
         )
         assert standing_words(t, told, show).endswith(".")
-        assert all(row.source for row in rows(t, told, show))
+        assert all(row.source for row in rows(t, told, show, str.title))
     assert all(gap_words(t, Gap(missing=missing, since=NOON), show).endswith(".") for missing in Missing)
+
+
+@pytest.mark.parametrize("what", [What.charge_started, What.paid, What.paid_too_late])
+def test_a_payment_method_is_called_by_its_name(what: What) -> None:
+    step = Step(
+        at=NOON, source=Source.sql, what=what, method="acme_pay", amount=100, status=ChargeStatus.captured.value
+    )
+    words = step_words(TEXTS["en"], step, show, {"acme_pay": "Acme Pay"}.__getitem__)
+    assert "by Acme Pay" in words
+    assert "acme_pay" not in words

@@ -42,10 +42,11 @@ async def trace_page(request: Request[State], _: Session) -> Response:
         context["notice_text"] = problem_words(t, problem)
         return page(request, "admin/trace.html", context, status=problem.status)
     show = partial(stamp, zone=shown.zone)
+    method_name = partial(request.state["providers"].method_name, language=lang)
     context |= {
         "trace": found,
         "standing": standing_words(t, found, show),
-        "rows": rows(t, found, show),
+        "rows": rows(t, found, show, method_name),
         "gaps": [gap_words(t, gap, show) for gap in found.gaps],
     }
     return page(request, "admin/trace.html", context)
