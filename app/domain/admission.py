@@ -111,10 +111,10 @@ def decide(line: Line, bucket: Bucket, limits: Limits, clocks: Clocks, *, moves:
     left = Bucket(min(limits.burst, filled.tokens - len(outcome.let_in)), filled.refilled_ms, rate_limited)
     is_same = not outcome.moved and left._replace(refilled_ms=bucket.refilled_ms) == bucket
     is_full = left.tokens >= limits.burst  # the time since then is worth nothing
-    return Decision(outcome, bucket if is_same and is_full else left, _due(bucket, filled, limits))
+    return Decision(outcome, bucket if is_same and is_full else left, due(bucket, filled, limits))
 
 
-def _due(before: Bucket, filled: Bucket, limits: Limits) -> Due:
+def due(before: Bucket, filled: Bucket, limits: Limits) -> Due:
     """Those who waited for tokens were due when their token was there, anybody else is now."""
     if not before.rate_limited:
         return Due(filled.refilled_ms, 0)

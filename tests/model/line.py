@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -175,6 +176,35 @@ class Model:
         self._send_wish(number)
         return "claimed", self.active[number]
 
+    def enter(self, holders: Sequence[str], clocks: Clocks, pass_s: int) -> tuple[list[int], Due | None]:
+        """People who come to a line in which nobody waits; the number of each who goes straight in, else 0, and when
+        they were due."""
+        limits = Limits(rate_per_s=self.rate, burst=self.burst, max_active=self.max_active)
+        filled = admission.refill(self.bucket, limits, clocks)
+        waits, inside = self.cursor < self.number or self.returned, len(self.admitted) + len(self.active)
+        by_rate = math.floor(filled.tokens + admission.ROUNDING)
+        allowed = min(by_rate, self.max_active - inside, self.bound - self.number)
+        numbers: list[int] = []
+        let_in: list[int] = []
+        for holder in holders:
+            asks_account = self.door in ACCOUNT_DOORS and self.door is not Door.verified
+            may_come = self.door is Door.open or (asks_account and is_account(holder_bytes(holder) or b""))
+            is_next = self.state == "open" and not waits and len(let_in) < allowed and not self._live(holder)
+            if not (is_next and may_come):
+                numbers.append(0)
+                continue
+            self.number += 1
+            self.holders[holder] = self.number
+            self.active[self.number] = clocks.now_ms + pass_s * 1000
+            let_in.append(self.number)
+            numbers.append(self.number)
+        if not let_in:
+            return numbers, None
+        due = admission.due(self.bucket, filled, limits)
+        self.cursor = self.number
+        self.bucket = Bucket(min(self.burst, filled.tokens - len(let_in)), filled.refilled_ms)
+        return numbers, due
+
     def merge(self, browser: str, account: str, now_ms: int) -> tuple[str, int]:
         theirs, own = self._live(browser), self._live(account)
         if not theirs:
@@ -210,9 +240,9 @@ class Model:
             return "closed"
         if number in self.ended:
             return "already"
-        if self.holders.get(holder) != number:
+        if holder and self.holders.get(holder) != number:
             return "taken"
-        if number in self.admitted or number in self.active:
+        if release_id and (number in self.admitted or number in self.active):
             self.sent.append(release_id)
         self._end(number, "left")
         self.wishes.pop(number, None)
@@ -237,6 +267,8 @@ class Model:
             self.state, self.reason, self.message, self.messages = "closed", "sale_ended", "", ""
         unused, used = (sorted((end, str(n)) for n, end in t.items() if end <= now_ms) for t in self._turns)
         self.sent += [f"lapse:{self.epoch}:{number}:{now_ms}" for _, number in unused]
+        for _, text in unused:
+            self.wishes.pop(int(text), None)
         ended = [int(number) for _, number in unused + used]
         for number in ended:
             self._end(number, "lapsed")

@@ -34,7 +34,10 @@ from app.domain.line import Door, RoomState
 from app.domain.ticket import HOLDER_BYTES, account_holder, holder_text
 from app.ledger.database import open_database
 from app.room import live_rooms, scripts
+from app.room.entering import enter
 from app.room.guest_places import GuestPlace, merge
+from app.room.person import Person
+from app.room.scripts import TickCall
 from tests.lane.audit import empty
 from tests.model.line import Model
 from tests.model.parts import EVENT, WORKERS, Line, Stores, numbers
@@ -105,6 +108,8 @@ class LineMachine(RuleBasedStateMachine):
         self.reserved = NUMBERS_AHEAD
         self.saved = state
         self.leaves = 0
+        self.known: tuple[float | None, float] = (None, 0.0)
+        self.known_of: Model | None = None  # a process is started anew after a loss
 
     @rule(opens_in_s=st.sampled_from([-60, 0, 5]), closes_in_s=st.sampled_from([6, 60, 9_999]))
     def sell(self, opens_in_s: int, closes_in_s: int) -> None:
@@ -235,6 +240,37 @@ class LineMachine(RuleBasedStateMachine):
             left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, holder, release_id=release_id))
             assert left.status == self.model.leave(number, holder, release_id)
             assert bool(left.lane_entry) == (len(self.model.sent) > sent)
+
+    @rule(come=st.lists(st.sampled_from(HOLDERS), min_size=1, max_size=4), pass_s=st.sampled_from([3, 30]))
+    def come_straight_in(self, come: list[bytes], pass_s: int) -> None:
+        """People come to a room on standby, by a web process that counts time since it last knew the bucket."""
+        steady_ms, model = self.line.clock.steady_ms, self.model
+        known_ms, at_ms = self.known if self.known_of is model else (None, steady_ms)
+        call = TickCall(EVENT, model.epoch, steady_ms - at_ms, known_ms)
+        persons = [Person(holder_text(holder)) for holder in come]
+        self.news()
+        entered = self.do(enter(self.line.scripts, call, persons, self.now_ms, made_in=0, pass_s=pass_s))
+        numbers_given, due = model.enter(
+            [one.holder for one in persons], Clocks(self.now_ms, known_ms, steady_ms - at_ms), pass_s
+        )
+        assert entered.numbers == numbers_given
+        let_in = [number for number in numbers_given if number]
+        told = [entry for _, entry in self.news() if entry[b"k"] == b"admit"]
+        assert [(numbers(entry[b"a"]), due_of(entry)) for entry in told] == ([(let_in, due)] if let_in else [])
+        assert not self.allowance.take(steady_ms, len(let_in)), f"{let_in}: faster than the rate"
+        assert entered.refilled_ms == model.bucket.refilled_ms
+        self.known, self.known_of = (entered.refilled_ms, steady_ms), model
+        given = zip(come, numbers_given, strict=True)
+        self.tickets |= {(model.epoch, number, holder) for holder, number in given if number}
+
+    @precondition(lambda self: self.model.active)
+    @rule(data=st.data(), times=st.integers(1, 2))
+    def end_visit(self, data: st.DataObject, times: int) -> None:
+        """A site ends a visit, once or again; it knows of it by its number, and the lane hears nothing of it."""
+        number = data.draw(st.sampled_from(sorted(self.model.active)))
+        for _ in range(times):
+            left = self.do(self.line.scripts.leave(EVENT, self.model.epoch, number, "", release_id=""))
+            assert left == (self.model.leave(number, "", ""), "")
 
     @rule(browser=st.sampled_from(HOLDERS), account=st.sampled_from(HOLDERS), times=st.integers(1, 2))
     def merge(self, browser: bytes, account: bytes, times: int) -> None:
