@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from app.domain.targets import safe_target
+from app.domain.targets import frame_ancestor, safe_target
 from app.ledger import origins
 from app.ledger.database import Database
 from app.ledger.events import AdminAction
@@ -79,6 +79,11 @@ def check_look(wanted: Look) -> dict[str, Any]:
     return look
 
 
+def ancestors_of(wanted: Collection[str]) -> list[str]:
+    """As they are stored: each once."""
+    return sorted({frame_ancestor(origin) for origin in wanted})
+
+
 async def found(db: Database, origin_id: str) -> Origin:
     """The origin as SQL has it now. Raises OriginRefused."""
     for row in await origins.listed(db):
@@ -106,6 +111,7 @@ class OriginControl:
             target_url=check_target(wanted.target_url, wanted.hosts),
             customer_id=wanted.customer_id,
             look=check_look(wanted.look),
+            frame_ancestors=ancestors_of(wanted.frame_ancestors),
             secret=self.sealer.seal(secret, wanted.id),
             secret_before=None,
             api_key=hash_of(api_key),
@@ -133,6 +139,8 @@ class OriginControl:
             values["customer_id"] = wanted.customer_id
         if wanted.look is not UNSET:
             values["look"] = check_look(wanted.look)
+        if wanted.frame_ancestors is not UNSET:
+            values["frame_ancestors"] = ancestors_of(wanted.frame_ancestors)
         version = before.version if wanted.version is UNSET else wanted.version  # what was checked is what is changed
         by = AdminAction(who, "origin.edit", msgspec.to_builtins(wanted))
         _check(await origins.edit(self.db, origin_id, values, by, self.now(), version), origin_id)

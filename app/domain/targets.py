@@ -18,6 +18,7 @@ PASS_PART = "tiketi_pass"  # noqa: S105 - a name, not a secret
 HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){0,9}[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[1-9][0-9]{0,4})?"
 HOST_ENTRY = rf"^(?:http://)?{HOST}$"
 DEVELOPMENT = "http://"
+FRAME_ANCESTOR = rf"^(?:https://{HOST}|http://(?:localhost|127\.0\.0\.1)(?::[1-9][0-9]{{0,4}})?)$"
 _URL = re.compile(
     rf"(https?)://({HOST})((?:[/?#][!#-;=?-\[\]_a-z~]*)?)", re.ASCII | re.IGNORECASE
 )  # no " < > ^ ` \ { | }
@@ -49,6 +50,11 @@ def origin_of(url: str) -> str:
     """Scheme and host of an address that `safe_target` took."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def frame_ancestor(origin: str) -> str:
+    """As browsers name it: without its usual port."""
+    return origin.removesuffix(_USUAL_PORT[origin.partition(":")[0]])
 
 
 def with_pass(url: str, token: str) -> str:

@@ -27,6 +27,7 @@ ROOMS_MAX = 1_000  # of all origins together
 NAMED = {  # column → what a change calls it; none is a secret
     **{name: name for name in ("name", "hosts", "look", "translations", "mode", "rules")},
     "target_url": "targetUrl",
+    "frame_ancestors": "frameAncestors",
     "customer_id": "customerId",
     "opens_at": "opensAt",
     "closes_at": "closesAt",
@@ -58,6 +59,7 @@ class Origin:
     target_url: str
     customer_id: str | None  # its name in connectors
     look: Mapping[str, Any]
+    frame_ancestors: Sequence[str]
     secret: bytes
     secret_before: bytes | None
     api_key: bytes

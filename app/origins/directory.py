@@ -50,6 +50,7 @@ class KnownOrigin:
     target_url: str
     customer_id: str | None
     look: Mapping[str, Any]
+    frame_ancestors: tuple[str, ...]
     version: int
     secrets: tuple[tuple[str, float | None], ...]
     api_keys: tuple[tuple[bytes, float | None], ...]
@@ -165,6 +166,7 @@ class Directory:
             target_url=row.target_url,
             customer_id=row.customer_id,
             look=row.look,
+            frame_ancestors=tuple(row.frame_ancestors),
             version=row.version,
             secrets=((secret, None), *_until(before, row.before_until)),
             api_keys=((row.api_key, None), *_until(row.api_key_before, row.before_until)),

@@ -13,9 +13,10 @@ from app.domain.line import LOBBY_MINUTES_MAX, Opening
 from app.domain.local_time import MOMENT, MOMENT_CHARS_MAX
 from app.domain.passing import Mode, PassAlgorithm
 from app.domain.patterns import CUSTOMER_ID, ID, MANY_LINES, ONE_LINE
-from app.domain.targets import HOST_ENTRY, URL_CHARS_MAX
+from app.domain.targets import FRAME_ANCESTOR, HOST_ENTRY, URL_CHARS_MAX
 
 HOSTS_MAX = 50
+FRAME_ANCESTORS_MAX = 20
 PASS_S_MAX = 24 * 3600
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=ID)]
@@ -23,6 +24,8 @@ CustomerId = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=CU
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=HOST_ENTRY)]
 Hosts = Annotated[tuple[Host, ...], msgspec.Meta(min_length=1, max_length=HOSTS_MAX)]
+FrameAncestor = Annotated[str, msgspec.Meta(max_length=270, pattern=FRAME_ANCESTOR)]
+FrameAncestors = Annotated[tuple[FrameAncestor, ...], msgspec.Meta(max_length=FRAME_ANCESTORS_MAX)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_CHARS_MAX, pattern=ONE_LINE)]
 ColourText = Annotated[str, msgspec.Meta(pattern=COLOUR)]
 PageText = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=MANY_LINES)]
@@ -60,7 +63,8 @@ class Look(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
 class OriginWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new origin. `hosts`: where visitors may be sent, as `shop.example` or `shop.example:8443`, by https; one
     written `http://localhost:3000` is for development. `targetUrl`: where they go if nothing else is asked for.
-    `customerId`: what connectors call it. `look`: of its waiting pages."""
+    `customerId`: what connectors call it. `look`: of its waiting pages. `frameAncestors`: whose pages may have those in
+    a frame, as `https://shop.example`; nobody's if there is none. `http://localhost:3000` is for development."""
 
     id: Id
     name: Name
@@ -68,6 +72,7 @@ class OriginWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True
     target_url: Url
     customer_id: CustomerId | None = None
     look: Look = Look()
+    frame_ancestors: FrameAncestors = ()
 
 
 class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +83,7 @@ class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target_url: Url | UnsetType = UNSET
     customer_id: CustomerId | UnsetType | None = UNSET
     look: Look | UnsetType = UNSET
+    frame_ancestors: FrameAncestors | UnsetType = UNSET
     version: Version | UnsetType = UNSET
 
 

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.people import NewContext
+from tests.browser.site import Site, standing
 from tests.run.test_up import Up, up
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -58,6 +59,12 @@ def new_context(chromium: Browser, system: Up) -> Iterator[NewContext]:
     for context in opened:
         context.close()
     assert troubles == []
+
+
+@pytest.fixture
+def site(system: Up) -> Iterator[Site]:
+    with standing(system) as site:
+        yield site
 
 
 @pytest.fixture

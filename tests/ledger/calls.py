@@ -130,6 +130,7 @@ ORIGIN = origins.Origin(
     target_url="https://shop.example/",
     customer_id="shop",
     look={},
+    frame_ancestors=[],
     secret=b"sealed",
     secret_before=None,
     api_key=bytes(32),

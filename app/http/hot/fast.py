@@ -19,8 +19,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.http.accounts.guest_merge import has_guest_place
 from app.http.hot.front import HOT_LOGGED_ONE_IN
 from app.http.hot.guarded import HEAD_BYTES_MAX, HEADERS_MAX, GuardedProtocol, Headers, parts
-from app.http.kit.cookies import block, own_cookies
+from app.http.kit.cookies import block, cookie, own_cookies
 from app.http.kit.csrf import is_foreign
+from app.http.kit.framing import MARK
 from app.http.kit.hosts import is_our_host
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
@@ -179,6 +180,8 @@ class FastProtocol(GuardedProtocol):
         if view.unproven or is_foreign(headers, state["settings"].public_url):
             return False
         if has_guest_place(state, headers) or any(name == CAPTCHA_HEADER for name, _ in headers):
+            return False
+        if cookie(headers, MARK) is not None:  # its cookies are others
             return False
         try:
             arrival = joining.request_number(state, headers, self._host(state, headers), view, None, view.made_in)

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import request_id
 from app.http.kit.cookies import own_cookies
 from app.http.kit.csrf import refuse_foreign
-from app.http.kit.headers import PAGE_HEADERS
+from app.http.kit.framing import for_frame, is_framed
+from app.http.kit.headers import PAGE_HEADERS, may_be_framed
 from app.http.kit.hosts import check_host
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
@@ -99,7 +100,7 @@ class Front:
             nonlocal status, began_s
             if message["type"] == "http.response.start":
                 status, began_s = message["status"], time.perf_counter()
-                message = {**message, "headers": self._secured(with_security(list(message.get("headers", []))))}
+                message = {**message, "headers": self._secured(scope, list(message.get("headers", [])))}
             await send(message)
 
         try:
@@ -114,7 +115,10 @@ class Front:
             _count(scope, status, (began_s if status else ended_s) - started_s)  # a stream ends when its reader goes
             self._log(scope, status, (ended_s - started_s) * 1000)
 
-    def _secured(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def _secured(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        headers = with_security(headers)
+        if any(name == b"set-cookie" for name, _ in headers) and is_framed(scope["path"], scope["headers"]):
+            headers = for_frame(headers, secure=self._is_https)
         return [*headers, HSTS] if self._is_https else headers
 
     def _log(self, scope: Scope, status: int, ms: float) -> None:
@@ -160,4 +164,6 @@ def with_security(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
     names = {name for name, _ in headers}
     is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
     added = [*(_PAGE_HEADERS if is_page else _API_HEADERS), *request_id.told()]
+    if any(name == b"content-security-policy" and may_be_framed(value) for name, value in headers):
+        added = [pair for pair in added if pair[0] != b"x-frame-options"]
     return [*headers, *(pair for pair in added if pair[0] not in names)]

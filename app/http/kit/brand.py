@@ -12,12 +12,13 @@ from starlette.requests import Request
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
     """`name`: of the site, "" where nobody knows which it is; `style`: the address of its colours; `home`: where who
-    cannot go on here goes; `here`: the page that its forms are on."""
+    cannot go on here goes; `here`: the page that its forms are on; `framed_by`: who may have its pages in a frame."""
 
     name: str = ""
     style: str = ""
     home: str = ""
     here: str = ""
+    framed_by: tuple[str, ...] = ()
 
 
 BrandOf = Callable[[Request[Any]], Brand | None]

@@ -1,17 +1,24 @@
 """The security headers of every page.
 
 Pages load only files of their own origin: no inline script or style and nothing from elsewhere. No other site may frame
-them. hot/front.py adds these headers to every HTML answer; answers of the API get only `nosniff`.
+them, but for the waiting pages of a site that names who may. hot/front.py adds these headers to every HTML answer;
+answers of the API get only `nosniff`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+FRAMED_BY = b"frame-ancestors "
+UNFRAMED = FRAMED_BY + b"'none'"
 
-def content_security_policy(form_origins: Iterable[str] = (), captcha_origins: Iterable[str] = ()) -> str:
+
+def content_security_policy(
+    form_origins: Iterable[str] = (), captcha_origins: Iterable[str] = (), framed_by: Iterable[str] = ()
+) -> str:
     """`form_origins`: other sites to which a form of the page may lead, such as a payment provider's page.
-    `captcha_origins`: those from which a CAPTCHA's script and frame come, and to which they speak.
+    `captcha_origins`: those from which a CAPTCHA's script and frame come, and to which they speak. `framed_by`: those
+    whose pages may have this one in a frame.
     """
     captcha = [*captcha_origins]
     return "; ".join(
@@ -25,9 +32,14 @@ def content_security_policy(form_origins: Iterable[str] = (), captcha_origins: I
             "worker-src 'self'",
             " ".join(["form-action 'self'", *form_origins]),
             "base-uri 'none'",
-            "frame-ancestors 'none'",
+            " ".join(["frame-ancestors", *(framed_by or ("'none'",))]),
         )
     )
+
+
+def may_be_framed(policy: bytes) -> bool:
+    """Whether a page of this policy is for frames of somebody: X-Frame-Options could not say of whom."""
+    return FRAMED_BY in policy and UNFRAMED not in policy
 
 
 PAGE_HEADERS: dict[str, str] = {

@@ -8,7 +8,7 @@ template is named by its capability and file: `line/wait.html` is app/http/line/
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,12 +18,13 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.http.kit.brand import brand_of
 from app.http.kit.compression import PACKED_FROM_BYTES, takes_gzip
 from app.http.kit.cookies import set_cookie
 from app.http.kit.csrf import csrf_field, form_cookies, forms_for
+from app.http.kit.headers import content_security_policy
 from app.http.kit.i18n import LANG_COOKIE, LANGS, TEXTS, TEXTS_OF_SITES, Lang, Texts, texts_for
 from app.http.kit.menu import menu_of
 from app.http.kit.static_files import STATIC_URL
@@ -83,11 +84,21 @@ def page(
     defaults["site"] = request.state["settings"].public_url or str(request.base_url).rstrip("/")
     html = _templates.get_template(template).render({**defaults, **context})
     response = _packed(request, html.encode(), status)
+    set_policy(request, response)
     response.raw_headers.extend(form_cookies(request))
     if request.query_params.get("lang") in LANGS:
         secure = request.state["settings"].secure_cookies
         response.raw_headers.append(set_cookie(LANG_COOKIE.encode(), t.lang, life_s=LANG_COOKIE_S, secure=secure))
     return response
+
+
+def set_policy(
+    request: Request[Any], response: Response, *, form_origins: Iterable[str] = (), captcha_origins: Iterable[str] = ()
+) -> None:
+    """What the page may load, where it leads, and who may frame it: its site's to say, and nobody for our own."""
+    brand = brand_of(request)
+    policy = content_security_policy(form_origins, captcha_origins, () if brand is None else brand.framed_by)
+    response.headers["Content-Security-Policy"] = policy
 
 
 def _packed(request: Request[Any], html: bytes, status: int) -> HTMLResponse:

@@ -78,6 +78,7 @@ def error_page(request: Request[Any], problem: Problem) -> Response:
         "detail": "" if known else problem.detail,
         "event_id": None if problem.status == 404 else request.path_params.get("event_id"),
         "request_id": request_id.current() if problem.status >= 500 else "",
+        "window": problem.extra.get("window", ""),
         "again": request.method == "GET" and problem.status in RETRY_AFTER_S,
     }
     response = page(request, "kit/error.html", context, status=problem.status)

@@ -84,7 +84,7 @@ async def _event(request: Request[State], refused: Problem | None = None) -> Res
         status=200 if refused is None else refused.status,
     )
     remember_browser(request, response)
-    return with_captcha(request.state, response)
+    return with_captcha(request, response)
 
 
 async def show(request: Request[State]) -> Response:

@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from app.domain.line import Opening
 from app.http.events.view import EventView
-from app.http.kit.headers import content_security_policy
-from app.http.kit.render import page, see_other
+from app.http.kit.render import page, see_other, set_policy
 from app.http.line.door import host_of, wait_cookie, wait_left_s
 from app.http.line.in_app import is_in_app
 from app.http.line.lookup import view_of
@@ -86,7 +85,7 @@ def show_wait(
     script["isSite"] = frame.event is None
     response = page(request, "line/wait.html", context, script=script, words=("line.", "kit.error."))
     if frame.leads_to:
-        response.headers["Content-Security-Policy"] = content_security_policy(frame.leads_to)
+        set_policy(request, response, form_origins=frame.leads_to)
     return response
 
 
@@ -103,7 +102,7 @@ async def show_check(request: Request[State], frame: Frame, fields: Sequence[tup
     script = {"eventId": frame.room_id, "wish": wish, "leftS": ceil(left_s), "captcha": has_captcha}
     script["wait"] = frame.here
     response = page(request, "line/check.html", context, script=script, words=("events.door.", "kit.error."))
-    return with_captcha(request.state, response)
+    return with_captcha(request, response)
 
 
 async def ask_to_wait(
@@ -117,9 +116,9 @@ async def ask_to_wait(
     return response
 
 
-def with_captcha(state: State, response: Response) -> Response:
+def with_captcha(request: Request[State], response: Response) -> Response:
     """The page with leave to load the CAPTCHA, if one is asked for."""
-    captcha = state["entrance"].captcha
+    captcha = request.state["entrance"].captcha
     if captcha is not None:
-        response.headers["Content-Security-Policy"] = content_security_policy(captcha_origins=captcha.origins)
+        set_policy(request, response, captcha_origins=captcha.origins)
     return response

@@ -11,16 +11,19 @@ from app.origins.directory import KnownOrigin
 NOBODY_S = Brand()  # of a site that is not known
 
 
-def brand_of(origin: KnownOrigin, *, home: str = "", here: str = "") -> Brand:
+def brand_of(origin: KnownOrigin, *, home: str = "", here: str = "", framed_by: tuple[str, ...] = ()) -> Brand:
     """`home`: instead of the site's own address."""
     style = f"/look/{origin.id}.css" if origin.look else ""
-    return Brand(name=origin.name, style=style, home=home or origin.target_url, here=here)
+    return Brand(name=origin.name, style=style, home=home or origin.target_url, here=here, framed_by=framed_by)
 
 
 def brand_of_room(request: Request[State]) -> Brand:
     """Of the room that the address names."""
     room = request.state["origins"].rooms.get(request.path_params["room_id"])
-    return NOBODY_S if room is None else brand_of(room.origin, home=room.target_url, here=f"/wait/{room.id}")
+    if room is None:
+        return NOBODY_S
+    here, framed_by = f"/wait/{room.id}", room.origin.frame_ancestors
+    return brand_of(room.origin, home=room.target_url, here=here, framed_by=framed_by)
 
 
 def brand_of_customer(request: Request[State]) -> Brand:

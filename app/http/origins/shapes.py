@@ -23,6 +23,7 @@ class OriginShown(Shape, frozen=True, kw_only=True):
     target_url: str
     customer_id: str | None
     look: dict[str, Any]
+    frame_ancestors: list[str]
     previous_until: datetime | None
     version: int
     created_at: datetime
@@ -83,6 +84,7 @@ def origin_shown(row: Origin) -> OriginShown:
         target_url=row.target_url,
         customer_id=row.customer_id,
         look=dict(row.look),
+        frame_ancestors=list(row.frame_ancestors),
         previous_until=row.before_until,
         version=row.version,
         created_at=row.created_at,

@@ -11,6 +11,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BinasciiError
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -20,7 +21,8 @@ from app.domain.line import Place, RoomState
 from app.domain.passing import AdmissionPass
 from app.domain.targets import origin_of, safe_target
 from app.http.accounts.owners import buyer_of, remember_browser
-from app.http.kit.cookies import COOKIE_LIFE_S, cookie, header, set_cookie
+from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, header, set_cookie
+from app.http.kit.framing import is_framed
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
@@ -54,7 +56,7 @@ async def wait(request: Request[State]) -> Response:
     line = await state["rooms"].find(room.id)
     standing = standing_of(state, request.scope["headers"], line)
     is_coming = "t" in request.query_params
-    if _navigates(request) and (standing is None or (is_coming and standing.place in ENDED)):
+    if _navigates(request, room) and (standing is None or (is_coming and standing.place in ENDED)):
         return await _come_in(request, room, line)
     if standing is not None and _is_let_in(standing, is_coming) and _times_sent(request, room) < SENT_MAX:
         assert line is not None, "there is a place in it"
@@ -77,19 +79,32 @@ def _room(request: Request[State]) -> KnownRoom:
     return room
 
 
-def _navigates(request: Request[State]) -> bool:
+def _navigates(request: Request[State], room: KnownRoom) -> bool:
     """Whether a person goes to this page: no picture, frame or script of another site, and nothing ahead of a click."""
     headers = request.scope["headers"]
     if request.method != "GET" or header(headers, b"sec-purpose") is not None:
         return False
-    return header(headers, b"sec-fetch-dest") in (None, b"document")
+    kind = header(headers, b"sec-fetch-dest")
+    return kind in (None, b"document") or (kind == b"iframe" and _is_framed_by_the_site(headers, room))
+
+
+def _is_framed_by_the_site(headers: Headers, room: KnownRoom) -> bool:
+    """Whether the frame is one that may show this page, as its page says of itself; anybody else's takes no place."""
+    allowed = room.origin.frame_ancestors
+    if not allowed or header(headers, b"sec-fetch-site") == b"same-origin":
+        return bool(allowed)
+    around = (header(headers, b"referer") or b"").decode("latin-1")
+    return any(around == each or around.startswith(f"{each}/") for each in allowed)
 
 
 def _meet(request: Request[State], room: KnownRoom) -> Response:
     """Give a browser that nobody has seen its secret, and see whether it keeps it. Raises Problem 403."""
+    kept = {name: request.query_params[name] for name in ("t", BY_PART) if name in request.query_params}
+    in_frame = is_framed(request.url.path, request.scope["headers"])
     if TOLD_APART in request.query_params:
-        raise Problem("cookies_needed")
-    response = _with_target(request, room, see_other(f"/wait/{room.id}?{TOLD_APART}"))
+        raise Problem("cookies_needed", window=f"/wait/{room.id}?{urlencode(kept)}" if in_frame else "")
+    again = urlencode({TOLD_APART: "", **(kept if in_frame else {})})  # a frame may keep none, to be led out of it
+    response = _with_target(request, room, see_other(f"/wait/{room.id}?{again}"))
     remember_browser(request, response)
     return response
 

@@ -19,6 +19,7 @@ origins = Table(
     Column("target_url", Text, nullable=False),
     Column("customer_id", String(40), nullable=True, unique=True),  # its name in connectors
     Column("look", JSON, nullable=False),  # of its waiting pages: app/origins/look.py
+    Column("frame_ancestors", JSON, nullable=False),  # whose pages may have its waiting pages in a frame
     Column("secret", LargeBinary(200), nullable=False),  # sealed
     Column("secret_before", LargeBinary(200), nullable=True),
     Column("api_key", LargeBinary(32), nullable=False),  # its hash

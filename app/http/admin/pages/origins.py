@@ -29,8 +29,20 @@ from app.origins.snippets import UPSTREAM_USUAL, Fail
 from app.origins.wanted import OriginEdit, OriginWanted
 
 LIST = "/admin/origins"
-FIELDS = ("id", "name", "hosts", "target_url", "customer_id", "version", "light", "dark", "text_ko", "text_en")
-_INPUTS = {"targetUrl": "target_url", "customerId": "customer_id"}
+FIELDS = (
+    "id",
+    "name",
+    "hosts",
+    "target_url",
+    "customer_id",
+    "ancestors",
+    "version",
+    "light",
+    "dark",
+    "text_ko",
+    "text_en",
+)
+_INPUTS = {"targetUrl": "target_url", "customerId": "customer_id", "frameAncestors": "ancestors"}
 
 
 async def list_page(request: Request[State], _: Session) -> Response:
@@ -158,6 +170,7 @@ def _sent(form: Form) -> dict[str, Any]:
         "targetUrl": first(form, "target_url").strip(),
         "customerId": first(form, "customer_id").strip() or None,
         "look": _look(form),
+        "frameAncestors": first(form, "ancestors").split(),
     }
 
 
@@ -175,6 +188,7 @@ def _values(origin: Origin) -> dict[str, str]:
         "hosts": "\n".join(origin.hosts),
         "target_url": origin.target_url,
         "customer_id": origin.customer_id or "",
+        "ancestors": "\n".join(origin.frame_ancestors),
         "version": str(origin.version),
         **{scheme: origin.look.get(scheme, "") for scheme in ("light", "dark")},
         **{f"text_{lang}": origin.look.get("text", {}).get(lang, "") for lang in ("ko", "en")},

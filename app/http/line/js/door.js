@@ -58,9 +58,10 @@ function showWork(share) {
 /** Whether this browser keeps cookies for this site. Without them each press would take a number that nobody can show. */
 export function keepsCookies() {
   const pair = "tiketi_check=1";
-  document.cookie = `${pair}; Path=/; SameSite=Lax`;
+  const ways = window === window.top ? ["SameSite=Lax"] : ["SameSite=Lax", "SameSite=None; Secure; Partitioned"];
+  for (const way of ways) document.cookie = `${pair}; Path=/; ${way}`;
   const kept = document.cookie.includes(pair);
-  document.cookie = `${pair}; Path=/; SameSite=Lax; Max-Age=0`;
+  for (const way of ways) document.cookie = `${pair}; Path=/; ${way}; Max-Age=0`;
   return kept;
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_c5e802fd"
+revision = "0001_fde3e784"
 down_revision = None
 
 
@@ -102,6 +102,7 @@ def upgrade() -> None:
     sa.Column('target_url', sa.Text(), nullable=False),
     sa.Column('customer_id', sa.String(length=40), nullable=True),
     sa.Column('look', sa.JSON(), nullable=False),
+    sa.Column('frame_ancestors', sa.JSON(), nullable=False),
     sa.Column('secret', sa.LargeBinary(length=200), nullable=False),
     sa.Column('secret_before', sa.LargeBinary(length=200), nullable=True),
     sa.Column('api_key', sa.LargeBinary(length=32), nullable=False),
