@@ -21,13 +21,13 @@ from app.http.hot.front import HOT_LOGGED_ONE_IN
 from app.http.hot.guarded import HEAD_BYTES_MAX, HEADERS_MAX, GuardedProtocol, Headers, parts
 from app.http.kit.cookies import block, cookie, own_cookies
 from app.http.kit.csrf import is_foreign
-from app.http.kit.framing import MARK
 from app.http.kit.hosts import is_our_host
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
 from app.http.line import joining
 from app.http.line.door import CAPTCHA_HEADER, REFUSED_AFTER_S, REFUSED_LATE, forwarded_host
 from app.http.origins.check import answered
+from app.http.origins.framing import MARK
 from app.http.state import State
 from app.room.view import LineView
 

@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import request_id
 from app.http.kit.cookies import own_cookies
 from app.http.kit.csrf import refuse_foreign
-from app.http.kit.framing import for_frame, is_framed
 from app.http.kit.headers import PAGE_HEADERS, may_be_framed
 from app.http.kit.hosts import check_host
 from app.http.kit.problems import Problem, crash_response, problem_response
 from app.http.line import api as queue
 from app.http.origins.check import PREFIX, check
+from app.http.origins.framing import for_frame, is_framed
 from app.limits.addresses import network_of
 
 HOT = ("/position", "/join")

@@ -22,7 +22,6 @@ from app.domain.passing import AdmissionPass
 from app.domain.targets import origin_of, safe_target
 from app.http.accounts.owners import buyer_of, remember_browser
 from app.http.kit.cookies import COOKIE_LIFE_S, Headers, cookie, header, set_cookie
-from app.http.kit.framing import is_framed
 from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import see_other
@@ -35,6 +34,7 @@ from app.http.line.shown import Frame, ask_to_wait, show_check, show_wait
 from app.http.line.view import no_place_view, wait_view
 from app.http.origins.branding import brand_of_room
 from app.http.origins.entering import ENDED, Standing, enter, standing_of
+from app.http.origins.framing import is_framed
 from app.http.origins.onward import BY_CONNECTOR, BY_PART, onward_url
 from app.http.state import State
 from app.metrics.sites import SiteError

@@ -52,6 +52,9 @@ export class Feed {
       if (!lock || this.stopped) return void this.fallBack();
       this.openStream();
       return new Promise((release) => { this.release = release; });
+    }).catch((error) => {
+      if (error.name !== "SecurityError") throw error;
+      if (!this.stopped) this.openStream(); // in a frame of another site there may be no locks: then each tab streams
     });
   }
 
