@@ -4,6 +4,7 @@ audit log. Web processes learn of it within a second (app/origins/directory.py).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +13,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from app.domain.pictures import PictureFault
 from app.domain.targets import frame_ancestor, safe_target
-from app.ledger import origins
+from app.ledger import origin_logos, origins
 from app.ledger.database import Database
 from app.ledger.events import AdminAction
 from app.ledger.origins import NotMade, Origin
+from app.origins.logos import logo_of
 from app.origins.look import too_faint
 from app.origins.secrets import RandomBytes, Sealer, hash_of, new_api_key, new_secret
 from app.origins.wanted import Look, OriginEdit, OriginWanted
@@ -111,6 +114,7 @@ class OriginControl:
             target_url=check_target(wanted.target_url, wanted.hosts),
             customer_id=wanted.customer_id,
             look=check_look(wanted.look),
+            logo=None,
             frame_ancestors=ancestors_of(wanted.frame_ancestors),
             secret=self.sealer.seal(secret, wanted.id),
             secret_before=None,
@@ -164,6 +168,22 @@ class OriginControl:
     async def remove(self, who: str, origin_id: str) -> None:
         by = AdminAction(who, "origin.delete", {})
         _check(await origins.remove(self.db, origin_id, by, self.now()), origin_id)
+
+    async def put_logo(self, who: str, origin_id: str, data: bytes) -> Origin:
+        """Draw the picture anew and give it to the origin as its logo."""
+        made = await asyncio.to_thread(logo_of, data)
+        if isinstance(made, PictureFault):
+            raise OriginRefused("logo_refused", reason=made.value, field="file")
+        logo = {"name": made.name, "width": made.width, "height": made.height}
+        return await self._set_logo(AdminAction(who, "origin.logo", {}), origin_id, logo, made.data)
+
+    async def remove_logo(self, who: str, origin_id: str) -> Origin:
+        return await self._set_logo(AdminAction(who, "origin.logo_remove", {}), origin_id, None, b"")
+
+    async def _set_logo(self, by: AdminAction, origin_id: str, logo: dict[str, Any] | None, data: bytes) -> Origin:
+        if not await origin_logos.put(self.db, origin_id, logo, data, by, self.now()):
+            raise OriginRefused("origin_unknown", origin_id=origin_id)
+        return await found(self.db, origin_id)
 
     def _new(self) -> tuple[str, str]:
         return new_secret(self.random_bytes), new_api_key(self.random_bytes)

@@ -59,7 +59,7 @@ class _Bad(ValueError):
         self.fault = fault
 
 
-def look(data: bytes) -> Picture | PictureFault:
+def look(data: bytes, side_min: int = SIDE_MIN) -> Picture | PictureFault:
     """What it is, or why it is refused. Reads headers and the lengths between them; nothing is unpacked."""
     try:
         picture = _kind(data)
@@ -71,7 +71,7 @@ def look(data: bytes) -> Picture | PictureFault:
         return PictureFault.mixed
     if max(picture.width, picture.height) > SIDE_MAX or picture.width * picture.height > PIXELS_MAX:
         return PictureFault.large
-    if min(picture.width, picture.height) < SIDE_MIN:
+    if min(picture.width, picture.height) < side_min:
         return PictureFault.small
     return picture
 

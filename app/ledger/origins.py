@@ -19,7 +19,7 @@ from app.domain.passing import Mode, PassAlgorithm
 from app.ledger import audit_log
 from app.ledger.database import Database, Transaction
 from app.ledger.events import AdminAction
-from app.ledger.tables.origins import origin_rooms, origins
+from app.ledger.tables.origins import origin_logos, origin_rooms, origins
 from app.ledger.tables.rooms import rooms
 
 ORIGINS_MAX = 200  # every web process has them all in memory, and looks once a second which of them have changed
@@ -59,6 +59,7 @@ class Origin:
     target_url: str
     customer_id: str | None  # its name in connectors
     look: Mapping[str, Any]
+    logo: Mapping[str, Any] | None  # its name and size
     frame_ancestors: Sequence[str]
     secret: bytes
     secret_before: bytes | None
@@ -123,6 +124,7 @@ async def remove(db: Database, origin_id: str, by: AdminAction, now: datetime) -
     async with db.write(about="origins") as tx:
         if await tx.scalar(select(origin_rooms.c.id).where(origin_rooms.c.origin_id == origin_id).limit(1)):
             return NotMade.has_rooms
+        await tx.execute(delete(origin_logos).where(origin_logos.c.origin_id == origin_id))
         if (await tx.execute(delete(origins).where(origins.c.id == origin_id))).rowcount != 1:
             return NotMade.unknown
         await _record(tx, by, origin_id, now)

@@ -22,7 +22,7 @@ from app.connect.rules import Rules, RulesError
 from app.connections import outlived, running
 from app.domain.passing import Mode, PassAlgorithm
 from app.domain.targets import DEVELOPMENT
-from app.ledger import origins
+from app.ledger import origin_logos, origins
 from app.ledger.database import Database
 from app.ledger.origins import Stamps
 from app.origins.connector.app_links import AppLinks
@@ -50,6 +50,7 @@ class KnownOrigin:
     target_url: str
     customer_id: str | None
     look: Mapping[str, Any]
+    logo: Mapping[str, Any] | None
     frame_ancestors: tuple[str, ...]
     version: int
     secrets: tuple[tuple[str, float | None], ...]
@@ -110,6 +111,7 @@ class Directory:
         self.rooms: dict[str, KnownRoom] = {}
         self.origins: dict[str, KnownOrigin] = {}
         self.customers: dict[str, KnownOrigin] = {}
+        self.logos: dict[str, bytes] = {}  # by name
         self._db = db
         self.sealer = sealer
         self.queue_ids = queue_ids
@@ -128,6 +130,7 @@ class Directory:
         rows = [row for row in await self._rooms() if row.origin_id in known]
         rooms = [_known(row, known[row.origin_id], self._rules_of(row)) for row in rows]
         self.customers = {each.customer_id.lower(): each for each in known.values() if each.customer_id}
+        self.logos = await self._logos(known)
         self.origins, self.rooms, self._stamps = known, {each.id: each for each in rooms}, stamps
 
     async def run(self) -> None:
@@ -136,6 +139,12 @@ class Directory:
             with outlived(self._outages, "origins"):
                 await self.load()
             await asyncio.sleep(READ_EVERY_S)
+
+    async def _logos(self, known: Mapping[str, KnownOrigin]) -> dict[str, bytes]:
+        """Those that are shown, of which only new ones are read."""
+        names = {each.logo["name"] for each in known.values() if each.logo is not None}
+        new = await origin_logos.read(self._db, names - self.logos.keys())
+        return {name: data for name, data in {**self.logos, **new}.items() if name in names}
 
     async def _rooms(self) -> list[origins.OriginRoom]:
         return await origins.listed_rooms(self._db)
@@ -166,6 +175,7 @@ class Directory:
             target_url=row.target_url,
             customer_id=row.customer_id,
             look=row.look,
+            logo=row.logo,
             frame_ancestors=tuple(row.frame_ancestors),
             version=row.version,
             secrets=((secret, None), *_until(before, row.before_until)),

@@ -80,6 +80,14 @@ def _add_origins(add: Add) -> None:
     text = "what happens at an origin: checks, visits, refusals, and the last errors with what to do"
     action("figures", _run(_show_figures), text, tells=True).add_argument("origin")
     action("rotate", _run(_rotate), text, tells=True).add_argument("origin")
+    logo = action("logo", _run(_set_logo), "give an origin's waiting pages a logo, or take it away", tells=True)
+    logo.add_argument("origin")
+    picture = logo.add_mutually_exclusive_group(required=True)
+    picture.add_argument("file", type=Path, nargs="?", help="a still PNG, JPEG or WebP")
+    picture.add_argument("--remove", action="store_true")
+    frames = action("frames", _run(_set_frames), "say whose pages may have its waiting pages in a frame", tells=True)
+    frames.add_argument("origin")
+    frames.add_argument("address", nargs="*", help="such as https://shop.example; without any, nobody's may")
     action("delete", _run(_delete_origin), "delete an origin without rooms", tells=True).add_argument("origin")
 
 
@@ -225,6 +233,37 @@ def _tell_secrets(shown: Shown, words: str, tell: Tell) -> None:
 
     told = (words, "Nobody can show these two again:", f"secret   {shown.secret}", f"API key  {shown.api_key}")
     tell(created_of(shown), *told)
+
+
+async def _set_logo(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
+    from app.http.origins.shapes import origin_shown
+    from app.origins.logos import SENT_BYTES_MAX
+    from app.run.console import ConsoleError
+
+    async with _origins(settings) as control:
+        if args.remove:
+            row = await control.remove_logo(_who(), args.origin)
+            tell(origin_shown(row), f"{args.origin} has no logo.")
+            return
+        try:
+            with args.file.open("rb") as opened:
+                data = opened.read(SENT_BYTES_MAX + 1)
+        except OSError as error:
+            raise ConsoleError(f"{args.file} cannot be read: {error}.") from None
+        if len(data) > SENT_BYTES_MAX:
+            raise ConsoleError(f"A logo may have at most {SENT_BYTES_MAX} bytes.")
+        row = await control.put_logo(_who(), args.origin, data)
+    tell(origin_shown(row), f"{args.origin} has a logo.")
+
+
+async def _set_frames(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
+    from app.http.origins.shapes import origin_shown
+    from app.origins.wanted import OriginEdit
+
+    wanted = _wanted({"frameAncestors": args.address}, OriginEdit)
+    async with _origins(settings) as control:
+        row = await control.edit(_who(), args.origin, wanted)
+    tell(origin_shown(row), f"In a frame at: {', '.join(row.frame_ancestors) or 'nobody'}")
 
 
 async def _delete_origin(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:

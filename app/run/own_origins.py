@@ -71,6 +71,7 @@ def _origin(keys: Keys, site: OwnSite, now: datetime) -> Origin:
         target_url=site.target_url,
         customer_id=None,
         look={},
+        logo=None,
         frame_ancestors=[],
         secret=Sealer(keys.holder_key, token_bytes).seal(new_secret(token_bytes), site.id),
         secret_before=None,

@@ -146,6 +146,7 @@ async def _make_site(settings: Settings) -> None:
             target_url=f"https://{SITE}/",
             customer_id=None,
             look={},
+            logo=None,
             frame_ancestors=[],
             secret=sealer.seal("s" * 72, ROOM),
             secret_before=None,

@@ -42,6 +42,7 @@ from app.ledger import (
     figures,
     gateway_book,
     money_audit,
+    origin_logos,
     origins,
     places,
     posters,
@@ -130,6 +131,7 @@ ORIGIN = origins.Origin(
     target_url="https://shop.example/",
     customer_id="shop",
     look={},
+    logo=None,
     frame_ancestors=[],
     secret=b"sealed",
     secret_before=None,
@@ -139,6 +141,7 @@ ORIGIN = origins.Origin(
     version=1,
     created_at=NOW,
 )
+LOGO = {"name": "name", "width": 120, "height": 40}
 ORIGIN_ROOM = origins.OriginRoom(
     id="shop-sale",
     origin_id="shop",
@@ -265,6 +268,8 @@ CALLS: dict[str, Call] = {
     "draws.reveal": lambda db: draws.reveal(db, DRAW, NOW),
     "origins.create": lambda db: origins.create(db, ORIGIN, BY, NOW),
     "origins.edit": lambda db: origins.edit(db, "shop", {"name": "B"}, BY, NOW, 1),
+    "origin_logos.put": lambda db: origin_logos.put(db, "shop", LOGO, b"picture", BY, NOW),
+    "origin_logos.read": lambda db: origin_logos.read(db, ["name"]),
     "origins.has_room": lambda db: origins.has_room(db, ORIGIN_ROOM.id),
     "origins.create_room": lambda db: origins.create_room(db, ORIGIN_ROOM, BY, NOW),
     "origins.edit_room": lambda db: origins.edit_room(db, "shop-sale", {"name": "B"}, BY, NOW),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.pictures import picture
 from tests.room.server import server_in
 
 pytestmark = pytest.mark.slow  # starts the product's own processes
@@ -34,7 +35,7 @@ async def tiketi(tmp_path: Path) -> AsyncIterator[Tiketi]:
         yield run
 
 
-async def test_an_origin_is_made_listed_rotated_and_deleted(tiketi: Tiketi) -> None:
+async def test_an_origin_is_made_listed_rotated_and_deleted(tiketi: Tiketi, tmp_path: Path) -> None:
     made = tiketi("origins", "create", "shop", *SHOP, "--customer", "shop1")
     assert (made.returncode, made.stderr) == (0, "")
     said = made.stdout.splitlines()
@@ -46,6 +47,13 @@ async def test_an_origin_is_made_listed_rotated_and_deleted(tiketi: Tiketi) -> N
     rotated = json.loads(tiketi("origins", "rotate", "shop", "--json").stdout)
     assert secret not in (rotated["secret"], listed.stdout)
     assert rotated["origin"]["previousUntil"]
+    assert tiketi("origins", "frames", "shop", "https://shop.example").stdout == "In a frame at: https://shop.example\n"
+    assert tiketi("origins", "frames", "shop").stdout == "In a frame at: nobody\n"
+    file = tmp_path / "logo.png"
+    file.write_bytes(picture())
+    logo = json.loads(tiketi("origins", "logo", "shop", str(file), "--json").stdout)["logo"]
+    assert (logo["width"], logo["height"]) == (120, 160)
+    assert json.loads(tiketi("origins", "logo", "shop", "--remove", "--json").stdout)["logo"] is None
     assert tiketi("origins", "delete", "shop").stdout == "shop is deleted.\n"
     assert tiketi("origins", "list").stdout == ""
 

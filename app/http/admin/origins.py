@@ -18,12 +18,15 @@ from app.http.kit.api import ApiRoute, Who
 from app.http.kit.bodies import decode, read_body
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Nothing
+from app.http.kit.uploads import read_upload
 from app.http.origins.shapes import OriginCreated, OriginDetail, OriginList, created_of, origin_shown
 from app.http.state import State
 from app.ledger import origins
+from app.origins.logos import SENT_BYTES_MAX
 from app.origins.wanted import OriginEdit, OriginWanted
 
 BODY_BYTES_MAX = 65_536
+PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 _wanted_decoder = msgspec.json.Decoder(OriginWanted)
 _edit_decoder = msgspec.json.Decoder(OriginEdit)
@@ -89,7 +92,43 @@ async def remove(request: Request[State]) -> Response:
     return json_answer({})
 
 
+async def put_logo(request: Request[State]) -> Response:
+    admin = await require_admin(request)
+    sent = await read_upload(request, SENT_BYTES_MAX, PICTURES)
+    with refusing():
+        after = await control_of(request.state).put_logo(admin.email, request.path_params["origin_id"], sent.data)
+    await request.state["origins"].load()
+    return json_answer(OriginDetail(origin=origin_shown(after)))
+
+
+async def remove_logo(request: Request[State]) -> Response:
+    admin = await require_admin(request)
+    with refusing():
+        after = await control_of(request.state).remove_logo(admin.email, request.path_params["origin_id"])
+    await request.state["origins"].load()
+    return json_answer(OriginDetail(origin=origin_shown(after)))
+
+
 routes = [
+    ApiRoute(
+        "PUT",
+        "/api/admin/origins/{origin_id}/logo",
+        put_logo,
+        summary="Send a picture, PNG, JPEG or WebP, to become the logo on an origin's waiting pages.",
+        who=Who.admin,
+        body=bytes,
+        body_media=tuple(sorted(PICTURES)),
+        answers={200: OriginDetail},
+        refusals=("media_type_unsupported", "encoding_unsupported", "logo_refused", "file_missing", "form_malformed"),
+    ),
+    ApiRoute(
+        "DELETE",
+        "/api/admin/origins/{origin_id}/logo",
+        remove_logo,
+        summary="Take an origin's logo away.",
+        who=Who.admin,
+        answers={200: OriginDetail},
+    ),
     ApiRoute(
         "POST",
         "/api/admin/origins",

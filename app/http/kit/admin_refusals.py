@@ -47,6 +47,12 @@ ADMIN_REFUSALS = {
     ),
     "sale_window_empty": Kind(422, "The sale must open before it closes and before the event begins.", CORRECT),
     "seat_file_invalid": Kind(422, "{why}", "Correct the lines that `faults` names and send the file again.", True),
+    "logo_refused": Kind(
+        422,
+        "This picture cannot be a logo ({reason}): a still PNG, JPEG or WebP of 16 pixels a side to 2 million in all.",
+        "Choose another picture.",
+    ),
+    "logo_unknown": Kind(404, "There is no such logo.", "Read the origin again: it says where its logo is.", True),
     "numbers_invalid": Kind(422, "{given!r} names no seats. Write 1-10, 12, 12A.", CORRECT),
     "seat_exists": Kind(409, "The hall has such a seat already, or two of these are the same.", CORRECT),
     "seat_has_no_room": Kind(

@@ -10,6 +10,13 @@ from starlette.requests import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logo:
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
     """`name`: of the site, "" where nobody knows which it is; `style`: the address of its colours; `home`: where who
     cannot go on here goes; `here`: the page that its forms are on; `framed_by`: who may have its pages in a frame."""
@@ -19,6 +26,7 @@ class Brand:
     home: str = ""
     here: str = ""
     framed_by: tuple[str, ...] = ()
+    logo: Logo | None = None
 
 
 BrandOf = Callable[[Request[Any]], Brand | None]

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from app.http.kit.brand import Brand
+from app.http.kit.brand import Brand, Logo
 from app.http.state import State
 from app.origins.directory import KnownOrigin
 
 NOBODY_S = Brand()  # of a site that is not known
 
 
+def logo_url(name: str) -> str:
+    return f"/look/{name}.webp"
+
+
 def brand_of(origin: KnownOrigin, *, home: str = "", here: str = "", framed_by: tuple[str, ...] = ()) -> Brand:
     """`home`: instead of the site's own address."""
     style = f"/look/{origin.id}.css" if origin.look else ""
-    return Brand(name=origin.name, style=style, home=home or origin.target_url, here=here, framed_by=framed_by)
+    logo = None
+    if origin.logo is not None:
+        logo = Logo(url=logo_url(origin.logo["name"]), width=origin.logo["width"], height=origin.logo["height"])
+    home = home or origin.target_url
+    return Brand(name=origin.name, style=style, home=home, here=here, framed_by=framed_by, logo=logo)
 
 
 def brand_of_room(request: Request[State]) -> Brand:

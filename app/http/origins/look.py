@@ -1,4 +1,4 @@
-"""The style sheet of an origin's waiting pages, from memory: the colours that an admin has set."""
+"""The style sheet of an origin's waiting pages and its logo, from memory: as an admin has set them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.http.kit.problems import Problem
 from app.http.state import State
 from app.origins.look import style_of
 
+FOR_EVER = "public, max-age=31536000, immutable"
 BRIEFLY = "public, max-age=60"
 
 
@@ -20,4 +22,20 @@ async def style(request: Request[State]) -> Response:
     return Response(text, media_type="text/css", headers=headers)
 
 
-routes = [Route("/look/{origin_id}.css", style, methods=["GET"])]
+async def logo(request: Request[State]) -> Response:
+    """To be kept for ever: its name is its content's."""
+    data = request.state["origins"].logos.get(request.path_params["name"])
+    if data is None:
+        raise Problem("logo_unknown")
+    headers = {
+        "cache-control": FOR_EVER,
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+    }
+    return Response(data, media_type="image/webp", headers=headers)
+
+
+routes = [
+    Route("/look/{origin_id}.css", style, methods=["GET"]),
+    Route("/look/{name}.webp", logo, methods=["GET"]),
+]

@@ -5,13 +5,23 @@ No answer but the first, and that of a rotation, has a secret or a key in it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from app.control.origins import Shown
 from app.domain.passing import Mode, PassAlgorithm
 from app.http.kit.shapes import Shape
+from app.http.origins.branding import logo_url
 from app.ledger.origins import Origin, OriginRoom
+
+
+class LogoShown(Shape, frozen=True, kw_only=True):
+    """`url`: where it is, on our own host; the address names its content."""
+
+    url: str
+    width: int
+    height: int
 
 
 class OriginShown(Shape, frozen=True, kw_only=True):
@@ -23,6 +33,7 @@ class OriginShown(Shape, frozen=True, kw_only=True):
     target_url: str
     customer_id: str | None
     look: dict[str, Any]
+    logo: LogoShown | None
     frame_ancestors: list[str]
     previous_until: datetime | None
     version: int
@@ -76,6 +87,10 @@ class OriginRoomList(Shape, frozen=True, kw_only=True):
     rooms: list[OriginRoomShown]
 
 
+def logo_shown(logo: Mapping[str, Any]) -> LogoShown:
+    return LogoShown(url=logo_url(logo["name"]), width=logo["width"], height=logo["height"])
+
+
 def origin_shown(row: Origin) -> OriginShown:
     return OriginShown(
         id=row.id,
@@ -84,6 +99,7 @@ def origin_shown(row: Origin) -> OriginShown:
         target_url=row.target_url,
         customer_id=row.customer_id,
         look=dict(row.look),
+        logo=None if row.logo is None else logo_shown(row.logo),
         frame_ancestors=list(row.frame_ancestors),
         previous_until=row.before_until,
         version=row.version,

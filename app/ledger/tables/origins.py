@@ -19,6 +19,7 @@ origins = Table(
     Column("target_url", Text, nullable=False),
     Column("customer_id", String(40), nullable=True, unique=True),  # its name in connectors
     Column("look", JSON, nullable=False),  # of its waiting pages: app/origins/look.py
+    Column("logo", JSON(none_as_null=True), nullable=True),  # its name and size; the picture is in origin_logos
     Column("frame_ancestors", JSON, nullable=False),  # whose pages may have its waiting pages in a frame
     Column("secret", LargeBinary(200), nullable=False),  # sealed
     Column("secret_before", LargeBinary(200), nullable=True),
@@ -29,6 +30,15 @@ origins = Table(
     Column("created_at", UtcDateTime, nullable=False),
     CheckConstraint("(secret_before IS NULL) = (before_until IS NULL)", name="secret_before_ends"),
     CheckConstraint("(api_key_before IS NULL) = (before_until IS NULL)", name="api_key_before_ends"),
+)
+
+origin_logos = Table(
+    "origin_logos",
+    metadata,
+    Column("origin_id", ForeignKey("origins.id"), primary_key=True),
+    Column("name", String(32), nullable=False),  # of its content
+    Column("data", LargeBinary, nullable=False),
+    Index("origin_logos_name", "name"),
 )
 
 origin_rooms = Table(

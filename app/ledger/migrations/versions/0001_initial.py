@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_fde3e784"
+revision = "0001_692af73b"
 down_revision = None
 
 
@@ -102,6 +102,7 @@ def upgrade() -> None:
     sa.Column('target_url', sa.Text(), nullable=False),
     sa.Column('customer_id', sa.String(length=40), nullable=True),
     sa.Column('look', sa.JSON(), nullable=False),
+    sa.Column('logo', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('frame_ancestors', sa.JSON(), nullable=False),
     sa.Column('secret', sa.LargeBinary(length=200), nullable=False),
     sa.Column('secret_before', sa.LargeBinary(length=200), nullable=True),
@@ -198,6 +199,14 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['event_id'], ['events.id'], ),
     sa.PrimaryKeyConstraint('event_id')
     )
+    op.create_table('origin_logos',
+    sa.Column('origin_id', sa.String(length=40), nullable=False),
+    sa.Column('name', sa.String(length=32), nullable=False),
+    sa.Column('data', sa.LargeBinary(), nullable=False),
+    sa.ForeignKeyConstraint(['origin_id'], ['origins.id'], ),
+    sa.PrimaryKeyConstraint('origin_id')
+    )
+    op.create_index('origin_logos_name', 'origin_logos', ['name'], unique=False)
     op.create_table('origin_rooms',
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('origin_id', sa.String(length=40), nullable=False),
