@@ -27,6 +27,7 @@ LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desktop-dark", "en-desktop-
 KNOWN = {
     "{event_id}": "demo",
     "{origin_id}/rooms/{room_id}": "a-site/rooms/a-site-sale",
+    "{lang}/{state}": "en/waiting",
     "{origin_id}": "a-site",
     "{reservation_id}": "{held}",
     "{user_id}": "u_demo_buyer",

@@ -14,11 +14,17 @@ UNFRAMED = FRAMED_BY + b"'none'"
 
 
 def content_security_policy(
-    form_origins: Iterable[str] = (), captcha_origins: Iterable[str] = (), framed_by: Iterable[str] = ()
+    form_origins: Iterable[str] = (),
+    captcha_origins: Iterable[str] = (),
+    framed_by: Iterable[str] = (),
+    *,
+    has_frames: bool = False,
+    is_inert: bool = False,
 ) -> str:
     """`form_origins`: other sites to which a form of the page may lead, such as a payment provider's page.
     `captcha_origins`: those from which a CAPTCHA's script and frame come, and to which they speak. `framed_by`: those
-    whose pages may have this one in a frame.
+    whose pages may have this one in a frame. `has_frames`: it has pages of ours in frames. `is_inert`: it is looked at
+    only, and asks for nothing and sends nothing.
     """
     captcha = [*captcha_origins]
     return "; ".join(
@@ -27,10 +33,11 @@ def content_security_policy(
             " ".join(["script-src 'self'", *captcha]),
             "style-src 'self'",
             "img-src 'self'",
-            " ".join(["connect-src 'self'", *captcha]),
+            "connect-src 'none'" if is_inert else " ".join(["connect-src 'self'", *captcha]),
+            *(["frame-src 'self'"] if has_frames else []),
             *([" ".join(["frame-src", *captcha])] if captcha else []),
             "worker-src 'self'",
-            " ".join(["form-action 'self'", *form_origins]),
+            "form-action 'none'" if is_inert else " ".join(["form-action 'self'", *form_origins]),
             "base-uri 'none'",
             " ".join(["frame-ancestors", *(framed_by or ("'none'",))]),
         )

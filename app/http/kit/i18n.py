@@ -118,8 +118,8 @@ def texts_for(request: Request[Any]) -> Texts:
 
 
 def lang_of(request: Request[Any]) -> Lang:
-    """The language of this request: `?lang=`, then the cookie, then Accept-Language, then Korean."""
-    asked = (request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
+    """The language of this request: of its address, `?lang=`, then the cookie, then Accept-Language, then Korean."""
+    asked = (request.path_params.get("lang"), request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
     tags = [*filter(None, asked), *_accepted(request.headers.get("accept-language", ""))]
     found = negotiate_locale([tag.lower() for tag in tags], LANGS, sep="-")
     return DEFAULT_LANG if found is None else cast("Lang", found)

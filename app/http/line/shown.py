@@ -68,9 +68,10 @@ def show_wait(
     wish: str = "",
     *,
     can_move: bool = False,
+    is_preview: bool = False,
 ) -> Response:
     """The waiting page. `position`: as the API would answer it, None for who has no place. `can_move`: the place is a
-    browser's, which may take it to another one."""
+    browser's, which may take it to another one. `is_preview`: its script asks for nothing."""
     drawn = line is not None and line.opening is Opening.draw
     context = {"frame": frame, "event": frame.event, "view": view, "wish": wish, "drawn": drawn}
     context["in_app"] = is_in_app(request.scope["headers"])
@@ -83,6 +84,7 @@ def show_wait(
     }
     script["opensAt"] = view.opens_at if position is None else None
     script["isSite"] = frame.event is None
+    script["isPreview"] = is_preview
     response = page(request, "line/wait.html", context, script=script, words=("line.", "kit.error."))
     if frame.leads_to:
         set_policy(request, response, form_origins=frame.leads_to)

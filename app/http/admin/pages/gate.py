@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from app.http.accounts.credentials import session_of
 from app.http.accounts.tokens import Session
+from app.http.kit.brand import BrandOf
 from app.http.kit.menu import Link, PageRoute
 from app.http.kit.render import see_other
 from app.http.kit.routing import page_route
@@ -30,6 +31,7 @@ def admin_route(
     method: str = "GET",
     form: Literal["ours", "checked_by_page"] = "ours",
     menu: Link | None = None,
+    brand: BrandOf | None = None,
 ) -> PageRoute:
     """A page, or with POST a form, for admins only; `show` is given who asks. `form` as in `page_route`.
 
@@ -44,4 +46,4 @@ def admin_route(
         await request.state["admins"].check(session)
         return await show(request, session)
 
-    return page_route(path, guarded, method, form, menu)
+    return page_route(path, guarded, method, form, menu, brand=brand)

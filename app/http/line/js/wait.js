@@ -123,7 +123,7 @@ function said(text) {
 }
 
 async function enter() {
-  if (claiming) return;
+  if (claiming || data.isPreview) return;
   claiming = true;
   $("enter").setAttribute("aria-disabled", "true");
   try {
@@ -207,7 +207,7 @@ if (["lobby", "waiting", "admitted"].includes(state)) {
     else if (state === "lobby") showLobby(data.position);
     else showPlace(data.position);
   }
-  feed.start();
+  if (!data.isPreview) feed.start();
 }
 /** Say that nothing is left to be had, as long as that is so: people may choose to wait for what comes free. */
 async function showSupply() {
@@ -217,10 +217,11 @@ async function showSupply() {
   return false;
 }
 if (!data.isSite && ["lobby", "waiting"].includes(state)) watch(location.pathname, showSupply, SUPPLY_EVERY_MS);
-if (state === "none" && data.opensAt) {
+if (data.isPreview) live("off");
+else if (state === "none" && data.opensAt) {
   const [until, spread] = [Date.parse(data.opensAt), jitter(OPENING_SPREAD_MS)];
   if (until > now()) countdown(data.opensAt, (left) => { if (!left) setTimeout(() => location.reload(), spread); });
 } else if (state === "none" && data.isSite && room !== "closed") {
   setTimeout(() => location.reload(), jitter(LOOK_AGAIN_MS)); // it may take people by then
 }
-window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+if (!data.isPreview) window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
