@@ -25,7 +25,6 @@ COUNTERS_FIRST = 2_000  # tried at most for the first place beyond the share
 COUNTERS_MAX = 31_000  # tried at most for any place: two cores find 57 a minute, a phone one in eleven seconds at most
 HARDEST_AT_SHARES = 10  # the work no longer grows once an address has taken so many shares
 SOLUTION_CHARS_MAX = 4_096  # ours have about 900
-KEY_ID_MAX = 255
 
 
 class Subject(NamedTuple):
