@@ -108,6 +108,12 @@ def _add_rooms(add: Add) -> None:
         rules = each.add_mutually_exclusive_group()
         rules.add_argument("--rules", type=Path, help="a JSON file that says which requests need a pass")
         rules.add_argument("--preset", choices=["plain", "woocommerce", "shopify"], help="rules to begin with")
+    text = "make rules of the configuration that a shop's connector had; shown, and saved with --save"
+    imported = action("import", _run(_import_rules), text, tells=True)
+    imported.add_argument("room")
+    imported.add_argument("file", type=Path, help="the integration configuration, a JSON file")
+    imported.add_argument("--event", help="what the room was called there, if not the same")
+    imported.add_argument("--save", action="store_true", help="save the rules in place of those that the room has")
     for name, state, text in (
         ("pause", "paused", "let nobody in for now; people may still join the line"),
         ("open", "open", "open the room, or open it again"),
@@ -300,6 +306,34 @@ async def _change_room(settings: Settings, args: argparse.Namespace, tell: Tell)
     wanted = _wanted(_given(args), OriginRoomEdit)
     async with _rooms(settings) as rooms:
         _tell_room(await rooms.edit(_who(), args.room, wanted), tell)
+
+
+async def _import_rules(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
+    from app.control.origins import OriginRefused
+    from app.origins.connector.imported import CONFIG_BYTES_MAX, ConfigError, rules_of
+    from app.origins.wanted import OriginRoomEdit
+    from app.run.console import ConsoleError
+
+    try:
+        with args.file.open("rb") as opened:
+            imported = rules_of(opened.read(CONFIG_BYTES_MAX + 1), args.event or args.room)
+    except OSError as error:
+        raise ConsoleError(f"{args.file} cannot be read: {error}.") from None
+    except ConfigError as error:
+        raise OriginRefused("connector_config_invalid", why=str(error)) from None
+    async with _rooms(settings) as rooms:
+        await rooms.found(args.room)
+        if args.save:
+            await rooms.edit(_who(), args.room, _wanted({"rules": imported.rules}, OriginRoomEdit))
+    notes = [note.words for note in imported.notes]
+    lines = [json.dumps(rule, ensure_ascii=False) for rule in imported.rules]
+    saved = "They are saved." if args.save else "Nothing is saved; with --save they are."
+    tell(
+        {"rules": imported.rules, "notes": notes, "saved": args.save},
+        *lines,
+        *(f"Not taken: {each}" for each in notes),
+        saved,
+    )
 
 
 async def _set_state(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.origins.connector.test_imported import integration, part
 from tests.pictures import picture
 from tests.room.server import server_in
 
@@ -106,3 +107,22 @@ async def test_what_cannot_be_is_refused_in_one_sentence(tiketi: Tiketi, tmp_pat
         assert (said.returncode, said.stdout) == (2, "")
         assert words in said.stderr, args
         assert said.stderr.count("\n") == 1
+
+
+async def test_rules_of_a_connector_s_configuration_are_shown_and_saved_when_that_is_said(
+    tiketi: Tiketi, tmp_path: Path
+) -> None:
+    tiketi("origins", "create", "shop", *SHOP)
+    tiketi("rooms", "create", "sale", "--origin", "shop", "--name", "Sale")
+    queued = integration("Queue", part("PagePath", "Contains", "/sale"), event="Theirs")
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"Integrations": [queued, integration("Cancel", part("PagePath", "Equals", "/ok"))]}))
+    shown = tiketi("rooms", "import", "sale", str(file), "--event", "theirs")
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (0, '{"action": "queue", "path": ["*/sale*"]}')
+    assert "Not taken: Cancel Sale: no rule ends a visit" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "Nothing is saved; with --save they are."
+    assert json.loads(tiketi("rooms", "show", "sale", "--json").stdout)["rules"] == []
+    rules = json.loads(tiketi("rooms", "import", "sale", str(file), "--event", "theirs", "--save", "--json").stdout)
+    assert json.loads(tiketi("rooms", "show", "sale", "--json").stdout)["rules"] == rules["rules"]
+    other = tiketi("rooms", "import", "sale", str(file))
+    assert (other.returncode, "'sale'" in other.stderr) == (2, True)

@@ -16,7 +16,14 @@ from app.http.kit.bodies import read_body
 from app.http.kit.problems import Problem
 from app.http.kit.shapes import Shape
 from app.http.state import State
-from app.origins.connector.imported import CONFIG_BYTES_MAX, TEXT_CHARS_MAX, ConfigError, IntegrationConfig, rules_of
+from app.origins.connector.imported import (
+    CONFIG_BYTES_MAX,
+    TEXT_CHARS_MAX,
+    ConfigError,
+    Imported,
+    IntegrationConfig,
+    rules_of,
+)
 
 
 class ImportQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,19 +39,24 @@ class ImportedRules(Shape, frozen=True, kw_only=True):
     notes: list[str]
 
 
+async def imported_from(config: bytes, event: str) -> Imported:
+    """Raises Problem 422. In a thread: reading rules takes a while."""
+    try:
+        return await asyncio.to_thread(rules_of, config, event)
+    except ConfigError as error:
+        raise Problem("connector_config_invalid", why=error) from None
+
+
 async def show(request: Request[State]) -> Response:
-    """Saves nothing. In a thread: reading rules takes a while."""
+    """Saves nothing."""
     await require_admin(request)
     room_id = request.path_params["room_id"]
     if room_id not in request.state["origins"].rooms:
         raise Problem("room_unknown", room_id=room_id)
     event = query_of(request, ImportQuery).event or room_id
     body = await read_body(request.receive, CONFIG_BYTES_MAX)
-    try:
-        imported = await asyncio.to_thread(rules_of, body, event)
-    except ConfigError as error:
-        raise Problem("connector_config_invalid", why=error) from None
-    return json_answer(ImportedRules(rules=imported.rules, notes=imported.notes))
+    imported = await imported_from(body, event)
+    return json_answer(ImportedRules(rules=imported.rules, notes=[note.words for note in imported.notes]))
 
 
 routes = [

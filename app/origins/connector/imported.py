@@ -6,6 +6,7 @@ named, and asks for a pass where it would have: so nobody gets in who did not be
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ TRIGGERS_MAX = 200
 PARTS_MAX = 8  # of a trigger all of whose parts must fit
 VALUES_MAX = 200
 TEXT_CHARS_MAX = 1_000
+WHAT_CHARS_MAX = 60
 
 _Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
 
@@ -27,11 +29,44 @@ class ConfigError(ValueError):
     """This is no integration configuration; the text says why."""
 
 
+class Why(StrEnum):
+    """Why no rule says what an integration did. The value names the words of it."""
+
+    too_many_parts = "too_many_parts"
+    operator = "operator"
+    nothing = "nothing"
+    star = "star"
+    validator = "validator"
+    cancel = "cancel"
+
+
+SENTENCES = {
+    Why.too_many_parts: f"more than {PARTS_MAX} parts that must all fit",
+    Why.operator: "the operator {what!r}",
+    Why.nothing: "a comparison with nothing",
+    Why.star: "a star within {what!r}, which is a star for a connector and any text for a rule",
+    Why.validator: "the validator {what!r}, or what it compares with",
+    Why.cancel: "no rule ends a visit; let the page answer with Tiketi-Visit: end, or embed /connect/thanks.js there",
+}
+
+
+class Note(NamedTuple):
+    """What the rules do not say as the configuration did: of the integration `name`, because of `what`."""
+
+    name: str
+    why: Why
+    what: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}: {SENTENCES[self.why].format(what=self.what)}"
+
+
 class Imported(NamedTuple):
-    """`rules`: as objects. `notes`: what they do not say as the configuration did, in words for an admin."""
+    """`rules`: as objects. `notes`: what they do not say as the configuration did."""
 
     rules: list[dict[str, Any]]
-    notes: list[str]
+    notes: list[Note]
 
 
 class _Part(msgspec.Struct, frozen=True, rename="pascal"):
@@ -68,7 +103,12 @@ _decoder = msgspec.json.Decoder(IntegrationConfig)
 
 
 class _Unsaid(Exception):
-    """No rule can say this; the text names it."""
+    """No rule can say this."""
+
+    def __init__(self, why: Why, what: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.what = what[:WHAT_CHARS_MAX]
 
 
 def rules_of(config: bytes, event_id: str) -> Imported:
@@ -82,14 +122,14 @@ def rules_of(config: bytes, event_id: str) -> Imported:
     if not any(_is_of(each, event_id) for each in read.integrations):
         raise ConfigError(f"No integration of it sends anybody to {event_id!r}")
     rules: list[dict[str, Any]] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     for integration in read.integrations:
         action = _action(integration, event_id, notes)
         for trigger in integration.triggers:
             try:
                 rules += [{"action": action, **group} for group in _groups(trigger)]
             except _Unsaid as unsaid:
-                notes.append(f"{integration.name}: {unsaid}")
+                notes.append(Note(integration.name, unsaid.why, unsaid.what))
                 if action == "queue":
                     rules.append({"action": action})  # of all that follows, as nobody can say of what less
     rules.append({"action": "pass"})
@@ -103,14 +143,14 @@ def _is_of(integration: _Integration, event_id: str) -> bool:
     return integration.action_type == "Queue" and (integration.event_id or "").lower() == event_id.lower()
 
 
-def _action(integration: _Integration, event_id: str, notes: list[str]) -> str:
+def _action(integration: _Integration, event_id: str, notes: list[Note]) -> str:
     match integration.action_type:
         case "Queue" if _is_of(integration, event_id):
             return "queue"
         case "Queue" | "Ignore":  # to another room, whose own rules say so
             return "pass"
         case "Cancel":
-            notes.append(f"{integration.name}: no rule ends a visit; let the page answer with Tiketi-Visit: end")
+            notes.append(Note(integration.name, Why.cancel))
             return "queue" if (integration.event_id or "").lower() == event_id.lower() else "pass"
         case other:
             raise ConfigError(f"{integration.name}: there is no action {other!r}")
@@ -124,7 +164,7 @@ def _groups(trigger: _Trigger) -> list[dict[str, Any]]:
     if not groups:
         return [{}]  # all of none
     if len(groups) > PARTS_MAX:
-        raise _Unsaid(f"more than {PARTS_MAX} parts that must all fit")
+        raise _Unsaid(Why.too_many_parts)
     return [groups[0] | ({"also": groups[1:]} if groups[1:] else {})]
 
 
@@ -136,9 +176,9 @@ def _group(part: _Part) -> dict[str, Any]:
         case "Contains" | "ContainsAny":
             patterns = [_inside(value) for value in values]
         case other:
-            raise _Unsaid(f"the operator {other!r}")
+            raise _Unsaid(Why.operator, other)
     if not patterns or "=" in patterns or "**" in patterns:
-        raise _Unsaid("a comparison with nothing")
+        raise _Unsaid(Why.nothing)
     group: dict[str, Any] = _where(part, patterns)
     if part.is_negative and "*" in patterns:  # connectors take a star as there, negative or not
         return {}
@@ -151,7 +191,7 @@ def _group(part: _Part) -> dict[str, Any]:
 
 def _inside(value: str) -> str:
     if "*" in value and value != "*":
-        raise _Unsaid(f"a star within {value[:40]!r}, which is a star for a connector and any text for a rule")
+        raise _Unsaid(Why.star, value)
     return value if value == "*" else f"*{value}*"
 
 
@@ -170,4 +210,4 @@ def _where(part: _Part, patterns: list[str]) -> dict[str, Any]:
         case "HttpHeaderValidator", _ if part.http_header_name:
             return {"header": {part.http_header_name: patterns}}
         case other, where:
-            raise _Unsaid(f"the validator {other!r} of {where or 'nothing'!r}, or what it compares with")
+            raise _Unsaid(Why.validator, f"{other} {where or ''}".strip())

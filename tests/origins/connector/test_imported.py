@@ -109,7 +109,7 @@ def test_an_end_of_a_visit_is_named_as_rules_have_none() -> None:
     made = imported(
         integration("Queue", part("PageUrl", "Contains", "*")), integration("Cancel", part("PagePath", "Equals", "/ok"))
     )
-    assert "Tiketi-Visit" in made.notes[0]
+    assert "Tiketi-Visit" in made.notes[0].words
 
 
 @pytest.mark.parametrize(

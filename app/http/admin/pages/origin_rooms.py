@@ -81,12 +81,12 @@ async def create(request: Request[State], admin: Session) -> Response:
 
 
 async def edit_page(request: Request[State], _: Session) -> Response:
-    origin, room = await _room(request)
+    origin, room = await own_room(request)
     return _form(request, origin, room, _values(room))
 
 
 async def edit(request: Request[State], admin: Session) -> Response:
-    form, (origin, room) = await read_form(request), await _room(request)
+    form, (origin, room) = await read_form(request), await own_room(request)
     if first(form, "do") == "try":
         return _form(request, origin, room, given(form), tried=form)
     try:
@@ -101,7 +101,7 @@ async def edit(request: Request[State], admin: Session) -> Response:
 
 
 async def remove(request: Request[State], admin: Session) -> Response:
-    origin, room = await _room(request)
+    origin, room = await own_room(request)
     if first(await read_form(request), "sure") != "yes":
         return see_other(f"{LIST}/{origin.id}/rooms/{room.id}")
     with refusing():
@@ -115,7 +115,7 @@ async def _origin(request: Request[State]) -> Origin:
         return await control.found(request.state["db"], request.path_params["origin_id"])
 
 
-async def _room(request: Request[State]) -> tuple[Origin, OriginRoom]:
+async def own_room(request: Request[State]) -> tuple[Origin, OriginRoom]:
     """Raises Problem 404, also for a room of another origin."""
     origin, room_id = await _origin(request), request.path_params["room_id"]
     with refusing():
@@ -129,10 +129,10 @@ def _sent(form: Form) -> dict[str, Any]:
     """What a form says of a room, as the API takes it. Raises Problem 422."""
     names = {lang: first(form, lang).strip() for lang in ("ko", "en") if first(form, lang).strip()}
     sent = {api: first(form, field).strip() for field, api in TEXTS.items()}
-    return {**sent, "translations": names, "rules": _rules(form)}
+    return {**sent, "translations": names, "rules": rules_in(form)}
 
 
-def _rules(form: Form) -> list[dict[str, Any]]:
+def rules_in(form: Form) -> list[dict[str, Any]]:
     """Those of the form, or of the preset that it names while it has none. Raises Problem 422."""
     text = first(form, "rules").strip() or "[]"
     try:
@@ -192,7 +192,7 @@ def _form(
     values = {**dict.fromkeys(FIELDS, ""), **values}
     if tried is not None:
         try:
-            rules = _rules(tried)
+            rules = rules_in(tried)
             values = {**values, "rules": json.dumps(rules, indent=1, ensure_ascii=False)}
             results = _decided(Rules(rules), first(tried, "samples"))
         except Problem as problem:
