@@ -5,11 +5,14 @@ in it asked for.
 from __future__ import annotations
 
 import structlog
+from starlette.requests import Request
 
 from app.control.sale_schedule import SALE_ENDED
 from app.domain.line import Place, RoomState
 from app.domain.sale import SaleStatus, status_of
+from app.domain.ticket import Ticket
 from app.domain.wish import Wish, unpack_wish
+from app.http.accounts.owners import own_ticket
 from app.http.events.cache import known_event
 from app.http.events.view import RoomWord
 from app.http.kit.problems import Problem, stores_refused
@@ -68,3 +71,21 @@ def room_of(state: State, event: Event) -> RoomWord:
 def _is_over(state: State, event: Event) -> bool:
     """Whether its room may be retired."""
     return status_of(event, state["clock"].now()) in (SaleStatus.ended, SaleStatus.cancelled)
+
+
+def ticket_of(request: Request[State], line: LineView | None) -> Ticket | None:
+    if line is None:
+        return None
+    try:
+        return own_ticket(request.state, request.scope["headers"], line)
+    except Problem:
+        return None  # to a page, a ticket of no use is no ticket: it offers to join
+
+
+def place_of(request: Request[State], line: LineView | None) -> Place | None:
+    """Where who asks stands; None for who does not stand in this line any more, or never did."""
+    ticket = ticket_of(request, line)
+    if line is None or ticket is None:
+        return None
+    place = line.position(ticket.number).place
+    return None if place in (Place.left, Place.lapsed) else place

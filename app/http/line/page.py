@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from app.domain.line import ACCOUNT_DOORS, Door, Opening, Place, RoomState
 from app.domain.reservation import ReservationStatus
-from app.domain.ticket import Ticket, is_account, is_invited
+from app.domain.ticket import is_account, is_invited
 from app.domain.wish import Wish
-from app.http.accounts.owners import own_ticket, remember_browser
+from app.http.accounts.owners import remember_browser
 from app.http.events.cache import known_event
 from app.http.events.shown import shown_event
 from app.http.events.view import event_view
@@ -30,7 +30,7 @@ from app.http.line import turns as turn
 from app.http.line.door import ASKS_TO_WAIT, host_of, is_invited_here, show_invitation
 from app.http.line.in_app import is_in_app
 from app.http.line.joining import join_line
-from app.http.line.lookup import room_of, view_of, wish_of_place
+from app.http.line.lookup import place_of, room_of, ticket_of, view_of, wish_of_place
 from app.http.line.position import BEFORE_TURN, encode_position
 from app.http.line.shown import ask_to_wait, frame_of, show_check, show_wait, with_captcha
 from app.http.line.view import no_place_view, wait_view, wish_words
@@ -38,7 +38,6 @@ from app.http.shop import rules as shop
 from app.http.shop.shown import own_of
 from app.http.state import State
 from app.http.waitlist.entry import why_no_entry
-from app.room.view import LineView
 
 log = structlog.get_logger()
 SHOWN_AGAIN = frozenset(
@@ -53,7 +52,7 @@ async def event_page(request: Request[State]) -> Response:
 async def _event(request: Request[State], refused: Problem | None = None) -> Response:
     event = await shown_event(request)
     line = request.state["rooms"].views.get(event.event_id)
-    place = _place_of(request, line)
+    place = place_of(request, line)
     own = [] if place in BEFORE_TURN else await own_of(request, event)
     held = next((one for one in own if place is Place.claimed and one.status is ReservationStatus.pending), None)
     barred = why_no_entry(request, event.event_id)
@@ -99,24 +98,6 @@ async def show(request: Request[State]) -> Response:
     return _with_cookies(see_other(f"/events/{event_id}"), [proof])
 
 
-def _ticket_of(request: Request[State], line: LineView | None) -> Ticket | None:
-    if line is None:
-        return None
-    try:
-        return own_ticket(request.state, request.scope["headers"], line)
-    except Problem:
-        return None  # to a page, a ticket of no use is no ticket: it offers to join
-
-
-def _place_of(request: Request[State], line: LineView | None) -> Place | None:
-    """Where who asks stands; None for who does not stand in this line any more, or never did."""
-    ticket = _ticket_of(request, line)
-    if line is None or ticket is None:
-        return None
-    place = line.position(ticket.number).place
-    return None if place in (Place.left, Place.lapsed) else place
-
-
 async def wait_page(request: Request[State]) -> Response:
     event = await known_event(request.state, request.path_params["event_id"])
     line = await request.state["rooms"].find(event.id)
@@ -126,7 +107,7 @@ async def wait_page(request: Request[State]) -> Response:
     seats = request.state["seats"].get(event.id)  # in memory, while it is sold
     left = None if seats is None else seats.left()
     shown = event_view(event, room_of(request.state, event), left, request.state["clock"].now(), lang)
-    ticket = _ticket_of(request, line)
+    ticket = ticket_of(request, line)
     position: dict[str, Any] | None = None
     wish = ""
     view = no_place_view(t, shown.room)

@@ -21,7 +21,7 @@ from app.http.kit.i18n import lang_of, texts_for
 from app.http.kit.problems import Problem
 from app.http.kit.render import page, see_other
 from app.http.kit.routing import page_route, problem_words
-from app.http.line.lookup import room_of
+from app.http.line.lookup import place_of, room_of
 from app.http.shop import cancelling
 from app.http.shop import rules as shop
 from app.http.shop.cancelling import CancelBody
@@ -53,6 +53,7 @@ async def _seats(request: Request[State], refused: Problem | None = None) -> Res
         "seats_max": seats_max,
         "is_let_in": is_let_in,
         "was_let_in": shown is not None,
+        "has_place": place_of(request, request.state["rooms"].views.get(event.event_id)) is not None,
         "may_hold": may_hold,
         "own": own,
         "offers_list": event.lacks_a_grade and why_no_entry(request, event.event_id) is None,

@@ -119,3 +119,13 @@ async def test_a_cancelled_event_is_the_heading_of_its_waiting_page(system: Syst
         shown = await page(waits, "wait")
         assert '<h1 id="closed-title" tabindex="-1">This event was cancelled</h1>' in shown
         assert "<title>This event was cancelled" in shown
+
+
+async def test_who_is_in_line_is_not_sent_to_join_it_by_the_map(system: System, event_id: str) -> None:
+    await system.change(event_id, state="paused")
+    async with visitor(system, event_id) as ann:
+        assert "To hold seats, join the line first." in await page(ann, "seats")
+        await ann.join()
+        shown = await page(ann, "seats")
+    assert f'{ALREADY} <a href="/events/{event_id}/wait">' in shown
+    assert 'class="notice info">To hold seats' not in shown
