@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.browser.people import NewContext
+from tests.browser.people import Ask, NewContext
 from tests.browser.site import Site, standing
 from tests.run.test_up import Up, up
 
@@ -93,3 +93,19 @@ def paused(set_room: Callable[..., None]) -> Iterator[Callable[[], None]]:
     set_room("paused")
     yield lambda: set_room("open")
     set_room("open")
+
+
+@pytest.fixture(scope="module")
+def ask(system: Up) -> Iterator[Ask]:
+    """Asks the API as an admin's program does."""
+    with httpx2.Client(base_url=f"http://{system.netloc}", timeout=30) as client:
+        login = client.post("/api/auth/login", json={"email": "admin@tiketi.gg", "password": "admin123"})
+        token = {"Authorization": f"Bearer {login.json()['token']}"}
+
+        def send(method: str, path: str, body: object = None) -> dict[str, Any]:
+            answer = client.request(method, f"/api/admin/{path}", json=body, headers=token)
+            assert answer.is_success, answer.text
+            told: dict[str, Any] = answer.json()
+            return told
+
+        yield send

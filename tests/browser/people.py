@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
 NewContext = Callable[..., BrowserContext]
+Ask = Callable[..., dict[str, Any]]  # the API as an admin's program asks it
 
 
 def join(page: Page, event: str = "demo", quantity: str = "") -> None:

@@ -5,37 +5,18 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx2
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.people import NewContext, join, log_in_admin
+from tests.browser.people import Ask, NewContext, join, log_in_admin
 from tests.run.test_up import Up
 
 # Whoever comes back to a page is told at once; who stays is told within a minute, which no test waits for.
 COMING_BACK = "setInterval(() => document.dispatchEvent(new Event('visibilitychange')), 500)"
 DAY = "2031-05-01T10:00:00Z"
-Ask = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def ask(system: Up) -> Iterator[Ask]:
-    """Asks the API as an admin's program does."""
-    with httpx2.Client(base_url=f"http://{system.netloc}", timeout=30) as client:
-        login = client.post("/api/auth/login", json={"email": "admin@tiketi.gg", "password": "admin123"})
-        token = {"Authorization": f"Bearer {login.json()['token']}"}
-
-        def send(method: str, path: str, body: object = None) -> dict[str, Any]:
-            answer = client.request(method, f"/api/admin/{path}", json=body, headers=token)
-            assert answer.is_success, answer.text
-            told: dict[str, Any] = answer.json()
-            return told
-
-        yield send
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.people import NewContext, join
-from tests.browser.test_open_pages import Ask, ask, made
+from tests.browser.people import Ask, NewContext, join
+from tests.browser.test_open_pages import made
 
-__all__ = ["ask"]
 SLEPT_S = 60
 CLOCKS = """
 const real = Date.now.bind(Date);
