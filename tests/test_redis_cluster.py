@@ -7,12 +7,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import MovedError
+from redis.exceptions import MovedError, RedisError
 
-from app.redis_cluster import SLOTS, Nodes, NotACluster, key_of
+from app.redis_cluster import SLOTS, Cluster, Nodes, NotACluster, key_of
 from app.redis_keys import SHARED
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
@@ -117,6 +117,16 @@ async def test_what_a_node_says_of_one_slot_is_taken_at_once() -> None:
     assert await nodes.find() == (A if slot < SLOTS // 2 else B)
     nodes.moved(MovedError(f"{slot} c:3"))  # type: ignore[no-untyped-call]
     assert await nodes.find() == C, "until they are asked again"
+
+
+async def test_a_transaction_for_several_nodes_is_refused_before_a_part_of_it_is_done() -> None:
+    nodes, _ = nodes_that({A: says(1, (b"a", 1), (b"b", 2)), B: None})
+    cluster = Cluster(nodes, ConnectionPool())
+    async with cluster.pipeline(transaction=True) as pipe:
+        for slot in (0, SLOTS - 1):
+            pipe.set(key_in(slot), 1)
+        with pytest.raises(RedisError, match="a transaction has keys of several nodes"):
+            await pipe.execute()
 
 
 async def test_without_any_node_it_is_said_why() -> None:

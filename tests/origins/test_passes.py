@@ -153,6 +153,9 @@ def _unsigned(header: dict[str, Any]) -> str:
         signed(sub=7),
         signed(exp="never"),
         signed(exp=float(2**60)),
+        signed(exp=2**60),
+        signed(iat=-1),
+        signed(more="A" * 2_000),  # nobody's memory is filled by what we once signed
     ],
 )
 def test_what_is_no_pass_of_ours_opens_nothing(token: str) -> None:
