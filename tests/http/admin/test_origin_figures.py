@@ -223,6 +223,7 @@ async def test_the_page_has_everything_without_a_script(system: System) -> None:
     text = await wait_until(is_told, description="the error is on the page")
     assert 'data-field="live" data-kind="count">1<' in text
     assert site.room_id in text
+    assert '<tr data-key="api_key_wrong ">' in text, "as the script looks for an error of the whole site"
 
 
 async def test_the_feed_tells_the_figures(system: System) -> None:
