@@ -325,6 +325,12 @@ def test_only_the_settings_read_the_environment() -> None:
     assert {name for name in readers if not within(name, handing_on)} == set()
 
 
+def test_what_rules_find_by_its_module_is_imported_with_its_module() -> None:
+    """`from time import time` would hide the wall clock from the rules above and below."""
+    hidden = {"time.time", "time.time_ns", "os.environ", "os.getenv", "app.redis_keys.room"}
+    assert {name: found for name, tree in modules().items() if (found := hidden & {*imports(tree)})} == {}
+
+
 def strings(tree: ast.Module) -> Iterator[str]:
     """Every string a program works with: its literals and the fixed parts of its f-strings, without docstrings."""
     spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
