@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.domain.passing import PassAlgorithm
+from app.run.imported_rules import imported_from, tell_imported
 from app.run.terminal import Add, Run, adding, asked, sure, tell_of
 from config.settings import Settings
 
@@ -309,31 +310,14 @@ async def _change_room(settings: Settings, args: argparse.Namespace, tell: Tell)
 
 
 async def _import_rules(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
-    from app.control.origins import OriginRefused
-    from app.origins.connector.imported import CONFIG_BYTES_MAX, ConfigError, rules_of
     from app.origins.wanted import OriginRoomEdit
-    from app.run.console import ConsoleError
 
-    try:
-        with args.file.open("rb") as opened:
-            imported = rules_of(opened.read(CONFIG_BYTES_MAX + 1), args.event or args.room)
-    except OSError as error:
-        raise ConsoleError(f"{args.file} cannot be read: {error}.") from None
-    except ConfigError as error:
-        raise OriginRefused("connector_config_invalid", why=str(error)) from None
+    imported = imported_from(args.file, args.event or args.room)
     async with _rooms(settings) as rooms:
         await rooms.found(args.room)
         if args.save:
             await rooms.edit(_who(), args.room, _wanted({"rules": imported.rules}, OriginRoomEdit))
-    notes = [note.words for note in imported.notes]
-    lines = [json.dumps(rule, ensure_ascii=False) for rule in imported.rules]
-    saved = "They are saved." if args.save else "Nothing is saved; with --save they are."
-    tell(
-        {"rules": imported.rules, "notes": notes, "saved": args.save},
-        *lines,
-        *(f"Not taken: {each}" for each in notes),
-        saved,
-    )
+    tell_imported(imported, args.save, tell)
 
 
 async def _set_state(settings: Settings, args: argparse.Namespace, tell: Tell) -> None:
