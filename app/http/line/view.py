@@ -15,6 +15,7 @@ from app.http.kit.i18n import Texts
 WAITING_REFRESH_S = 10
 STANDS_STILL = ("paused", "recovering", "full")
 TURN_REFRESH_S = 30  # slower at the turn: a refresh must not pull the button from under a finger
+CANCELLED = "event_cancelled"  # nobody goes on inside, nor comes again
 HOURS_FROM_S = 2 * 3600  # a longer wait is told in hours
 LineWord = RoomWord | Literal["full"]  # an open room that nobody more fits into
 
@@ -42,7 +43,7 @@ class WaitView:
 def wait_view(t: Texts, position: Mapping[str, Any], zone: str) -> WaitView:
     """The waiting page's values from a position answer."""
     state, room = position["state"], line_word(position)
-    if room == "closed" and state in ("lobby", "waiting", "admitted"):
+    if room == "closed" and (state in ("lobby", "waiting", "admitted") or position.get("reason") == CANCELLED):
         state = "closed"
     closed_key = f"line.closed.{position.get('reason')}"
     if not t.has(f"{closed_key}.title"):

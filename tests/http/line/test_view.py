@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.http.kit.i18n import TEXTS
-from app.http.line.view import wait_words
+from app.http.line.view import wait_view, wait_words
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,15 @@ from app.http.line.view import wait_words
 )
 def test_a_wait_is_rounded_outwards(low: int, high: int, words: str) -> None:
     assert wait_words(TEXTS["en"], low, high) == words
+
+
+@pytest.mark.parametrize("state", ["lobby", "waiting", "admitted", "claimed", "left", "lapsed"])
+def test_whoever_had_a_place_is_told_that_the_event_is_cancelled(state: str) -> None:
+    position = {"state": state, "room": "closed", "reason": "event_cancelled"}
+    shown = wait_view(TEXTS["en"], position, "UTC")
+    assert (shown.state, shown.title) == ("closed", TEXTS["en"]("line.closed.event_cancelled.title"))
+
+
+def test_who_is_inside_goes_on_when_the_line_has_ended() -> None:
+    position = {"state": "claimed", "room": "closed", "reason": "sale_ended"}
+    assert wait_view(TEXTS["en"], position, "UTC").state == "claimed"
