@@ -36,6 +36,7 @@ async def figures_page(request: Request[State], _: Session) -> Response:
         "section": f"/admin/origins/{origin.id}",
         "origin": origin,
         "wide": True,
+        "zone": LIST_ZONE,
         "at": stamp(figures.updated_at, LIST_ZONE),
         "tiles": cells(t, told["totals"], TILES),
         "columns": COLUMNS,
