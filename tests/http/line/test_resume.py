@@ -150,3 +150,27 @@ async def test_codes_are_not_tried_without_end(system: System, event_id: str, mo
         for _ in range(2):
             assert_problem(await ann.client.post(path, json={"code": "ABCD-EFGH-JKMN"}), 404, "code_unknown")
         assert_problem(await ann.client.post(path, json={"code": "ABCD-EFGH-JKMN"}), 429, "too_many_attempts")
+
+
+async def test_a_stranger_who_asks_about_a_used_code_learns_nothing_and_loses_nothing(
+    system: System, event_id: str
+) -> None:
+    await system.change(event_id, state="paused")
+    async with visitor(system, event_id) as ann, visitor(system, event_id) as own, visitor(system, event_id) as bob:
+        await ann.join()
+        number = (await bob.join()).json()["number"]
+        code = await make(ann)
+        state = f"/api/queue/{event_id}/resume-code/state"
+        assert (await bob.client.post(state, json={"code": code})).json() == {"state": "unknown"}
+        assert (await own.client.post(f"/api/queue/{event_id}/resume", json={"code": code})).status_code == 200
+        assert (await bob.client.post(state, json={"code": code})).json() == {"state": "unknown"}
+        assert (await bob.position())["number"] == number
+
+
+async def test_one_browser_makes_no_codes_without_end(system: System, event_id: str) -> None:
+    await system.change(event_id, state="paused")
+    async with visitor(system, event_id) as ann:
+        await ann.join()
+        for _ in range(resume.CODES.times):
+            await make(ann)
+        assert_problem(await ann.post("resume-code"), 429, "too_many_attempts")
