@@ -14,6 +14,7 @@ import httpx2
 import msgspec
 import structlog
 
+from app import request_id
 from config.urls import why_not_fetched
 
 TIMEOUT_S = 3.0  # of one exchange as a whole
@@ -49,12 +50,14 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 class BoundedTransport(httpx2.AsyncHTTPTransport):
-    """For clients of a library: the limits of this module, for every request they make."""
+    """For clients of a library: the limits of this module, for every request they make, and the id of the request that
+    they are made for."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if wrong := why_not_fetched(str(request.url)):
             raise httpx2.UnsupportedProtocol(wrong)
         request.headers["accept-encoding"] = "identity"
+        request.headers.update(request_id.passed_on())
         response = await super().handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         if response.headers.get("content-encoding", "identity") != "identity":

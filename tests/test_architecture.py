@@ -49,7 +49,7 @@ ALLOWED = {
         "app.histogram",
         "app.outages",
     ),
-    "app.fetching": ("config",),
+    "app.fetching": ("app.request_id", "config"),
     "app.connect": ("app.connect",),  # shops install it
     "app.identity": ("app.identity", "app.fetching", "config"),
     "app.door": ("app.door", "app.domain", "app.limits", "app.fetching"),

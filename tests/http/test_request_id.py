@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import httpx2
 import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from app import request_id
+from app.fetching import BoundedTransport, fetch_json
 from app.http.events import page
 from app.http.hot.front import HOT
 from tests.http.buyer import assert_problem
@@ -88,3 +90,17 @@ async def test_what_is_passed_on_has_the_id_and_the_flags_and_a_span_of_its_own(
     first, second = request_id.passed_on()["traceparent"], request_id.passed_on()["traceparent"]
     assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-01", first)
     assert len({first, second, GIVEN}) == 3
+
+
+async def test_other_servers_are_asked_under_the_id_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[httpx2.Request] = []
+
+    async def answer(_: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(200, stream=httpx2.ByteStream(b"{}"))
+
+    monkeypatch.setattr(httpx2.AsyncHTTPTransport, "handle_async_request", answer)
+    request_id.begin([(b"traceparent", GIVEN.encode())])
+    async with httpx2.AsyncClient(transport=BoundedTransport()) as client:
+        assert await fetch_json(client, "https://login.example/keys") == {}
+    assert asked[0].headers["traceparent"].split("-")[1] == TRACE
