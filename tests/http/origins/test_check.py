@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from app.http.state import State
 from app.origins.check import TOKENS_MAX
 from tests.http.buyer import assert_problem, buyer
 from tests.http.origins.site import HOST, SECRETIVE, TARGET, check, let_in, make_site
@@ -54,9 +55,19 @@ async def test_a_pass_lets_on_and_tells_the_site_whose_it_is(system: System, car
     assert "set-cookie" not in answer.headers
 
 
-async def test_a_pass_in_the_address_moves_to_a_cookie_and_the_address_is_cleaned(system: System) -> None:
+def stop_clock(monkeypatch: pytest.MonkeyPatch, *states: State) -> None:
+    """Else a cookie's Max-Age is another one in the next second."""
+    now_s = states[0]["clock"].seconds()
+    for state in states:
+        monkeypatch.setattr(state["clock"], "seconds", lambda: now_s)
+
+
+async def test_a_pass_in_the_address_moves_to_a_cookie_and_the_address_is_cleaned(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = await make_site(system)
     token = await let_in(system, site.room_id)
+    stop_clock(monkeypatch, system.state)
     answer = await check(system, site.room_id, f"/sale?a=1&tiketi_pass={token}&b=2")
     assert (answer.status_code, answer.headers["location"]) == (302, f"https://{HOST}/sale?a=1&b=2")
     cookie = answer.headers["set-cookie"]
@@ -252,7 +263,9 @@ async def test_every_answer_is_counted_for_its_origin(system: System) -> None:
     assert counted == {"pass_missing": 1, "let_through": 1, "cleaned": 1}
 
 
-async def test_a_plain_question_is_answered_the_same_before_the_router_and_behind_it(system: System) -> None:
+async def test_a_plain_question_is_answered_the_same_before_the_router_and_behind_it(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = await make_site(system, rules=[{"action": "pass", "path": "/free"}, {"action": "refuse", "path": "/never"}])
     ordinary = await system.another_web(fast_path=False)
     token = await let_in(system, site.room_id)
@@ -261,6 +274,7 @@ async def test_a_plain_question_is_answered_the_same_before_the_router_and_behin
         return site.room_id in ordinary.state["origins"].rooms and site.room_id in ordinary.state["rooms"].views
 
     await wait_until(is_known, description="the other process knows the room")
+    stop_clock(monkeypatch, system.state, ordinary.state)
     by_cookie = {"cookie": f"tiketi_pass_{site.room_id}={token}"}
     for uri, headers, query in (
         ("/sale", {}, ""),
