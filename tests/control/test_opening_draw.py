@@ -60,10 +60,10 @@ async def test_in_a_drawn_line_nobody_is_stepped_over_for_the_numbers_that_have_
     numbers = await lobby.enter(*range(40))
     await lobby.opened()
     order = await lobby.order()
-    gone = {order[6], *range(8, 16)}
-    for number in gone:
+    absent = {order[6], *range(8, 16)}
+    for number in absent:
         await lobby.room.leave(number)
-    waiting = [number for number in order if number not in gone]
+    waiting = [number for number in order if number not in absent]
     for _ in range(len(numbers)):
         await lobby.room.seen(*waiting)
         lobby.room.clock.pass_ms(100)

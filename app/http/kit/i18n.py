@@ -92,7 +92,8 @@ def _rounded(value: float, digits: int) -> Decimal:
 @lru_cache(KEPT_WORDS)
 def _moment(locale: Locale, pattern: str, moment: datetime, zone: str) -> str:
     local = moment.astimezone(ZoneInfo(zone))
-    return f"{date_pattern(pattern).apply(local, locale)} ({local.tzname()}, {zone})"
+    names = dict.fromkeys((local.tzname(), zone))  # UTC is called so in both ways
+    return f"{date_pattern(pattern).apply(local, locale)} ({', '.join(map(str, names))})"
 
 
 def _load(lang: Lang) -> Texts:

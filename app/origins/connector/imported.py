@@ -33,7 +33,7 @@ class Why(StrEnum):
     """Why no rule says what an integration did. The value names the words of it."""
 
     too_many_parts = "too_many_parts"
-    operator = "operator"
+    comparison = "comparison"
     nothing = "nothing"
     star = "star"
     validator = "validator"
@@ -42,7 +42,7 @@ class Why(StrEnum):
 
 SENTENCES = {
     Why.too_many_parts: f"more than {PARTS_MAX} parts that must all fit",
-    Why.operator: "the operator {what!r}",
+    Why.comparison: "the operator {what!r}",
     Why.nothing: "a comparison with nothing",
     Why.star: "a star within {what!r}, which is a star for a connector and any text for a rule",
     Why.validator: "the validator {what!r}, or what it compares with",
@@ -176,7 +176,7 @@ def _group(part: _Part) -> dict[str, Any]:
         case "Contains" | "ContainsAny":
             patterns = [_inside(value) for value in values]
         case other:
-            raise _Unsaid(Why.operator, other)
+            raise _Unsaid(Why.comparison, other)
     if not patterns or "=" in patterns or "**" in patterns:
         raise _Unsaid(Why.nothing)
     group: dict[str, Any] = _where(part, patterns)

@@ -84,6 +84,7 @@ def test_the_language_is_what_was_asked_for_most_directly(query: str, cookie: st
 
 def test_a_time_is_shown_in_the_event_s_zone_and_names_it() -> None:
     assert TEXTS["ko"].time(EVENING, "Asia/Seoul") == "2026년 11월 28일 (토) 19:00 (KST, Asia/Seoul)"
+    assert TEXTS["ko"].time(EVENING, "UTC").endswith(" (UTC)")
     assert TEXTS["en"].time(EVENING, "America/New_York") == "Sat 28 Nov 2026, 05:00 (EST, America/New_York)"
 
 
