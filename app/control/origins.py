@@ -116,6 +116,7 @@ class OriginControl:
             look=check_look(wanted.look),
             logo=None,
             frame_ancestors=ancestors_of(wanted.frame_ancestors),
+            bind_tokens=wanted.bind_tokens,
             secret=self.sealer.seal(secret, wanted.id),
             secret_before=None,
             api_key=hash_of(api_key),
@@ -145,6 +146,8 @@ class OriginControl:
             values["look"] = check_look(wanted.look)
         if wanted.frame_ancestors is not UNSET:
             values["frame_ancestors"] = ancestors_of(wanted.frame_ancestors)
+        if wanted.bind_tokens is not UNSET:
+            values["bind_tokens"] = wanted.bind_tokens
         version = before.version if wanted.version is UNSET else wanted.version  # what was checked is what is changed
         by = AdminAction(who, "origin.edit", msgspec.to_builtins(wanted))
         _check(await origins.edit(self.db, origin_id, values, by, self.now(), version), origin_id)

@@ -28,6 +28,7 @@ NAMED = {  # column → what a change calls it; none is a secret
     **{name: name for name in ("name", "hosts", "look", "translations", "mode", "rules")},
     "target_url": "targetUrl",
     "frame_ancestors": "frameAncestors",
+    "bind_tokens": "bindTokens",
     "customer_id": "customerId",
     "opens_at": "opensAt",
     "closes_at": "closesAt",
@@ -61,6 +62,7 @@ class Origin:
     look: Mapping[str, Any]
     logo: Mapping[str, Any] | None  # its name and size
     frame_ancestors: Sequence[str]
+    bind_tokens: bool
     secret: bytes
     secret_before: bytes | None
     api_key: bytes

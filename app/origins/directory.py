@@ -52,6 +52,7 @@ class KnownOrigin:
     look: Mapping[str, Any]
     logo: Mapping[str, Any] | None
     frame_ancestors: tuple[str, ...]
+    bind_tokens: bool
     version: int
     secrets: tuple[tuple[str, float | None], ...]
     api_keys: tuple[tuple[bytes, float | None], ...]
@@ -177,6 +178,7 @@ class Directory:
             look=row.look,
             logo=row.logo,
             frame_ancestors=tuple(row.frame_ancestors),
+            bind_tokens=row.bind_tokens,
             version=row.version,
             secrets=((secret, None), *_until(before, row.before_until)),
             api_keys=((row.api_key, None), *_until(row.api_key_before, row.before_until)),

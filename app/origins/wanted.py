@@ -64,7 +64,8 @@ class OriginWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A new origin. `hosts`: where visitors may be sent, as `shop.example` or `shop.example:8443`, by https; one
     written `http://localhost:3000` is for development. `targetUrl`: where they go if nothing else is asked for.
     `customerId`: what connectors call it. `look`: of its waiting pages. `frameAncestors`: whose pages may have those in
-    a frame, as `https://shop.example`; nobody's if there is none. `http://localhost:3000` is for development."""
+    a frame, as `https://shop.example`; nobody's if there is none. `http://localhost:3000` is for development.
+    `bindTokens`: connectors take a token only from the address for which it was made."""
 
     id: Id
     name: Name
@@ -73,6 +74,7 @@ class OriginWanted(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True
     customer_id: CustomerId | None = None
     look: Look = Look()
     frame_ancestors: FrameAncestors = ()
+    bind_tokens: bool = False
 
 
 class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +86,7 @@ class OriginEdit(_Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     customer_id: CustomerId | UnsetType | None = UNSET
     look: Look | UnsetType = UNSET
     frame_ancestors: FrameAncestors | UnsetType = UNSET
+    bind_tokens: bool | UnsetType = UNSET
     version: Version | UnsetType = UNSET
 
 

@@ -77,6 +77,8 @@ def _add_origins(add: Add) -> None:
     made.add_argument("--host", required=True, action="append", help="where visitors may be sent; several may be given")
     made.add_argument("--target", required=True, help="where they go if nothing else is asked for")
     made.add_argument("--customer", help="what connectors call it: letters and digits")
+    text = "a connector takes a token only from the address that it was made for"
+    made.add_argument("--bind-tokens", action="store_true", help=text)
     text = "give an origin another secret and API key; those before are good for another day"
     text = "what happens at an origin: checks, visits, refusals, and the last errors with what to do"
     action("figures", _run(_show_figures), text, tells=True).add_argument("origin")
@@ -223,7 +225,7 @@ async def _create_origin(settings: Settings, args: argparse.Namespace, tell: Tel
     from app.origins.wanted import OriginWanted
 
     given = {"id": args.origin, "name": args.name, "hosts": args.host, "targetUrl": args.target}
-    wanted = _wanted({**given, "customerId": args.customer}, OriginWanted)
+    wanted = _wanted({**given, "customerId": args.customer, "bindTokens": args.bind_tokens}, OriginWanted)
     async with _origins(settings) as control:
         _tell_secrets(await control.create(_who(), wanted), f"{wanted.id} is made.", tell)
 

@@ -73,6 +73,7 @@ def _origin(keys: Keys, site: OwnSite, now: datetime) -> Origin:
         look={},
         logo=None,
         frame_ancestors=[],
+        bind_tokens=False,
         secret=Sealer(keys.holder_key, token_bytes).seal(new_secret(token_bytes), site.id),
         secret_before=None,
         api_key=hash_of(api_key(keys, site.id)),

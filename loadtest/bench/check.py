@@ -148,6 +148,7 @@ async def _make_site(settings: Settings) -> None:
             look={},
             logo=None,
             frame_ancestors=[],
+            bind_tokens=False,
             secret=sealer.seal("s" * 72, ROOM),
             secret_before=None,
             api_key=hash_of("key"),

@@ -133,6 +133,7 @@ ORIGIN = origins.Origin(
     look={},
     logo=None,
     frame_ancestors=[],
+    bind_tokens=False,
     secret=b"sealed",
     secret_before=None,
     api_key=bytes(32),

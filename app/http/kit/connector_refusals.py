@@ -21,6 +21,7 @@ CONNECTOR_REFUSALS = {
         422, "This is no integration configuration: {why}.", "Send the JSON that the connector loads.", True
     ),
     "enqueue_token_expired": Kind(403, "This enqueue token has expired.", NEW_TOKEN),
+    "enqueue_token_elsewhere": Kind(403, "This enqueue token was made for a visitor at another address.", NEW_TOKEN),
     "enqueue_token_foreign": Kind(403, "This enqueue token is for another room or customer.", NEW_TOKEN),
     "enqueue_token_invalid": Kind(403, "This is no enqueue token of the shop's.", NEW_TOKEN),
     "enqueue_token_spent": Kind(403, "This enqueue token was used already.", NEW_TOKEN),

@@ -72,8 +72,10 @@ async def come(request: Request[State]) -> Response:
     """A visitor without a token, at `/`. Raises Problem."""
     asked = request.query_params
     room = room_of(request.state, asked["c"], asked["e"])
-    token = asked.get(ENQUEUE_PART)
-    invited = [] if token is None else await show_enqueue_token(request.state, request.scope["headers"], room, token)
+    scope, token = request.scope, asked.get(ENQUEUE_PART)
+    invited: list[tuple[bytes, bytes]] = []
+    if token is not None:
+        invited = await show_enqueue_token(request.state, scope["headers"], room, token, host_of(scope))
     response = _to_line(request, room)
     response.raw_headers.extend(invited)
     return response
@@ -114,7 +116,8 @@ async def error(request: Request[State]) -> Response:
         response.headers["Retry-After"] = str(AGAIN.window_s)
         return response
     admission = await claim_place(state, line, standing.ticket)
-    return found(await onward_url(state, room, _target(request, room), admission, by_connector=True))
+    host = host_of(request.scope)
+    return found(await onward_url(state, room, _target(request, room), admission, host, by_connector=True))
 
 
 async def _may_try_again(state: State, room: KnownRoom, standing: Standing) -> bool:

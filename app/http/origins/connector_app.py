@@ -66,19 +66,19 @@ async def enqueue(request: Request[State]) -> Response:
     """Raises Problem: 4xx is final, 5xx is for trying again."""
     state, named = request.state, request.path_params
     room = room_of(state, named["customer"], named["customer_room"])
-    wanted = decode(await read_body(request.receive), _decoder)
-    invited = await show_enqueue_token(state, [], room, wanted.enqueue_token) if wanted.enqueue_token else []
+    wanted, host = decode(await read_body(request.receive), _decoder), host_of(request.scope)
+    invited = await show_enqueue_token(state, [], room, wanted.enqueue_token, host) if wanted.enqueue_token else []
     pairs = [_pair(cookie) for cookie in invited]
     headers = [(b"cookie", "; ".join(f"{name}={value}" for name, value in pairs).encode())]
     try:
-        entered = await enter(state, headers, host_of(request.scope), room)
+        entered = await enter(state, headers, host, room)
     except Problem as problem:
         if problem.code not in SHOWN_ON_PAGE:
             raise
         state["meters"].refused(problem.code)
         return json_answer(_link(request, room, pairs, None))
     if entered.admission is not None:
-        token = connector_token(state, room, entered.admission, straight=entered.straight)
+        token = connector_token(state, room, entered.admission, host, straight=entered.straight)
         if token is not None:
             return json_answer(_let_in(_queue_id(state, room, entered), token))
     pairs += [_pair(cookie) for cookie in entered.cookies]
@@ -154,6 +154,7 @@ routes = [
             "invitation_required",
             "enqueue_token_invalid",
             "enqueue_token_expired",
+            "enqueue_token_elsewhere",
             "enqueue_token_foreign",
             "enqueue_token_spent",
         ),

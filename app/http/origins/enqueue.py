@@ -23,8 +23,11 @@ from app.room.view import LineView
 ENQUEUE_PART = "enqueuetoken"
 
 
-async def show_enqueue_token(state: State, headers: Headers, room: KnownRoom, text: str) -> list[tuple[bytes, bytes]]:
+async def show_enqueue_token(
+    state: State, headers: Headers, room: KnownRoom, text: str, host: str
+) -> list[tuple[bytes, bytes]]:
     """The cookie of whom the token names; none if the room asks for no token, or the browser has a place already.
+    `host`: the address of who shows it.
 
     Raises Problem for a token that lets nobody in here, or did already."""
     line = await state["rooms"].find(room.id)
@@ -35,7 +38,8 @@ async def show_enqueue_token(state: State, headers: Headers, room: KnownRoom, te
         return []
     now_s = state["clock"].seconds()
     customer_id = room.origin.customer_id or ""
-    token = read(text, room.origin.secrets_at(now_s), customer_id=customer_id, room=room.id, now_s=now_s)
+    secrets = room.origin.secrets_at(now_s)
+    token = read(text, secrets, customer_id=customer_id, room=room.id, host=host, now_s=now_s)
     if isinstance(token, BadEnqueueToken):
         state["meters"].at_door(room.id, token.value)
         state["meters"].sites.failed(room.origin.id, room.id, SiteError.enqueue_token_refused)

@@ -22,15 +22,16 @@ async def onward_url(
     room: KnownRoom,
     target: str,
     admission: AdmissionPass,
+    host: str,
     *,
     by_connector: bool,
     straight: bool = False,
 ) -> str:
     """The target with what lets them in, who came `straight` in or waited. Back into the line where no time is left
-    that a connector could be told."""
+    that a connector could be told. `host`: their address."""
     if not by_connector or room.origin.customer_id is None:
         return with_pass(target, pass_token(state, admission))
-    token = connector_token(state, room, admission, straight=straight)
+    token = connector_token(state, room, admission, host, straight=straight)
     if token is not None:
         return with_token(target, token)
     await state["scripts"].end_served(room.id, [(admission.epoch, admission.number)])
@@ -38,7 +39,9 @@ async def onward_url(
     return wait_path(room, target)
 
 
-def connector_token(state: State, room: KnownRoom, admission: AdmissionPass, *, straight: bool = False) -> str | None:
+def connector_token(
+    state: State, room: KnownRoom, admission: AdmissionPass, host: str, *, straight: bool = False
+) -> str | None:
     """What the site's connector lets them in by; None if no minute is left that it could count."""
     now_s = state["clock"].seconds()
     minutes = minutes_of(admission.expires_s - now_s)
@@ -50,5 +53,6 @@ def connector_token(state: State, room: KnownRoom, admission: AdmissionPass, *, 
         ends_s=int(now_s) + TOKEN_LIFE_S,
         valid_minutes=minutes,
         redirect_type=RedirectType.safetynet if straight else RedirectType.queue,
+        address=host if room.origin.bind_tokens else None,
     )
     return signed(token, room.origin.secrets_at(now_s)[0])

@@ -35,6 +35,7 @@ class OriginShown(Shape, frozen=True, kw_only=True):
     look: dict[str, Any]
     logo: LogoShown | None
     frame_ancestors: list[str]
+    bind_tokens: bool
     previous_until: datetime | None
     version: int
     created_at: datetime
@@ -101,6 +102,7 @@ def origin_shown(row: Origin) -> OriginShown:
         look=dict(row.look),
         logo=None if row.logo is None else logo_shown(row.logo),
         frame_ancestors=list(row.frame_ancestors),
+        bind_tokens=row.bind_tokens,
         previous_until=row.before_until,
         version=row.version,
         created_at=row.created_at,

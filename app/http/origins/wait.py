@@ -187,7 +187,8 @@ async def _onward(
 ) -> Response:
     """To where they wanted to go, with the sign that they were let in."""
     how = {"by_connector": _is_by_connector(request, room), "straight": straight}
-    return see_other(await onward_url(request.state, room, _target(request, room), admission, **how))
+    target, host = _target(request, room), host_of(request.scope)
+    return see_other(await onward_url(request.state, room, target, admission, host, **how))
 
 
 async def _sent_on(

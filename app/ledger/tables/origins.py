@@ -5,7 +5,19 @@ What a room of an event and one of an origin have in common is in rooms.py, whos
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from app.domain.passing import Mode, PassAlgorithm
 from app.ledger.tables.base import UtcDateTime, allowed_values, metadata
@@ -21,6 +33,7 @@ origins = Table(
     Column("look", JSON, nullable=False),  # of its waiting pages: app/origins/look.py
     Column("logo", JSON(none_as_null=True), nullable=True),  # its name and size; the picture is in origin_logos
     Column("frame_ancestors", JSON, nullable=False),  # whose pages may have its waiting pages in a frame
+    Column("bind_tokens", Boolean, nullable=False),  # a connector takes a token from the address only that it is for
     Column("secret", LargeBinary(200), nullable=False),  # sealed
     Column("secret_before", LargeBinary(200), nullable=True),
     Column("api_key", LargeBinary(32), nullable=False),  # its hash

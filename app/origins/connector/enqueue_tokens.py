@@ -15,6 +15,7 @@ from binascii import Error as BinasciiError
 from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import md5, sha256
+from ipaddress import ip_address
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -25,12 +26,14 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 TOKEN_CHARS_MAX = 4_000
 NAME_CHARS_MAX = 200
+ADDRESS_CHARS_MAX = 1_000
 LIFE_S_MAX = 24 * 3600  # also of one that says it never ends: a token is remembered for as long as it is good
 EARLY_S_MAX = 300  # what the clock of a shop may be ahead
 _PARTS = re.compile(r"([\w-]+)\.([\w-]*)\.([\w-]{43})", re.ASCII)
 
 _Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
+_Address = Annotated[str, msgspec.Meta(max_length=ADDRESS_CHARS_MAX)]
 
 
 class BadEnqueueToken(StrEnum):
@@ -39,6 +42,7 @@ class BadEnqueueToken(StrEnum):
     invalid = "enqueue_token_invalid"
     expired = "enqueue_token_expired"
     foreign = "enqueue_token_foreign"
+    elsewhere = "enqueue_token_elsewhere"  # made for somebody at another address
 
 
 class EnqueueToken(NamedTuple):
@@ -57,6 +61,8 @@ class _Header(msgspec.Struct, frozen=True):
     c: str
     exp: _Ms | None = None
     e: str | None = None
+    ip: _Address | None = None
+    xff: _Address | None = None
 
 
 class _Payload(msgspec.Struct, frozen=True):
@@ -68,9 +74,9 @@ _payload = msgspec.json.Decoder(_Payload)
 
 
 def read(
-    text: str, secrets: Sequence[str], *, customer_id: str, room: str, now_s: float
+    text: str, secrets: Sequence[str], *, customer_id: str, room: str, host: str, now_s: float
 ) -> EnqueueToken | BadEnqueueToken:
-    """Whom the token names in this room. Never raises, whatever the text."""
+    """Whom the token names in this room. `host`: the address of who shows it. Never raises, whatever the text."""
     parts = _PARTS.fullmatch(text) if len(text) <= TOKEN_CHARS_MAX else None
     if parts is None:
         return BadEnqueueToken.invalid
@@ -86,11 +92,28 @@ def read(
         return BadEnqueueToken.invalid
     if head.c != customer_id or head.e not in (None, room):
         return BadEnqueueToken.foreign
+    if not _is_for(host, head):
+        return BadEnqueueToken.elsewhere
     issued_s = head.iss / 1000
     ends_s = min(issued_s + LIFE_S_MAX, head.exp / 1000 if head.exp else issued_s + LIFE_S_MAX)
     if issued_s > now_s + EARLY_S_MAX:
         return BadEnqueueToken.invalid
     return EnqueueToken(said.k or head.ti, head.ti, ends_s) if ends_s > now_s else BadEnqueueToken.expired
+
+
+def _is_for(host: str, head: _Header) -> bool:
+    """Whether a token is for who shows it: for everybody, or for one of the addresses that the shop saw of them, its
+    connection's (`ip`) or those that a proxy told (`xff`)."""
+    named = [each.strip() for each in (head.ip or "", *(head.xff or "").split(",")) if each.strip()]
+    return not named or any(_address(each) == _address(host) for each in named)
+
+
+def _address(text: str) -> str:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return text
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _signer(said: str, shown: bytes, secrets: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from app.origins.connector.tokens import TOKEN_LIFE_S, QueueToken, read, signed
+from app.origins.connector.tokens import TOKEN_LIFE_S, QueueToken, digest_of, read, signed
 from tests.http.buyer import assert_problem
 from tests.http.origins.site import HOST, TARGET, WAITING, Site, Visitor, asked, make_site, visitor
 from tests.http.system import System
@@ -91,6 +91,16 @@ async def test_a_token_says_whether_its_visitor_waited(system: System) -> None:
     assert straight is not None
     assert waited is not None
     assert (straight.redirect_type, waited.redirect_type) == ("safetynet", "queue")
+
+
+async def test_a_token_names_the_address_of_its_visitor_where_the_origin_wants_it(system: System) -> None:
+    site = await make_shop(system)
+    assert (await asked(system, "GET", f"/origins/{site.origin_id}")).json()["origin"]["bindTokens"] is False
+    async with visitor(system) as ann:
+        assert "~hip_" not in await sent(ann, coming(site))
+    assert (await asked(system, "PUT", f"/origins/{site.origin_id}", {"bindTokens": True})).status_code == 200
+    async with visitor(system) as bob:
+        assert f"~hip_{digest_of('127.0.0.1', site.secret)}~h_" in await sent(bob, coming(site))
 
 
 async def test_who_waits_is_asked_in_the_language_of_the_shop_and_then_goes_on(system: System) -> None:

@@ -35,8 +35,13 @@ ISSUED_S = 1796124622.278
 HEAD = {"typ": "QT1", "enc": "AES256", "iss": int(ISSUED_S * 1000), "ti": "one", "c": "acme", "e": "sale"}
 
 
-def asked(text: str, now_s: float = ISSUED_S + 1, room: str = "sale", secrets: Any = (SECRET,)) -> Any:
-    return read(text, secrets, customer_id="acme", room=room, now_s=now_s)
+HOST = "198.51.100.7"
+
+
+def asked(
+    text: str, now_s: float = ISSUED_S + 1, room: str = "sale", secrets: Any = (SECRET,), host: str = HOST
+) -> Any:
+    return read(text, secrets, customer_id="acme", room=room, host=host, now_s=now_s)
 
 
 def b64(raw: bytes) -> str:
@@ -76,7 +81,7 @@ def test_what_the_tests_make_is_a_token() -> None:
 
 def test_a_token_of_another_customer_or_room_opens_nothing() -> None:
     assert asked(FULL, room="other") is BadEnqueueToken.foreign
-    assert read(FULL, [SECRET], customer_id="evil", room="sale", now_s=ISSUED_S) is BadEnqueueToken.foreign
+    assert read(FULL, [SECRET], customer_id="evil", room="sale", host=HOST, now_s=ISSUED_S) is BadEnqueueToken.foreign
 
 
 @pytest.mark.parametrize(
@@ -114,3 +119,22 @@ def test_a_token_of_another_customer_or_room_opens_nothing() -> None:
 )
 def test_everything_else_is_invalid(text: str) -> None:
     assert asked(text) is BadEnqueueToken.invalid
+
+
+@pytest.mark.parametrize(
+    ("named", "host", "is_theirs"),
+    [
+        ({"ip": "198.51.100.7"}, "198.51.100.7", True),
+        ({"ip": "198.51.100.7"}, "::ffff:198.51.100.7", True),
+        ({"ip": "2001:db8:0::1"}, "2001:db8::1", True),
+        ({"ip": "10.0.0.1", "xff": "198.51.100.7, 10.0.0.9"}, "198.51.100.7", True),
+        ({"ip": "198.51.100.7"}, "198.51.100.8", False),
+        ({"ip": "198.51.100.7"}, "", False),
+        ({"xff": "198.51.100.7, 10.0.0.9"}, "203.0.113.1", False),
+        ({"ip": "", "xff": " , "}, "203.0.113.1", True),
+    ],
+)
+def test_a_token_that_names_addresses_is_good_from_those_only(named: Any, host: str, is_theirs: bool) -> None:
+    told = asked(made({**HEAD, **named}), host=host)
+    assert told == (EnqueueToken("one", "one", ISSUED_S + LIFE_S_MAX) if is_theirs else BadEnqueueToken.elsewhere)
+    assert asked(made({**HEAD, **named, "ip": "x" * 1_001})) is BadEnqueueToken.invalid

@@ -171,6 +171,7 @@ def _sent(form: Form) -> dict[str, Any]:
         "customerId": first(form, "customer_id").strip() or None,
         "look": _look(form),
         "frameAncestors": first(form, "ancestors").split(),
+        "bindTokens": first(form, "bind_tokens") == "on",
     }
 
 
@@ -189,6 +190,7 @@ def _values(origin: Origin) -> dict[str, str]:
         "target_url": origin.target_url,
         "customer_id": origin.customer_id or "",
         "ancestors": "\n".join(origin.frame_ancestors),
+        "bind_tokens": "on" if origin.bind_tokens else "",
         "version": str(origin.version),
         **{scheme: origin.look.get(scheme, "") for scheme in ("light", "dark")},
         **{f"text_{lang}": origin.look.get("text", {}).get(lang, "") for lang in ("ko", "en")},

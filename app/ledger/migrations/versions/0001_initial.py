@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001_692af73b"
+revision = "0001_45f798cb"
 down_revision = None
 
 
@@ -104,6 +104,7 @@ def upgrade() -> None:
     sa.Column('look', sa.JSON(), nullable=False),
     sa.Column('logo', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('frame_ancestors', sa.JSON(), nullable=False),
+    sa.Column('bind_tokens', sa.Boolean(), nullable=False),
     sa.Column('secret', sa.LargeBinary(length=200), nullable=False),
     sa.Column('secret_before', sa.LargeBinary(length=200), nullable=True),
     sa.Column('api_key', sa.LargeBinary(length=32), nullable=False),
