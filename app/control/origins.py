@@ -4,7 +4,6 @@ audit log. Web processes learn of it within a second (app/origins/directory.py).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -174,7 +173,7 @@ class OriginControl:
 
     async def put_logo(self, who: str, origin_id: str, data: bytes) -> Origin:
         """Draw the picture anew and give it to the origin as its logo."""
-        made = await asyncio.to_thread(logo_of, data)
+        made = await logo_of(data)
         if isinstance(made, PictureFault):
             raise OriginRefused("logo_refused", reason=made.value, field="file")
         logo = {"name": made.name, "width": made.width, "height": made.height}

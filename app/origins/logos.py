@@ -1,32 +1,30 @@
 """A site's logo, from the picture that an admin sends: checked by its bytes, made small, and drawn anew as WebP.
 
-Whatever was in the file beside its pixels is gone afterwards, and so is any other meaning the bytes had. No markup is
-taken (SVG), and no address: a picture fetched from elsewhere would tell others who waits. CPU-bound: for a thread.
+No markup is taken (SVG), and no address: a picture fetched from elsewhere would tell others who waits. A decoder has no
+place in a process that answers buyers, so workers/logos.py draws it, as a program of its own that ends.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-from dataclasses import dataclass
+import asyncio
+import subprocess
+import sys
 
+import msgspec
 import structlog
-from PIL import Image, ImageOps
 
-from app.domain.pictures import Picture, PictureFault, fitted, look
+from app.domain.pictures import PictureFault
 
 SENT_BYTES_MAX = 524_288
-SENT_PIXELS_MAX = 2_000_000  # 8 MB once decoded
-SIDE_MIN = 16
-BOX = (640, 160)  # what it is fitted into: shown a third or half as large
-QUALITY = 90
-NAME_CHARACTERS = 32
+DRAW_MAX_S = 20.0
+AT_ONCE = asyncio.Semaphore(1)  # an admin waits for another one
+COMMAND = (sys.executable, "-P", "-m", "workers.logos")
+ERROR_CHARS_MAX = 300
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MadeLogo:
+class MadeLogo(msgspec.Struct, frozen=True, kw_only=True, tag="made"):
     """`name` is its content's."""
 
     name: str
@@ -35,31 +33,35 @@ class MadeLogo:
     data: bytes
 
 
-def logo_of(data: bytes) -> MadeLogo | PictureFault:
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    fault: PictureFault
+
+
+_decoder = msgspec.msgpack.Decoder(MadeLogo | Refused)
+
+
+async def logo_of(data: bytes) -> MadeLogo | PictureFault:
     """The logo, or why there is none."""
-    found = look(data, SIDE_MIN)
-    if isinstance(found, PictureFault):
-        return found
-    if found.width * found.height > SENT_PIXELS_MAX:
-        return PictureFault.large
-    try:
-        return _made(data, found)
-    except Exception as error:  # a decoder given hostile bytes may raise anything: the picture is broken, we are not
-        log.warning("picture_broken", error=f"{type(error).__name__}: {str(error)[:200]}")
+    async with AT_ONCE:
+        drawing = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={},
+        )
+        try:
+            async with asyncio.timeout(DRAW_MAX_S):
+                told, errors = await drawing.communicate(data)
+        except TimeoutError:
+            told, errors = b"", b"it took too long"
+        finally:
+            if drawing.returncode is None:
+                drawing.kill()
+                await drawing.wait()
+    if errors:
+        log.warning("picture_broken", error=errors.decode(errors="replace")[-ERROR_CHARS_MAX:])
+    if drawing.returncode != 0:
         return PictureFault.broken
-
-
-def _made(data: bytes, found: Picture) -> MadeLogo | PictureFault:
-    with Image.open(io.BytesIO(data), formats=[found.kind.upper()]) as opened:
-        if opened.size != (found.width, found.height) or getattr(opened, "n_frames", 1) != 1:
-            return PictureFault.mixed
-        upright = ImageOps.exif_transpose(opened)
-    has_alpha = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-    pixels = upright.convert("RGBA" if has_alpha else "RGB")
-    small = pixels.resize(fitted(pixels.size, BOX), Image.Resampling.LANCZOS)
-    small.info.clear()  # nothing of what stood beside the pixels
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=QUALITY, method=4)
-    made = out.getvalue()
-    name = hashlib.sha256(made).hexdigest()[:NAME_CHARACTERS]
-    return MadeLogo(name=name, width=small.width, height=small.height, data=made)
+    made = _decoder.decode(told)
+    return made.fault if isinstance(made, Refused) else made

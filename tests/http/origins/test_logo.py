@@ -104,7 +104,7 @@ async def test_a_picture_of_too_many_bytes_or_of_another_kind_is_refused(system:
 
 
 async def test_nothing_is_left_of_what_stood_beside_the_pixels() -> None:
-    made = logo_of(photo())
+    made = await logo_of(photo())
     assert not isinstance(made, PictureFault)
     assert GPS not in made.data
     assert (made.width, made.height) == (213, 160), "turned upright"
