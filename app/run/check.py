@@ -24,11 +24,11 @@ class BrokenError(Exception):
 async def check(settings: Settings, tell: Tell) -> None:
     """Tell every broken invariant. Raises BrokenError if there is one, NotRunningError, SchemaError, StoreError."""
     try:
-        async with store_of_command(settings) as db:
-            providers = providers_for_audit(settings, db, utc_now)
-            with as_room_unavailable():
-                async with open_redis(settings) as redis:
-                    await redis.ping()
+        with as_room_unavailable():
+            async with open_redis(settings) as redis:
+                await redis.ping()
+                async with store_of_command(settings) as db:
+                    providers = providers_for_audit(settings, db, utc_now)
                     with progress_bar("events", sys.stderr, time.monotonic) as progress:
                         found = await invariants.check_all(redis, db, providers=providers, progress=progress)
     except RoomUnavailable as error:

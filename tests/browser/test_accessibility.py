@@ -5,6 +5,7 @@ Every page that the app serves is asked for: they are found in its routes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ LOOK_NAMES = ["ko-phone-light", "en-phone-dark", "ko-desktop-dark", "en-desktop-
 KNOWN = {
     "{event_id}": "demo",
     "{origin_id}/rooms/{room_id}": "a-site/rooms/a-site-sale",
-    "{lang}/{state}": "en/waiting",
+    "{lang}/{state}": "{language}/waiting",
     "{origin_id}": "a-site",
     "{reservation_id}": "{held}",
     "{user_id}": "u_demo_buyer",
@@ -130,10 +131,10 @@ def pages(*, for_admins: bool) -> list[str]:
 def test_every_page_of_the_app_can_be_asked_for() -> None:
     assert {"/", "/events/demo/wait", "/reservations/{held}", LOGIN} <= set(pages(for_admins=False))
     assert {"/admin", "/admin/events/new", "/admin/users/u_demo_buyer"} <= set(pages(for_admins=True))
-    unknown = [
-        path for path in [*pages(for_admins=False), *pages(for_admins=True)] if "{" in path.replace("{held}", "")
-    ]
-    assert unknown == [], "say in KNOWN what these parts may be"
+    known = {"{held}", "{language}"}
+    every = [*pages(for_admins=False), *pages(for_admins=True)]
+    unknown = {part for path in every for part in re.findall("{.*?}", path)} - known
+    assert unknown == set(), "say in KNOWN what these parts may be"
 
 
 @pytest.mark.parametrize(("lang", "viewport", "scheme"), LOOKS, ids=LOOK_NAMES)
@@ -156,7 +157,7 @@ def test_the_pages_of_an_admin(
     page = new_context(viewport=viewport, color_scheme=scheme, storage_state=people.admin).new_page()
     page.goto(f"/?lang={lang}")
     for path in (*pages(for_admins=True), *ALSO_FOR_ADMINS):
-        page.goto(path.replace("{held}", people.held))
+        page.goto(path.replace("{held}", people.held).replace("{language}", lang))
         expect(page.locator("html")).to_have_attribute("lang", lang)
         assert_accessible(page)
         assert_columns(page)

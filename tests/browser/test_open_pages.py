@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,13 +134,26 @@ def count_down(person: Page, ask: Ask) -> str:
     raise AssertionError("the page was never drawn before the sale opened")
 
 
+def stop_between_transactions(worker: int, file: Path) -> None:
+    """Stopped while it writes, it would keep everybody else from writing."""
+    for _ in range(1_000):
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(file, timeout=0.05)) as db:
+                db.execute("BEGIN IMMEDIATE")
+                return
+        except sqlite3.OperationalError:
+            os.kill(worker, signal.SIGCONT)
+    raise AssertionError("it writes without end")
+
+
 def test_who_counts_down_joins_though_no_tick_has_opened_the_line_yet(person: Page, ask: Ask, system: Up) -> None:
     event_id = made(ask, "room", saleOpensAt="2031-04-01T10:00:00Z")
     person.goto(f"/events/{event_id}")
     expect(person.locator("#opening-left")).to_contain_text("days")
     worker = system.children()["worker-1"]
-    os.kill(worker, signal.SIGSTOP)
     try:
+        stop_between_transactions(worker, system.folder / "tiketi.db")
         ask("PUT", f"events/{event_id}", {"saleOpensAt": "2021-01-01T10:00:00Z"})
         person.wait_for_url(f"**/events/{event_id}/wait")
     finally:

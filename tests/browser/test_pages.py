@@ -75,7 +75,7 @@ def test_an_admin_changes_the_room_and_who_waits_is_told(new_context: NewContext
     log_in_admin(admin)
     admin.get_by_role("link", name="Lumina").click()
     expect(admin.locator("#connection")).to_have_attribute("data-live", "stream")
-    admin.get_by_label("Message to everyone waiting").fill("<i>Back at eight</i>")
+    admin.locator("#message-en").fill("<i>Back at eight</i>")
     admin.get_by_role("button", name="Send").click()
     expect(buyer.locator("#message")).to_contain_text("<i>Back at eight</i>")
     admin.get_by_label("People let in per second").fill("12.5")

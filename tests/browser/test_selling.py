@@ -150,7 +150,7 @@ def test_a_cancelled_event_ends_the_wait_and_pays_back(new_context: NewContext, 
     join(waiting, event)
     expect(waiting.locator("#connection")).to_have_attribute("data-live", "stream")
     expect(waiting.locator("#room-says")).to_contain_text("Paused")
-    admin.get_by_label("Message to everyone waiting").fill("The singer is ill.")
+    admin.locator("#message-en").fill("The singer is ill.")
     admin.get_by_role("button", name="Send").click()
     expect(waiting.locator("#message")).to_contain_text("The singer is ill.")
     admin.goto(f"/admin/events/{event}/cancel")

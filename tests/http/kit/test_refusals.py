@@ -13,7 +13,7 @@ import app
 from app.domain.ticket import BadTicket
 from app.http.accounts.credentials import PASS_REFUSALS, SESSION_REFUSALS
 from app.http.accounts.sessions import BAD_ACCOUNT
-from app.http.kit.i18n import LANGS, TEXTS, Lang
+from app.http.kit.i18n import LANGS, SITE, TEXTS, Lang
 from app.http.kit.problems import Problem
 from app.http.kit.refusals import REFUSALS, code_of
 from app.http.payments.api import REFUSALS as OF_PAYING
@@ -86,10 +86,12 @@ def test_a_time_that_cannot_be_meant_has_its_refusals() -> None:
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_page_can_say_every_refusal_that_it_can_show(lang: Lang) -> None:
-    of_the_page = {"title", "home", "back", "request_id"}
+    of_the_page = {"title", "home", "back", "request_id", "to_site", "own_window"}
     said = {key.removeprefix("kit.error.") for key in TEXTS[lang].under("kit.error.")} - of_the_page
     api_only = {code for code in CODES if REFUSALS[code].api_only}
-    assert said == CODES - api_only
+    of_sites = {code for code in said if code.endswith(SITE)}
+    assert said - of_sites == CODES - api_only
+    assert {code.removesuffix(SITE) for code in of_sites} <= CODES | of_the_page
 
 
 def test_the_words_of_a_refusal_fill_its_sentence_and_what_else_is_known_is_told_beside_it() -> None:

@@ -36,7 +36,7 @@ class Standing(LineView):
 @given(
     state=st.sampled_from(RoomState),
     message=st.text(max_size=60),
-    messages=st.dictionaries(st.sampled_from(["ko", "en"]), st.text(max_size=20)),
+    messages=st.fixed_dictionaries({}, optional={"en": st.text(max_size=20), "ko": st.text(max_size=20)}),
     reason=st.sampled_from(["", "sale_ended", "event_cancelled"]),
     place=st.sampled_from([place for place in Place if place is not Place.unknown]),
     number=NUMBERS,

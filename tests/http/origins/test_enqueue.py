@@ -92,7 +92,7 @@ async def test_a_token_that_is_none_lets_nobody_in(system: System, changed: dict
     site = await make_shop(system, door="invited")
     async with visitor(system, headers={"accept-language": "en"}) as ann:
         assert says in await refused(ann, site, enqueue_token(site, **changed))
-        assert "invited" in await refused(ann, site, None)
+        assert "for people whom the site sends" in await refused(ann, site, None)
     assert await system.last_number(site.room_id) == 0
 
 
