@@ -36,6 +36,7 @@ FIELDS = (
     "target_url",
     "customer_id",
     "ancestors",
+    "bind_tokens",
     "version",
     "light",
     "dark",
