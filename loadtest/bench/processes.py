@@ -89,7 +89,7 @@ NGINX = """
 master_process off; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 1024; }}
 http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
+  access_log off; keepalive_requests 1000000; client_body_temp_path {folder}; proxy_temp_path {folder};
   fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
 {servers}
 }}
@@ -97,15 +97,15 @@ http {{
 
 
 @contextmanager
-def nginx(settings: Settings, servers: Callable[[Address], str]) -> Iterator[Web]:
-    """nginx in one process on the server's core, with what is said for the address that it listens on."""
+def nginx(settings: Settings, servers: Callable[[Address], str], cores: set[int] = SERVER_CORE) -> Iterator[Web]:
+    """nginx in one process on the server's core or others, with what is said for the address that it listens on."""
     if shutil.which("nginx") is None:
         raise BenchError("there is no nginx on PATH")
     with _listening() as listening:
         address: Address = listening.getsockname()
     conf = settings.data_dir / "nginx.conf"
     conf.write_text(NGINX.format(folder=settings.data_dir, servers=servers(address)))
-    with _process(("/usr/bin/env", "nginx", "-c", str(conf)), settings, SERVER_CORE) as server:
+    with _process(("/usr/bin/env", "nginx", "-c", str(conf)), settings, cores) as server:
         _wait_until_ready(server, settings, address, "/healthz", range(200, 500))
         yield Web(address, server.pid)
 

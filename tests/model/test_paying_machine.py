@@ -169,6 +169,45 @@ class PayingMachine(RuleBasedStateMachine):
             deal.open = ""
         self.agree()
 
+    def some_waiting(self, data: st.DataObject, *, begun: bool) -> tuple[str, Deal] | None:
+        """A reservation that costs something and lasts a while yet, with a payment under way or without."""
+        soon = self.now + timedelta(seconds=2)
+        found = [
+            (name, deal)
+            for name, deal in self.deals.items()
+            if deal.status == "pending" and deal.price and bool(deal.open) is begun and deal.lasts_until > soon
+        ]
+        return data.draw(st.sampled_from(found)) if found else None
+
+    @rule(data=st.data())
+    def pay_as_the_hold_ends(self, data: st.DataObject) -> None:
+        """What was begun in time keeps its seats for a grace, and no longer."""
+        found = self.some_waiting(data, begun=False)
+        if found is None:
+            return
+        name, deal = found
+        self.shop.world.time.pass_s((deal.ends - self.now).total_seconds() - 1.5)
+        self.run(self.shop.behaves(BANK, late_s=LATE_S))
+        paid = self.run(self.shop.pay(self.run(self.shop.reservation(name)), BANK))
+        assert paid.status is PaidStatus.pending
+        deal.open, deal.amount, deal.kept_until = BANK, deal.price, self.now + self.shop.grace
+        self.shop.world.time.pass_s(60)
+        self.sweep()
+        assert deal.status == "pending"
+
+    @rule(data=st.data())
+    def pay_the_other_way(self, data: st.DataObject) -> None:
+        """While a transfer is under way: whichever money comes second goes back."""
+        found = self.some_waiting(data, begun=True)
+        if found is None:
+            return
+        name, deal = found
+        self.run(self.shop.behaves(KAKAO))
+        paid = self.run(self.shop.pay(self.run(self.shop.reservation(name)), KAKAO))
+        assert paid.status is PaidStatus.captured
+        deal.sold()
+        self.agree()
+
     @rule()
     def the_gateway_takes_what_was_begun(self) -> None:
         self.run(self.gateway_takes())
