@@ -31,11 +31,11 @@ from app.lane.commands import (
     Reverse,
 )
 from app.ledger import events, reservations
-from app.ledger.database import Database, open_database
 from tests.lane.audit import broken, empty
 from tests.lane.killing import Fuse, fused, killable_ledger, killable_redis, was_killed
 from tests.lane.listening import hear
 from tests.lane.world import EVENT, HOLD_FOR, World, confirm, hold, make_world, wishing
+from tests.model.stores import Stores, empty_database
 from tests.postgres import Postgres
 from workers.allocator import Allocator
 
@@ -191,32 +191,23 @@ class Model:
                 pass
 
 
-class Stores:
-    """One Redis, one database and one event loop for all examples of a run."""
+class KillableStores(Stores):
+    """And clients of both for one that is killed."""
 
     def __init__(self, socket: Path, database: str) -> None:
-        self.runner = asyncio.Runner()
+        super().__init__(socket, database)
         self.fuse = Fuse()
-        self.redis = Redis(unix_socket_path=str(socket))
-        self.db: Database = open_database(database)
         self.victim_db = killable_ledger(self.db, self.fuse)
         self.victim_redis = killable_redis(self.redis, self.fuse)
-        self.run(self.db.create_all())
-
-    def run(self, work: Awaitable[Any]) -> Any:
-        async def waited() -> Any:
-            return await work
-
-        return self.runner.run(waited())
 
     def close(self) -> None:
-        for end in (self.victim_db.close(), self.db.close(), self.victim_redis.aclose(), self.redis.aclose()):
-            self.run(end)
-        self.runner.close()
+        self.run(self.victim_db.close())
+        self.run(self.victim_redis.aclose())
+        super().close()
 
 
 class LaneMachine(RuleBasedStateMachine):
-    stores: Stores
+    stores: KillableStores
 
     @initialize()
     def begin(self) -> None:
@@ -379,16 +370,14 @@ async def both(redis: Redis, thefts: int, first: Allocator, second: Allocator) -
 
 
 @pytest.fixture
-def stores(redis_socket: Path, tmp_path: Path, sql_server: Postgres | None) -> Iterator[Stores]:
-    url = asyncio.run(sql_server.create()) if sql_server else f"sqlite+aiosqlite:///{tmp_path / 'model.db'}"
-    stores = Stores(redis_socket, url)
-    yield stores
-    stores.close()
-    if sql_server:
-        asyncio.run(sql_server.drop(url))
+def stores(redis_socket: Path, tmp_path: Path, sql_server: Postgres | None) -> Iterator[KillableStores]:
+    with empty_database(tmp_path, sql_server) as url:
+        stores = KillableStores(redis_socket, url)
+        yield stores
+        stores.close()
 
 
-def test_the_lane_does_what_its_model_does(stores: Stores) -> None:
+def test_the_lane_does_what_its_model_does(stores: KillableStores) -> None:
     machine = type("Machine", (LaneMachine,), {"stores": stores})
     run_state_machine_as_test(
         machine,

@@ -4,7 +4,6 @@ parts given back, refunds of ours and of the gateway's, in whatever order. Both 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,18 +15,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from msgspec.structs import replace
-from redis.asyncio import Redis
 
 from app.audit import invariants
 from app.domain.charge import SIMULATOR
 from app.lane.commands import Cancel, Expire
 from app.ledger import editing, gateway_book, money_audit, reservations
-from app.ledger.database import Database, open_database
 from app.ledger.events import AdminAction, GradeSpec
 from app.payments.checkout import PaidStatus
 from app.payments.provider import GatewayAnswer, Verdict, WebhookEvent
 from tests.lane.audit import broken, empty
 from tests.lane.world import EVENT, HOLD_FOR, START, make_world
+from tests.model.stores import Stores, empty_database
 from tests.payments.shop import BANK, KAKAO, Shop
 from tests.postgres import Postgres
 
@@ -63,27 +61,6 @@ class Deal:
 
     def sold(self) -> None:
         self.status, self.paid, self.open = "confirmed", self.price, ""
-
-
-class Stores:
-    """One Redis, one database and one event loop for all examples of a run."""
-
-    def __init__(self, socket: Path, database: str) -> None:
-        self.runner = asyncio.Runner()
-        self.redis = Redis(unix_socket_path=str(socket))
-        self.db: Database = open_database(database)
-        self.run(self.db.create_all())
-
-    def run(self, work: Awaitable[Any]) -> Any:
-        async def waited() -> Any:
-            return await work
-
-        return self.runner.run(waited())
-
-    def close(self) -> None:
-        self.run(self.db.close())
-        self.run(self.redis.aclose())
-        self.runner.close()
 
 
 class PayingMachine(RuleBasedStateMachine):
@@ -312,12 +289,10 @@ class PayingMachine(RuleBasedStateMachine):
 
 @pytest.fixture
 def stores(redis_socket: Path, tmp_path: Path, sql_server: Postgres | None) -> Iterator[Stores]:
-    url = asyncio.run(sql_server.create()) if sql_server else f"sqlite+aiosqlite:///{tmp_path / 'model.db'}"
-    stores = Stores(redis_socket, url)
-    yield stores
-    stores.close()
-    if sql_server:
-        asyncio.run(sql_server.drop(url))
+    with empty_database(tmp_path, sql_server) as url:
+        stores = Stores(redis_socket, url)
+        yield stores
+        stores.close()
 
 
 def test_paying_does_what_its_model_does(stores: Stores) -> None:
