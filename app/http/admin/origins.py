@@ -22,6 +22,7 @@ from app.http.kit.uploads import read_upload
 from app.http.origins.shapes import OriginCreated, OriginDetail, OriginList, created_of, origin_shown
 from app.http.state import State
 from app.ledger import origins
+from app.ledger.origins import Origin
 from app.origins.logos import SENT_BYTES_MAX
 from app.origins.wanted import OriginEdit, OriginWanted
 
@@ -72,8 +73,7 @@ async def edit(request: Request[State]) -> Response:
     wanted = decode(await read_body(request.receive, BODY_BYTES_MAX), _edit_decoder)
     with refusing():
         after = await control_of(request.state).edit(admin.email, request.path_params["origin_id"], wanted)
-    await request.state["origins"].load()
-    return json_answer(OriginDetail(origin=origin_shown(after)))
+    return await _changed(request, after)
 
 
 async def rotate(request: Request[State]) -> Response:
@@ -97,16 +97,20 @@ async def put_logo(request: Request[State]) -> Response:
     sent = await read_upload(request, SENT_BYTES_MAX, PICTURES)
     with refusing():
         after = await control_of(request.state).put_logo(admin.email, request.path_params["origin_id"], sent.data)
-    await request.state["origins"].load()
-    return json_answer(OriginDetail(origin=origin_shown(after)))
+    return await _changed(request, after)
 
 
 async def remove_logo(request: Request[State]) -> Response:
     admin = await require_admin(request)
     with refusing():
         after = await control_of(request.state).remove_logo(admin.email, request.path_params["origin_id"])
+    return await _changed(request, after)
+
+
+async def _changed(request: Request[State], origin: Origin) -> Response:
+    """It as it is now, which this process goes by at once."""
     await request.state["origins"].load()
-    return json_answer(OriginDetail(origin=origin_shown(after)))
+    return json_answer(OriginDetail(origin=origin_shown(origin)))
 
 
 routes = [
